@@ -1,0 +1,68 @@
+# Everything a user or a contributor types. `make help` lists it.
+
+PYTHON ?= python3
+VENV := .venv
+PEER := .venv-peer
+BIN := $(VENV)/bin
+# Without it pip would build the package with whatever build tools it finds that day.
+INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full check venv generate lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
+
+demo: venv ## run the exporter on a simulated billing service, at http://localhost:8426
+	$(BIN)/viam-billing-exporter --demo
+
+test: venv $(PEER)/.done ## run all tests but the hours-long ones
+	@tests/debian_packages.sh prometheus
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/pytest -m "not slow"
+
+test-full: venv $(PEER)/.done ## run all tests
+	@tests/debian_packages.sh prometheus
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/pytest
+
+check: venv lint ## the quick part: format, lint, types, imports, generated files, unit tests
+	$(BIN)/pytest tests/unit tests/lint tests/golden
+
+.PHONY: lint
+lint: venv
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m exporter.reference --check
+
+venv: $(VENV)/.done ## set up .venv with the package and its hash-pinned dependencies
+
+$(VENV)/.done: requirements/dev.txt pyproject.toml
+	@tests/debian_packages.sh python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install $(INSTALL) --editable .
+	@touch $@
+
+# The vendor's SDK pins its own protobuf, so it gets an environment of its own.
+$(PEER)/.done: requirements/peer.txt
+	@tests/debian_packages.sh python3-venv
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/pip install --disable-pip-version-check --quiet --require-hashes -r $<
+	@touch $@
+
+generate: venv ## write the generated files anew: messages, docs, the contract
+	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=exporter/pb --pyi_out=exporter/pb protos/*.proto
+	$(BIN)/python -m exporter.reference
+
+lock: venv ## write the hash-pinned requirement files anew, with the newest versions
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile $(LOCK) --group peer -o requirements/peer.txt
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) $(PEER) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,206 @@
+"""The composition root: makes the parts, joins them, and runs them until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from exporter.client import BillingClient, system_roots
+from exporter.config import Api, Config, ConfigError, effective
+from exporter.poller import Poller
+from exporter.publisher import Publisher
+from exporter.store import Store
+from exporter.telemetry import Telemetry
+from exporter.version import Version
+from exporter.web.routes import Routes
+from exporter.web.status import StatusPage
+
+log = structlog.get_logger(__name__)
+
+STOP_WITHIN = 5.0  # seconds that scrapes under way have to end
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def time(self) -> float:
+        """Return Unix seconds."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return seconds since some moment."""
+        return time.monotonic()
+
+
+class StartError(Exception):
+    """Why the exporter cannot start, in one line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """Where to listen. An empty host means every interface."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says, beside the configuration."""
+
+    listen: Sequence[ListenAddress]
+    telemetry_path: str
+    version: Version
+    # Reads the configuration again, for a reload; raises ConfigError.
+    load: Callable[[], Config]
+
+
+class App:
+    """The exporter: a client, a poller, a publisher and a web server on one event loop."""
+
+    def __init__(self, config: Config, options: Options) -> None:
+        self._config = config
+        self._options = options
+        self._clock = SystemClock()
+        self._telemetry = Telemetry(
+            CollectorRegistry(), options.version.number, options.version.revision
+        )
+        self._store = Store()
+        self._poller = Poller(self._store, self._telemetry, self._clock)
+        self._publisher = Publisher(
+            self._store, self._telemetry, self._clock, max_series=config.limits.max_series
+        )
+        self._client: BillingClient
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+
+    async def run(self, serving: Callable[[Sequence[str]], None]) -> None:
+        """Serve until SIGTERM or SIGINT. Calls `serving` once with the addresses listened at.
+
+        Raises StartError; any other exception is a bug.
+        """
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        async with AsyncExitStack() as stack:
+            self._client = await self._connect(self._config.api)
+            stack.push_async_callback(self._close_client)  # the one there is by then
+            self._poller.configure(self._config, self._client)
+            self._telemetry.reloaded(self._clock.time())
+            await self._publisher.publish()
+            serving(await stack.enter_async_context(self._web_server()))
+            async with asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(self._poller.run()),
+                    tasks.create_task(self._publisher.run()),
+                    tasks.create_task(self._reload_on_request()),
+                ]
+                await self._stop.wait()
+                log.info("stopping")
+                for task in running:
+                    task.cancel()
+
+    async def _connect(self, api: Api) -> BillingClient:
+        ca_file = api.ca_file
+        roots = await asyncio.to_thread(ca_file.read_bytes if ca_file else system_roots)
+        return BillingClient(
+            api,
+            user_agent=f"viam-billing-exporter/{self._options.version.number}",
+            roots=roots,
+            telemetry=self._telemetry,
+            clock=self._clock,
+        )
+
+    async def _close_client(self) -> None:
+        await self._client.close()
+
+    # --- Web ---
+
+    @asynccontextmanager
+    async def _web_server(self) -> AsyncIterator[Sequence[str]]:
+        """Serve while inside; yields the addresses as host:port."""
+        path = self._options.telemetry_path
+        status = StatusPage(self._store, version=self._options.version.number, telemetry_path=path)
+        routes = Routes(
+            self._publisher,
+            status,
+            telemetry_path=path,
+            configuration=lambda: effective(self._config),
+        )
+        runner = web.AppRunner(routes.application(), access_log=None, shutdown_timeout=STOP_WITHIN)
+        await runner.setup()
+        try:
+            for address in self._options.listen:
+                await self._listen(runner, address)
+            yield [_text(bound) for bound in runner.addresses]
+        finally:
+            await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner, address: ListenAddress) -> None:
+        try:
+            await web.TCPSite(runner, address.host or None, address.port).start()
+        except OSError as error:
+            raise StartError(
+                f"cannot listen on {address}: {error.strerror or error}. "
+                "Choose another with --web.listen-address."
+            ) from error
+        if not address.is_loopback:
+            log.warning(
+                "listening beyond this machine without authentication: whoever reaches the "
+                "address can read the bills",
+                address=str(address),
+            )
+
+    # --- Reload ---
+
+    async def _reload_on_request(self) -> None:
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            await self._reload_configuration()
+
+    async def _reload_configuration(self) -> None:
+        """Take a new configuration, whole or not at all."""
+        try:
+            config = await asyncio.to_thread(self._options.load)
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("configuration not reloaded, the old one stays", problem=str(problem))
+            self._telemetry.reloaded(None)
+            return
+        replaced = None
+        if config.api != self._config.api:
+            replaced, self._client = self._client, await self._connect(config.api)
+        self._config = config
+        self._publisher.max_series = config.limits.max_series
+        self._poller.configure(config, self._client)
+        self._telemetry.reloaded(self._clock.time())
+        log.info("configuration reloaded", organizations=len(config.organizations))
+        if replaced is not None:
+            await replaced.close()
+
+
+def _text(bound: tuple[str, int, *tuple[int, ...]]) -> str:
+    return str(ListenAddress(bound[0], bound[1]))

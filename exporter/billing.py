@@ -1,0 +1,45 @@
+"""What the exporter needs of the billing API, without saying how it is reached."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+from exporter.model import ApiKey, Cause, Failure
+
+
+class ReadRpc(StrEnum):
+    """The calls that are polled, by bare name. All of them read."""
+
+    GET_CURRENT_MONTH_USAGE = "GetCurrentMonthUsage"
+    GET_ORG_BILLING_INFORMATION = "GetOrgBillingInformation"
+    GET_INVOICES_SUMMARY = "GetInvoicesSummary"
+
+
+class BillingError(Exception):
+    """A call that failed, for a reason that lies outside this process.
+
+    The message is safe to show: it holds neither secrets nor text from an answer.
+    """
+
+    def __init__(self, cause: Cause, code: str, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.code = code  # gRPC status name, or INVALID_ANSWER
+        self.transient = transient  # the same call may well succeed soon
+
+    @property
+    def failure(self) -> Failure:
+        """The error as what a poll leaves behind."""
+        return Failure(self.cause, self.code, str(self))
+
+
+class BillingReader(Protocol):
+    """Reads one organization's bill."""
+
+    async def read(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
+        """Return the response message as it came over the wire.
+
+        Undecoded, because most answers equal the one before, and comparing bytes costs a
+        hundredth of decoding them. Raises BillingError.
+        """

@@ -1,0 +1,398 @@
+"""THE table: a row per metric of an organization, a row per collector.
+
+Everything that must know the metrics reads them here: the page, docs/metrics.md,
+docs/contract.json, the checks of dashboards and rules. The exporter's own metrics are
+listed in the same shape in exporter/telemetry.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from exporter import extract, health
+from exporter.billing import ReadRpc
+from exporter.extract import BillingInformation, Invoices, Usage, View
+from exporter.health import OrganizationReport
+from exporter.model import Family, MetricSpec, Organization, Sample, Withheld
+from exporter.pb import billing_pb2 as pb
+
+SourceT = TypeVar("SourceT")
+AnswerT = TypeVar("AnswerT", bound=Message)
+ViewT = TypeVar("ViewT", bound=View)
+
+ORG = ("org_id", "org_name")
+SOURCE = (*ORG, "source_type", "tier")
+INVOICE = (*ORG, "invoice_id")
+COLLECTOR = (*ORG, "collector")
+
+
+def _one(value: Callable[[SourceT], float | None]) -> Callable[[SourceT], extract.Samples]:
+    """An extractor of a metric without labels of its own, absent where the value is None."""
+    return lambda source: extract.optional(value(source))
+
+
+USAGE: tuple[MetricSpec[Usage], ...] = (
+    MetricSpec(
+        "viam_billing_usage_cost_usd",
+        "Cost in the current billing period before discounts, as last polled.",
+        (*SOURCE, "resource_type"),
+        extract=extract.usage_cost,
+        sums=True,
+    ),
+    MetricSpec(
+        "viam_billing_usage_gross_cost_usd",
+        "Total in the current billing period without discount, as last polled.",
+        SOURCE,
+        extract=extract.usage_gross_cost,
+        sums=True,
+    ),
+    MetricSpec(
+        "viam_billing_usage_discount_usd",
+        "Discount in the current billing period, as last polled.",
+        SOURCE,
+        extract=extract.usage_discount,
+        sums=True,
+    ),
+    MetricSpec(
+        "viam_billing_usage_net_cost_usd",
+        "Total in the current billing period with discount, as last polled.",
+        SOURCE,
+        extract=extract.usage_net_cost,
+        sums=True,
+    ),
+    MetricSpec(
+        "viam_billing_usage_month_to_date_usd",
+        "Sum of the net costs of all sources in the current billing period, as last polled. "
+        "Budgets and forecasts compare with this.",
+        ORG,
+        extract=_one(lambda usage: usage.month_to_date),
+    ),
+    MetricSpec(
+        "viam_billing_usage_subtotal_usd",
+        "Subtotal of the current billing period as the API gives it, as last polled. "
+        "The API does not define it.",
+        ORG,
+        extract=_one(lambda usage: usage.subtotal),
+    ),
+    MetricSpec(
+        "viam_billing_usage_reconciliation_difference_usd",
+        "Subtotal minus month to date, as last polled. Other than 0 is worth a look, not an error.",
+        ORG,
+        extract=extract.reconciliation_difference,
+    ),
+    MetricSpec(
+        "viam_billing_usage_period_start_timestamp_seconds",
+        "Start of the current billing period as the API gives it, as last polled.",
+        ORG,
+        extract=_one(lambda usage: usage.period_start),
+    ),
+    MetricSpec(
+        "viam_billing_usage_period_end_timestamp_seconds",
+        "End of the current billing period as the API gives it, as last polled.",
+        ORG,
+        extract=_one(lambda usage: usage.period_end),
+    ),
+)
+
+BILLING_INFORMATION: tuple[MetricSpec[BillingInformation], ...] = (
+    MetricSpec(
+        "viam_billing_payment_method_info",
+        "1, with how the organization pays: card, us_bank_account, none or unknown_<n>, "
+        "as last polled.",
+        (*ORG, "payment_method", "card_brand"),
+        extract=extract.payment_method_info,
+    ),
+    MetricSpec(
+        "viam_billing_payment_method_verification_pending",
+        "1 while a bank account awaits verification, else 0, as last polled.",
+        ORG,
+        extract=_one(lambda billing: float(billing.verification_pending)),
+    ),
+)
+
+INVOICES: tuple[MetricSpec[Invoices], ...] = (
+    MetricSpec(
+        "viam_billing_outstanding_balance_usd",
+        "Unpaid at the end of the last billing cycle, without the current period, as last polled.",
+        ORG,
+        extract=_one(lambda invoices: invoices.outstanding_balance),
+    ),
+    MetricSpec(
+        "viam_billing_invoices",
+        "Number of invoices by status, as last polled.",
+        (*ORG, "status"),
+        extract=extract.invoices_by_status,
+    ),
+    MetricSpec(
+        "viam_billing_invoices_amount_usd",
+        "Sum of invoices by status, as last polled.",
+        (*ORG, "status"),
+        extract=extract.invoices_amount_by_status,
+    ),
+    MetricSpec(
+        "viam_billing_invoices_unpaid",
+        "Number of invoices above 0 that are neither paid, free nor void, as last polled.",
+        ORG,
+        extract=_one(lambda invoices: len(invoices.unpaid)),
+    ),
+    MetricSpec(
+        "viam_billing_invoices_unpaid_amount_usd",
+        "Sum of the unpaid invoices, as last polled.",
+        ORG,
+        extract=extract.unpaid_amount,
+    ),
+    MetricSpec(
+        "viam_billing_invoices_overdue",
+        "Number of unpaid invoices whose due date has passed. Polled, and moves when a due "
+        "date passes.",
+        ORG,
+        extract=_one(lambda invoices: len(invoices.overdue)),
+    ),
+    MetricSpec(
+        "viam_billing_invoices_overdue_amount_usd",
+        "Sum of the unpaid invoices whose due date has passed. Polled, and moves when a due "
+        "date passes.",
+        ORG,
+        extract=extract.overdue_amount,
+    ),
+    MetricSpec(
+        "viam_billing_invoice_next_due_timestamp_seconds",
+        "Earliest due date still to come of an unpaid invoice; absent if there is none. "
+        "Polled, and moves when a due date passes.",
+        ORG,
+        extract=extract.next_due,
+    ),
+    MetricSpec(
+        "viam_billing_invoice_oldest_unpaid_due_timestamp_seconds",
+        "Earliest due date of an unpaid invoice; absent when nothing is unpaid, as last polled.",
+        ORG,
+        extract=extract.oldest_unpaid_due,
+    ),
+    MetricSpec(
+        "viam_billing_invoice_latest_amount_usd",
+        "Amount of the newest invoice above 0; absent if there is none, as last polled.",
+        ORG,
+        extract=extract.latest_amount,
+    ),
+    MetricSpec(
+        "viam_billing_invoice_previous_median_amount_usd",
+        "Median of up to six invoices above 0 before the newest; absent under three, "
+        "as last polled.",
+        ORG,
+        extract=extract.previous_median_amount,
+    ),
+    MetricSpec(
+        "viam_billing_invoices_payment_failed",
+        "Number of unpaid invoices whose last payment failed, by reason, as last polled.",
+        (*ORG, "reason"),
+        extract=extract.payment_failed,
+    ),
+    MetricSpec(
+        "viam_billing_invoices_payment_failed_amount_usd",
+        "Sum of unpaid invoices whose last payment failed, by reason, as last polled.",
+        (*ORG, "reason"),
+        extract=extract.payment_failed_amount,
+    ),
+    MetricSpec(
+        "viam_billing_payment_last_failure_timestamp_seconds",
+        "Newest failed payment of an unpaid invoice; absent if there is none, as last polled.",
+        ORG,
+        extract=extract.payment_last_failure,
+    ),
+    MetricSpec(
+        "viam_billing_invoice_amount_usd",
+        "Amount of an invoice, as last polled. Which invoices have series of their own is "
+        "configured with invoices.detail.",
+        (*INVOICE, "status"),
+        extract=extract.invoice_amount,
+        per_invoice=True,
+    ),
+    MetricSpec(
+        "viam_billing_invoice_issued_timestamp_seconds",
+        "Date of an invoice, as last polled; absent if it has none.",
+        INVOICE,
+        extract=extract.invoice_issued,
+        per_invoice=True,
+    ),
+    MetricSpec(
+        "viam_billing_invoice_due_timestamp_seconds",
+        "Due date of an invoice, as last polled; absent if it has none.",
+        INVOICE,
+        extract=extract.invoice_due,
+        per_invoice=True,
+    ),
+    MetricSpec(
+        "viam_billing_invoice_paid_timestamp_seconds",
+        "Date of payment of an invoice, as last polled; absent if it has none.",
+        INVOICE,
+        extract=extract.invoice_paid,
+        per_invoice=True,
+    ),
+)
+
+ORGANIZATION: tuple[MetricSpec[OrganizationReport], ...] = (
+    MetricSpec(
+        "viam_billing_org_info",
+        "1, with what is known of the organization, and the labels from the configuration. "
+        "billing_tier is polled, and empty until one is known.",
+        (*ORG, "billing_tier", "currency"),
+        extract=health.org_info,
+    ),
+    MetricSpec(
+        "viam_billing_budget_usd",
+        "Budget for a billing period, from the configuration, not polled; absent if none is set.",
+        ORG,
+        extract=_one(lambda report: report.organization.budget_usd),
+    ),
+    MetricSpec(
+        "viam_billing_up",
+        "1 if the last poll of every enabled collector succeeded, else 0; absent until each "
+        "was polled.",
+        ORG,
+        extract=health.up,
+    ),
+    MetricSpec(
+        "viam_billing_poll_interval_seconds",
+        "Effective interval at which the organization is polled.",
+        ORG,
+        extract=_one(lambda report: report.organization.interval),
+    ),
+    MetricSpec(
+        "viam_billing_collector_success",
+        "1 if the last poll of the collector succeeded, else 0; absent until it was polled.",
+        COLLECTOR,
+        extract=health.success,
+    ),
+    MetricSpec(
+        "viam_billing_collector_failure",
+        "1 while the last poll of the collector failed for this cause; absent otherwise.",
+        (*COLLECTOR, "cause"),
+        extract=health.failure,
+    ),
+    MetricSpec(
+        "viam_billing_collector_duration_seconds",
+        "Duration of the last poll of the collector; absent until it was polled.",
+        COLLECTOR,
+        extract=health.duration,
+    ),
+    MetricSpec(
+        "viam_billing_collector_last_attempt_timestamp_seconds",
+        "When the collector was last polled, whatever came of it; absent until it was.",
+        COLLECTOR,
+        extract=health.last_attempt,
+    ),
+    MetricSpec(
+        "viam_billing_collector_last_success_timestamp_seconds",
+        "When the collector was last polled with success; absent until it was.",
+        COLLECTOR,
+        extract=health.last_success,
+    ),
+    MetricSpec(
+        "viam_billing_collector_last_change_timestamp_seconds",
+        "When a polled answer last differed from the one before; the first answer counts.",
+        COLLECTOR,
+        extract=health.last_change,
+    ),
+    MetricSpec(
+        "viam_billing_withheld_samples",
+        "Samples withheld from the data last polled, by reason (nan, infinity, duplicate); "
+        "absent if none.",
+        (*COLLECTOR, "reason"),
+        extract=health.withheld,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDetail:
+    """Which invoices get series of their own."""
+
+    detail: str = "open"  # none, open or all
+    limit: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Collector(Generic[AnswerT, ViewT]):
+    """One call and the metrics made from its answer."""
+
+    name: str
+    rpc: ReadRpc
+    message: type[AnswerT]
+    view: Callable[[AnswerT, float, InvoiceDetail], ViewT]  # (answer, Unix now, detail)
+    specs: tuple[MetricSpec[ViewT], ...]
+
+
+COLLECTORS: tuple[Collector[Any, Any], ...] = (
+    Collector(
+        "usage",
+        ReadRpc.GET_CURRENT_MONTH_USAGE,
+        pb.GetCurrentMonthUsageResponse,
+        lambda answer, _now, _detail: extract.usage(answer),
+        USAGE,
+    ),
+    Collector(
+        "billing_information",
+        ReadRpc.GET_ORG_BILLING_INFORMATION,
+        pb.GetOrgBillingInformationResponse,
+        lambda answer, _now, _detail: extract.billing_information(answer),
+        BILLING_INFORMATION,
+    ),
+    Collector(
+        "invoices",
+        ReadRpc.GET_INVOICES_SUMMARY,
+        pb.GetInvoicesSummaryResponse,
+        lambda answer, now, detail: extract.invoices(
+            answer, now, detail=detail.detail, limit=detail.limit
+        ),
+        INVOICES,
+    ),
+)
+
+# Every family of an organization, in the order of the page.
+SPECS: tuple[MetricSpec[Any], ...] = (
+    *(spec for collector in COLLECTORS for spec in collector.specs),
+    *ORGANIZATION,
+)
+
+# Names that a configured label must not take.
+LABEL_NAMES = frozenset(label for spec in SPECS for label in spec.labels)
+
+
+def apply(
+    spec: MetricSpec[SourceT], organization: Organization, source: SourceT
+) -> tuple[Family, Counter[str]]:
+    """Return the family that a row makes of an organization, and what it withheld by reason.
+
+    The row sums on equal labels where money adds up and refuses duplicates elsewhere,
+    withholds what is not a finite number, and sorts.
+    """
+    withheld: Counter[str] = Counter()
+    values: defaultdict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], list[float]]
+    values = defaultdict(list)
+    for sample in spec.extract(source):
+        if isinstance(sample, Withheld):
+            withheld[sample.reason] += 1
+            continue
+        labels = (organization.id, organization.name, *sample.labels)
+        if len(labels) != len(spec.labels):
+            raise ValueError(f"{spec.name}: {labels!r} are not the values of {spec.labels!r}")
+        parts = values[labels, sample.extra]
+        if parts and not spec.sums:
+            withheld["duplicate"] += 1
+        else:
+            parts.append(sample.value)
+    samples = []
+    for (labels, extra), parts in sorted(values.items()):
+        value = extract.exact_sum(parts) if spec.sums else parts[0]
+        if math.isfinite(value):
+            # + 0.0 turns the negative zero of a sum of credits into 0.
+            samples.append(Sample(labels, value + 0.0, extra))
+        else:
+            withheld["nan" if math.isnan(value) else "infinity"] += 1
+    return Family(spec, tuple(samples)), withheld

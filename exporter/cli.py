@@ -1,0 +1,212 @@
+"""The daemon's command line: argv and environment become a configuration and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from exporter import demo, logs
+from exporter.app import App, ListenAddress, Options, StartError
+from exporter.catalog import LABEL_NAMES
+from exporter.config import Config, ConfigError, from_environment, load
+from exporter.version import DISTRIBUTION, version
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_FILE: Final = Path("exporter.yml")
+DEFAULT_ADDRESS: Final = ":8426"
+MAX_PORT: Final = 65535
+
+DESCRIPTION: Final = """\
+Polls the Viam billing API for the organizations in its configuration and serves usage,
+cost, balance and invoices as Prometheus metrics.
+"""
+EPILOG: Final = """\
+There are three ways to say what to poll:
+  a configuration file    --config.file=exporter.yml
+  the environment         VIAM_ORG_ID, VIAM_API_KEY_ID, and VIAM_API_KEY or VIAM_API_KEY_FILE
+  nothing yet             --demo, which polls a simulated billing service
+
+Signals: SIGHUP reloads the configuration, SIGTERM and SIGINT stop.
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser. The documentation is checked against it."""
+    root = argparse.ArgumentParser(
+        prog=DISTRIBUTION,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    root.add_argument(
+        "--config.file",
+        dest="config_file",
+        metavar="FILE",
+        type=Path,
+        help=f"the configuration (default: {DEFAULT_FILE}, if there is one)",
+    )
+    root.add_argument(
+        "--config.check",
+        dest="config_check",
+        action="store_true",
+        help="check the configuration, say what is wrong and where, and exit with 0 or 1",
+    )
+    root.add_argument(
+        "--web.listen-address",
+        dest="listen",
+        metavar="ADDRESS",
+        type=listen_address,
+        action="append",
+        help="where to serve: host:port, [v6]:port, or :port for every interface; "
+        f"may be given several times (default: {DEFAULT_ADDRESS})",
+    )
+    root.add_argument(
+        "--web.telemetry-path",
+        dest="telemetry_path",
+        metavar="PATH",
+        type=telemetry_path,
+        default="/metrics",
+        help="path of the metrics (default: %(default)s)",
+    )
+    root.add_argument(
+        "--log.level",
+        dest="log_level",
+        choices=logs.LEVELS,
+        default="info",
+        help="least severe messages to log (default: %(default)s)",
+    )
+    root.add_argument(
+        "--log.format",
+        dest="log_format",
+        choices=logs.FORMATS,
+        default="logfmt",
+        help="format of the log, on standard error (default: %(default)s)",
+    )
+    root.add_argument(
+        "--demo",
+        action="store_true",
+        help="poll a simulated billing service inside this process: no configuration, no account",
+    )
+    root.add_argument(
+        "--version", action="version", version=str(version()), help="print the version"
+    )
+    root.add_argument("-h", "--help", action="help", help="print this help")
+    return root
+
+
+def listen_address(text: str) -> ListenAddress:
+    """Parse host:port, [v6]:port or :port."""
+    match = re.fullmatch(
+        r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^:\[\]/]*)):(?P<port>\d{1,5})", text
+    )
+    if match is None or int(match["port"]) > MAX_PORT:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no address: write host:port, [v6]:port or :port"
+        )
+    return ListenAddress(match["v6"] or match["host"] or "", int(match["port"]))
+
+
+def telemetry_path(text: str) -> str:
+    """Parse the path of the metrics, which must not hide another page."""
+    if (
+        not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text)
+        or text == "/config"
+        or text.startswith("/-/")
+    ):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} cannot be the metrics' path: write one like /metrics that is no other page's"
+        )
+    return text
+
+
+def configuration(file: Path | None, environ: Mapping[str, str]) -> Config:
+    """Return the configuration from the file, or without one from the environment.
+
+    Raises ConfigError, and StartError if nothing says what to poll.
+    """
+    if file is None and not DEFAULT_FILE.exists():
+        config = from_environment(environ)
+        if config is None:
+            raise StartError(
+                "nothing to poll: give a configuration with --config.file, or set VIAM_ORG_ID, "
+                "VIAM_API_KEY_ID and VIAM_API_KEY, or try it out with --demo"
+            )
+        return config
+    return load(file or DEFAULT_FILE, environ, LABEL_NAMES)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon and return its exit code."""
+    arguments = parser().parse_args(argv)
+    logs.configure(arguments.log_level, arguments.log_format)
+    try:
+        if arguments.demo:
+            asyncio.run(_demo(arguments))
+            return 0
+
+        def load_again() -> Config:
+            return configuration(arguments.config_file, os.environ)
+
+        config = load_again()
+        if arguments.config_check:
+            print(f"the configuration is valid: {len(config.organizations)} organizations")
+            return 0
+        asyncio.run(_serve(config, _options(arguments, load_again)))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except StartError as error:
+        print(f"{DISTRIBUTION}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _options(arguments: argparse.Namespace, load_again: Callable[[], Config]) -> Options:
+    return Options(
+        listen=arguments.listen or [listen_address(DEFAULT_ADDRESS)],
+        telemetry_path=arguments.telemetry_path,
+        version=version(),
+        load=load_again,
+    )
+
+
+async def _serve(config: Config, options: Options) -> None:
+    await App(config, options).run(
+        lambda addresses: log.info(
+            "serving",
+            version=options.version.number,
+            addresses=" ".join(addresses),
+            organizations=len(config.organizations),
+        )
+    )
+
+
+async def _demo(arguments: argparse.Namespace) -> None:
+    async with demo.simulated_service() as config:
+        path = arguments.telemetry_path
+
+        def announce(addresses: Sequence[str]) -> None:
+            host = f"http://localhost:{addresses[0].rpartition(':')[2]}"
+            print(f"{version()} shows the bills of {len(config.organizations)} simulated companies")
+            print(f"  {host + '/':<34}status")
+            print(f"  {host + path:<34}metrics, for Prometheus to scrape")
+            print("Stop with Ctrl-C.", flush=True)
+
+        app = App(config, _options(arguments, lambda: config))
+        await app.run(announce)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

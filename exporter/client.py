@@ -1,0 +1,234 @@
+"""Reads bills over gRPC: the one module, beside the simulator, that knows gRPC.
+
+Only calls that read can be made from here: `METHODS` and `AUTHENTICATE` are all the paths
+there are, and there are no generated stubs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError, Message
+
+from exporter.billing import BillingError, ReadRpc
+from exporter.config import Api
+from exporter.model import ApiKey, Cause, Clock
+from exporter.pb import auth_pb2, billing_pb2
+from exporter.telemetry import Telemetry
+
+AUTHENTICATE: Final = "/proto.rpc.v1.AuthService/Authenticate"
+METHODS: Final[Mapping[ReadRpc, tuple[str, type[Any]]]] = {
+    ReadRpc.GET_CURRENT_MONTH_USAGE: (
+        "/viam.app.v1.BillingService/GetCurrentMonthUsage",
+        billing_pb2.GetCurrentMonthUsageRequest,
+    ),
+    ReadRpc.GET_ORG_BILLING_INFORMATION: (
+        "/viam.app.v1.BillingService/GetOrgBillingInformation",
+        billing_pb2.GetOrgBillingInformationRequest,
+    ),
+    ReadRpc.GET_INVOICES_SUMMARY: (
+        "/viam.app.v1.BillingService/GetInvoicesSummary",
+        billing_pb2.GetInvoicesSummaryRequest,
+    ),
+}
+
+MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024  # as the vendor's own clients allow
+CHANNEL_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+    # Retries are decided here, where they can be counted.
+    ("grpc.enable_retries", 0),
+    # Servers close connections that ping more often than every five minutes. The timeout is
+    # the part that matters: it also bounds how long sent bytes may stay unacknowledged, so
+    # that a connection whose peer silently vanished fails one poll and not the next.
+    ("grpc.keepalive_time_ms", 300_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # An endpoint that comes back is found again within a poll or two.
+    ("grpc.initial_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 10_000),
+)
+
+CAUSES: Final[Mapping[grpc.StatusCode, tuple[Cause, bool]]] = {
+    grpc.StatusCode.UNAUTHENTICATED: (Cause.CREDENTIALS, False),
+    grpc.StatusCode.PERMISSION_DENIED: (Cause.PERMISSION, False),
+    grpc.StatusCode.UNAVAILABLE: (Cause.OUTAGE, True),
+    grpc.StatusCode.DEADLINE_EXCEEDED: (Cause.OUTAGE, True),
+    grpc.StatusCode.ABORTED: (Cause.OUTAGE, True),
+    grpc.StatusCode.INTERNAL: (Cause.OUTAGE, True),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: (Cause.THROTTLED, True),
+}
+
+
+Method = grpc.aio.UnaryUnaryMultiCallable[Any, bytes]
+
+
+class BillingClient:
+    """A BillingReader over one gRPC channel, with one token for each API key."""
+
+    def __init__(
+        self, api: Api, *, user_agent: str, roots: bytes | None, telemetry: Telemetry, clock: Clock
+    ) -> None:
+        """Open a channel, which connects at the first call. Needs a running event loop.
+
+        `roots` are the PEM certificates to trust; None trusts those that gRPC ships.
+        """
+        options = (*CHANNEL_OPTIONS, ("grpc.primary_user_agent", user_agent))
+        if api.tls:
+            credentials = grpc.ssl_channel_credentials(root_certificates=roots)
+            self._channel = grpc.aio.secure_channel(api.address, credentials, options)
+        else:
+            self._channel = grpc.aio.insecure_channel(api.address, options)
+        self._timeout = api.timeout
+        self._telemetry = telemetry
+        self._clock = clock
+        self._tokens: dict[str, str] = {}  # by key id
+        self._authenticating: dict[str, asyncio.Task[str]] = {}  # by key id
+        self._authenticate: Method = self._channel.unary_unary(
+            AUTHENTICATE, auth_pb2.AuthenticateRequest.SerializeToString
+        )
+        self._methods: dict[ReadRpc, tuple[Method, type[Any]]] = {
+            rpc: (self._channel.unary_unary(path, request.SerializeToString), request)
+            for rpc, (path, request) in METHODS.items()
+        }
+
+    async def read(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
+        """Return the answer undecoded. Raises BillingError.
+
+        A token that is refused is replaced once: by then it has expired, or the key was
+        rotated and is read again.
+        """
+        method, request_type = self._methods[rpc]
+        request = request_type(org_id=org_id)
+        token = await self._token(api_key)
+        try:
+            return await self._call(rpc, method, request, token)
+        except BillingError as error:
+            if error.cause is not Cause.CREDENTIALS:
+                raise
+        if self._tokens.get(api_key.id) == token:  # else another call has replaced it already
+            del self._tokens[api_key.id]
+        token = await self._token(api_key)
+        return await self._call(rpc, method, request, token)
+
+    async def close(self) -> None:
+        """Close the channel; calls under way are cancelled."""
+        for task in self._authenticating.values():
+            task.cancel()
+        await self._channel.close()
+
+    async def _token(self, api_key: ApiKey) -> str:
+        """Return the key's token, fetched once however many calls wait for it."""
+        if (token := self._tokens.get(api_key.id)) is not None:
+            return token
+        task = self._authenticating.get(api_key.id)
+        if task is None:
+            task = asyncio.create_task(self._fetch_token(api_key))
+            self._authenticating[api_key.id] = task
+            task.add_done_callback(lambda done: self._authenticated(api_key, done))
+        # Shielded: a waiting call that is cancelled must not take the others along.
+        return await asyncio.shield(task)
+
+    def _authenticated(self, api_key: ApiKey, task: asyncio.Task[str]) -> None:
+        """Keep a token, but not a failure: the next call tries again."""
+        del self._authenticating[api_key.id]
+        if not task.cancelled() and task.exception() is None:
+            self._tokens[api_key.id] = task.result()
+
+    async def _fetch_token(self, api_key: ApiKey) -> str:
+        key = await asyncio.to_thread(_reveal, api_key)
+        request = auth_pb2.AuthenticateRequest(
+            entity=api_key.id, credentials=auth_pb2.Credentials(type="api-key", payload=key)
+        )
+        answer = await self._call("Authenticate", self._authenticate, request, None)
+        try:
+            return auth_pb2.AuthenticateResponse.FromString(answer).access_token
+        except DecodeError as error:
+            raise _invalid("Authenticate", "does not parse") from error
+
+    async def _call(self, name: str, method: Method, request: Message, token: str | None) -> bytes:
+        # Authenticate is refused when it carries a token.
+        metadata = () if token is None else (("authorization", f"Bearer {token}"),)
+        started = self._clock.monotonic()
+        code: str | None = "CANCELLED"
+        try:
+            answer: bytes = await method(request, metadata=metadata, timeout=self._timeout)
+            code = None
+        except grpc.aio.AioRpcError as error:
+            code = error.code().name
+            raise _billing_error(name, error) from error
+        finally:
+            self._telemetry.api_request(name, self._clock.monotonic() - started, code)
+        return answer
+
+
+def system_roots() -> bytes | None:
+    """Return the system's trusted certificates as PEM, or None if they are not to be found."""
+    paths = ssl.get_default_verify_paths()
+    candidates = [Path(paths.cafile)] if paths.cafile else []
+    if paths.capath:  # Debian has its bundle among the single certificates
+        candidates.append(Path(paths.capath, "ca-certificates.crt"))
+    return next((path.read_bytes() for path in candidates if path.is_file()), None)
+
+
+def _reveal(api_key: ApiKey) -> str:
+    """Return the key itself, from its file as it is now. Raises BillingError."""
+    if api_key.secret is not None:
+        return api_key.secret.reveal()
+    file = cast("Path", api_key.file)  # one of the two is set
+    try:
+        key = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        reason = error.strerror
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    else:
+        if key:
+            return key
+        reason = "it is empty"
+    raise BillingError(
+        Cause.CREDENTIALS, "KEY_FILE", f"cannot read the API key from {file}: {reason}"
+    )
+
+
+def _invalid(name: str, what: str) -> BillingError:
+    return BillingError(Cause.INVALID_ANSWER, "INVALID_ANSWER", f"the answer to {name} {what}")
+
+
+# What to say of a refusal. The server's own words may repeat what it was sent.
+REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
+    grpc.StatusCode.UNAUTHENTICATED: "the API key was refused: check its id and the key",
+    grpc.StatusCode.PERMISSION_DENIED: (
+        "the API key may not read this bill: it must belong to an owner of the organization"
+    ),
+    grpc.StatusCode.NOT_FOUND: "the organization is not known: check its id",
+    grpc.StatusCode.INVALID_ARGUMENT: "the request was refused: check the organization's id",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "the server asks for fewer requests",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "no answer within the deadline (api.timeout)",
+    grpc.StatusCode.UNIMPLEMENTED: "the server does not know the call: check api.address",
+}
+
+
+def _billing_error(name: str, error: grpc.aio.AioRpcError) -> BillingError:
+    code = error.code()
+    details = error.details() or ""
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
+        return _invalid(name, f"is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+    cause, transient = CAUSES.get(code, (Cause.OTHER, False))
+    if name == "Authenticate" and cause is Cause.PERMISSION:
+        cause, code_text = Cause.CREDENTIALS, REFUSALS[grpc.StatusCode.UNAUTHENTICATED]
+    else:
+        code_text = REFUSALS.get(code, "")
+    if code is grpc.StatusCode.UNAVAILABLE:
+        code_text = f"the server cannot be reached: {_printable(details)}"
+    return BillingError(
+        cause, code.name, f"{name}: {code_text or 'the call failed'}", transient=transient
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)[:300]

@@ -1,0 +1,35 @@
+"""The configuration: a YAML file, or the environment, made into a frozen `Config`.
+
+Text becomes nodes (`source`), nodes become the models of the keys (`schema`, by way of
+`fields`), and the models, checked against each other, become a `Config` (`loader`). Nothing
+here reads the process environment or the clock, and no error shows a secret.
+"""
+
+from exporter.config.duration import format_duration, parse_duration
+from exporter.config.effective import Config, effective
+from exporter.config.environment import from_environment
+from exporter.config.keys import Key, keys
+from exporter.config.loader import load
+from exporter.config.problem import ConfigError, Problem
+from exporter.config.schema import Api, Collectors, Discovery, Invoices, Limits, Poll
+from exporter.config.values import read_key_file
+
+__all__ = [
+    "Api",
+    "Collectors",
+    "Config",
+    "ConfigError",
+    "Discovery",
+    "Invoices",
+    "Key",
+    "Limits",
+    "Poll",
+    "Problem",
+    "effective",
+    "format_duration",
+    "from_environment",
+    "keys",
+    "load",
+    "parse_duration",
+    "read_key_file",
+]

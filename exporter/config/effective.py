@@ -1,0 +1,76 @@
+"""What a configuration comes to, with every default filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+from exporter.config.duration import format_duration
+from exporter.config.schema import Api, Collectors, Discovery, Invoices, Limits, Poll
+from exporter.model import ApiKey, Organization
+
+_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml is ten times faster
+
+MAX_AGE_INTERVALS = 4  # one failed poll is weather; after four, the numbers mislead
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A valid configuration. Durations are seconds, paths are absolute."""
+
+    organizations: tuple[Organization, ...]
+    api: Api = field(default_factory=Api)
+    poll: Poll = field(default_factory=Poll)
+    collectors: tuple[str, ...] = tuple(Collectors.model_fields)  # the enabled ones
+    invoices: Invoices = field(default_factory=Invoices)
+    budget_usd: float | None = None  # of organizations that come without their own
+    limits: Limits = field(default_factory=Limits)
+    credentials: ApiKey | None = None  # of organizations that come without their own
+    discovery: Discovery = field(default_factory=Discovery)
+
+
+def effective(config: Config) -> str:
+    """Return the configuration as a file that says everything, with secrets as `<secret>`.
+
+    Loading it, with the secrets put back, gives the same configuration.
+    """
+    file = {
+        "api": config.api.model_dump(mode="json"),
+        "poll": config.poll.model_dump(mode="json"),
+        "collectors": {name: name in config.collectors for name in Collectors.model_fields},
+        "invoices": config.invoices.model_dump(mode="json"),
+        "budget_usd": config.budget_usd,
+        "limits": config.limits.model_dump(mode="json"),
+        "credentials": config.credentials and _credentials(config.credentials),
+        "organizations": [_organization(organization) for organization in config.organizations],
+        "discovery": config.discovery.model_dump(mode="json"),
+    }
+    return yaml.dump(_escape(file), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _organization(organization: Organization) -> dict[str, Any]:
+    return {
+        "id": organization.id,
+        "name": organization.name,
+        "budget_usd": organization.budget_usd,
+        "labels": dict(organization.labels),
+        "poll_interval": format_duration(organization.interval),
+        "credentials": _credentials(organization.api_key),
+    }
+
+
+def _credentials(api_key: ApiKey) -> dict[str, str]:
+    if api_key.file is not None:
+        return {"api_key_id": api_key.id, "api_key_file": str(api_key.file)}
+    return {"api_key_id": api_key.id, "api_key": str(api_key.secret)}
+
+
+def _escape(value: object) -> object:
+    """Write every `${` so that loading does not take it for a variable."""
+    if isinstance(value, dict):
+        return {key: _escape(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_escape(child) for child in value]
+    return value.replace("${", "$${") if isinstance(value, str) else value

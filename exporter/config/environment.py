@@ -1,0 +1,80 @@
+"""One account from environment variables, for those who need no file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from exporter.config.effective import MAX_AGE_INTERVALS, Config
+from exporter.config.problem import ConfigError, Problem
+from exporter.config.schema import Poll
+from exporter.config.values import read_key_file, secret
+from exporter.model import ApiKey, Organization
+
+VARIABLES = ("VIAM_ORG_ID", "VIAM_API_KEY_ID", "VIAM_API_KEY", "VIAM_API_KEY_FILE")
+
+
+def from_environment(environ: Mapping[str, str]) -> Config | None:
+    """Return a configuration with one API key for the organizations in `VIAM_ORG_ID`.
+
+    None if none of the variables is set; an empty one is not set, as container tools cannot
+    leave one out. Raises ConfigError, with the variables as keys, if they do not fit together.
+    """
+    given = {name: environ[name] for name in VARIABLES if environ.get(name)}
+    if not given:
+        return None
+    problems: dict[str, str] = {}
+    ids = _organization_ids(given.get("VIAM_ORG_ID", ""), problems)
+    api_key = _api_key(given, problems)
+    if problems:
+        raise ConfigError(
+            Problem("environment", None, name, problems[name])
+            for name in VARIABLES
+            if name in problems
+        )
+    interval = Poll().interval
+    return Config(
+        organizations=tuple(
+            Organization(org_id, org_id, api_key, interval, MAX_AGE_INTERVALS * interval)
+            for org_id in ids
+        ),
+        credentials=api_key,
+    )
+
+
+def _organization_ids(text: str, problems: dict[str, str]) -> list[str]:
+    """Split `VIAM_ORG_ID`. White space around an id and a comma at the end do no harm."""
+    ids = [part.strip() for part in text.split(",") if part.strip()]
+    if not ids:
+        problems["VIAM_ORG_ID"] = "must be set to an organization id, or several with commas"
+    elif len(set(ids)) < len(ids):
+        problems["VIAM_ORG_ID"] = "must not name an organization twice"
+    elif not all(map(str.isprintable, ids)):
+        problems["VIAM_ORG_ID"] = "must not have control or invisible characters"
+    return ids
+
+
+def _api_key(given: Mapping[str, str], problems: dict[str, str]) -> ApiKey:
+    """Make the API key of the two or three variables. Useless if it adds to `problems`."""
+    key_id = given.get("VIAM_API_KEY_ID", "")
+    text = given.get("VIAM_API_KEY")
+    file = Path(given["VIAM_API_KEY_FILE"]).absolute() if "VIAM_API_KEY_FILE" in given else None
+    if not key_id:
+        problems["VIAM_API_KEY_ID"] = "must be set to the id of the API key"
+    elif not key_id.isprintable():
+        problems["VIAM_API_KEY_ID"] = "must not have control or invisible characters"
+    if text and file:
+        problems["VIAM_API_KEY"] = "must not be set beside VIAM_API_KEY_FILE: keep one"
+    elif text:
+        try:
+            return ApiKey(key_id, secret=secret(text))
+        except ValueError as error:
+            problems["VIAM_API_KEY"] = str(error)
+    elif file:
+        try:
+            read_key_file(file)
+        except ValueError as error:
+            problems["VIAM_API_KEY_FILE"] = str(error)
+    else:
+        problems["VIAM_API_KEY"] = "must be set to the API key, or VIAM_API_KEY_FILE to its file"
+    return ApiKey(key_id, file=file)

@@ -1,0 +1,121 @@
+"""The rules between keys, and between a key and the file that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from exporter.config.fields import Report
+from exporter.config.schema import (
+    Api,
+    Collectors,
+    ConfigFile,
+    Credentials,
+    OrganizationEntry,
+    Poll,
+)
+from exporter.config.source import KeyPath
+from exporter.config.values import is_loopback, read_key_file, require_certificates
+
+MIN_MAX_AGE_INTERVALS = 2  # with less, one late poll would withdraw good data
+
+
+def check(file: ConfigFile, report: Report, *, storage: bool) -> None:
+    """Report every rule that the valid fields of `file` break."""
+    _check_api(file.api, report, storage=storage)
+    _check_poll(file.poll, report)
+    if not any(dict(file.collectors).values()) and report.sound(("collectors",)):
+        names = ", ".join(Collectors.model_fields)
+        report.add(("collectors",), f"must leave at least one collector on: {names}")
+    if file.discovery.enabled:
+        report.add(("discovery", "enabled"), "discovery is not built yet: list the organizations")
+    elif not file.organizations and report.sound(("organizations",)):
+        report.add(("organizations",), "must list at least one organization, by its id")
+    key_file_rule = cache(_key_file_rule)  # thousands of organizations may name the same file
+    if file.credentials is not None:
+        _check_credentials(file.credentials, ("credentials",), report, key_file_rule)
+    first_with_id: dict[str, int] = {}
+    for index, entry in enumerate(file.organizations):
+        path = ("organizations", index)
+        _check_poll_interval(entry, path, report, file.poll.max_age)
+        if entry.credentials is not None:
+            _check_credentials(entry.credentials, (*path, "credentials"), report, key_file_rule)
+        elif file.credentials is None and report.sound((*path, "credentials"), ("credentials",)):
+            report.add(
+                (*path, "credentials"),
+                "is required, here or, for all organizations, at the top level",
+            )
+        if report.sound((*path, "id")):
+            first = first_with_id.setdefault(entry.id, index)
+            if first != index:
+                report.add((*path, "id"), f"is the id of organizations[{first}] too: keep one")
+
+
+def _check_api(api: Api, report: Report, *, storage: bool) -> None:
+    if (
+        not (api.tls or api.insecure)
+        and report.sound(("api", "address"), ("api", "tls"), ("api", "insecure"))
+        and not is_loopback(api.address)
+    ):
+        report.add(
+            ("api", "tls"),
+            "must not be false, or API keys travel in plain text: use TLS, or set "
+            "api.insecure: true",
+        )
+    if api.ca_file is not None:
+        try:
+            require_certificates(api.ca_file)
+        except ValueError as error:
+            report.add(("api", "ca_file"), str(error))
+    if api.max_requests_per_day is not None and not storage:
+        report.add(
+            ("api", "max_requests_per_day"),
+            "needs --storage.path: a restart would forget the requests of the day",
+        )
+
+
+def _check_poll(poll: Poll, report: Report) -> None:
+    if (
+        poll.max_age is not None
+        and report.sound(("poll", "interval"), ("poll", "max_age"))
+        and poll.max_age < MIN_MAX_AGE_INTERVALS * poll.interval
+    ):
+        report.add(("poll", "max_age"), "must be at least two times poll.interval")
+
+
+def _check_poll_interval(
+    entry: OrganizationEntry, path: KeyPath, report: Report, max_age: float | None
+) -> None:
+    if (
+        entry.poll_interval is not None
+        and max_age is not None
+        and report.sound((*path, "poll_interval"), ("poll", "max_age"))
+        and max_age < MIN_MAX_AGE_INTERVALS * entry.poll_interval
+    ):
+        report.add((*path, "poll_interval"), "must be at most half of poll.max_age")
+
+
+def _check_credentials(
+    credentials: Credentials,
+    path: KeyPath,
+    report: Report,
+    key_file_rule: Callable[[Path], str | None],
+) -> None:
+    """Check that there is one form of the key; one that is given but not valid counts."""
+    given = credentials.model_fields_set & {"api_key", "api_key_file"}
+    if len(given) > 1:
+        report.add(path, "must not have both api_key and api_key_file: keep one")
+    elif not given and report.sound(path):
+        report.add(path, "must have api_key or api_key_file")
+    if credentials.api_key_file is not None and (rule := key_file_rule(credentials.api_key_file)):
+        report.add((*path, "api_key_file"), rule)
+
+
+def _key_file_rule(path: Path) -> str | None:
+    """Return the rule that the content of a key file breaks, if any."""
+    try:
+        read_key_file(path)
+    except ValueError as error:
+        return str(error)
+    return None

@@ -1,0 +1,171 @@
+"""The keys of the configuration file, with their types, defaults and descriptions.
+
+The order of the fields is that of the file, of the reference and of the effective
+configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from exporter.config.values import (
+    Address,
+    ApiKeyText,
+    Boolean,
+    Duration,
+    File,
+    LabelName,
+    Number,
+    RegularExpression,
+    String,
+    WholeNumber,
+)
+
+
+class Section(BaseModel):
+    """A mapping of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Api(Section):
+    """The billing API."""
+
+    address: Address = Field(default="app.viam.com:443", description="Host and port of the API.")
+    tls: Boolean = Field(
+        default=True,
+        description="Encrypt. `false` is refused unless the host is loopback or `insecure` is set.",
+    )
+    insecure: Boolean = Field(
+        default=False,
+        description="Allow `tls: false` to any host. API keys then travel in plain text.",
+    )
+    ca_file: File | None = Field(
+        default=None,
+        description="PEM file of the certificate authorities to trust. Default: the system's.",
+    )
+    timeout: Duration = Field(default=20.0, description="Deadline of one request.")
+    max_concurrency: WholeNumber = Field(
+        default=32, description="Requests in flight at once, for all organizations together."
+    )
+    max_requests_per_day: WholeNumber | None = Field(
+        default=None,
+        description="Ceiling on the requests of one UTC day, retries and authentication "
+        "included; polling slows down to stay within. Needs `--storage.path`.",
+    )
+
+
+class Poll(Section):
+    """How often bills are asked for."""
+
+    interval: Duration = Field(
+        default=900.0, description="Time between two polls of an organization."
+    )
+    max_age: Duration | None = Field(
+        default=None,
+        description="Age at which data that could not be renewed is withdrawn from /metrics. "
+        "At least two intervals. Default: four intervals of the organization.",
+    )
+
+
+class Collectors(Section):
+    """What is asked for. At least one must be on."""
+
+    usage: Boolean = Field(default=True, description="Cost and usage of the current month.")
+    billing_information: Boolean = Field(
+        default=True, description="Payment method and billing tier."
+    )
+    invoices: Boolean = Field(default=True, description="Invoices and the outstanding balance.")
+
+
+class Invoices(Section):
+    """Series per invoice. The sums over all invoices are always there."""
+
+    detail: Literal["none", "open", "all"] = Field(
+        default="open",
+        description="Invoices with series of their own; `open` ones are not paid yet.",
+    )
+    max_per_organization: WholeNumber = Field(
+        default=24, description="The most of them for one organization: unpaid first, then newest."
+    )
+
+
+class Limits(Section):
+    """Protection of Prometheus."""
+
+    max_series: WholeNumber = Field(
+        default=1_000_000,
+        description="The most series on /metrics. Above it, series per invoice are withheld "
+        "first, then whole organizations.",
+    )
+
+
+class Credentials(Section):
+    """An API key of Viam: its id and one of the two forms of the key."""
+
+    api_key_id: String = Field(description="Id of the API key.")
+    api_key: ApiKeyText | None = Field(
+        default=None, description="The API key itself, best as `${NAME}` from the environment."
+    )
+    api_key_file: File | None = Field(
+        default=None,
+        description="File that holds the API key and nothing else. It is read again when it "
+        "changes.",
+    )
+
+
+class OrganizationEntry(Section):
+    """An organization whose bill is exported."""
+
+    id: String = Field(description="Organization id. No two organizations may have the same.")
+    name: String | None = Field(default=None, description="The label `org_name`. Default: the id.")
+    budget_usd: Number | None = Field(
+        default=None,
+        description="Budget for a billing period, in US dollars. Default: the file's `budget_usd`.",
+    )
+    labels: dict[LabelName, String] = Field(
+        default_factory=dict, description="Labels to put on `viam_billing_org_info`."
+    )
+    poll_interval: Duration | None = Field(
+        default=None, description="Time between two polls. Default: `poll.interval`."
+    )
+    credentials: Credentials | None = Field(
+        default=None,
+        description="API key for this organization. Default: the file's `credentials`.",
+    )
+
+
+class Discovery(Section):
+    """Organizations beside the list, from the API. Not built yet: leave it off."""
+
+    enabled: Boolean = Field(default=False, description="Ask the API for organizations.")
+    refresh: Duration = Field(
+        default=3600.0, description="Time between two looks for organizations."
+    )
+    name_pattern: RegularExpression = Field(
+        default=".*", description="Regular expression that the names of organizations must match."
+    )
+
+
+class ConfigFile(Section):
+    """The whole file."""
+
+    api: Api = Api()
+    poll: Poll = Poll()
+    collectors: Collectors = Collectors()
+    invoices: Invoices = Invoices()
+    budget_usd: Number | None = Field(
+        default=None,
+        description="Budget of organizations without their own, for a billing period, in US "
+        "dollars.",
+    )
+    limits: Limits = Limits()
+    credentials: Credentials | None = Field(
+        default=None, description="API key for organizations without their own."
+    )
+    organizations: list[OrganizationEntry] = Field(
+        default_factory=list, description="The organizations whose bills are exported."
+    )
+    discovery: Discovery = Discovery()

@@ -1,0 +1,231 @@
+"""The rules of single values, and the types that carry them into the models.
+
+Each function takes what stands in the file and returns what the program works with, or raises
+ValueError with the rule in words. No message repeats the value.
+"""
+
+# ruff: noqa: TRY004 - pydantic collects ValueError; a TypeError would end the program
+
+from __future__ import annotations
+
+import math
+import re
+import ssl
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import PlainSerializer, PlainValidator, ValidationInfo
+
+from exporter.config.duration import format_duration, parse_duration
+from exporter.model import Secret
+
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_WHOLE_NUMBER = re.compile("[-+]?[0-9]{1,18}")
+_LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+_HOST = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9.])?")
+_PORT = re.compile("[0-9]{1,5}")
+
+MAX_PORT = 65_535
+MAX_KEY_FILE_BYTES = 65_536  # an API key has 32; a wrong path may lead to anything
+
+
+# Prometheus, and the alerts on top of it, set these: as a label of ours they would get lost.
+PROMETHEUS_LABELS = frozenset(("job", "instance", "severity", "alertname"))
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the values of a file depend on. A model that is made in code has no context."""
+
+    folder: Path  # where relative paths start
+    reserved_labels: Collection[str]  # that metrics use themselves
+
+
+def string(value: object) -> str:
+    """Return a string that is not empty and can be printed."""
+    if isinstance(value, (bool, int, float)):
+        raise ValueError("must be a string: put it in quotes")
+    if not isinstance(value, str):
+        raise ValueError("must be a string")
+    if not value:
+        raise ValueError("must not be empty")
+    if not value.isprintable():
+        raise ValueError("must not have control or invisible characters")
+    return value
+
+
+def boolean(value: object) -> bool:
+    """Return a boolean; the words are for values from the environment."""
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    raise ValueError("must be true or false")
+
+
+def number(value: object) -> float:
+    """Return a finite number that is not below 0; digits in quotes count."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isinf(value):
+        raise ValueError("must be a finite number")
+    if value < 0:
+        raise ValueError("must not be below 0")
+    return float(value)
+
+
+def whole_number(value: object) -> int:
+    """Return a whole number above 0; digits in quotes count."""
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a whole number")
+    if value < 1:
+        raise ValueError("must be above 0")
+    return value
+
+
+def duration(value: object, info: ValidationInfo) -> float:
+    """Return seconds. In a file a unit is a must; a model made in code takes seconds, too."""
+    if info.context is None and isinstance(value, (int, float)):
+        return float(value)
+    return parse_duration(value if isinstance(value, str) else "")
+
+
+def file(value: object, info: ValidationInfo) -> Path:
+    """Return the path of a file. A relative one starts at the configuration's folder."""
+    if info.context is None and isinstance(value, Path):
+        return value
+    folder = info.context.folder if info.context else Path()
+    return folder / string(value)
+
+
+def address(value: object) -> str:
+    """Return `host:port`; an IPv6 host stands in brackets."""
+    text = string(value)
+    if "://" in text:
+        raise ValueError("must be host:port, without https:// or any other scheme")
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise ValueError("must be host:port, such as app.viam.com:443")
+    if not (_PORT.fullmatch(port) and 1 <= int(port) <= MAX_PORT):
+        raise ValueError("must end in a port between 1 and 65535")
+    if host.startswith("[") and host.endswith("]"):
+        _require_ipv6(host[1:-1])
+    elif ":" in host:
+        raise ValueError("must have an IPv6 host in brackets, such as [::1]:443")
+    elif not _HOST.fullmatch(host):
+        raise ValueError("must have a host name or an IP address before the port")
+    return text
+
+
+def _require_ipv6(host: str) -> None:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        raise ValueError("must have an IPv6 address between the brackets") from None
+
+
+def is_loopback(host_port: str) -> bool:
+    """Tell whether an address stays on this machine: localhost, 127.0.0.0/8 or ::1."""
+    host = host_port.rpartition(":")[0].strip("[]")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def label_name(value: object, info: ValidationInfo) -> str:
+    """Return a label name that Prometheus allows and that nothing else uses."""
+    name = string(value)
+    if not _LABEL_NAME.fullmatch(name):
+        raise ValueError("is no label name: use letters, digits and _, and no digit first")
+    if name.startswith("__"):
+        raise ValueError("is no label name: names with __ in front belong to Prometheus")
+    if name in PROMETHEUS_LABELS:
+        raise ValueError("belongs to Prometheus: take another label name")
+    if info.context and name in info.context.reserved_labels:
+        raise ValueError("is a label of the metrics themselves: take another name")
+    return name
+
+
+def regular_expression(value: object) -> str:
+    """Return a pattern that `re` can compile."""
+    pattern = string(value)
+    try:
+        with warnings.catch_warnings():  # "possible nested set" is the reader's concern
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        raise ValueError("must be a regular expression") from None
+    return pattern
+
+
+def secret(value: object) -> Secret:
+    """Return an API key. White space in it is always an accident, which no server explains."""
+    text = string(value)
+    if any(character.isspace() for character in text):
+        raise ValueError("must not have white space in it")
+    return Secret(text)
+
+
+def read_key_file(path: Path) -> Secret:
+    """Read an API key; a line end after it is not part of it.
+
+    Raises ValueError with the rule: missing, unreadable, no regular file (which could not be
+    read again), too long, not UTF-8, empty, or with white space or control characters inside.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise ValueError("must name a regular file")
+        with path.open("rb") as stream:
+            content = stream.read(MAX_KEY_FILE_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"must name a file that can be read: {error.strerror}") from None
+    if len(content) > MAX_KEY_FILE_BYTES:
+        raise ValueError("must name a file that holds an API key and nothing else")
+    try:
+        return secret(content.decode().rstrip("\r\n"))
+    except UnicodeDecodeError:
+        raise ValueError("must name a file in UTF-8") from None
+    except ValueError as error:
+        raise ValueError(f"names a file whose content {error}") from None
+
+
+def require_certificates(path: Path) -> None:
+    """Raise ValueError with the rule unless the file holds PEM certificates."""
+    try:
+        if path.exists() and not path.is_file():
+            raise ValueError("must name a regular file")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:  # before OSError, which it is one of
+        raise ValueError("must name a file with PEM certificates") from None
+    except OSError as error:
+        raise ValueError(f"must name a file that can be read: {error.strerror}") from None
+
+
+# The word is what the reference calls the type: see `keys`.
+String = Annotated[str, PlainValidator(string), "string"]
+Boolean = Annotated[bool, PlainValidator(boolean), "boolean"]
+Number = Annotated[float, PlainValidator(number), "number"]
+WholeNumber = Annotated[int, PlainValidator(whole_number), "whole number"]
+Duration = Annotated[
+    float,
+    PlainValidator(duration),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+    "duration",
+]
+File = Annotated[
+    Path,
+    PlainValidator(file),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    "file name",
+]
+Address = Annotated[str, PlainValidator(address), "host:port"]
+LabelName = Annotated[str, PlainValidator(label_name), "label name"]
+RegularExpression = Annotated[str, PlainValidator(regular_expression), "regular expression"]
+ApiKeyText = Annotated[Secret, PlainValidator(secret), "secret string"]

@@ -1,0 +1,216 @@
+"""The nouns that every other module speaks of: frozen, with no behaviour to speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Generic, NamedTuple, NoReturn, Protocol, TypeVar
+
+SourceT = TypeVar("SourceT")
+
+
+class Clock(Protocol):
+    """Time, as a thing that is passed in."""
+
+    def time(self) -> float:
+        """Wall clock, Unix seconds: for what a calendar decides, as a due date. It may jump."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment: for ages, intervals and deadlines. It never jumps."""
+
+
+# --- What is configured -------------------------------------------------------------------
+
+
+class Secret:
+    """A string that cannot be printed, compared, pickled or copied out by accident."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself. Call it where it is sent, and nowhere else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    __str__ = __repr__
+
+    def __format__(self, format_spec: str) -> str:
+        return format(repr(self), format_spec)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A Viam API key: its id, which is no secret, and where the key itself is.
+
+    Exactly one of `secret` and `file` is set. A file is read again at every authentication,
+    so that a rotated key needs no restart.
+    """
+
+    id: str
+    secret: Secret | None = None
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """One organization whose bill is polled."""
+
+    id: str
+    name: str
+    api_key: ApiKey
+    interval: float  # seconds between two polls
+    max_age: float  # seconds after which data that was not confirmed is withdrawn
+    budget_usd: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)  # on viam_billing_org_info only
+
+
+# --- What is exposed ----------------------------------------------------------------------
+
+
+class Sample(NamedTuple):
+    """One value. `labels` are the values in the order of the spec's label names.
+
+    `extra` holds further (name, value) labels; only `viam_billing_org_info` has them.
+    """
+
+    labels: tuple[str, ...]
+    value: float
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+class Withheld(NamedTuple):
+    """In place of a sample that must not be shown, because nobody could trust it."""
+
+    reason: str
+
+
+class MetricType(StrEnum):
+    """The types of the exposition formats that the exporter uses."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric as its users know it."""
+
+    name: str  # as samples carry it: a counter's with `_total`
+    help: str
+    labels: tuple[str, ...] = ()
+    type: MetricType = MetricType.GAUGE
+
+    @property
+    def family(self) -> str:
+        """The OpenMetrics family: a counter's without `_total`."""
+        return self.name.removesuffix("_total") if self.type is MetricType.COUNTER else self.name
+
+    @property
+    def unit(self) -> str:
+        """`usd` or `seconds` where the name says so, else empty."""
+        for unit in ("usd", "seconds"):
+            if self.family.endswith(f"_{unit}"):
+                return unit
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec(Metric, Generic[SourceT]):
+    """A row of the catalog: a metric and the pure function that makes its samples.
+
+    `extract` gets the collector's view of an answer, or what is known of an organization,
+    and yields the values of the labels that the row does not fill in itself. The row adds
+    `org_id` and `org_name`, which stand first in `labels`.
+    """
+
+    extract: Callable[[SourceT], Iterable[Sample | Withheld]] = field(kw_only=True)
+    sums: bool = field(default=False, kw_only=True)  # equal labels add up; else they are refused
+    per_invoice: bool = field(default=False, kw_only=True)  # goes first above limits.max_series
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What one answer, or one organization, gives for one row of the catalog."""
+
+    spec: Metric
+    samples: tuple[Sample, ...]
+
+
+# --- What a poll left behind --------------------------------------------------------------
+
+
+class Cause(StrEnum):
+    """Why a poll failed, in the words of `viam_billing_collector_failure`."""
+
+    CREDENTIALS = "credentials"
+    PERMISSION = "permission"
+    OUTAGE = "outage"
+    THROTTLED = "throttled"
+    INVALID_ANSWER = "invalid_answer"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed poll, in words that may be shown: no secret and no answer's text is in them."""
+
+    cause: Cause
+    code: str  # gRPC status name, or INVALID_ANSWER
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """The sample lines of one family of one organization, rendered."""
+
+    lines: bytes = b""
+    series: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The last good answer of a collector, and what was made from it.
+
+    Kept as raw bytes, so that an unchanged answer is recognised without decoding it, and as
+    rendered lines, which take a tenth of the memory of sample objects.
+    """
+
+    raw: bytes
+    fragments: tuple[Fragment, ...]  # one for each of the collector's specs, in order
+    withheld: Mapping[str, int]  # reason -> samples
+    unknown_enums: Mapping[str, int]  # enum -> values
+    received: float  # Unix seconds
+    received_monotonic: float
+    changed: float  # Unix seconds: when the samples last differed from the ones before
+    period_end: float | None = None  # Unix seconds: the end of what the answer speaks of
+    next_change: float | None = None  # Unix seconds: when its samples change by themselves
+    billing_tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorState:
+    """What is known of one collector of one organization."""
+
+    answer: Answer | None = None
+    attempted: float | None = None  # Unix seconds; None before the first poll
+    duration: float | None = None  # seconds, of the last poll
+    failure: Failure | None = None  # of the last poll; None if it succeeded
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationState:
+    """What is known of one organization. `collectors` has the enabled ones, in catalog order."""
+
+    organization: Organization
+    collectors: Mapping[str, CollectorState]

@@ -1,0 +1,166 @@
+"""Writes the references in docs/ from the code: `python -m exporter.reference [--check]`.
+
+Prose is written by hand around blocks that begin with `<!-- generated: NAME -->` and end with
+`<!-- end -->`; docs/contract.json is generated whole. With --check nothing is written, and a
+file that differs is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from exporter import catalog, cli, telemetry, tool
+from exporter.config import keys
+from exporter.model import Metric
+from exporter.web.routes import ENDPOINTS
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+CONTRACT: Final = ROOT / "docs" / "contract.json"
+BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w:.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+Groups = Mapping[str, Sequence[Metric]]
+
+
+def metrics() -> Groups:
+    """Return every metric by the collector that makes it, or `organization` or `exporter`."""
+    by_collector = {collector.name: collector.specs for collector in catalog.COLLECTORS}
+    return {
+        **by_collector,
+        "organization": catalog.ORGANIZATION,
+        "exporter": telemetry.METRICS,
+    }
+
+
+def commands() -> Mapping[str, argparse.ArgumentParser]:
+    """Return the parser of every command and sub-command, by how it is typed."""
+    found = {}
+    for parser in (cli.parser(), tool.parser()):
+        found[parser.prog] = parser
+        for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+            if isinstance(action.choices, Mapping):
+                found |= {sub.prog: sub for sub in action.choices.values()}
+    return found
+
+
+def flags(parser: argparse.ArgumentParser) -> Iterator[Mapping[str, Any]]:
+    """Yield name, value and help of a command's flags."""
+    formatter = parser._get_formatter()  # noqa: SLF001 - argparse has no other way to ask
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+        if action.option_strings:
+            takes_value = action.nargs != 0
+            choices = "|".join(map(str, action.choices)) if action.choices else action.metavar
+            yield {
+                "flag": action.option_strings[-1],
+                "value": str(choices or action.dest.upper()) if takes_value else None,
+                "repeatable": action.__class__.__name__ == "_AppendAction",
+                "description": formatter._expand_help(action),  # noqa: SLF001 - likewise
+            }
+
+
+def contract() -> str:
+    """Return the public contract for machines."""
+    document = {
+        "metrics": [
+            {
+                "name": metric.name,
+                "type": metric.type,
+                "unit": metric.unit,
+                "labels": list(metric.labels),
+                "source": group,
+                "help": metric.help,
+            }
+            for group, members in metrics().items()
+            for metric in members
+        ],
+        "configuration": [
+            {"key": key.path, "type": key.type, "default": key.default, "help": key.description}
+            for key in keys()
+        ],
+        "flags": {name: list(flags(parser)) for name, parser in commands().items()},
+        "endpoints": [{"path": e.path, "help": e.description} for e in ENDPOINTS],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def blocks() -> Mapping[str, Callable[[], str]]:
+    """Return what makes each generated block."""
+    makers: dict[str, Callable[[], str]] = {
+        "configuration": lambda: _table(
+            ("key", "type", "default", "meaning"),
+            (
+                (f"`{k.path}`", k.type, f"`{k.default}`" if k.default else "", k.description)
+                for k in keys()
+            ),
+        ),
+        "endpoints": lambda: _table(
+            ("path", "answer"), ((f"`{e.path}`", e.description) for e in ENDPOINTS)
+        ),
+    }
+    for group, members in metrics().items():
+        makers[f"metrics:{group}"] = lambda members=members: _metric_table(members)  # type: ignore[misc]
+    for name, parser in commands().items():
+        makers[f"flags:{name.replace(' ', '-')}"] = lambda parser=parser: _flag_table(parser)  # type: ignore[misc]
+    return makers
+
+
+def _metric_table(members: Iterable[Metric]) -> str:
+    return _table(
+        ("metric", "type", "labels", "meaning"),
+        (
+            (f"`{m.name}`", str(m.type), ", ".join(f"`{label}`" for label in m.labels), m.help)
+            for m in members
+        ),
+    )
+
+
+def _flag_table(parser: argparse.ArgumentParser) -> str:
+    def typed(flag: Mapping[str, Any]) -> str:
+        return f"`{flag['flag']}={flag['value']}`" if flag["value"] else f"`{flag['flag']}`"
+
+    return _table(("flag", "meaning"), ((typed(f), f["description"]) for f in flags(parser)))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
+
+
+def fill(text: str) -> str:
+    """Return a document with its generated blocks made anew. Raises KeyError for an unknown one."""
+    makers = blocks()
+    return BLOCK.sub(lambda match: match[1] + makers[match["name"]]() + match[3], text)
+
+
+def generated() -> Mapping[Path, str]:
+    """Return every generated file with the content it should have."""
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return {CONTRACT: contract()} | {path: fill(path.read_text()) for path in documents}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the generated files, or with --check compare them. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m exporter.reference", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
+    check = parser.parse_args(argv).check
+    differing = [
+        path for path, text in generated().items() if not path.exists() or path.read_text() != text
+    ]
+    for path in differing:
+        if check:
+            print(f"{path.relative_to(ROOT)} is not up to date: make generate", file=sys.stderr)
+        else:
+            path.write_text(generated()[path])
+            print(f"wrote {path.relative_to(ROOT)}")
+    return 1 if check and differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

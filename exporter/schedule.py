@@ -1,0 +1,99 @@
+"""Pure: what is due when."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import itertools
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Unit(NamedTuple):
+    """What is polled on its own: one collector of one organization."""
+
+    org_id: str
+    collector: str
+
+
+def phase(org_id: str) -> float:
+    """Return the organization's own place within an interval, in [0, 1).
+
+    From its id alone, so that it is the same after a restart and on every machine.
+    """
+    digest = hashlib.blake2b(org_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+class Schedule:
+    """Polls every unit at once when it is new, then once an interval at its own phase.
+
+    The first round comes as fast as it may; from the second on, each organization has its own
+    place within the interval, so that ten thousand do not fire together. A unit that was taken
+    is not due again until it is done, however long that takes.
+
+    Times are seconds of one clock that never jumps.
+    """
+
+    def __init__(self) -> None:
+        self._intervals: dict[Unit, float] = {}
+        self._due: dict[Unit, float] = {}  # units that wait; those taken are not in it
+        self._heap: list[tuple[float, int, Unit]] = []  # with stale entries, told by _due
+        self._taken: set[Unit] = set()
+        self._order = itertools.count()
+
+    def replace(self, intervals: Mapping[Unit, float], now: float) -> None:
+        """Poll these units from now on. New ones are due at once; the others keep their turn."""
+        for unit in self._intervals.keys() - intervals.keys():
+            self._due.pop(unit, None)
+        for unit, interval in intervals.items():
+            known = self._intervals.get(unit)
+            if known is None:
+                self._wait(unit, now)
+            elif known != interval and unit in self._due:
+                self._wait(unit, min(self._due[unit], _next_turn(unit, interval, now)))
+        self._intervals = dict(intervals)
+
+    def take(self, now: float) -> Unit | None:
+        """Return a unit that is due, the longest waiting first, or None."""
+        due = self.next_due()
+        if due is None or due > now:
+            return None
+        _, _, unit = heapq.heappop(self._heap)
+        del self._due[unit]
+        self._taken.add(unit)
+        return unit
+
+    def done(self, unit: Unit, now: float) -> None:
+        """Let a unit that was taken wait for its next turn."""
+        self._taken.remove(unit)
+        if (interval := self._intervals.get(unit)) is not None:
+            self._wait(unit, _next_turn(unit, interval, now))
+
+    def give_back(self, unit: Unit, now: float) -> None:
+        """Let a unit that was taken in vain be due at once."""
+        self._taken.remove(unit)
+        if unit in self._intervals:
+            self._wait(unit, now)
+
+    def next_due(self) -> float | None:
+        """Return when the next unit is due, or None if none waits."""
+        while self._heap:
+            due, _, unit = self._heap[0]
+            if self._due.get(unit) == due:
+                return due
+            heapq.heappop(self._heap)
+        return None
+
+    def _wait(self, unit: Unit, due: float) -> None:
+        if unit not in self._taken:
+            self._due[unit] = due
+            heapq.heappush(self._heap, (due, next(self._order), unit))
+
+
+def _next_turn(unit: Unit, interval: float, now: float) -> float:
+    """Return the first moment after `now` at the unit's phase."""
+    offset = phase(unit.org_id) * interval
+    turn = (math.floor((now - offset) / interval) + 1) * interval + offset
+    return turn if turn > now else turn + interval  # rounding can land on now itself

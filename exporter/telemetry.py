@@ -1,0 +1,170 @@
+"""The exporter's own metrics, kept with the Prometheus client library.
+
+Listed in the same shape as the catalog's rows, and registered from that list in a registry
+that is passed in.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from typing import Final, cast
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client import exposition as text
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from exporter.billing import ReadRpc
+from exporter.model import Metric, MetricType
+
+P: Final = "viam_billing_exporter_"
+
+BUILD_INFO = Metric(
+    P + "build_info",
+    "1, with the exporter's version, the revision it was built from and the Python it runs on.",
+    ("version", "revision", "python_version"),
+)
+API_REQUESTS = Metric(
+    P + "api_requests_total",
+    "Calls made to the billing API, retries and authentication included.",
+    ("method",),
+    MetricType.COUNTER,
+)
+API_FAILURES = Metric(
+    P + "api_request_failures_total",
+    "Calls to the billing API that failed, by gRPC status.",
+    ("method", "code"),
+    MetricType.COUNTER,
+)
+API_DURATION = Metric(
+    P + "api_request_duration_seconds",
+    "Duration of calls to the billing API, failed ones included.",
+    ("method",),
+    MetricType.HISTOGRAM,
+)
+RELOAD_SUCCESSFUL = Metric(
+    P + "config_last_reload_successful",
+    "1 if the configuration was loaded the last time that was tried, else 0.",
+)
+RELOAD_TIME = Metric(
+    P + "config_last_reload_success_timestamp_seconds",
+    "When the configuration was last loaded.",
+)
+ORGANIZATIONS = Metric(P + "organizations", "Organizations that are polled.")
+SERIES = Metric(P + "series", "Series of organizations on the page.")
+WITHHELD = Metric(
+    P + "withheld_samples_total",
+    "Samples withheld (nan, infinity, duplicate, limit), counted at every poll and, "
+    "for the limit, whenever it begins to withhold.",
+    ("reason",),
+    MetricType.COUNTER,
+)
+UNKNOWN_ENUMS = Metric(
+    P + "unknown_enum_values_total",
+    "Values of an enum that this version does not know, counted at every poll.",
+    ("enum",),
+    MetricType.COUNTER,
+)
+
+METRICS: tuple[Metric, ...] = (
+    BUILD_INFO,
+    API_REQUESTS,
+    API_FAILURES,
+    API_DURATION,
+    RELOAD_SUCCESSFUL,
+    RELOAD_TIME,
+    ORGANIZATIONS,
+    SERIES,
+    WITHHELD,
+    UNKNOWN_ENUMS,
+)
+
+# From a call on the local network to the deadline of a slow one.
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
+
+
+class Telemetry:
+    """Counts what the exporter does. Every method may be called from any thread."""
+
+    def __init__(self, registry: CollectorRegistry, version: str, revision: str) -> None:
+        # A `_created` series beside every counter tells Prometheus nothing that it keeps.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = registry
+        self._counters = {
+            metric: Counter(metric.name, metric.help, metric.labels, registry=registry)
+            for metric in METRICS
+            if metric.type is MetricType.COUNTER
+        }
+        self._gauges = {
+            metric: Gauge(
+                metric.name, metric.help, metric.labels, unit=metric.unit, registry=registry
+            )
+            for metric in METRICS
+            if metric.type is MetricType.GAUGE
+        }
+        self._duration = Histogram(
+            API_DURATION.name,
+            API_DURATION.help,
+            API_DURATION.labels,
+            unit=API_DURATION.unit,
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        # A counter that begins with its first failure hides that failure from increase().
+        for method in ("Authenticate", *ReadRpc):
+            self._counters[API_REQUESTS].labels(method)
+            self._duration.labels(method)
+        for reason in ("nan", "infinity", "duplicate", "limit"):
+            self._counters[WITHHELD].labels(reason)
+        for enum in ("PaymentMethodType", "SourceType", "UsageCostType"):
+            self._counters[UNKNOWN_ENUMS].labels(enum)
+        build = (version, revision, platform.python_version())
+        self._gauges[BUILD_INFO].labels(*build).set(1)
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+    def api_request(self, method: str, seconds: float, failure_code: str | None) -> None:
+        """Count one call; `failure_code` is its gRPC status name, None if it succeeded."""
+        self._counters[API_REQUESTS].labels(method).inc()
+        self._duration.labels(method).observe(seconds)
+        if failure_code is not None:
+            self._counters[API_FAILURES].labels(method, failure_code).inc()
+
+    def withheld(self, samples: Mapping[str, int]) -> None:
+        """Count withheld samples by reason."""
+        for reason, count in samples.items():
+            self._counters[WITHHELD].labels(reason).inc(count)
+
+    def unknown_enums(self, values: Mapping[str, int]) -> None:
+        """Count values that no enum of this version has, by enum."""
+        for enum, count in values.items():
+            self._counters[UNKNOWN_ENUMS].labels(enum).inc(count)
+
+    def reloaded(self, at: float | None) -> None:
+        """Note a configuration loaded at `at` (Unix seconds), or, with None, refused."""
+        self._gauges[RELOAD_SUCCESSFUL].set(at is not None)
+        if at is not None:
+            self._gauges[RELOAD_TIME].set(at)
+
+    def published(self, organizations: int, series: int) -> None:
+        """Note what the page holds."""
+        self._gauges[ORGANIZATIONS].set(organizations)
+        self._gauges[SERIES].set(series)
+
+    def text(self) -> bytes:
+        """Return the metrics in text format 0.0.4."""
+        return text.generate_latest(self._registry)
+
+    def openmetrics(self) -> bytes:
+        """Return the metrics in OpenMetrics 1.0.0, with the line that ends a page."""
+        return cast("bytes", openmetrics.generate_latest(self._registry))  # type: ignore[no-untyped-call]

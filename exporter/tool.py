@@ -1,0 +1,276 @@
+"""The `viam-billing` command: for people, beside the daemon.
+
+A sub-command is a function from the parsed arguments to an exit code, and an `_add_...` function
+that declares it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from exporter.app import ListenAddress, SystemClock
+from exporter.config import parse_duration
+from exporter.simulator import Account, SimulatedClock, Simulator, configuration, demo_fleet, fleet
+
+if TYPE_CHECKING:
+    # Private to argparse, and yet the only type that add_subparsers returns.
+    SubCommands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+
+EXIT_CODES: Final = "Exit codes: 0 done, 1 failed, 2 wrong usage."
+SIMULATE: Final = """\
+Runs a simulated Viam billing service: real gRPC, invented companies, no account, no
+internet. Prints an exporter configuration that fits it, and serves until interrupted.
+"""
+SIMULATE_EXAMPLE: Final = f"""\
+To try the exporter, in two terminals:
+  viam-billing simulate --speed=8640 --config-out=simulated.yml
+  viam-billing-exporter --config.file=simulated.yml
+
+A DURATION is written as in Prometheus: 50ms, 15s, 1h30m.
+{EXIT_CODES}
+"""
+FASTEST: Final = 100_000.0  # a month in 26 s; much faster, and the calendar ends within days
+MOST_ORGANIZATIONS: Final = 100_000
+STOP_WITHIN: Final = 1.0  # seconds that calls under way have to end
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser. The documentation is checked against it."""
+    root = argparse.ArgumentParser(
+        prog="viam-billing",
+        description="Tools for Viam bills, beside the Prometheus exporter.",
+        epilog=EXIT_CODES,
+        allow_abbrev=False,
+    )
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_simulate(commands)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the sub-command that `argv` names and return its exit code."""
+    arguments = parser().parse_args(argv)
+    code: int = arguments.run(arguments)
+    return code
+
+
+def _add_simulate(commands: SubCommands) -> None:
+    command = commands.add_parser(
+        "simulate",
+        help="run a simulated billing service, to try the exporter without an account",
+        description=SIMULATE,
+        epilog=SIMULATE_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=_simulate)
+    command.add_argument(
+        "--listen-address",
+        metavar="ADDRESS",
+        type=_listen_address,
+        default="127.0.0.1:8427",
+        help="where to listen: host:port or [v6]:port, port 0 for any free one "
+        "(default: %(default)s)",
+    )
+    command.add_argument(
+        "--allow-remote",
+        action="store_true",
+        help="allow an address that other machines can reach; nothing is encrypted",
+    )
+    command.add_argument(
+        "--organizations",
+        metavar="N",
+        type=_organizations,
+        help="that many generated organizations (default: eight with a story each, such as "
+        "a spent budget, a declined card, a credit)",
+    )
+    command.add_argument(
+        "--seed",
+        metavar="N",
+        type=int,
+        default=1,
+        help="another seed, other ids, keys and costs; the same, the same (default: %(default)s)",
+    )
+    command.add_argument(
+        "--speed",
+        metavar="FACTOR",
+        type=_speed,
+        default=1.0,
+        help="how much faster than real time months pass; five minutes each at 8640 "
+        "(default: %(default)g)",
+    )
+    command.add_argument(
+        "--latency",
+        metavar="DURATION",
+        type=_seconds,
+        default=0.0,
+        help="wait this long before each answer (default: not at all)",
+    )
+    command.add_argument(
+        "--error-rate",
+        metavar="SHARE",
+        type=_share,
+        default=0.0,
+        help="fail this share of the calls, 0 to 1, as in an outage (default: %(default)g)",
+    )
+    command.add_argument(
+        "--token-lifetime",
+        metavar="DURATION",
+        type=_seconds,
+        help="let access tokens expire after this time (default: never)",
+    )
+    command.add_argument(
+        "--poll-interval",
+        metavar="DURATION",
+        type=_duration,
+        default="15s",
+        help="the poll interval in the configuration printed (default: %(default)s)",
+    )
+    command.add_argument(
+        "--config-out",
+        metavar="FILE",
+        help="write the configuration to FILE, for your eyes only (default: standard output)",
+    )
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    address: ListenAddress = arguments.listen_address
+    if not (address.is_loopback or arguments.allow_remote):
+        return _failed(
+            f"other machines could reach {address}: listen on 127.0.0.1, or say --allow-remote", 2
+        )
+    try:
+        asyncio.run(_serve(arguments))
+    except OSError as error:
+        return _failed(str(error), 1)
+    return 0
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
+    """Simulate until SIGINT or SIGTERM. Raises OSError if it cannot listen or write."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if arguments.organizations is None:
+        accounts = demo_fleet(arguments.seed)
+    else:
+        accounts = fleet(arguments.organizations, arguments.seed)
+    simulator = Simulator(
+        accounts,
+        SimulatedClock(SystemClock(), arguments.speed),
+        rng=Random(arguments.seed),  # noqa: S311 - its tokens guard nothing
+        latency=arguments.latency,
+        error_rate=arguments.error_rate,
+        token_lifetime=arguments.token_lifetime,
+    )
+    address: ListenAddress = arguments.listen_address
+    port = await simulator.start(str(address if address.host else replace(address, host="::")))
+    try:
+        _announce(accounts, replace(address, port=port), arguments)
+        await stop.wait()
+    finally:
+        await simulator.stop(STOP_WITHIN)
+
+
+def _announce(
+    accounts: Sequence[Account], address: ListenAddress, arguments: argparse.Namespace
+) -> None:
+    """Give out the configuration, then say on standard error what to do with it."""
+    target = reachable(address)
+    text = configuration(
+        accounts,
+        str(target),
+        poll_interval=arguments.poll_interval,
+        insecure=not target.is_loopback,
+    )
+    if arguments.config_out is None:
+        print(text, end="", flush=True)
+        next_step = "save the output as simulated.yml, then run: "
+    else:
+        _write_private(arguments.config_out, text)
+        next_step = "now run: "
+    file = arguments.config_out or "simulated.yml"
+    print(
+        f"simulating {len(accounts)} organizations on {address}; "
+        f"{next_step}viam-billing-exporter --config.file={file}",
+        file=sys.stderr,
+    )
+
+
+def reachable(address: ListenAddress) -> ListenAddress:
+    """Return where this machine reaches a server that listens on `address`."""
+    everywhere = address.host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    return replace(address, host="127.0.0.1") if everywhere else address
+
+
+def _write_private(file: str, text: str) -> None:
+    """Write a file that only its owner can read, also if others could read it before."""
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:  # noqa: PTH123
+        os.fchmod(stream.fileno(), 0o600)
+        stream.write(text)
+
+
+def _failed(message: str, code: int) -> int:
+    print(f"viam-billing: {message}", file=sys.stderr)
+    return code
+
+
+# --- Types of arguments -------------------------------------------------------------------
+
+
+def _listen_address(text: str) -> ListenAddress:
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]/]*)):([0-9]{1,5})", text)
+    if match is None or int(match[3]) not in range(65_536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address: write host:port or [v6]:port")
+    return ListenAddress(match[1] or match[2], int(match[3]))
+
+
+def _duration(text: str) -> str:
+    _seconds(text)
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+
+
+def _organizations(text: str) -> int:
+    number = _within(text, 1, MOST_ORGANIZATIONS)
+    if not number.is_integer():
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number")
+    return int(number)
+
+
+def _speed(text: str) -> float:
+    return _within(text, 0.001, FASTEST)
+
+
+def _share(text: str) -> float:
+    return _within(text, 0, 1)
+
+
+def _within(text: str, low: float, high: float) -> float:
+    error = argparse.ArgumentTypeError(f"{text!r}: must be a number from {low:g} to {high:g}")
+    try:
+        number = float(text)
+    except ValueError:
+        raise error from None
+    if not low <= number <= high:  # so that NaN is refused, too
+        raise error
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Which format and which encoding a client gets, after RFC 9110, section 12.5.
+
+Nothing that a client sends is an error: whoever asks for what we do not have, or does not
+ask properly, gets the text format, uncompressed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from exporter.render import Encoding, Format
+
+# Name and version of each format, as a client asks for it.
+NAMES: Mapping[Format, tuple[str, str]] = {
+    Format.TEXT: ("text/plain", "0.0.4"),
+    Format.OPENMETRICS: ("application/openmetrics-text", "1.0.0"),
+}
+QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+MAX_HEADER_LENGTH = 1024  # what real clients send is a quarter of it
+# Separators inside quotes do not separate.
+QUOTED = r'"(?:[^"\\]|\\.)*"'
+ITEM = re.compile(rf'(?:{QUOTED}|[^,"])+')
+PARAMETER = re.compile(rf'(?:{QUOTED}|[^;"])+')
+
+
+class Offer(NamedTuple):
+    """One item of an Accept header."""
+
+    value: str
+    parameters: Mapping[str, str]
+    quality: float
+
+
+def _items(header: str) -> Iterator[Offer]:
+    for item in ITEM.findall(header[:MAX_HEADER_LENGTH]):
+        value, *rest = [part.strip() for part in PARAMETER.findall(item)] or [""]
+        pairs = (parameter.partition("=") for parameter in rest)
+        parameters = {
+            name.strip().lower(): value.strip().strip('"').lower() for name, _, value in pairs
+        }
+        quality = parameters.pop("q", "1")
+        if QUALITY.fullmatch(quality):
+            yield Offer(value.lower(), parameters, float(quality))
+
+
+def negotiate_format(accept: str) -> Format:
+    """Return the format that an Accept header prefers."""
+    offers = list(_items(accept))
+
+    def preference(form: Format) -> tuple[float, int]:
+        """Quality and precision of the most precise item that names the format."""
+        matching = [(_precision(offer, form), offer.quality) for offer in offers]
+        precision, quality = max((m for m in matching if m[0]), default=(0, 0.0))
+        return quality, precision
+
+    best = max(Format, key=preference)  # of equals the first, which is the text format
+    return best if preference(best)[0] > 0 else Format.TEXT
+
+
+def _precision(offer: Offer, form: Format) -> int:
+    """Return how precisely an item names a format, 0 if it does not."""
+    name, version = NAMES[form]
+    if offer.value == "*/*":
+        return 1
+    if offer.value == name.split("/")[0] + "/*":
+        return 2
+    if offer.value != name:
+        return 0
+    if "version" not in offer.parameters:
+        return 3
+    return 4 if offer.parameters["version"] == version else 0
+
+
+def negotiate_encoding(accept_encoding: str) -> Encoding:
+    """Return the content coding that an Accept-Encoding header prefers."""
+    qualities = {offer.value: offer.quality for offer in _items(accept_encoding)}
+    anything = qualities.get("*", 0.0)
+    gzip = max(qualities.get("gzip", anything), qualities.get("x-gzip", 0.0))
+    # Who does not name identity accepts it, but less than what he names.
+    identity = qualities.get("identity", 0.0)
+    return Encoding.GZIP if gzip > 0 and gzip >= identity else Encoding.IDENTITY

@@ -1,0 +1,1 @@
+"""What tests share: time that does not pass, messages, processes, pages."""

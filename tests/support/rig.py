@@ -1,0 +1,67 @@
+"""Poller, store and publisher joined, as the app joins them, without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.config import Config
+from exporter.poller import Poller
+from exporter.publisher import Publisher
+from exporter.render import Encoding, Format
+from exporter.store import Store
+from exporter.telemetry import Telemetry
+from support.reader import FakeReader
+from support.virtual import VirtualClock
+
+Series = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+class Rig:
+    """The exporter between the API and the page."""
+
+    def __init__(self, config: Config, reader: FakeReader | None = None) -> None:
+        self.reader = reader or FakeReader()
+        self.clock = VirtualClock()
+        self.telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
+        self.store = Store()
+        self.poller = Poller(self.store, self.telemetry, self.clock)
+        self.publisher: Publisher
+        self._config = config
+
+    @asynccontextmanager
+    async def running(self, *, publishing: bool = True) -> AsyncIterator[None]:
+        """Poll, and publish, while inside."""
+        self.publisher = Publisher(
+            self.store, self.telemetry, self.clock, max_series=self._config.limits.max_series
+        )
+        self.poller.configure(self._config, self.reader)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(self.poller.run())]
+            if publishing:
+                running.append(tasks.create_task(self.publisher.run()))
+            yield
+            for task in running:
+                task.cancel()
+
+    def page(self, form: Format = Format.TEXT) -> str:
+        """Return the current page."""
+        return b"".join(self.publisher.page.bodies[form, Encoding.IDENTITY].chunks).decode()
+
+    def values(self, name: str, *labels: str) -> dict[tuple[str, ...], float]:
+        """Return the samples of a metric by the values of the labels named."""
+        return {
+            tuple(sample.labels[label] for label in labels): sample.value
+            for family in text_string_to_metric_families(self.page())
+            for sample in family.samples
+            if sample.name == name
+        }
+
+    def value(self, name: str) -> float | None:
+        """Return the only sample of a metric, or None if there is none."""
+        found = [*self.values(name, *[]).values()]
+        return found[0] if found else None

@@ -1,0 +1,94 @@
+"""Content negotiation, after RFC 9110, section 12.5."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.render import Encoding, Format
+from exporter.web.negotiation import negotiate_encoding, negotiate_format
+
+TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS
+IDENTITY, GZIP = Encoding.IDENTITY, Encoding.GZIP
+
+PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", TEXT),
+        ("*/*", TEXT),
+        (BROWSER, TEXT),
+        (PROMETHEUS_2, OPENMETRICS),
+        (PROMETHEUS_3, OPENMETRICS),
+        ("text/plain", TEXT),
+        ("text/*", TEXT),
+        ("text/plain;version=0.0.4", TEXT),
+        ("application/openmetrics-text", OPENMETRICS),
+        ("Application/OpenMetrics-Text; Version=1.0.0; charset=utf-8", OPENMETRICS),
+        ('application/openmetrics-text;version="1.0.0"', OPENMETRICS),
+        ("application/openmetrics-text;version=0.0.1", TEXT),
+        ("application/openmetrics-text;version=2.0.0", TEXT),
+        ("application/*", OPENMETRICS),
+        ("application/openmetrics-text,*/*", OPENMETRICS),
+        ("application/openmetrics-text;q=0.5,text/plain;q=0.4", OPENMETRICS),
+        ("application/openmetrics-text;q=0.4,text/plain;q=0.5", TEXT),
+        ("application/openmetrics-text;q=0.5,text/plain;version=0.0.4", TEXT),
+        ("application/openmetrics-text;q=0,*/*", TEXT),
+        ("text/plain;q=0,*/*", OPENMETRICS),
+        ("text/plain;q=0", TEXT),
+        ("application/json", TEXT),
+        ("application/openmetrics-text;q=2", TEXT),
+        ("application/openmetrics-text;q=x,text/plain;q=0.1", TEXT),
+        (";;;,,,=;q", TEXT),
+        ('"', TEXT),
+        ('text/html;a="x,application/openmetrics-text"', TEXT),
+    ],
+)
+def test_format(accept: str, expected: Format) -> None:
+    """The most precise item that names a format decides its quality; the best format wins."""
+    assert negotiate_format(accept) is expected
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "expected"),
+    [
+        ("", IDENTITY),
+        ("gzip", GZIP),
+        ("GZIP", GZIP),
+        ("x-gzip", GZIP),
+        ("gzip, deflate, br, zstd", GZIP),
+        ("gzip;q=0", IDENTITY),
+        ("gzip;q=0.000", IDENTITY),
+        ("gzip;q=0,*", IDENTITY),
+        ("*", GZIP),
+        ("*;q=0", IDENTITY),
+        ("identity", IDENTITY),
+        ("deflate, br", IDENTITY),
+        ("gzip;q=0.5, identity;q=0.6", IDENTITY),
+        ("gzip;q=0.5, identity;q=0.5", GZIP),
+        ("identity;q=0, gzip;q=0", IDENTITY),
+        ("gzip;q=nonsense", IDENTITY),
+    ],
+)
+def test_encoding(accept_encoding: str, expected: Encoding) -> None:
+    """Gzip where it is accepted and identity is not preferred."""
+    assert negotiate_encoding(accept_encoding) is expected
+
+
+@given(st.text(st.characters(max_codepoint=255), max_size=2000))
+def test_no_header_is_an_error(header: str) -> None:
+    """Whatever a client sends, it gets an answer."""
+    assert negotiate_format(header) in Format
+    assert negotiate_encoding(header) in Encoding

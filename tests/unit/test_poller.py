@@ -1,0 +1,424 @@
+"""Poller, store and publisher joined, in virtual time, before an API that does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
+from support.rig import Rig
+from support.virtual import START, run
+
+from exporter.billing import BillingError
+from exporter.model import Cause
+from exporter.pb import billing_pb2 as pb
+
+DAY = 86_400
+
+
+def usage(net: float, **fields: Any) -> pb.GetCurrentMonthUsageResponse:
+    """Return a usage answer with one source."""
+    costs = pb.ResourceUsageCosts(total_with_discount=net)
+    return pb.GetCurrentMonthUsageResponse(
+        resource_usage_costs_by_source=[
+            pb.ResourceUsageCostsBySource(source_type="SOURCE_TYPE_ORG", resource_usage_costs=costs)
+        ],
+        **fields,
+    )
+
+
+def invoice_due_in(seconds: float) -> pb.GetInvoicesSummaryResponse:
+    """Return an answer with one unpaid invoice."""
+    answer = pb.GetInvoicesSummaryResponse()
+    invoice = answer.invoices.add(id="i", invoice_amount=10, status="outstanding")
+    invoice.due_date.FromSeconds(int(START + seconds))
+    return answer
+
+
+MONTH_TO_DATE = "viam_billing_usage_month_to_date_usd"
+UP = "viam_billing_up"
+LAST_SUCCESS = "viam_billing_collector_last_success_timestamp_seconds"
+LAST_ATTEMPT = "viam_billing_collector_last_attempt_timestamp_seconds"
+LAST_CHANGE = "viam_billing_collector_last_change_timestamp_seconds"
+
+
+def test_an_answer_reaches_the_page() -> None:
+    """From the API to the page within moments, and ready only then."""
+    rig = Rig(config())
+    rig.reader.answers[USAGE] = usage(12.5)
+
+    async def scenario() -> None:
+        async with rig.running():
+            before = rig.publisher.ready
+            await asyncio.sleep(2)
+            assert (before, rig.publisher.ready) == (False, True)
+            assert rig.value(MONTH_TO_DATE) == 12.5
+            assert rig.value(UP) == 1.0
+
+    run(scenario())
+
+
+def test_ready_waits_for_the_slowest_and_says_how_many_are_left() -> None:
+    """Failed or not, every organization has been polled once; a failing API does not hold it up."""
+    rig = Rig(config(organization("a"), organization("b")))
+    rig.reader.answers[USAGE] = OUTAGE
+    rig.reader.delays[INVOICES, "b"] = 30.0
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(29)
+            assert not rig.publisher.ready
+            assert rig.publisher.page.unpolled == 1
+            await asyncio.sleep(3)
+            assert rig.publisher.ready
+
+    run(scenario())
+
+
+def test_collectors_fail_independently() -> None:
+    """One failing call is visible as one, with its cause, and takes no other data along."""
+    rig = Rig(config())
+    rig.reader.answers[USAGE] = usage(1.0)
+    rig.reader.answers[BILLING] = BillingError(Cause.PERMISSION, "PERMISSION_DENIED", "no owner")
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+        assert rig.values("viam_billing_collector_success", "collector") == {
+            ("usage",): 1.0,
+            ("billing_information",): 0.0,
+            ("invoices",): 1.0,
+        }
+        assert rig.values("viam_billing_collector_failure", "collector", "cause") == {
+            ("billing_information", "permission"): 1.0
+        }
+        assert rig.value(UP) == 0.0
+        assert rig.value(MONTH_TO_DATE) == 1.0
+        assert ("billing_information",) not in rig.values(LAST_SUCCESS, "collector")
+        assert ("billing_information",) in rig.values(LAST_ATTEMPT, "collector")
+
+    run(scenario())
+
+
+def test_a_failed_poll_keeps_the_last_good_values_until_max_age() -> None:
+    """An outage never makes a cost vanish at once, nor read 0, nor stay for ever."""
+    rig = Rig(config(organization(interval=60.0, max_age=240.0)))
+    rig.reader.answers[USAGE] = usage(7.0)
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+            success = rig.values(LAST_SUCCESS, "collector")[("usage",)]
+            rig.reader.answers[USAGE] = OUTAGE
+            await asyncio.sleep(236)
+            assert rig.value(MONTH_TO_DATE) is not None
+            last = rig.values(LAST_SUCCESS, "collector")[("usage",)]
+            await asyncio.sleep(240)
+            assert rig.value(MONTH_TO_DATE) is None
+            assert rig.value(UP) == 0.0
+            assert rig.values(LAST_SUCCESS, "collector")[("usage",)] == last >= success
+            assert rig.values(LAST_ATTEMPT, "collector")[("usage",)] > last
+            rig.reader.answers[USAGE] = usage(8.0)
+            await asyncio.sleep(62)
+            assert rig.value(MONTH_TO_DATE) == 8.0
+            assert rig.value(UP) == 1.0
+
+    run(scenario())
+
+
+def test_withdrawal_needs_no_poll() -> None:
+    """A poll that hangs for ever withdraws its data at max_age all the same."""
+    rig = Rig(config(organization(max_age=240.0)))
+    rig.reader.answers[USAGE] = usage(7.0)
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(1)
+            rig.reader.delays[USAGE] = 1e6
+            await asyncio.sleep(400)
+            assert rig.value(MONTH_TO_DATE) is None
+            assert rig.value(UP) == 1.0
+
+    run(scenario())
+
+
+def test_last_change_compares_samples_not_bytes() -> None:
+    """An answer that says the same in other bytes is no change; the first answer is one."""
+    rig = Rig(config())
+    rig.reader.answers[USAGE] = usage(7.0)
+    same = usage(7.0)
+    same.resource_usage_costs_by_source.add()  # a source without costs
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+            first = rig.values(LAST_CHANGE, "collector")[("usage",)]
+            assert first == rig.values(LAST_SUCCESS, "collector")[("usage",)]
+            rig.reader.answers[USAGE] = same
+            await asyncio.sleep(120)
+            assert rig.values(LAST_CHANGE, "collector")[("usage",)] == first
+            assert rig.values(LAST_SUCCESS, "collector")[("usage",)] > first
+            rig.reader.answers[USAGE] = usage(7.01)
+            await asyncio.sleep(120)
+            assert rig.values(LAST_CHANGE, "collector")[("usage",)] > first
+
+    run(scenario())
+
+
+def test_an_invoice_becomes_overdue_without_a_poll() -> None:
+    """Overdue moves when the due date passes, and that is no change of the answer."""
+    rig = Rig(config(organization("o4", interval=400.0, max_age=1600.0)))
+    rig.reader.answers[INVOICES] = invoice_due_in(100)
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+            change = rig.values(LAST_CHANGE, "collector")[("invoices",)]
+            polls = len(rig.reader.times(INVOICES, "o4"))
+            await asyncio.sleep(96)
+            assert rig.value("viam_billing_invoices_overdue") == 0.0
+            await asyncio.sleep(5)
+            assert rig.value("viam_billing_invoices_overdue") == 1.0
+            assert rig.value("viam_billing_invoice_next_due_timestamp_seconds") is None
+            assert len(rig.reader.times(INVOICES, "o4")) == polls
+            await asyncio.sleep(400)
+            assert len(rig.reader.times(INVOICES, "o4")) > polls
+            assert rig.values(LAST_CHANGE, "collector")[("invoices",)] == change
+
+    run(scenario())
+
+
+def test_a_wall_clock_that_jumps_withdraws_nothing() -> None:
+    """Ages are counted on the other clock; due dates follow the wall clock they are written in."""
+    rig = Rig(config())
+    rig.reader.answers[USAGE] = usage(7.0)
+    rig.reader.answers[INVOICES] = invoice_due_in(5 * DAY)
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+            rig.reader.answers[USAGE] = OUTAGE
+            rig.clock.jump(10 * DAY)
+            await asyncio.sleep(3)
+            assert rig.value(MONTH_TO_DATE) == 7.0
+            assert rig.value("viam_billing_invoices_overdue") == 1.0
+
+    run(scenario())
+
+
+def test_an_answer_that_does_not_parse_fails_its_collector_only() -> None:
+    """It is an invalid answer, and the values before it stay."""
+    rig = Rig(config())
+    rig.reader.answers[USAGE] = usage(7.0)
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+            rig.reader.answers[USAGE] = b"\xff\xff\xff"
+            await asyncio.sleep(60)
+            assert rig.values("viam_billing_collector_failure", "collector", "cause") == {
+                ("usage", "invalid_answer"): 1.0
+            }
+            assert rig.value(MONTH_TO_DATE) == 7.0
+
+    run(scenario())
+
+
+def test_withheld_samples_and_unknown_enums_are_counted() -> None:
+    """Now in a gauge while they are withheld, and in a counter at every poll."""
+    rig = Rig(config())
+    answer = usage(float("nan"))
+    answer.resource_usage_costs_by_source[0].resource_usage_costs.usage_costs.add(
+        resource_type=99,
+        cost=1.0,
+    )
+    rig.reader.answers[USAGE] = answer
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+            withheld = rig.values("viam_billing_withheld_samples", "collector", "reason")
+            assert withheld == {("usage", "nan"): 3.0}  # net, month to date, difference
+            counter = "viam_billing_exporter_withheld_samples_total"
+            assert rig.values(counter, "reason")[("nan",)] == 3.0
+            enums = "viam_billing_exporter_unknown_enum_values_total"
+            assert rig.values(enums, "enum")[("UsageCostType",)] == 1.0
+            rig.reader.answers[USAGE] = usage(1.0)
+            await asyncio.sleep(60)
+            assert rig.values("viam_billing_withheld_samples", "reason") == {}
+            assert rig.values(counter, "reason")[("nan",)] == 3.0
+
+    run(scenario())
+
+
+def test_concurrency_is_bounded_and_the_first_round_uses_it() -> None:
+    """Never more calls in flight than configured, and never fewer while some wait."""
+    organizations = [organization(f"o{n}") for n in range(40)]
+    rig = Rig(config(*organizations, max_concurrency=6))
+    rig.reader.delays = {USAGE: 1.0, BILLING: 1.0, INVOICES: 1.0}
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(20.5)
+            assert len(rig.reader.calls) >= 120  # 40 x 3 at 6 in flight take 20 s
+
+    run(scenario())
+    assert rig.reader.most_in_flight == 6
+
+
+def test_a_slow_organization_delays_no_other_and_never_overlaps() -> None:
+    """Its polls take longer than its interval; the others are polled every minute as ever."""
+    slow, quick = organization("slow"), organization("quick")
+    rig = Rig(config(slow, quick))
+    rig.reader.delays["slow"] = 150.0
+
+    async def scenario() -> None:
+        async with rig.running(publishing=False):
+            await asyncio.sleep(3600)
+
+    run(scenario())
+    assert rig.reader.overlaps == 0
+    assert 60 <= len(rig.reader.times(USAGE, "quick")) <= 62
+    assert 17 <= len(rig.reader.times(USAGE, "slow")) <= 24
+
+
+def test_polls_are_spread_over_the_interval() -> None:
+    """From the second round on, no moment has a crowd."""
+    organizations = [organization(f"o{n}", interval=600.0) for n in range(300)]
+    rig = Rig(config(*organizations))
+
+    async def scenario() -> None:
+        async with rig.running(publishing=False):
+            await asyncio.sleep(1200)
+
+    run(scenario())
+    second_round = [at for at, rpc, _ in rig.reader.calls if rpc is USAGE][300:600]
+    for minute in range(10):
+        assert 12 <= sum(60 * minute <= at < 60 * minute + 60 for at in second_round) <= 50
+
+
+def test_only_enabled_collectors_are_polled() -> None:
+    """The metric `up` speaks of those, and the others leave no trace on the page."""
+    rig = Rig(config(collectors=("usage",)))
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+
+    run(scenario())
+    assert {rpc for _, rpc, _ in rig.reader.calls} == {USAGE}
+    assert rig.value(UP) == 1.0
+    assert rig.values("viam_billing_collector_success", "collector") == {("usage",): 1.0}
+    assert "viam_billing_invoices" not in rig.page().replace("viam_billing_invoices_", "")
+
+
+def test_a_reload_adds_and_removes_without_losing_the_others() -> None:
+    """Who stays keeps data and turn, who leaves is withdrawn, who is new is polled at once."""
+    stays, leaves, comes = (organization(name) for name in ("stays", "leaves", "comes"))
+    rig = Rig(config(stays, leaves))
+    rig.reader.answers[USAGE] = usage(7.0)
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+            before = len(rig.reader.times(USAGE, "stays"))
+            rig.poller.configure(config(stays, comes), rig.reader)
+            await asyncio.sleep(2)
+            assert rig.values(MONTH_TO_DATE, "org_id") == {("stays",): 7.0, ("comes",): 7.0}
+            assert len(rig.reader.times(USAGE, "stays")) == before
+            assert rig.publisher.ready
+
+    run(scenario())
+
+
+def test_a_reload_renames_at_once_and_counts_as_no_change() -> None:
+    """A new name, budget or set of labels needs no new poll."""
+    before = organization("o1", interval=600.0)
+    rig = Rig(config(before))
+    rig.reader.answers[USAGE] = usage(7.0)
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+            change = rig.values(LAST_CHANGE, "collector")[("usage",)]
+            after = replace(before, name="New", budget_usd=5.0, labels={"team": "x"})
+            rig.poller.configure(config(after), rig.reader)
+            await asyncio.sleep(2)
+            assert rig.values(MONTH_TO_DATE, "org_name") == {("New",): 7.0}
+            assert rig.value("viam_billing_budget_usd") == 5.0
+            assert rig.values("viam_billing_org_info", "team") == {("x",): 1.0}
+            assert rig.values(LAST_CHANGE, "collector")[("usage",)] == change
+
+    run(scenario())
+
+
+def test_a_reload_gives_up_polls_that_it_concerns_and_makes_them_anew() -> None:
+    """A poll under way with an old key, or of an organization that left, says nothing any more."""
+    changes, leaves = organization("changes"), organization("leaves")
+    rig = Rig(config(changes, leaves))
+    rig.reader.answers[USAGE] = usage(7.0)
+    rig.reader.delays = {USAGE: 30.0}
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(10)
+            rig.poller.configure(config(replace(changes, budget_usd=1.0)), rig.reader)
+            await asyncio.sleep(25)
+            assert rig.value(MONTH_TO_DATE) is None
+            await asyncio.sleep(10)
+            assert rig.values(MONTH_TO_DATE, "org_id") == {("changes",): 7.0}
+            assert rig.reader.times(USAGE, "changes")[:2] == [0.0, 10.0]
+
+    run(scenario())
+
+
+def test_a_bug_is_not_taken_for_an_outage() -> None:
+    """Anything but a BillingError ends the process, with a traceback."""
+
+    class Broken(FakeReader):
+        async def read(self, *_: Any) -> bytes:
+            raise ZeroDivisionError
+
+    rig = Rig(config(), Broken())
+
+    async def scenario() -> None:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with rig.running():
+                await asyncio.sleep(2)
+        assert caught.group_contains(ZeroDivisionError)
+
+    run(scenario())
+
+
+def test_max_series_withholds_invoices_first_then_whole_organizations() -> None:
+    """Never half of an organization; what is withheld is counted."""
+    rig = Rig(config(organization("a"), organization("b")))
+    rig.reader.answers[INVOICES] = invoice_due_in(DAY)
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+            everything = rig.value("viam_billing_exporter_series")
+            assert everything is not None
+            per_invoice = 4.0  # amount and due date of both
+            for limit, shown, invoices in (
+                (everything, {("a",), ("b",)}, True),
+                (everything - 1, {("a",), ("b",)}, False),
+                (everything - per_invoice, {("a",), ("b",)}, False),
+                (everything - per_invoice - 1, {("a",)}, False),
+                (1, set(), False),
+                (everything, {("a",), ("b",)}, True),
+            ):
+                rig.publisher.max_series = int(limit)
+                await asyncio.sleep(2)
+                assert set(rig.values(UP, "org_id")) == shown
+                assert bool(rig.values("viam_billing_invoice_amount_usd", "org_id")) == invoices
+                series = rig.value("viam_billing_exporter_series")
+                assert series == rig.page().count('org_id="')
+                assert series <= limit
+            counted = rig.values("viam_billing_exporter_withheld_samples_total", "reason")
+            assert counted[("limit",)] == everything
+
+    run(scenario())

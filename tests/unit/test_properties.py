@@ -1,0 +1,93 @@
+"""What holds for every message that the API's types allow."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from support.messages import messages
+from support.reader import organization
+
+from exporter import render
+from exporter.catalog import COLLECTORS, Collector, InvoiceDetail, apply
+from exporter.model import Family
+from exporter.pb import billing_pb2 as pb
+from exporter.render import Format
+
+NOW = st.sampled_from([0.0, 1_795_435_200.0])
+DETAILS = st.builds(InvoiceDetail, st.sampled_from(["none", "open", "all"]), st.integers(0, 5))
+
+ANSWERS = st.sampled_from(COLLECTORS).flatmap(
+    lambda collector: st.tuples(st.just(collector), messages(collector.message))
+)
+
+
+def families(
+    collector: Collector[Any, Any], answer: Any, now: float, detail: InvoiceDetail
+) -> list[Family]:
+    """Return all that a collector makes of an answer."""
+    view = collector.view(answer, now, detail)
+    return [apply(spec, organization(), view)[0] for spec in collector.specs]
+
+
+@given(ANSWERS, NOW, DETAILS)
+@settings(max_examples=400)
+def test_no_answer_breaks_an_extractor_or_makes_a_series_twice(
+    case: tuple[Collector[Any, Any], Any], now: float, detail: InvoiceDetail
+) -> None:
+    """Whatever comes, there are only finite samples, sorted, of distinct label sets."""
+    for family in families(*case, now, detail):
+        labels = [(sample.labels, sample.extra) for sample in family.samples]
+        assert labels == sorted(set(labels))
+        assert all(math.isfinite(sample.value) for sample in family.samples)
+
+
+@given(ANSWERS, NOW, DETAILS)
+@settings(max_examples=200)
+def test_the_page_parses_back_to_the_same_samples(
+    case: tuple[Collector[Any, Any], Any], now: float, detail: InvoiceDetail
+) -> None:
+    """Prometheus' own parsers read from both formats what was written, to the last bit."""
+    made = [family for family in families(*case, now, detail) if family.samples]
+    expected = Counter(
+        (
+            family.spec.name,
+            frozenset(zip(family.spec.labels, sample.labels, strict=True)),
+            sample.value,
+        )
+        for family in made
+        for sample in family.samples
+    )
+    for form, parse in ((Format.TEXT, parse_text), (Format.OPENMETRICS, parse_openmetrics)):
+        end = b"# EOF\n" if form is Format.OPENMETRICS else b""
+        page = b"".join(
+            render.header(family.spec, form) + render.fragment(family).lines for family in made
+        )
+        read = Counter(
+            (sample.name, frozenset(sample.labels.items()), sample.value)
+            for family in parse((page + end).decode())
+            for sample in family.samples
+        )
+        assert read == expected
+
+
+@given(messages(pb.GetCurrentMonthUsageResponse))
+@settings(max_examples=200)
+def test_no_cost_is_lost(answer: pb.GetCurrentMonthUsageResponse) -> None:
+    """The costs on the page sum up to those in the answer, withheld label sets aside."""
+    lines = [
+        cost
+        for source in answer.resource_usage_costs_by_source
+        for cost in source.resource_usage_costs.usage_costs
+    ]
+    for number, cost in enumerate(lines):  # cents of any sign, so that every sum is a number
+        cost.cost = math.fmod(cost.cost, 1e6) if math.isfinite(cost.cost) else number / 100
+    assume(lines)
+    usage_cost = families(COLLECTORS[0], answer, 0.0, InvoiceDetail())[0]
+    shown = math.fsum(sample.value for sample in usage_cost.samples)
+    assert math.isclose(shown, math.fsum(cost.cost for cost in lines), abs_tol=1e-6)
