@@ -142,7 +142,9 @@ class App:
     async def _web_server(self) -> AsyncIterator[Sequence[str]]:
         """Serve while inside; yields the addresses as host:port."""
         path = self._options.telemetry_path
-        status = StatusPage(self._store, version=self._options.version.number, telemetry_path=path)
+        status = await asyncio.to_thread(  # it reads its templates
+            StatusPage, self._store, version=self._options.version.number, telemetry_path=path
+        )
         routes = Routes(
             self._publisher,
             status,

@@ -17,7 +17,7 @@ from exporter import demo, logs
 from exporter.app import App, ListenAddress, Options, StartError
 from exporter.catalog import LABEL_NAMES
 from exporter.config import Config, ConfigError, from_environment, load
-from exporter.version import DISTRIBUTION, version
+from exporter.version import DISTRIBUTION, Version, version
 
 log = structlog.get_logger(__name__)
 
@@ -150,10 +150,11 @@ def configuration(file: Path | None, environ: Mapping[str, str]) -> Config:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon and return its exit code."""
     arguments = parser().parse_args(argv)
+    running = version()
     logs.configure(arguments.log_level, arguments.log_format)
     try:
         if arguments.demo:
-            asyncio.run(_demo(arguments))
+            asyncio.run(_demo(arguments, running))
             return 0
 
         def load_again() -> Config:
@@ -161,9 +162,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         config = load_again()
         if arguments.config_check:
-            print(f"the configuration is valid: {len(config.organizations)} organizations")
+            count = len(config.organizations)
+            print(f"the configuration is valid: {count} organization{'s' * (count != 1)}")
             return 0
-        asyncio.run(_serve(config, _options(arguments, load_again)))
+        asyncio.run(_serve(config, _options(arguments, running, load_again)))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -173,11 +175,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _options(arguments: argparse.Namespace, load_again: Callable[[], Config]) -> Options:
+def _options(
+    arguments: argparse.Namespace, running: Version, load_again: Callable[[], Config]
+) -> Options:
     return Options(
         listen=arguments.listen or [listen_address(DEFAULT_ADDRESS)],
         telemetry_path=arguments.telemetry_path,
-        version=version(),
+        version=running,
         load=load_again,
     )
 
@@ -187,24 +191,24 @@ async def _serve(config: Config, options: Options) -> None:
         lambda addresses: log.info(
             "serving",
             version=options.version.number,
-            addresses=" ".join(addresses),
+            addresses=",".join(addresses),
             organizations=len(config.organizations),
         )
     )
 
 
-async def _demo(arguments: argparse.Namespace) -> None:
+async def _demo(arguments: argparse.Namespace, running: Version) -> None:
     async with demo.simulated_service() as config:
         path = arguments.telemetry_path
 
         def announce(addresses: Sequence[str]) -> None:
             host = f"http://localhost:{addresses[0].rpartition(':')[2]}"
-            print(f"{version()} shows the bills of {len(config.organizations)} simulated companies")
+            print(f"{running} shows the bills of {len(config.organizations)} simulated companies")
             print(f"  {host + '/':<34}status")
             print(f"  {host + path:<34}metrics, for Prometheus to scrape")
             print("Stop with Ctrl-C.", flush=True)
 
-        app = App(config, _options(arguments, lambda: config))
+        app = App(config, _options(arguments, running, lambda: config))
         await app.run(announce)
 
 

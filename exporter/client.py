@@ -17,7 +17,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
 from exporter.billing import BillingError, ReadRpc
-from exporter.config import Api
+from exporter.config import Api, read_key_file
 from exporter.model import ApiKey, Cause, Clock
 from exporter.pb import auth_pb2, billing_pb2
 from exporter.telemetry import Telemetry
@@ -181,18 +181,10 @@ def _reveal(api_key: ApiKey) -> str:
         return api_key.secret.reveal()
     file = cast("Path", api_key.file)  # one of the two is set
     try:
-        key = file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        reason = error.strerror
-    except UnicodeDecodeError:
-        reason = "it is not UTF-8 text"
-    else:
-        if key:
-            return key
-        reason = "it is empty"
-    raise BillingError(
-        Cause.CREDENTIALS, "KEY_FILE", f"cannot read the API key from {file}: {reason}"
-    )
+        return read_key_file(file).reveal()
+    except ValueError as error:
+        reason = f"api_key_file {file} {error}"
+        raise BillingError(Cause.CREDENTIALS, "KEY_FILE", reason) from error
 
 
 def _invalid(name: str, what: str) -> BillingError:

@@ -49,7 +49,7 @@ class Page:
 
 
 class Publisher:
-    """Keeps `page` in step with the store and the clock."""
+    """Keeps `page` in step with the store and the clock. `publish` once before serving it."""
 
     def __init__(
         self, store: Store, telemetry: Telemetry, clock: Clock, *, max_series: int
@@ -66,7 +66,7 @@ class Publisher:
         self._unpolled: set[str] = set()
         self._withdrawals: list[tuple[float, str]] = []  # a heap of (monotonic time, id)
         self._limit = Limit(without_invoices=False, organizations=0, samples=0)
-        self.page = self._build([], clock.monotonic())
+        self.page: Page  # there from the first `publish` on
         self.ready = False  # once true it stays: what a reload adds must not stop the scrapes
 
     async def run(self) -> None:

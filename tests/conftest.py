@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import grpc.aio
 import pytest
+from blockbuster import blockbuster_ctx
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,3 +22,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Tell whether expected output is to be rewritten rather than compared."""
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def grpc_stays_up() -> Iterator[None]:
+    """Keep gRPC's own thread: between two tests it would be ended, and joined, in some callback."""
+    grpc.aio.init_grpc_aio()
+    yield
+    grpc.aio.shutdown_grpc_aio()
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    """Fail a test in which the exporter blocks the event loop."""
+    with blockbuster_ctx("exporter"):
+        yield

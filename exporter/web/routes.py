@@ -91,7 +91,7 @@ class Routes:
         if self._publisher.ready:
             return _text("ready\n")
         left = self._publisher.page.unpolled
-        return _text(f"not ready: {left} organizations were not polled yet\n", status=503)
+        return _text(f"not ready: organizations not polled yet: {left}\n", status=503)
 
     async def config(self, _request: web.Request) -> web.Response:
         """Show the effective configuration."""

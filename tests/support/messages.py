@@ -50,7 +50,7 @@ def messages(draw: st.DrawFn, kind: type[Message]) -> Any:
                 else:
                     setattr(message, field.name, value)
             else:
-                value = draw(messages(GetMessageClass(field.message_type)))
+                value = draw(messages(GetMessageClass(field.message_type)))  # type: ignore[arg-type]
                 if field.is_repeated:
                     getattr(message, field.name).append(value)
                 else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from exporter.billing import BillingError, ReadRpc
@@ -14,7 +15,7 @@ from exporter.pb import billing_pb2 as pb
 USAGE, BILLING, INVOICES = ReadRpc
 
 OUTAGE = BillingError(Cause.OUTAGE, "UNAVAILABLE", "the server cannot be reached", transient=True)
-EMPTY = {
+EMPTY: Mapping[Any, Any] = {
     USAGE: pb.GetCurrentMonthUsageResponse(),
     BILLING: pb.GetOrgBillingInformationResponse(),
     INVOICES: pb.GetInvoicesSummaryResponse(),

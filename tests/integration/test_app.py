@@ -1,0 +1,138 @@
+"""The whole exporter on one event loop, where a call that blocks fails the test."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockingError
+from structlog.testing import capture_logs
+
+from exporter import app as app_module
+from exporter import demo
+from exporter.app import App, ListenAddress, Options, StartError
+from exporter.config import Config, ConfigError, Problem
+from exporter.version import Version
+from support.process import Response, get
+
+Scenario = Callable[[App, Callable[[str], Awaitable[Response]]], Awaitable[None]]
+
+
+def run(scenario: Scenario, *, load: Callable[[Config], Config] = lambda config: config) -> None:
+    """Run the exporter on the demo's service, and a scenario beside it."""
+
+    async def serve() -> None:
+        async with demo.simulated_service() as config:
+            loop = asyncio.get_running_loop()
+            serving: asyncio.Future[Sequence[str]] = loop.create_future()
+            options = Options(
+                listen=[ListenAddress("127.0.0.1", 0)],
+                telemetry_path="/metrics",
+                version=Version("1.2.3", "abc"),
+                load=lambda: load(config),
+            )
+            app = App(config, options)
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(app.run(serving.set_result))
+                port = int((await serving)[0].rpartition(":")[2])
+                async with asyncio.timeout(30):
+                    await scenario(app, lambda path: asyncio.to_thread(get, port, path))
+                app._stop.set()
+                await running
+
+    asyncio.run(serve())
+
+
+async def until(
+    fetch: Callable[[str], Awaitable[Response]], path: str, accept: Callable[[Response], bool]
+) -> Response:
+    """Fetch a path again and again until the answer is as wanted."""
+    while not accept(response := await fetch(path)):
+        pass
+    return response
+
+
+def test_the_watch_for_blocking_calls_works() -> None:
+    """Else every other test here would prove nothing."""
+    source = "def blocks():\n    time.sleep(0.001)\n"
+    scope = {"time": time}
+    file = str(Path(app_module.__file__).with_name("fake.py"))
+    exec(compile(source, file, "exec"), scope)  # noqa: S102 - as if it were a module of ours
+
+    async def main() -> None:
+        scope["blocks"]()  # type: ignore[operator]
+
+    with pytest.raises(BlockingError):
+        asyncio.run(main())
+
+
+def test_it_serves_the_demo_without_blocking_the_event_loop() -> None:
+    """Every page, while everything is polled."""
+
+    async def scenario(_app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
+        await until(fetch, "/-/ready", lambda response: response.status == 200)
+        for path in ("/", "/metrics", "/config", "/-/healthy"):
+            assert (await fetch(path)).status == 200
+        assert "viam_billing_up{" in (await fetch("/metrics")).text
+
+    run(scenario)
+
+
+def test_a_reload_takes_a_new_configuration_whole() -> None:
+    """Also a new address of the API, for which there is a new connection."""
+
+    def fewer(config: Config) -> Config:
+        api = config.api.model_copy(update={"timeout": 9.0})
+        return replace(config, api=api, organizations=config.organizations[:2])
+
+    async def scenario(app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
+        await until(fetch, "/-/ready", lambda response: response.status == 200)
+        client = app._client
+        app._reload.set()
+        page = await until(
+            fetch, "/metrics", lambda response: response.text.count("\nviam_billing_up{") == 2
+        )
+        assert "viam_billing_exporter_config_last_reload_successful 1.0" in page.text
+        assert "timeout: 9s" in (await fetch("/config")).text
+        assert app._client is not client
+
+    run(scenario, load=fewer)
+
+
+def test_a_reload_that_fails_keeps_the_old_configuration() -> None:
+    """It is said in a metric, and every error in the log."""
+
+    def broken(_: Config) -> Config:
+        raise ConfigError([Problem("f.yml", n, "a.b", "is wrong") for n in (1, 2)])
+
+    async def scenario(app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
+        app._reload.set()
+        failed = "\nviam_billing_exporter_config_last_reload_successful 0.0"
+        await until(fetch, "/metrics", lambda response: failed in response.text)
+        assert (await fetch("/config")).text.count("  poll_interval:") == 8
+
+    with capture_logs() as logs:
+        run(scenario, load=broken)
+    problems = [entry["problem"] for entry in logs if entry["log_level"] == "error"]
+    assert problems == ["f.yml:1: a.b: is wrong", "f.yml:2: a.b: is wrong"]
+
+
+def test_an_address_that_is_taken_ends_the_start() -> None:
+    """With one line that says which, and what to do."""
+
+    async def scenario() -> None:
+        async with demo.simulated_service() as config:
+            server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+            port = server.sockets[0].getsockname()[1]
+            options = Options(
+                [ListenAddress("127.0.0.1", port)], "/metrics", Version("1", "a"), lambda: config
+            )
+            with pytest.raises(StartError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .* in use"):
+                await App(config, options).run(lambda _: None)
+            server.close()
+
+    asyncio.run(scenario())

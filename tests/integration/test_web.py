@@ -1,0 +1,150 @@
+"""The pages over HTTP, as curl, Prometheus and a browser ask for them."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.web.routes import ENDPOINTS
+from support.process import PATIENCE, Exporter, exporter, get
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Exporter]:
+    """Run the demo."""
+    with exporter("--demo") as running:
+        running.wait_until_ready()
+        yield running
+
+
+def raw(demo: Exporter, method: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Send any method to any path."""
+    connection = http.client.HTTPConnection("127.0.0.1", demo.port, timeout=PATIENCE)
+    connection.request(method, path, headers=headers)
+    response = connection.getresponse()
+    answer = response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
+    connection.close()
+    return answer
+
+
+@pytest.mark.parametrize("path", [endpoint.path for endpoint in ENDPOINTS])
+def test_every_endpoint_answers_get_and_head_alike(demo: Exporter, path: str) -> None:
+    """HEAD has the headers of GET and no body; nothing is cached or sniffed, nobody is named."""
+    status, headers, body = raw(demo, "GET", path)
+    head_status, head_headers, head_body = raw(demo, "HEAD", path)
+    assert (status, head_status) == (200, 200)
+    assert int(headers["content-length"]) == len(body) > 0
+    assert head_body == b""
+    assert head_headers["content-type"] == headers["content-type"]
+    assert "content-length" in head_headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize("path", [endpoint.path for endpoint in ENDPOINTS])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_a_wrong_method_is_405_with_what_is_allowed(
+    demo: Exporter, path: str, method: str
+) -> None:
+    """Everything here only reads."""
+    status, headers, _ = raw(demo, method, path)
+    assert (status, headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/metrics/", "/-/", "/-/reload", "//metrics", "/config.yml", "/../config"]
+)
+def test_anything_else_is_404(demo: Exporter, path: str) -> None:
+    """And repeats nothing of what was asked."""
+    status, _, body = raw(demo, "GET", path)
+    assert (status, body) == (404, b"not found\n")
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "application/openmetrics-text;version=1.0.0",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+        ("\x01;q=,,", "text/plain; version=0.0.4; charset=utf-8"),
+    ],
+)
+def test_the_format_is_negotiated(demo: Exporter, accept: str, content_type: str) -> None:
+    """And said in Content-Type, as Prometheus wants it."""
+    response = get(demo.port, "/metrics", {"Accept": accept} if accept.isprintable() else {})
+    assert response.headers["Content-Type"] == content_type
+    assert response.headers["Vary"] == "Accept, Accept-Encoding"
+    assert response.text.endswith("# EOF\n") == ("openmetrics" in content_type)
+
+
+def test_gzip_is_one_member_that_curl_reads_whole(demo: Exporter) -> None:
+    """curl stops after the first member of a gzip stream; ours has the page in it."""
+    url = f"http://127.0.0.1:{demo.port}/metrics"
+    command = ["curl", "--silent", "--show-error", "--fail", "--compressed", url]
+    page = subprocess.run(command, check=True, capture_output=True).stdout
+    packed = get(demo.port, "/metrics", {"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    names = {line.split(b" ")[2] for line in page.split(b"\n") if line.startswith(b"# TYPE")}
+    unpacked = gzip.decompress(packed.body)
+    assert names == {l.split(b" ")[2] for l in unpacked.split(b"\n") if l.startswith(b"# TYPE")}
+    assert page.endswith(b"\n")
+    assert int(packed.headers["Content-Length"]) == len(packed.body) < len(page) / 5
+
+
+def test_gzip_that_is_refused_is_not_sent(demo: Exporter) -> None:
+    """A client library of ours would send it all the same."""
+    response = get(demo.port, "/metrics", {"Accept-Encoding": "gzip;q=0"})
+    assert "Content-Encoding" not in response.headers
+    assert response.text.startswith("# HELP")
+
+
+def test_the_status_page_shows_every_organization(demo: Exporter) -> None:
+    """In HTML that runs nothing and loads nothing, with names escaped."""
+    response = get(demo.port, "/")
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = response.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "<script" not in response.text
+    assert "Dunmarrow: Fleet &amp; Field" in response.text
+    assert "polling 8 organizations" in response.text
+    assert response.text.count('class="ok"') == 8
+
+
+def test_the_configuration_page_hides_secrets(demo: Exporter) -> None:
+    """Eight organizations, eight keys, none of them shown."""
+    response = get(demo.port, "/config")
+    assert response.headers["Content-Type"] == "application/yaml; charset=utf-8"
+    assert response.text.count("api_key: <secret>") == 8
+
+
+def test_a_kept_alive_connection_outlives_a_scrape_interval(demo: Exporter) -> None:
+    """Two scrapes over one connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", demo.port, timeout=PATIENCE)
+    for _ in range(2):
+        connection.request("GET", "/metrics")
+        first = connection.sock
+        assert connection.getresponse().read()
+        assert connection.sock is first
+    connection.close()
+
+
+def test_http_1_0_is_answered() -> None:
+    """Old probes speak it, without a Host header."""
+    with exporter("--demo", "--web.telemetry-path=/prom/metrics") as running:
+        running.wait_until_ready()
+        status = subprocess.run(
+            ["curl", "-s", "-0", "-o", "/dev/null", "-w", "%{http_code}"]
+            + [f"http://127.0.0.1:{running.port}/prom/metrics"],
+            check=True,
+            capture_output=True,
+        ).stdout
+        assert status == b"200"
+        assert get(running.port, "/metrics").status == 404
+        assert 'href="prom/metrics"' in get(running.port, "/").text
