@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -15,7 +16,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from exporter.client import BillingClient, system_roots
-from exporter.config import Api, Config, ConfigError, effective
+from exporter.config import Api, Config, ConfigError, Problem, effective
 from exporter.poller import Poller
 from exporter.publisher import Publisher
 from exporter.store import Store
@@ -72,7 +73,7 @@ class Options:
     listen: Sequence[ListenAddress]
     telemetry_path: str
     version: Version
-    # Reads the configuration again, for a reload; raises ConfigError.
+    # Reads the configuration again, for a reload; raises ConfigError or StartError.
     load: Callable[[], Config]
 
 
@@ -123,8 +124,11 @@ class App:
                     task.cancel()
 
     async def _connect(self, api: Api) -> BillingClient:
-        ca_file = api.ca_file
-        roots = await asyncio.to_thread(ca_file.read_bytes if ca_file else system_roots)
+        try:
+            roots = await asyncio.to_thread(api.ca_file.read_bytes if api.ca_file else system_roots)
+        except OSError as error:  # it was there when the configuration was checked
+            file = error.filename or "the system's certificate authorities"
+            raise ConfigError([Problem(str(file), None, "", f"cannot be read: {error}")]) from error
         return BillingClient(
             api,
             user_agent=f"viam-billing-exporter/{self._options.version.number}",
@@ -165,7 +169,7 @@ class App:
             await web.TCPSite(runner, address.host or None, address.port).start()
         except OSError as error:
             raise StartError(
-                f"cannot listen on {address}: {error.strerror or error}. "
+                f"cannot listen on {address}: {os.strerror(error.errno or 0)}. "
                 "Choose another with --web.listen-address."
             ) from error
         if not address.is_loopback:
@@ -185,16 +189,16 @@ class App:
 
     async def _reload_configuration(self) -> None:
         """Take a new configuration, whole or not at all."""
+        replaced = None
         try:
             config = await asyncio.to_thread(self._options.load)
-        except ConfigError as error:
-            for problem in error.problems:
-                log.error("configuration not reloaded, the old one stays", problem=str(problem))
+            if config.api != self._config.api:
+                replaced, self._client = self._client, await self._connect(config.api)
+        except (ConfigError, StartError) as error:
+            for problem in str(error).splitlines():
+                log.error("configuration not reloaded, the old one stays", problem=problem)
             self._telemetry.reloaded(None)
             return
-        replaced = None
-        if config.api != self._config.api:
-            replaced, self._client = self._client, await self._connect(config.api)
         self._config = config
         self._publisher.max_series = config.limits.max_series
         self._poller.configure(config, self._client)

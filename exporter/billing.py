@@ -25,7 +25,7 @@ class BillingError(Exception):
     def __init__(self, cause: Cause, code: str, message: str, *, transient: bool = False) -> None:
         super().__init__(message)
         self.cause = cause
-        self.code = code  # gRPC status name, or INVALID_ANSWER
+        self.code = code  # gRPC status name, or INVALID_ANSWER, or KEY_FILE
         self.transient = transient  # the same call may well succeed soon
 
     @property

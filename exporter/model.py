@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,9 +26,13 @@ class Clock(Protocol):
 
 
 class Secret:
-    """A string that cannot be printed, compared, pickled or copied out by accident."""
+    """A string that cannot be printed or pickled by accident.
+
+    Two can be compared, so that a reload sees whether a key changed.
+    """
 
     __slots__ = ("_value",)
+    __hash__ = None  # type: ignore[assignment] # a hash would tell something of it
 
     def __init__(self, value: str) -> None:
         self._value = value
@@ -35,6 +40,11 @@ class Secret:
     def reveal(self) -> str:
         """Return the secret itself. Call it where it is sent, and nowhere else."""
         return self._value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
 
     def __repr__(self) -> str:
         return "<secret>"
@@ -166,7 +176,7 @@ class Failure:
     """A failed poll, in words that may be shown: no secret and no answer's text is in them."""
 
     cause: Cause
-    code: str  # gRPC status name, or INVALID_ANSWER
+    code: str  # gRPC status name, or INVALID_ANSWER, or KEY_FILE
     message: str
 
 

@@ -88,6 +88,16 @@ METRICS: tuple[Metric, ...] = (
     UNKNOWN_ENUMS,
 )
 
+# Failures that have a series before they happen.
+LIKELY_FAILURES = (
+    "UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+    "UNAUTHENTICATED",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "INTERNAL",
+)
+
 # From a call on the local network to the deadline of a slow one.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
 
@@ -123,6 +133,8 @@ class Telemetry:
         for method in ("Authenticate", *ReadRpc):
             self._counters[API_REQUESTS].labels(method)
             self._duration.labels(method)
+            for code in LIKELY_FAILURES:
+                self._counters[API_FAILURES].labels(method, code)
         for reason in ("nan", "infinity", "duplicate", "limit"):
             self._counters[WITHHELD].labels(reason)
         for enum in ("PaymentMethodType", "SourceType", "UsageCostType"):

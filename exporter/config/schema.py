@@ -111,8 +111,8 @@ class Credentials(Section):
     )
     api_key_file: File | None = Field(
         default=None,
-        description="File that holds the API key and nothing else. It is read again when it "
-        "changes.",
+        description="File that holds the API key and nothing else. It is read at every "
+        "authentication, so that a rotated key needs no restart.",
     )
 
 

@@ -68,7 +68,7 @@ class Account:
 
     id: str  # UUID of the organization
     name: str
-    team: str  # a label for the exporter's configuration
+    team: str  # a label for the exporter's configuration, if not empty
     seed: int  # of the variation from day to day
     api_key_id: str  # UUID
     api_key: str = field(repr=False)

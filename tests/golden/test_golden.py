@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
+from support.reader import OUTAGE, FakeReader, config, organization
+from support.rig import Rig
+from support.virtual import run
 
 from exporter.catalog import COLLECTORS
 from exporter.model import Organization
 from exporter.render import Format
-from support.reader import OUTAGE, FakeReader, config, organization
-from support.rig import Rig
-from support.virtual import run
 
 FOLDER = Path(__file__).parent
 CASES = sorted(path.parent.name for path in FOLDER.glob("*/page.txt"))
@@ -40,7 +40,9 @@ def pages(case: str) -> dict[Format, str]:
     reader = FakeReader()
     for collector in COLLECTORS:
         file = FOLDER / case / f"{collector.name}.txtpb"
-        answer = text_format.Parse(file.read_text(), collector.message()) if file.exists() else OUTAGE
+        answer = (
+            text_format.Parse(file.read_text(), collector.message()) if file.exists() else OUTAGE
+        )
         reader.answers[collector.rpc] = answer
     rig = Rig(config(the_organization(), detail="all"), reader)
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockingError
 from structlog.testing import capture_logs
+from support.process import Response, get
 
 from exporter import app as app_module
 from exporter import demo
 from exporter.app import App, ListenAddress, Options, StartError
 from exporter.config import Config, ConfigError, Problem
 from exporter.version import Version
-from support.process import Response, get
 
 Scenario = Callable[[App, Callable[[str], Awaitable[Response]]], Awaitable[None]]
 
@@ -131,7 +131,9 @@ def test_an_address_that_is_taken_ends_the_start() -> None:
             options = Options(
                 [ListenAddress("127.0.0.1", port)], "/metrics", Version("1", "a"), lambda: config
             )
-            with pytest.raises(StartError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .* in use"):
+            with pytest.raises(
+                StartError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .* in use"
+            ):
                 await App(config, options).run(lambda _: None)
             server.close()
 

@@ -15,6 +15,7 @@ import grpc
 import grpc.aio
 import pytest
 from prometheus_client import CollectorRegistry
+from support.process import free_port
 
 from exporter.app import SystemClock
 from exporter.billing import BillingError, ReadRpc
@@ -24,7 +25,6 @@ from exporter.model import ApiKey, Cause, Secret
 from exporter.pb import billing_pb2 as pb
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
 from exporter.telemetry import Telemetry
-from support.process import free_port
 
 USAGE = ReadRpc.GET_CURRENT_MONTH_USAGE
 FIRST, SECOND, *_ = demo_fleet(1)
@@ -61,14 +61,12 @@ def make_client(telemetry: Telemetry, address: str, **api: Any) -> BillingClient
 
 
 @asynccontextmanager
-async def connected(timeout: float = 5.0, **simulator: Any) -> AsyncIterator[Pair]:
+async def connected(deadline: float = 5.0, **simulator: Any) -> AsyncIterator[Pair]:
     """Run a service and a client of it."""
     telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
-    service = Simulator(
-        demo_fleet(1), SimulatedClock(SystemClock()), rng=Random(1), **simulator
-    )
+    service = Simulator(demo_fleet(1), SimulatedClock(SystemClock()), rng=Random(1), **simulator)
     port = await service.start()
-    client = make_client(telemetry, f"127.0.0.1:{port}", timeout=timeout)
+    client = make_client(telemetry, f"127.0.0.1:{port}", timeout=deadline)
     try:
         yield Pair(client, service, telemetry)
     finally:
@@ -93,7 +91,7 @@ def test_each_call_returns_its_answer_undecoded() -> None:
 
     async def scenario() -> None:
         async with connected() as pair:
-            messages = (
+            messages: tuple[type[Any], ...] = (
                 pb.GetCurrentMonthUsageResponse,
                 pb.GetOrgBillingInformationResponse,
                 pb.GetInvoicesSummaryResponse,
@@ -215,7 +213,9 @@ def test_wrong_keys_fail_for_all_who_wait_and_are_tried_again() -> None:
     ],
 )
 def test_errors_have_a_cause_a_code_and_are_transient_or_not(
-    status: grpc.StatusCode, cause: Cause, transient: bool
+    status: grpc.StatusCode,
+    cause: Cause,
+    transient: bool,  # noqa: FBT001 - from the list above
 ) -> None:
     """So that what to do about them can be told apart; the server's own words stay out."""
 
@@ -229,7 +229,9 @@ def test_errors_have_a_cause_a_code_and_are_transient_or_not(
             requests = "viam_billing_exporter_api_requests_total"
             failures = "viam_billing_exporter_api_request_failures_total"
             assert f'{requests}{{method="GetCurrentMonthUsage"}} 1.0' in metrics
-            assert f'{failures}{{code="{status.name}",method="GetCurrentMonthUsage"}} 1.0' in metrics
+            assert (
+                f'{failures}{{code="{status.name}",method="GetCurrentMonthUsage"}} 1.0' in metrics
+            )
             assert f'{requests}{{method="Authenticate"}} 1.0' in metrics
 
     run(scenario)
@@ -251,7 +253,7 @@ def test_every_call_has_a_deadline() -> None:
     """A server that accepts and never answers fails the call, authentication too."""
 
     async def scenario() -> None:
-        async with connected(latency=60.0, timeout=0.2) as pair:
+        async with connected(latency=60.0, deadline=0.2) as pair:
             error = await failure(pair.usage())
             assert (error.cause, error.transient) == (Cause.OUTAGE, True)
             assert error.code == "DEADLINE_EXCEEDED"
@@ -318,7 +320,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *(
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=test",
+                "-addext",
+                "subjectAltName=IP:127.0.0.1",
+            ),
             *("-keyout", str(key), "-out", str(file)),
         ],
         check=True,
@@ -353,7 +363,7 @@ def test_calls_name_us_and_authenticate_carries_no_token() -> None:
     seen: dict[str, dict[str, str]] = {}
 
     class Recorder(grpc.aio.ServerInterceptor):
-        async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        async def intercept_service(self, _continuation: Any, details: Any) -> Any:
             seen[details.method] = dict(details.invocation_metadata)
             return None
 

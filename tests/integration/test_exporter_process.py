@@ -12,9 +12,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from exporter.cli import parser
-from exporter.simulator import demo_fleet
 from support.process import (
     EXPORTER,
     TOOL,
@@ -27,6 +24,9 @@ from support.process import (
     running,
     until,
 )
+
+from exporter.cli import parser
+from exporter.simulator import demo_fleet
 
 ACCOUNTS = demo_fleet(1)
 UP = "viam_billing_up"
@@ -179,7 +179,7 @@ def test_wrong_usage_is_exit_code_2(flag: str) -> None:
     """With the usage and one line that names the flag."""
     ended = run(flag)
     assert ended.returncode == 2
-    assert flag.split("=")[0] in ended.stderr.splitlines()[-1]
+    assert flag.split("=", maxsplit=1)[0] in ended.stderr.splitlines()[-1]
 
 
 def test_help_names_every_flag_and_exits_with_0() -> None:

@@ -24,7 +24,7 @@ from exporter import tool
 from exporter.app import ListenAddress
 from exporter.config import load
 from exporter.pb import auth_pb2, billing_pb2
-from exporter.simulator import configuration, demo_fleet
+from exporter.simulator import configuration, demo_fleet, fleet
 
 COMMAND = [sys.executable, "-m", "exporter.tool", "simulate"]
 ANY_PORT = "--listen-address=127.0.0.1:0"
@@ -247,3 +247,12 @@ def test_names_that_look_like_variables_stay_names() -> None:
     read = [org["name"].replace("$${", "${") for org in settings["organizations"]]
     assert read == names
     assert settings["organizations"][0]["name"] == "$${HOME}"
+
+
+def test_the_configuration_of_ten_thousand_fits_into_a_file(tmp_path: Path) -> None:
+    """The exporter refuses files above 2 MB."""
+    accounts = fleet(10_000)
+    file = tmp_path / "simulated.yml"
+    file.write_text(configuration(accounts, "127.0.0.1:8427"))
+    loaded = load(file, {}, frozenset())
+    assert [org.name for org in loaded.organizations] == [a.name for a in accounts]

@@ -1,0 +1,112 @@
+"""What the documents name exists, and what exists is documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from exporter import catalog, cli, reference
+from exporter.config import ConfigError, keys, load
+from exporter.web.routes import ENDPOINTS
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+REFERENCES = {path.name: path.read_text() for path in DOCUMENTS}
+
+NAMES = {metric.name for members in reference.metrics().values() for metric in members}
+# What a histogram's samples are called.
+NAMES |= {f"{name}_{suffix}" for name in NAMES for suffix in ("bucket", "count", "sum")}
+FLAGS = {flag["flag"] for p in reference.commands().values() for flag in reference.flags(p)}
+# Flags of other programs that the documents show how to call.
+FOREIGN_FLAGS = {
+    "--check",
+    "--editable",
+    "--no-deps",
+    "--require-hashes",
+    "--update-golden",
+}
+# What a message or a description speaks of although it is still to come.
+FUTURE_FLAGS = {"--storage.path"}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_metric_that_a_document_names_exists(path: Path) -> None:
+    """A query in a document works when it is pasted."""
+    named = set(re.findall(r"\bviam_billing_[a-z_]+[a-z]\b", path.read_text()))
+    assert named - {"viam_billing_exporter"} <= NAMES
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_flag_that_a_document_names_exists(path: Path) -> None:
+    """Flags of ours, that is; those of other programs are listed above."""
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z.-]*[a-z]\b", path.read_text()))
+    assert named <= FLAGS | FOREIGN_FLAGS | FUTURE_FLAGS
+    assert not FLAGS & FUTURE_FLAGS
+
+
+def test_every_metric_key_flag_and_endpoint_is_documented() -> None:
+    """In the reference that it belongs to."""
+    assert all(f"`{name}`" in REFERENCES["metrics.md"] for name in IDS)
+    assert all(f"`{key.path}`" in REFERENCES["configuration.md"] for key in keys())
+    daemon = reference.flags(cli.parser())
+    assert all(flag["flag"] in REFERENCES["configuration.md"] for flag in daemon)
+    assert all(f"`{endpoint.path}`" in REFERENCES["README.md"] for endpoint in ENDPOINTS)
+
+
+IDS = [metric.name for members in reference.metrics().values() for metric in members]
+
+
+def examples() -> list[tuple[str, str]]:
+    """Return every configuration that a document shows."""
+    return [
+        (path.name, block)
+        for path in DOCUMENTS
+        for block in re.findall(r"```yaml\n(.*?)```", path.read_text(), re.DOTALL)
+        if re.search(r"^organizations:", block, re.MULTILINE)
+    ]
+
+
+def test_there_are_examples() -> None:
+    """Else the next test would check nothing."""
+    assert {name for name, _ in examples()} >= {"README.md"}
+
+
+@pytest.mark.parametrize(("name", "block"), examples())
+def test_every_configuration_that_a_document_shows_is_valid(
+    name: str, block: str, tmp_path: Path
+) -> None:
+    """Key files and variables apart, which are made up here."""
+    key_file = tmp_path / "key"
+    key_file.write_text("a-key")
+    block = re.sub(r"api_key_file: \S+", f"api_key_file: {key_file}", block)
+    environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", block), "a-value")
+    file = tmp_path / name
+    file.write_text(block)
+    assert load(file, environ, catalog.LABEL_NAMES).organizations
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_within_the_repository_leads_somewhere(path: Path) -> None:
+    """Relative ones; nothing is fetched."""
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_the_errors_that_the_configuration_page_shows_are_those_of_its_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The example is wrong on purpose; the output below it is what the program says."""
+    fence = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    blocks = fence.findall(REFERENCES["configuration.md"])
+    (example,) = (block for block in blocks if block.startswith("api:\n  timeout: 20\n"))
+    (output,) = (block for block in blocks if "--config.check\n" in block)
+    command, *messages = output.splitlines()
+    assert command == "$ viam-billing-exporter --config.file=bad.yml --config.check"
+    monkeypatch.chdir(tmp_path)
+    Path("bad.yml").write_text(example)
+    with pytest.raises(ConfigError) as caught:
+        load(Path("bad.yml"), {}, catalog.LABEL_NAMES)
+    assert str(caught.value).splitlines() == messages

@@ -1,0 +1,84 @@
+"""The keys that the exporter holds can charge cards: proof that it can do nothing but read."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from google.protobuf.descriptor import FileDescriptor
+
+from exporter import client
+from exporter.billing import ReadRpc
+from exporter.pb import auth_pb2, billing_pb2
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(path for path in (ROOT / "exporter").rglob("*.py") if path.parent.name != "pb")
+
+READS = {
+    "/proto.rpc.v1.AuthService/Authenticate",
+    "/viam.app.v1.BillingService/GetCurrentMonthUsage",
+    "/viam.app.v1.BillingService/GetOrgBillingInformation",
+    "/viam.app.v1.BillingService/GetInvoicesSummary",
+}
+# What gRPC makes a call with. A channel's methods, and what a stub would use.
+CALLS = {"unary_unary", "unary_stream", "stream_unary", "stream_stream"}
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    """Yield every node of a module."""
+    return ast.walk(ast.parse(path.read_text()))
+
+
+def strings(path: Path) -> set[str]:
+    """Return every string in a module."""
+    return {
+        n.value for n in nodes(path) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    }
+
+
+def imports_grpc(path: Path) -> bool:
+    """Tell whether a module imports gRPC."""
+    names = {alias.name for n in nodes(path) if isinstance(n, ast.Import) for alias in n.names}
+    names |= {n.module or "" for n in nodes(path) if isinstance(n, ast.ImportFrom)}
+    return any(name.split(".")[0] == "grpc" for name in names)
+
+
+def test_the_client_knows_the_reading_calls_and_no_other() -> None:
+    """The paths stand in one table."""
+    assert {path for path, _ in client.METHODS.values()} | {client.AUTHENTICATE} == READS
+    assert set(client.METHODS) == set(ReadRpc)
+
+
+def test_only_the_client_can_call_and_only_from_its_table() -> None:
+    """Calls are made in two places, with the path from the table and not from a caller."""
+    callers = {path.name for path in SOURCES if imports_grpc(path)} - {"server.py", "tool.py"}
+    assert callers == {"client.py"}
+    source = ROOT / "exporter" / "client.py"
+    made = [
+        ast.unparse(n.args[0])
+        for n in nodes(source)
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in CALLS
+    ]
+    assert made == ["AUTHENTICATE", "path"]
+    attributes = [n.attr for n in nodes(source) if isinstance(n, ast.Attribute)]
+    assert sum(attribute in CALLS for attribute in attributes) == len(made)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_names_another_method(path: Path) -> None:
+    """Nor does any string look like the path of one."""
+    paths = {text for text in strings(path) if text.startswith("/") and text.count("/") == 2}
+    assert {text for text in paths if "Service" in text or "viam." in text} <= READS
+
+
+@pytest.mark.parametrize(
+    "file", [auth_pb2.DESCRIPTOR, billing_pb2.DESCRIPTOR], ids=lambda f: f.name
+)
+def test_no_service_and_no_message_of_a_writing_call_is_declared(file: FileDescriptor) -> None:
+    """What has no message cannot be called; requests are those of the reads."""
+    assert not file.services_by_name
+    requests = {name for name in file.message_types_by_name if name.endswith("Request")}
+    reads = {f"{path.rpartition('/')[2]}Request" for path in READS} | {"GetInvoicePdfRequest"}
+    assert requests <= reads
