@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -25,7 +24,7 @@ from exporter.model import (
     Organization,
     OrganizationState,
 )
-from exporter.schedule import Schedule, Unit
+from exporter.schedule import Alarms, Schedule, Unit
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 
@@ -81,7 +80,7 @@ class Poller:
         self._schedule = Schedule()
         self._polls: dict[Unit, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
-        self._due_dates: list[tuple[float, Unit]] = []  # a heap of (Unix seconds, unit)
+        self._due_dates: Alarms[Unit] = Alarms()  # by the wall clock
         self._reader: BillingReader
         self._concurrency: int
         self._detail: InvoiceDetail
@@ -221,8 +220,7 @@ class Poller:
         """
         while True:
             now = self._clock.time()
-            while self._due_dates and self._due_dates[0][0] <= now:
-                _, unit = heapq.heappop(self._due_dates)
+            for unit in self._due_dates.take(now):
                 self._refresh(unit, now)
             await asyncio.sleep(DUE_DATE_RESOLUTION)
 
@@ -232,13 +230,13 @@ class Poller:
         if collector is None or collector.answer is None:
             return
         answer = self._at(unit, collector.answer, now)
+        self._note_due_date(unit, answer)
         if answer is not collector.answer:
-            self._note_due_date(unit, answer)
             self._publish(unit, replace(collector, answer=answer))
 
     def _note_due_date(self, unit: Unit, answer: Answer) -> None:
         if answer.next_change is not None:
-            heapq.heappush(self._due_dates, (answer.next_change, unit))
+            self._due_dates.ask(unit, answer.next_change)
 
     # --- The store ---
 

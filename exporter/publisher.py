@@ -7,7 +7,6 @@ however many organizations there are, and two scrapes of one page are the same t
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from exporter import health, render
 from exporter.catalog import COLLECTORS, ORGANIZATION, SPECS, apply
 from exporter.model import Clock, Fragment, OrganizationState
 from exporter.render import Body, Encoding, Format, Piece
+from exporter.schedule import Alarms
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 
@@ -64,7 +64,7 @@ class Publisher:
             form: [render.piece(render.header(spec, form)) for spec in SPECS] for form in Format
         }
         self._unpolled: set[str] = set()
-        self._withdrawals: list[tuple[float, str]] = []  # a heap of (monotonic time, id)
+        self._withdrawals: Alarms[str] = Alarms()  # by the monotonic clock
         self._limit = Limit(without_invoices=False, organizations=0, samples=0)
         self.page: Page  # there from the first `publish` on
         self.ready = False  # once true it stays: what a reload adds must not stop the scrapes
@@ -84,9 +84,7 @@ class Publisher:
     async def publish(self) -> None:
         """Bring the page up to date. Off the event loop: states are immutable."""
         now = self._clock.monotonic()
-        changed = self._store.take_changed()
-        while self._withdrawals and self._withdrawals[0][0] <= now:
-            changed.add(heapq.heappop(self._withdrawals)[1])
+        changed = self._store.take_changed() | self._withdrawals.take(now)
         states = [(org_id, self._store.get(org_id)) for org_id in changed]
         self.page = await asyncio.to_thread(self._build, states, now)
         self.ready = self.ready or (len(self._store) > 0 and not self.page.unpolled)
@@ -119,7 +117,7 @@ class Publisher:
         """Return the fragments of an organization as in SPECS, without what is withdrawn."""
         report = health.report(state, now)
         if report.next_withdrawal is not None:
-            heapq.heappush(self._withdrawals, (report.next_withdrawal, state.organization.id))
+            self._withdrawals.ask(state.organization.id, report.next_withdrawal)
         fragments: list[Fragment] = []
         for collector in COLLECTORS:
             answer = report.current.get(collector.name)

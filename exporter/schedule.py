@@ -1,4 +1,4 @@
-"""Pure: what is due when."""
+"""Pure: what is due when. Times are seconds of one clock, whichever the caller means."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import hashlib
 import heapq
 import itertools
 import math
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Hashable, Mapping
+from typing import Generic, NamedTuple, TypeVar
+
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 class Unit(NamedTuple):
@@ -33,7 +35,7 @@ class Schedule:
     place within the interval, so that ten thousand do not fire together. A unit that was taken
     is not due again until it is done, however long that takes.
 
-    Times are seconds of one clock that never jumps.
+    The clock is one that never jumps.
     """
 
     def __init__(self) -> None:
@@ -90,6 +92,35 @@ class Schedule:
         if unit not in self._taken:
             self._due[unit] = due
             heapq.heappush(self._heap, (due, next(self._order), unit))
+
+
+class Alarms(Generic[KeyT]):
+    """Says when to look at something again: not later than asked, at times sooner.
+
+    There is one alarm for each key, the earliest asked for, so that asking again and again
+    takes no memory. Whoever is woken too soon asks anew.
+    """
+
+    def __init__(self) -> None:
+        self._at: dict[KeyT, float] = {}
+        self._heap: list[tuple[float, int, KeyT]] = []  # with stale entries, told by _at
+        self._order = itertools.count()
+
+    def ask(self, key: KeyT, at: float) -> None:
+        """Ask to be told of a key at a time."""
+        if at < self._at.get(key, math.inf):
+            self._at[key] = at
+            heapq.heappush(self._heap, (at, next(self._order), key))
+
+    def take(self, now: float) -> set[KeyT]:
+        """Return the keys whose time has come, and forget their alarms."""
+        due = set()
+        while self._heap and self._heap[0][0] <= now:
+            at, _, key = heapq.heappop(self._heap)
+            if self._at.get(key) == at:
+                del self._at[key]
+                due.add(key)
+        return due
 
 
 def _next_turn(unit: Unit, interval: float, now: float) -> float:

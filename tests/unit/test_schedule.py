@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.schedule import Schedule, Unit, phase
+from exporter.schedule import Alarms, Schedule, Unit, phase
 
 
 def units(count: int) -> list[Unit]:
@@ -131,3 +131,25 @@ def test_nobody_starves(intervals: list[float], steps: list[tuple[float, float]]
         due = schedule.next_due()
         assert due is not None
         assert due <= min(at + wanted[unit] for unit, at in done_at.items()) + 1e-6
+
+
+def test_an_alarm_comes_in_time_once() -> None:
+    """At its time or later, and only once."""
+    alarms: Alarms[str] = Alarms()
+    alarms.ask("a", 10.0)
+    alarms.ask("b", 20.0)
+    assert alarms.take(9.0) == set()
+    assert alarms.take(10.0) == {"a"}
+    assert alarms.take(30.0) == {"b"}
+    assert alarms.take(30.0) == set()
+
+
+def test_an_alarm_asked_for_again_and_again_takes_no_memory() -> None:
+    """The earliest time counts; who is woken too soon asks anew."""
+    alarms: Alarms[str] = Alarms()
+    for at in range(1000):
+        alarms.ask("a", 100.0 + at)
+    assert len(alarms._heap) == 1
+    alarms.ask("a", 50.0)
+    assert alarms.take(60.0) == {"a"}
+    assert alarms.take(1e6) == set()
