@@ -7,7 +7,7 @@ however many organizations there are, and two scrapes of one page are the same t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import structlog
 from exporter import health, render
 from exporter.catalog import COLLECTORS, ORGANIZATION, SPECS, apply
 from exporter.model import Clock, Fragment, OrganizationState
-from exporter.render import Body, Encoding, Format, Piece
+from exporter.render import Body, Encoding, Format, Piece, Stem
 from exporter.schedule import Alarms
 from exporter.store import Store
 from exporter.telemetry import Telemetry
@@ -59,7 +59,9 @@ class Publisher:
         self._clock = clock
         self.max_series = max_series
         self._fragments: dict[str, tuple[Fragment, ...]] = {}  # by organization, as in SPECS
+        self._series = 0  # in all of them
         self._pieces: list[Piece | None] = [None] * len(SPECS)  # None: has to be made anew
+        self._stems: dict[Format, Stem] = {}
         self._headers = {
             form: [render.piece(render.header(spec, form)) for spec in SPECS] for form in Format
         }
@@ -98,20 +100,39 @@ class Publisher:
                 self._unpolled.add(org_id)
             else:
                 self._unpolled.discard(org_id)
-        shown = self._apply_limit()
-        for index, known in enumerate(self._pieces):
-            if known is None:
-                hidden = self._limit.without_invoices and SPECS[index].per_invoice
-                lines = [] if hidden else [self._fragments[org][index].lines for org in shown]
-                self._pieces[index] = render.piece(b"".join(lines))
+        self._apply_limit()
+        if None in self._pieces:
+            self._join()
+        ends = {
+            Format.TEXT: render.piece(self._telemetry.text()),
+            Format.OPENMETRICS: render.piece(self._telemetry.openmetrics()),
+        }
         return Page(
             {
                 (form, encoding): body
-                for form in Format
-                for encoding, body in render.bodies(list(self._page(form))).items()
+                for form, end in ends.items()
+                for encoding, body in render.bodies(self._stems[form], end).items()
             },
             len(self._unpolled),
         )
+
+    def _join(self) -> None:
+        """Make the pieces that have to be made anew, and put all of them together."""
+        organizations = sorted(self._fragments)[: len(self._fragments) - self._limit.organizations]
+        for index, known in enumerate(self._pieces):
+            if known is None:
+                hidden = self._limit.without_invoices and SPECS[index].per_invoice
+                shown = [] if hidden else organizations
+                lines = b"".join(self._fragments[org_id][index].lines for org_id in shown)
+                self._pieces[index] = render.piece(lines)
+        for form, headers in self._headers.items():
+            pairs = zip(headers, self._pieces, strict=True)
+            self._stems[form] = render.stem(
+                piece
+                for header, lines in pairs
+                if lines and lines.plain
+                for piece in (header, lines)
+            )
 
     def _render(self, state: OrganizationState, now: float) -> tuple[Fragment, ...]:
         """Return the fragments of an organization as in SPECS, without what is withdrawn."""
@@ -136,29 +157,32 @@ class Publisher:
         for index, (old, new) in enumerate(zip(before, fragments or nothing, strict=True)):
             if old != new:
                 self._pieces[index] = None
+                self._series += new.series - old.series
 
-    def _apply_limit(self) -> list[str]:
-        """Return the organizations that are shown, in order, and note what the limit withholds.
+    def _apply_limit(self) -> None:
+        """Note what the limit withholds.
 
         Per-invoice series go first, then whole organizations, from the end; never half of one.
         """
-        shown = sorted(self._fragments)
-        series = {org: sum(f.series for f in self._fragments[org]) for org in shown}
-        total = wanted = sum(series.values())
-        without_invoices = total > self.max_series
+        withheld = 0
+        without_invoices = self._series > self.max_series
+        total = self._series
         if without_invoices:
-            for org in shown:
-                fragments = zip(SPECS, self._fragments[org], strict=True)
-                series[org] -= sum(f.series for spec, f in fragments if spec.per_invoice)
+            series = {}
+            for org_id, fragments in self._fragments.items():
+                pairs = zip(SPECS, fragments, strict=True)
+                series[org_id] = sum(f.series for spec, f in pairs if not spec.per_invoice)
             total = sum(series.values())
-        while total > self.max_series:
-            total -= series[shown.pop()]
-        limit = Limit(without_invoices, len(self._fragments) - len(shown), wanted - total)
+            for org_id in sorted(series, reverse=True):
+                if total <= self.max_series:
+                    break
+                total -= series[org_id]
+                withheld += 1
+        limit = Limit(without_invoices, withheld, self._series - total)
         if limit != self._limit:
             self._pieces = [None] * len(SPECS)
             self._note_limit(limit)
         self._telemetry.published(len(self._fragments), total)
-        return shown
 
     def _note_limit(self, limit: Limit) -> None:
         before, self._limit = self._limit, limit
@@ -175,11 +199,3 @@ class Publisher:
             )
         else:
             log.info("all series are shown again", max_series=self.max_series)
-
-    def _page(self, form: Format) -> Iterator[Piece]:
-        for header, lines in zip(self._headers[form], self._pieces, strict=True):
-            if lines is not None and lines.plain:
-                yield header
-                yield lines
-        is_text = form is Format.TEXT
-        yield render.piece(self._telemetry.text() if is_text else self._telemetry.openmetrics())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -121,17 +121,35 @@ class Body:
     length: int
 
 
-def bodies(pieces: Sequence[Piece]) -> dict[Encoding, Body]:
-    """Return the pieces as a body of each encoding."""
+@dataclass(frozen=True, slots=True)
+class Stem:
+    """Pieces put together, for pages that differ in what comes after them."""
+
+    pieces: tuple[Piece, ...]
+    checksum: int
+    size: int
+
+
+def stem(pieces: Iterable[Piece]) -> Stem:
+    """Return the pieces with the checksum and the size that a gzip trailer needs."""
+    parts = tuple(pieces)
     checksum = size = 0
-    for part in pieces:
+    for part in parts:
         checksum = zlib.crc32(part.plain, checksum)
         size += len(part.plain)
-    trailer = checksum.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
-    compressed = [GZIP_HEADER, *(part.deflated for part in pieces), LAST_DEFLATE_BLOCK + trailer]
+    return Stem(parts, checksum, size)
+
+
+def bodies(stem: Stem, end: Piece) -> dict[Encoding, Body]:
+    """Return a whole page as a body of each encoding."""
+    pieces = (*stem.pieces, end)
+    checksum = zlib.crc32(end.plain, stem.checksum).to_bytes(4, "little")
+    size = (stem.size + len(end.plain) & 0xFFFFFFFF).to_bytes(4, "little")
     return {
         Encoding.IDENTITY: _body(part.plain for part in pieces),
-        Encoding.GZIP: _body(compressed),
+        Encoding.GZIP: _body(
+            [GZIP_HEADER, *(part.deflated for part in pieces), LAST_DEFLATE_BLOCK, checksum, size]
+        ),
     }
 
 

@@ -89,8 +89,9 @@ def test_numbers_survive_writing(value: float) -> None:
 @given(st.lists(st.binary(max_size=300), max_size=6))
 def test_a_compressed_body_is_one_gzip_member(parts: list[bytes]) -> None:
     """Many clients stop after the first member: ours is the last, and its checksum is right."""
-    bodies = render.bodies([render.piece(part) for part in parts])
-    whole = b"".join(parts)
+    stem = render.stem(render.piece(part) for part in parts)
+    bodies = render.bodies(stem, render.piece(b"# EOF\n"))
+    whole = b"".join([*parts, b"# EOF\n"])
     plain, packed = bodies[Encoding.IDENTITY], bodies[Encoding.GZIP]
     assert b"".join(plain.chunks) == whole
     assert plain.length == len(whole)
