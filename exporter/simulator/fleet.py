@@ -31,6 +31,10 @@ _CURRENT_TYPES = tuple(
 )
 
 
+# With fees in advance on the 9th and the 18th, some due date of the demo is always to come.
+AT_THE_LAST_MOMENT = PaymentHabit(paid_after=14.9)
+
+
 def demo_fleet(seed: int = 1) -> tuple[Account, ...]:
     """Return eight companies, each there for one thing that an exporter has to show.
 
@@ -137,7 +141,12 @@ def _fragments(rng: Random) -> Account:
     )
     idle = _fragment("Sandbox", ())
     account = _account(rng, "Dunmarrow: Fleet & Field", own, picking, packing, driving, idle)
-    return replace(account, upfront=Upfront(day=17, usd=240.0), budget_usd=2000.0)
+    return replace(
+        account,
+        upfront=Upfront(day=18, usd=240.0),
+        payment_habit=AT_THE_LAST_MOMENT,
+        budget_usd=2000.0,
+    )
 
 
 def _free(rng: Random) -> Account:
@@ -177,6 +186,7 @@ def _gross_subtotal(rng: Random) -> Account:
         account,
         subtotal_is_gross=True,
         upfront=Upfront(day=9, usd=95.5),
+        payment_habit=AT_THE_LAST_MOMENT,
         billing_tier="team",
         budget_usd=1000.0,
     )

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
-from support.reader import OUTAGE, FakeReader, config, organization
-from support.rig import Rig
-from support.virtual import run
 
 from exporter.catalog import COLLECTORS
 from exporter.model import Organization
 from exporter.render import Format
+from support.reader import OUTAGE, FakeReader, config, organization
+from support.rig import Rig
+from support.virtual import run
 
 FOLDER = Path(__file__).parent
 CASES = sorted(path.parent.name for path in FOLDER.glob("*/page.txt"))

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockingError
 from structlog.testing import capture_logs
-from support.process import Response, get
 
 from exporter import app as app_module
 from exporter import demo
 from exporter.app import App, ListenAddress, Options, StartError
 from exporter.config import Config, ConfigError, Problem
 from exporter.version import Version
+from support.process import Response, get
 
 Scenario = Callable[[App, Callable[[str], Awaitable[Response]]], Awaitable[None]]
 

@@ -15,7 +15,6 @@ import grpc
 import grpc.aio
 import pytest
 from prometheus_client import CollectorRegistry
-from support.process import free_port
 
 from exporter.app import SystemClock
 from exporter.billing import BillingError, ReadRpc
@@ -25,6 +24,7 @@ from exporter.model import ApiKey, Cause, Secret
 from exporter.pb import billing_pb2 as pb
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
 from exporter.telemetry import Telemetry
+from support.process import free_port
 
 USAGE = ReadRpc.GET_CURRENT_MONTH_USAGE
 FIRST, SECOND, *_ = demo_fleet(1)

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from exporter.cli import parser
+from exporter.simulator import demo_fleet
 from support.process import (
     EXPORTER,
     TOOL,
@@ -24,9 +27,6 @@ from support.process import (
     running,
     until,
 )
-
-from exporter.cli import parser
-from exporter.simulator import demo_fleet
 
 ACCOUNTS = demo_fleet(1)
 UP = "viam_billing_up"

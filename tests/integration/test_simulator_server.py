@@ -448,7 +448,7 @@ def test_an_unknown_invoice_is_not_found(invoice_id: str) -> None:
 
 
 def test_an_invoice_of_the_future_is_not_found() -> None:
-    """A fee that will be invoiced on the 17th has no file on the 16th."""
+    """A fee that will be invoiced tomorrow has no file today."""
     fee = ledger.invoices(FRAGMENTS, NOON)[0]
 
     async def scenario(client: Client, _: Simulator) -> None:

@@ -9,9 +9,10 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from support.process import PATIENCE, Exporter, exporter, get
 
+from exporter import reference
 from exporter.web.routes import ENDPOINTS
+from support.process import PATIENCE, Exporter, exporter, get
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,14 @@ def test_the_format_is_negotiated(demo: Exporter, accept: str, content_type: str
     assert response.headers["Content-Type"] == content_type
     assert response.headers["Vary"] == "Accept, Accept-Encoding"
     assert response.text.endswith("# EOF\n") == ("openmetrics" in content_type)
+
+
+def test_the_demo_shows_every_metric_that_there_is(demo: Exporter) -> None:
+    """But those that exist only while something is wrong with the data."""
+    shown = set(re.findall(r"^# TYPE (\S+)", demo.scrape(), re.MULTILINE))
+    every = {metric.name for members in reference.metrics().values() for metric in members}
+    only_when_wrong = {"viam_billing_collector_failure", "viam_billing_withheld_samples"}
+    assert {name for name in shown if name.startswith("viam_")} == every - only_when_wrong
 
 
 def test_gzip_is_one_member_that_curl_reads_whole(demo: Exporter) -> None:

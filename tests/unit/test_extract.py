@@ -6,12 +6,12 @@ import math
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from support.reader import organization
 
 from exporter import extract
 from exporter.catalog import COLLECTORS, InvoiceDetail, apply
 from exporter.model import Sample
 from exporter.pb import billing_pb2 as pb
+from support.reader import organization
 
 NOW = 1_795_435_200.0  # 2026-11-23T12:00:00Z
 DAY = 86_400.0

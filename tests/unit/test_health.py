@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from support.reader import organization
-
 from exporter import health
 from exporter.model import Answer, Cause, CollectorState, Failure, OrganizationState
+from support.reader import organization
 
 DAY = 86_400.0
 OUTAGE = Failure(Cause.OUTAGE, "UNAVAILABLE", "down")

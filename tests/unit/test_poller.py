@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
-from support.rig import Rig
-from support.virtual import START, run
 
 from exporter.billing import BillingError
 from exporter.model import Cause
 from exporter.pb import billing_pb2 as pb
+from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
+from support.rig import Rig
+from support.virtual import START, run
 
 DAY = 86_400
 

@@ -10,14 +10,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from support.messages import messages
-from support.reader import organization
 
 from exporter import render
 from exporter.catalog import COLLECTORS, Collector, InvoiceDetail, apply
 from exporter.model import Family
 from exporter.pb import billing_pb2 as pb
 from exporter.render import Format
+from support.messages import messages
+from support.reader import organization
 
 NOW = st.sampled_from([0.0, 1_795_435_200.0])
 DETAILS = st.builds(InvoiceDetail, st.sampled_from(["none", "open", "all"]), st.integers(0, 5))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from exporter.pb import billing_pb2 as pb
+from exporter.render import Encoding, Format
 from support.reader import INVOICES, config, organization
 from support.rig import Rig
 from support.virtual import run
-
-from exporter.pb import billing_pb2 as pb
-from exporter.render import Encoding, Format
 
 
 def test_without_a_change_the_page_is_the_same_bytes_but_for_our_own_metrics() -> None:

@@ -209,10 +209,28 @@ def test_invoices_do_not_know_the_future(account: Account, moment: float) -> Non
 
 def test_a_fee_in_advance_is_invoiced_on_its_day() -> None:
     """An account with an anniversary gets a second invoice in the same month, from that day on."""
-    day = utc(2025, 6, 17)
+    day = utc(2025, 6, 18)
     before, after = (ledger.invoices(FRAGMENTS, at) for at in (day - 1, day))
-    assert [i.issued for i in before[:2]] == [utc(2025, 6, 1), utc(2025, 5, 17)]
+    assert [i.issued for i in before[:2]] == [utc(2025, 6, 1), utc(2025, 5, 18)]
     assert (after[0].issued, after[0].amount, after[0].billed) == (day, 240.0, None)
+
+
+@given(moment=moments)
+def test_the_demo_has_a_story_at_any_date(moment: float) -> None:
+    """There is always an invoice to come due, and one that is overdue with a declined card."""
+    unpaid = [
+        invoice
+        for account in DEMO.values()
+        for invoice in ledger.invoices(account, moment)
+        if invoice.amount > 0 and moment < invoice.paid
+    ]
+    assert any(invoice.due > moment for invoice in unpaid)
+    assert any(
+        invoice.due <= moment
+        and invoice.failure == "card_declined"
+        and invoice.last_failure(moment)
+        for invoice in unpaid
+    )
 
 
 def test_an_invoice_is_outstanding_then_processed_then_paid() -> None:
@@ -235,7 +253,8 @@ def test_the_outstanding_balance_excludes_the_current_month() -> None:
     just_issued = utc(2025, 6, 9, hour=1)
     fee, *older = ledger.invoices(GROSS_SUBTOTAL, just_issued)
     assert fee.status(just_issued) == "outstanding"
-    assert ledger.outstanding_balance((fee, *older), just_issued) == 0
+    balance = ledger.outstanding_balance((fee, *older), just_issued)
+    assert balance == ledger.outstanding_balance(tuple(older), just_issued) == older[0].amount
     first = utc(2025, 6, 1)
     found = ledger.invoices(GROSS_SUBTOTAL, first)
     assert ledger.outstanding_balance(found, first) == found[0].amount > 0
