@@ -56,6 +56,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(done)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - asyncio's
+        """Await the threads' end, during which time stands still, too."""
+        self.threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self.threads -= 1
+
 
 class VirtualClock:
     """The clocks of a virtual loop. `jump` sets the wall clock without time passing."""
