@@ -11,7 +11,7 @@ INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
 .PHONY: help demo test test-full check venv generate lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: venv ## run the exporter on a simulated billing service, at http://localhost:8426
 	$(BIN)/viam-billing-exporter --demo
