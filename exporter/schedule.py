@@ -20,10 +20,7 @@ class Unit(NamedTuple):
 
 
 def phase(org_id: str) -> float:
-    """Return the organization's own place within an interval, in [0, 1).
-
-    From its id alone, so that it is the same after a restart and on every machine.
-    """
+    """Return the organization's own place within an interval, in [0, 1), from its id alone."""
     digest = hashlib.blake2b(org_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
