@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from exporter.budget import Budget
 from exporter.client import BillingClient, system_roots
 from exporter.config import Api, Config, ConfigError, Problem, effective
+from exporter.model import SavedOrganization
 from exporter.poller import Poller
 from exporter.publisher import Publisher
+from exporter.saver import Saver
+from exporter.storage import LockedError, Storage, StorageError
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 from exporter.version import Version
@@ -73,6 +79,7 @@ class Options:
     listen: Sequence[ListenAddress]
     telemetry_path: str
     version: Version
+    storage_path: Path | None
     # Reads the configuration again, for a reload; raises ConfigError or StartError.
     load: Callable[[], Config]
 
@@ -88,7 +95,8 @@ class App:
             CollectorRegistry(), options.version.number, options.version.revision
         )
         self._store = Store()
-        self._poller = Poller(self._store, self._telemetry, self._clock)
+        self._storage: Storage | None = None
+        self._poller: Poller
         self._publisher = Publisher(
             self._store, self._telemetry, self._clock, max_series=config.limits.max_series
         )
@@ -106,6 +114,13 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         async with AsyncExitStack() as stack:
+            saved = await asyncio.to_thread(self._open_storage)
+            self._poller = Poller(self._store, self._telemetry, self._clock, random.random, saved)
+            saver = None
+            if self._storage is not None:
+                stack.callback(self._storage.close)
+                saver = Saver(self._storage, self._store, self._telemetry)
+                stack.push_async_callback(saver.save)  # what the last second brought
             self._client = await self._connect(self._config.api)
             stack.push_async_callback(self._close_client)  # the one there is by then
             self._poller.configure(self._config, self._client)
@@ -118,6 +133,8 @@ class App:
                     tasks.create_task(self._publisher.run()),
                     tasks.create_task(self._reload_on_request()),
                 ]
+                if saver is not None:
+                    running.append(tasks.create_task(saver.run()))
                 await self._stop.wait()
                 log.info("stopping")
                 for task in running:
@@ -135,7 +152,28 @@ class App:
             roots=roots,
             telemetry=self._telemetry,
             clock=self._clock,
+            admit=self._admission(api),
         )
+
+    def _open_storage(self) -> Mapping[str, SavedOrganization]:
+        """Open the storage and return what is in it. Raises StartError if another has it."""
+        if self._options.storage_path is None:
+            return {}
+        try:
+            self._storage = Storage(self._options.storage_path)
+            return self._storage.load()
+        except LockedError as error:
+            raise StartError(str(error)) from error
+        except StorageError as error:
+            log.error("nothing is restored", reason=str(error))
+            self._telemetry.stored(successful=False)
+            return {}
+
+    def _admission(self, api: Api) -> Callable[[], Awaitable[None]] | None:
+        """Return what keeps requests within the daily ceiling, if there is one."""
+        if api.max_requests_per_day is None or self._storage is None:
+            return None
+        return Budget(api.max_requests_per_day, self._storage, self._telemetry, self._clock).take
 
     async def _close_client(self) -> None:
         await self._client.close()

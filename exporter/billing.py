@@ -22,11 +22,20 @@ class BillingError(Exception):
     The message is safe to show: it holds neither secrets nor text from an answer.
     """
 
-    def __init__(self, cause: Cause, code: str, message: str, *, transient: bool = False) -> None:
+    def __init__(
+        self,
+        cause: Cause,
+        code: str,
+        message: str,
+        *,
+        transient: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.cause = cause
         self.code = code  # gRPC status name, or INVALID_ANSWER, or KEY_FILE
         self.transient = transient  # the same call may well succeed soon
+        self.retry_after = retry_after  # seconds that the server asks to wait, if it does
 
     @property
     def failure(self) -> Failure:

@@ -19,7 +19,7 @@ from exporter import extract, health
 from exporter.billing import ReadRpc
 from exporter.extract import BillingInformation, Invoices, Usage, View
 from exporter.health import OrganizationReport
-from exporter.model import Family, MetricSpec, Organization, Sample, Withheld
+from exporter.model import Family, MetricSpec, MetricType, Organization, Sample, Withheld
 from exporter.pb import billing_pb2 as pb
 
 SourceT = TypeVar("SourceT")
@@ -238,6 +238,37 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
 
 ORGANIZATION: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
+        "viam_billing_usage_spend_usd_total",
+        "Growth of month to date since the organization was first polled, across billing periods.",
+        ORG,
+        MetricType.COUNTER,
+        extract=health.spend,
+    ),
+    MetricSpec(
+        "viam_billing_usage_corrections_usd_total",
+        "Fall of month to date within billing periods, as by credits, since the organization was "
+        "first polled.",
+        ORG,
+        MetricType.COUNTER,
+        extract=health.corrections,
+    ),
+    MetricSpec(
+        "viam_billing_usage_resource_spend_usd_total",
+        "Growth of the cost of a resource type before discounts since the organization was first "
+        "polled, across billing periods.",
+        (*ORG, "resource_type"),
+        MetricType.COUNTER,
+        extract=health.resource_spend,
+    ),
+    MetricSpec(
+        "viam_billing_usage_resource_corrections_usd_total",
+        "Fall of the cost of a resource type before discounts within billing periods since the "
+        "organization was first polled.",
+        (*ORG, "resource_type"),
+        MetricType.COUNTER,
+        extract=health.resource_corrections,
+    ),
+    MetricSpec(
         "viam_billing_org_info",
         "1, with what is known of the organization, and the labels from the configuration. "
         "billing_tier is polled, and empty until one is known.",
@@ -324,6 +355,7 @@ class Collector(Generic[AnswerT, ViewT]):
     name: str
     rpc: ReadRpc
     message: type[AnswerT]
+    keep: Callable[[AnswerT], AnswerT]  # what of an answer may be kept: nothing personal
     view: Callable[[AnswerT, float, InvoiceDetail], ViewT]  # (answer, Unix now, detail)
     specs: tuple[MetricSpec[ViewT], ...]
 
@@ -333,6 +365,7 @@ COLLECTORS: tuple[Collector[Any, Any], ...] = (
         "usage",
         ReadRpc.GET_CURRENT_MONTH_USAGE,
         pb.GetCurrentMonthUsageResponse,
+        extract.keep_known,
         lambda answer, _now, _detail: extract.usage(answer),
         USAGE,
     ),
@@ -340,6 +373,7 @@ COLLECTORS: tuple[Collector[Any, Any], ...] = (
         "billing_information",
         ReadRpc.GET_ORG_BILLING_INFORMATION,
         pb.GetOrgBillingInformationResponse,
+        extract.keep_impersonal,
         lambda answer, _now, _detail: extract.billing_information(answer),
         BILLING_INFORMATION,
     ),
@@ -347,6 +381,7 @@ COLLECTORS: tuple[Collector[Any, Any], ...] = (
         "invoices",
         ReadRpc.GET_INVOICES_SUMMARY,
         pb.GetInvoicesSummaryResponse,
+        extract.keep_known,
         lambda answer, now, detail: extract.invoices(
             answer, now, detail=detail.detail, limit=detail.limit
         ),

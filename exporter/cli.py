@@ -81,6 +81,14 @@ def parser() -> argparse.ArgumentParser:
         help="path of the metrics (default: %(default)s)",
     )
     root.add_argument(
+        "--storage.path",
+        dest="storage_path",
+        metavar="DIR",
+        type=Path,
+        help="folder that keeps the last good data and the spend counters across restarts; "
+        "must be this process's own (default: nothing is kept)",
+    )
+    root.add_argument(
         "--log.level",
         dest="log_level",
         choices=logs.LEVELS,
@@ -131,10 +139,11 @@ def telemetry_path(text: str) -> str:
     return text
 
 
-def configuration(file: Path | None, environ: Mapping[str, str]) -> Config:
+def configuration(file: Path | None, environ: Mapping[str, str], *, storage: bool) -> Config:
     """Return the configuration from the file, or without one from the environment.
 
-    Raises ConfigError, and StartError if nothing says what to poll.
+    `storage` says whether there is some. Raises ConfigError, and StartError if nothing says what
+    to poll.
     """
     if file is None and not DEFAULT_FILE.exists():
         config = from_environment(environ)
@@ -144,7 +153,7 @@ def configuration(file: Path | None, environ: Mapping[str, str]) -> Config:
                 "VIAM_API_KEY_ID and VIAM_API_KEY, or try it out with --demo"
             )
         return config
-    return load(file or DEFAULT_FILE, environ, LABEL_NAMES)
+    return load(file or DEFAULT_FILE, environ, LABEL_NAMES, storage=storage)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -158,7 +167,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
 
         def load_again() -> Config:
-            return configuration(arguments.config_file, os.environ)
+            storage = arguments.storage_path is not None
+            return configuration(arguments.config_file, os.environ, storage=storage)
 
         config = load_again()
         if arguments.config_check:
@@ -182,6 +192,7 @@ def _options(
         listen=arguments.listen or [listen_address(DEFAULT_ADDRESS)],
         telemetry_path=arguments.telemetry_path,
         version=running,
+        storage_path=arguments.storage_path,
         load=load_again,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError, Message
 from exporter.billing import BillingError, ReadRpc
 from exporter.config import Api, read_key_file
 from exporter.model import ApiKey, Cause, Clock
-from exporter.pb import auth_pb2, billing_pb2
+from exporter.pb import auth_pb2, billing_pb2, status_pb2
 from exporter.telemetry import Telemetry
 
 AUTHENTICATE: Final = "/proto.rpc.v1.AuthService/Authenticate"
@@ -70,12 +70,20 @@ Method = grpc.aio.UnaryUnaryMultiCallable[Any, bytes]
 class BillingClient:
     """A BillingReader over one gRPC channel, with one token for each API key."""
 
-    def __init__(
-        self, api: Api, *, user_agent: str, roots: bytes | None, telemetry: Telemetry, clock: Clock
+    def __init__(  # noqa: PLR0913 - all of it comes from the composition root
+        self,
+        api: Api,
+        *,
+        user_agent: str,
+        roots: bytes | None,
+        telemetry: Telemetry,
+        clock: Clock,
+        admit: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Open a channel, which connects at the first call. Needs a running event loop.
 
-        `roots` are the PEM certificates to trust; None trusts those that gRPC ships.
+        `roots` are the PEM certificates to trust; None trusts those that gRPC ships. `admit` is
+        awaited before every request, and raises BillingError if it must not be made.
         """
         options = (*CHANNEL_OPTIONS, ("grpc.primary_user_agent", user_agent))
         if api.tls:
@@ -86,6 +94,7 @@ class BillingClient:
         self._timeout = api.timeout
         self._telemetry = telemetry
         self._clock = clock
+        self._admit = admit
         self._tokens: dict[str, str] = {}  # by key id
         self._authenticating: dict[str, asyncio.Task[str]] = {}  # by key id
         self._authenticate: Method = self._channel.unary_unary(
@@ -151,6 +160,8 @@ class BillingClient:
             raise _invalid("Authenticate", "does not parse") from error
 
     async def _call(self, name: str, method: Method, request: Message, token: str | None) -> bytes:
+        if self._admit is not None:
+            await self._admit()
         # Authenticate is refused when it carries a token.
         metadata = () if token is None else (("authorization", f"Bearer {token}"),)
         started = self._clock.monotonic()
@@ -218,8 +229,34 @@ def _billing_error(name: str, error: grpc.aio.AioRpcError) -> BillingError:
     if code is grpc.StatusCode.UNAVAILABLE:
         code_text = f"the server cannot be reached: {_printable(details)}"
     return BillingError(
-        cause, code.name, f"{name}: {code_text or 'the call failed'}", transient=transient
+        cause,
+        code.name,
+        f"{name}: {code_text or 'the call failed'}",
+        transient=transient,
+        retry_after=_retry_after(error.trailing_metadata() or ()),
     )
+
+
+RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
+
+
+def _retry_after(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:
+    """Return for how many seconds the server asks not to be called again, if it says."""
+    waits = []
+    for name, value in metadata:
+        if name == "grpc-status-details-bin" and isinstance(value, bytes):
+            try:
+                details = status_pb2.Status.FromString(value).details
+                waits += [
+                    status_pb2.RetryInfo.FromString(detail.value).retry_delay.ToMicroseconds() / 1e6
+                    for detail in details
+                    if detail.type_url == RETRY_INFO
+                ]
+            except (DecodeError, ValueError):
+                continue
+        elif name == "retry-after" and isinstance(value, str) and value.isdecimal():
+            waits.append(float(value[:9]))
+    return max(waits, default=None)
 
 
 def _printable(text: str) -> str:

@@ -13,14 +13,17 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exporter.model import Sample, Withheld
 from exporter.pb import billing_pb2 as pb
 
 Samples = Iterator[Sample | Withheld]
+MessageT = TypeVar("MessageT", bound=Message)
 
 MAX_LABEL_LENGTH = 256
 MAX_TIERS = 20
@@ -78,6 +81,14 @@ class View:
     period_end: float | None = None  # the end of the period that the answer speaks of
     next_change: float | None = None  # when samples change although no new answer comes
     billing_tier: str = ""
+
+
+def keep_known(answer: MessageT) -> MessageT:
+    """Return an answer without fields that we do not know: they may hold anything."""
+    kept = type(answer)()
+    kept.CopyFrom(answer)
+    kept.DiscardUnknownFields()
+    return kept
 
 
 # --- Usage --------------------------------------------------------------------------------
@@ -266,6 +277,20 @@ def billing_information(answer: pb.GetOrgBillingInformationResponse) -> BillingI
         billing_tier=label_text(answer.billing_tier),
         unknown_enums={"PaymentMethodType": _unknown(pb.PaymentMethodType, [answer.type])},
     )
+
+
+def keep_impersonal(
+    answer: pb.GetOrgBillingInformationResponse,
+) -> pb.GetOrgBillingInformationResponse:
+    """Return the part of an answer that is neither personal nor secret."""
+    kept = pb.GetOrgBillingInformationResponse(type=answer.type)
+    if answer.HasField("billing_tier"):
+        kept.billing_tier = answer.billing_tier
+    if answer.HasField("method"):
+        kept.method.brand = answer.method.brand
+    if answer.method_us_bank_account.HasField("verification_info"):
+        kept.method_us_bank_account.verification_info.SetInParent()
+    return kept
 
 
 def payment_method_info(billing: BillingInformation) -> Samples:

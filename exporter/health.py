@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.extract import Samples
-from exporter.model import Answer, CollectorState, Organization, OrganizationState, Sample
+from exporter.model import (
+    Answer,
+    CollectorState,
+    Organization,
+    OrganizationState,
+    Sample,
+    Spend,
+)
 
 # How long after its end a period's usage is shown while no newer answer can be had. The
 # API says neither in which time zone a period ends nor whether its last day belongs to it.
@@ -24,6 +31,7 @@ class OrganizationReport:
     organization: Organization
     collectors: Mapping[str, CollectorState]
     current: Mapping[str, Answer]
+    spend: Spend | None
     next_withdrawal: float | None  # on the monotonic clock, if nothing is polled before
 
 
@@ -39,7 +47,11 @@ def report(state: OrganizationState, monotonic: float) -> OrganizationReport:
             current[name] = collector.answer
             withdrawals.append(withdrawn)
     return OrganizationReport(
-        state.organization, state.collectors, current, min(withdrawals, default=None)
+        state.organization,
+        state.collectors,
+        current,
+        state.spend if "usage" in state.collectors else None,
+        min(withdrawals, default=None),
     )
 
 
@@ -50,7 +62,8 @@ def _withdrawn_at(answer: Answer, collector: CollectorState, max_age: float) -> 
     local clock that jumps withdraws nothing.
     """
     withdrawn = answer.received_monotonic + max_age
-    if collector.failure is not None and answer.period_end is not None:
+    confirmed = collector.polled and collector.failure is None
+    if not confirmed and answer.period_end is not None:
         ended = answer.period_end + PERIOD_GRACE - answer.received
         withdrawn = min(withdrawn, answer.received_monotonic + ended)
     return withdrawn
@@ -65,14 +78,14 @@ def org_info(report: OrganizationReport) -> Samples:
 def up(report: OrganizationReport) -> Samples:
     """Whether the last poll of every enabled collector succeeded."""
     states = report.collectors.values()
-    if all(state.attempted is not None for state in states):
+    if all(state.polled for state in states):
         yield Sample((), float(all(state.failure is None for state in states)))
 
 
 def success(report: OrganizationReport) -> Samples:
     """Whether each collector's last poll succeeded."""
     for name, state in report.collectors.items():
-        if state.attempted is not None:
+        if state.polled:
             yield Sample((name,), float(state.failure is None))
 
 
@@ -116,3 +129,29 @@ def withheld(report: OrganizationReport) -> Samples:
     for name, answer in report.current.items():
         for reason, count in answer.withheld.items():
             yield Sample((name, reason), count)
+
+
+def spend(report: OrganizationReport) -> Samples:
+    """Growth of month to date."""
+    if report.spend is not None:
+        yield Sample((), report.spend.month_to_date.spend)
+
+
+def corrections(report: OrganizationReport) -> Samples:
+    """Fall of month to date."""
+    if report.spend is not None:
+        yield Sample((), report.spend.month_to_date.corrections)
+
+
+def resource_spend(report: OrganizationReport) -> Samples:
+    """Growth of the costs of each resource type."""
+    if report.spend is not None:
+        for name, tally in report.spend.by_resource.items():
+            yield Sample((name,), tally.spend)
+
+
+def resource_corrections(report: OrganizationReport) -> Samples:
+    """Fall of the costs of each resource type."""
+    if report.spend is not None:
+        for name, tally in report.spend.by_resource.items():
+            yield Sample((name,), tally.corrections)

@@ -192,11 +192,13 @@ class Fragment:
 class Answer:
     """The last good answer of a collector, and what was made from it.
 
-    Kept as raw bytes, so that an unchanged answer is recognised without decoding it, and as
-    rendered lines, which take a tenth of the memory of sample objects.
+    Kept as a digest, by which an unchanged answer is recognised without decoding it, as a
+    message without what is personal or secret, and as rendered lines, which take a tenth of
+    the memory of sample objects.
     """
 
-    raw: bytes
+    digest: bytes  # of the answer as it came
+    message: bytes  # serialized, without personal data: what may be kept and stored
     fragments: tuple[Fragment, ...]  # one for each of the collector's specs, in order
     withheld: Mapping[str, int]  # reason -> samples
     unknown_enums: Mapping[str, int]  # enum -> values
@@ -209,10 +211,29 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How far an amount that starts over with every period has grown and fallen, in US dollars."""
+
+    spend: float = 0.0
+    corrections: float = 0.0
+    baseline: float | None = None  # the amount last seen in the period; None if none was
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What the spend counters of an organization are made from."""
+
+    period_start: float | None  # Unix seconds
+    month_to_date: Tally
+    by_resource: Mapping[str, Tally]  # resource type -> before discounts
+
+
+@dataclass(frozen=True, slots=True)
 class CollectorState:
     """What is known of one collector of one organization."""
 
     answer: Answer | None = None
+    polled: bool = False  # by this process; what was restored was not
     attempted: float | None = None  # Unix seconds; None before the first poll
     duration: float | None = None  # seconds, of the last poll
     failure: Failure | None = None  # of the last poll; None if it succeeded
@@ -224,3 +245,26 @@ class OrganizationState:
 
     organization: Organization
     collectors: Mapping[str, CollectorState]
+    spend: Spend | None = None  # from the first good answer about usage on
+
+
+# --- What survives a restart --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SavedAnswer:
+    """As much of an Answer as it takes to make it again. No personal data is in it."""
+
+    digest: bytes
+    message: bytes
+    received: float  # Unix seconds
+    changed: float  # Unix seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SavedOrganization:
+    """What is stored of an organization. `answers` is by collector."""
+
+    org_id: str
+    answers: Mapping[str, SavedAnswer]
+    spend: Spend | None

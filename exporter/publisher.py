@@ -55,6 +55,7 @@ class Publisher:
         self, store: Store, telemetry: Telemetry, clock: Clock, *, max_series: int
     ) -> None:
         self._store = store
+        self._changes = store.subscribe()
         self._telemetry = telemetry
         self._clock = clock
         self.max_series = max_series
@@ -79,14 +80,14 @@ class Publisher:
             await asyncio.sleep(max(MIN_PAUSE, self._clock.monotonic() - started))
             try:
                 async with asyncio.timeout(HEARTBEAT):
-                    await self._store.changed.wait()
+                    await self._changes.wait()
             except TimeoutError:
                 pass
 
     async def publish(self) -> None:
         """Bring the page up to date. Off the event loop: states are immutable."""
         now = self._clock.monotonic()
-        changed = self._store.take_changed() | self._withdrawals.take(now)
+        changed = self._changes.take() | self._withdrawals.take(now)
         states = [(org_id, self._store.get(org_id)) for org_id in changed]
         self.page = await asyncio.to_thread(self._build, states, now)
         self.ready = self.ready or (len(self._store) > 0 and not self.page.unpolled)

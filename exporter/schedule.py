@@ -42,14 +42,22 @@ class Schedule:
         self._taken: set[Unit] = set()
         self._order = itertools.count()
 
-    def replace(self, intervals: Mapping[Unit, float], now: float) -> None:
-        """Poll these units from now on. New ones are due at once; the others keep their turn."""
+    def replace(
+        self,
+        intervals: Mapping[Unit, float],
+        now: float,
+        first: Mapping[Unit, float] | None = None,
+    ) -> None:
+        """Poll these units from now on.
+
+        New ones are due at once, or when `first` says; the others keep their turn.
+        """
         for unit in self._intervals.keys() - intervals.keys():
             self._due.pop(unit, None)
         for unit, interval in intervals.items():
             known = self._intervals.get(unit)
             if known is None:
-                self._wait(unit, now)
+                self._wait(unit, max(now, (first or {}).get(unit, now)))
             elif known != interval and unit in self._due:
                 self._wait(unit, min(self._due[unit], _next_turn(unit, interval, now)))
         self._intervals = dict(intervals)
@@ -64,17 +72,17 @@ class Schedule:
         self._taken.add(unit)
         return unit
 
-    def done(self, unit: Unit, now: float) -> None:
-        """Let a unit that was taken wait for its next turn."""
+    def done(self, unit: Unit, now: float, earliest: float = 0.0) -> None:
+        """Let a unit that was taken wait for its next turn, which is not before `earliest`."""
         self._taken.remove(unit)
         if (interval := self._intervals.get(unit)) is not None:
-            self._wait(unit, _next_turn(unit, interval, now))
+            self._wait(unit, max(_next_turn(unit, interval, now), earliest))
 
-    def give_back(self, unit: Unit, now: float) -> None:
-        """Let a unit that was taken in vain be due at once."""
+    def give_back(self, unit: Unit, at: float) -> None:
+        """Let a unit that was taken in vain be due again at a time of the caller's."""
         self._taken.remove(unit)
         if unit in self._intervals:
-            self._wait(unit, now)
+            self._wait(unit, at)
 
     def next_due(self) -> float | None:
         """Return when the next unit is due, or None if none waits."""

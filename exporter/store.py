@@ -12,13 +12,35 @@ from collections.abc import Iterator
 from exporter.model import OrganizationState
 
 
+class Changes:
+    """Whose state changed since the last look; each subscriber has its own."""
+
+    def __init__(self) -> None:
+        self._org_ids: set[str] = set()
+        self._some = asyncio.Event()
+
+    def note(self, org_id: str) -> None:
+        """Add an organization."""
+        self._org_ids.add(org_id)
+        self._some.set()
+
+    def take(self) -> set[str]:
+        """Return the ids noted since the last call."""
+        org_ids, self._org_ids = self._org_ids, set()
+        self._some.clear()
+        return org_ids
+
+    async def wait(self) -> None:
+        """Wait until there is something to take."""
+        await self._some.wait()
+
+
 class Store:
-    """Holds an immutable state for each organization, and notes whose changed."""
+    """Holds an immutable state for each organization, and tells subscribers whose changed."""
 
     def __init__(self) -> None:
         self._states: dict[str, OrganizationState] = {}
-        self._changed: set[str] = set()
-        self.changed = asyncio.Event()  # set while `take_changed` has something to give
+        self._subscribers: list[Changes] = []
 
     def __len__(self) -> int:
         return len(self._states)
@@ -26,6 +48,12 @@ class Store:
     def __iter__(self) -> Iterator[OrganizationState]:
         """Yield the states in the order of organization ids."""
         return iter([self._states[org_id] for org_id in sorted(self._states)])
+
+    def subscribe(self) -> Changes:
+        """Return the changes from now on."""
+        changes = Changes()
+        self._subscribers.append(changes)
+        return changes
 
     def get(self, org_id: str) -> OrganizationState | None:
         """Return the state of an organization, or None if there is no such organization."""
@@ -41,12 +69,6 @@ class Store:
         del self._states[org_id]
         self._note(org_id)
 
-    def take_changed(self) -> set[str]:
-        """Return the ids put or removed since the last call."""
-        changed, self._changed = self._changed, set()
-        self.changed.clear()
-        return changed
-
     def _note(self, org_id: str) -> None:
-        self._changed.add(org_id)
-        self.changed.set()
+        for changes in self._subscribers:
+            changes.note(org_id)

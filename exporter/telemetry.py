@@ -59,6 +59,19 @@ RELOAD_TIME = Metric(
     P + "config_last_reload_success_timestamp_seconds",
     "When the configuration was last loaded.",
 )
+STORAGE_SUCCESSFUL = Metric(
+    P + "storage_last_write_successful",
+    "1 if what was polled could be stored the last time that was tried, else 0; absent without "
+    "storage.",
+)
+REQUESTS_LIMIT = Metric(
+    P + "api_requests_limit",
+    "Ceiling on calls to the billing API for a UTC day; absent if none is set.",
+)
+REQUESTS_REMAINING = Metric(
+    P + "api_requests_remaining",
+    "Calls to the billing API that are left of the UTC day; absent if no ceiling is set.",
+)
 ORGANIZATIONS = Metric(P + "organizations", "Organizations that are polled.")
 SERIES = Metric(P + "series", "Series of organizations on the page.")
 WITHHELD = Metric(
@@ -80,6 +93,9 @@ METRICS: tuple[Metric, ...] = (
     API_REQUESTS,
     API_FAILURES,
     API_DURATION,
+    REQUESTS_LIMIT,
+    REQUESTS_REMAINING,
+    STORAGE_SUCCESSFUL,
     RELOAD_SUCCESSFUL,
     RELOAD_TIME,
     ORGANIZATIONS,
@@ -87,6 +103,9 @@ METRICS: tuple[Metric, ...] = (
     WITHHELD,
     UNKNOWN_ENUMS,
 )
+
+# Gauges that are there only once they have a value.
+OPTIONAL = (REQUESTS_LIMIT, REQUESTS_REMAINING, STORAGE_SUCCESSFUL)
 
 # Failures that have a series before they happen.
 LIKELY_FAILURES = (
@@ -119,7 +138,7 @@ class Telemetry:
                 metric.name, metric.help, metric.labels, unit=metric.unit, registry=registry
             )
             for metric in METRICS
-            if metric.type is MetricType.GAUGE
+            if metric.type is MetricType.GAUGE and metric not in OPTIONAL
         }
         self._duration = Histogram(
             API_DURATION.name,
@@ -161,6 +180,20 @@ class Telemetry:
         """Count values that no enum of this version has, by enum."""
         for enum, count in values.items():
             self._counters[UNKNOWN_ENUMS].labels(enum).inc(count)
+
+    def stored(self, *, successful: bool) -> None:
+        """Note whether a write to storage succeeded."""
+        self._optional(STORAGE_SUCCESSFUL, successful)
+
+    def requests_left(self, limit: int, remaining: int) -> None:
+        """Note the day's ceiling on calls, and how many are left of it."""
+        self._optional(REQUESTS_LIMIT, limit)
+        self._optional(REQUESTS_REMAINING, remaining)
+
+    def _optional(self, metric: Metric, value: float) -> None:
+        if metric not in self._gauges:
+            self._gauges[metric] = Gauge(metric.name, metric.help, registry=self._registry)
+        self._gauges[metric].set(value)
 
     def reloaded(self, at: float | None) -> None:
         """Note a configuration loaded at `at` (Unix seconds), or, with None, refused."""

@@ -33,6 +33,7 @@ def run(scenario: Scenario, *, load: Callable[[Config], Config] = lambda config:
                 listen=[ListenAddress("127.0.0.1", 0)],
                 telemetry_path="/metrics",
                 version=Version("1.2.3", "abc"),
+                storage_path=None,
                 load=lambda: load(config),
             )
             app = App(config, options)
@@ -129,7 +130,11 @@ def test_an_address_that_is_taken_ends_the_start() -> None:
             server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
             port = server.sockets[0].getsockname()[1]
             options = Options(
-                [ListenAddress("127.0.0.1", port)], "/metrics", Version("1", "a"), lambda: config
+                listen=[ListenAddress("127.0.0.1", port)],
+                telemetry_path="/metrics",
+                version=Version("1", "a"),
+                storage_path=None,
+                load=lambda: config,
             )
             with pytest.raises(
                 StartError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .* in use"

@@ -29,7 +29,7 @@ class Rig:
         self.clock = VirtualClock()
         self.telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
         self.store = Store()
-        self.poller = Poller(self.store, self.telemetry, self.clock)
+        self.poller = Poller(self.store, self.telemetry, self.clock, lambda: 0.5)
         self.publisher: Publisher
         self._config = config
 

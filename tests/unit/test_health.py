@@ -12,7 +12,8 @@ DAY = 86_400.0
 OUTAGE = Failure(Cause.OUTAGE, "UNAVAILABLE", "down")
 
 ANSWER = Answer(
-    raw=b"",
+    digest=b"",
+    message=b"",
     fragments=(),
     withheld={},
     unknown_enums={},
@@ -20,7 +21,7 @@ ANSWER = Answer(
     received_monotonic=50.0,
     changed=1_000_000.0,
 )
-OK = CollectorState(answer=ANSWER, attempted=1_000_000.0, duration=0.1)
+OK = CollectorState(answer=ANSWER, polled=True, attempted=1_000_000.0, duration=0.1)
 
 
 def state(**collectors: CollectorState) -> OrganizationState:

@@ -1,0 +1,92 @@
+"""From the bytes of an answer to what is kept of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from exporter import render
+from exporter.billing import BillingError
+from exporter.catalog import Collector, InvoiceDetail, apply
+from exporter.extract import View
+from exporter.model import Answer, Cause, Organization, SavedAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment on both clocks."""
+
+    time: float  # Unix seconds
+    monotonic: float
+
+
+def digest(raw: bytes) -> bytes:
+    """Return what tells an answer from another."""
+    return hashlib.blake2b(raw, digest_size=16).digest()
+
+
+def take_in(
+    collector: Collector[Any, Any],
+    organization: Organization,
+    raw: bytes,
+    detail: InvoiceDetail,
+    now: Moment,
+) -> tuple[Answer, View]:
+    """Return what is kept of an answer that came now, and what it means. Raises BillingError."""
+    try:
+        message = collector.message.FromString(raw)
+    except DecodeError as error:
+        raise BillingError(
+            Cause.INVALID_ANSWER, "INVALID_ANSWER", f"the answer to {collector.rpc} does not parse"
+        ) from error
+    view = collector.view(message, now.time, detail)
+    withheld: Counter[str] = Counter()
+    fragments = []
+    for spec in collector.specs:
+        family, refused = apply(spec, organization, view)
+        fragments.append(render.fragment(family))
+        withheld += refused
+    answer = Answer(
+        digest=digest(raw),
+        message=collector.keep(message).SerializeToString(),
+        fragments=tuple(fragments),
+        withheld=dict(withheld),
+        unknown_enums=dict(view.unknown_enums),
+        received=now.time,
+        received_monotonic=now.monotonic,
+        changed=now.time,
+        period_end=view.period_end,
+        next_change=view.next_change,
+        billing_tier=view.billing_tier,
+    )
+    return answer, view
+
+
+def restore(
+    collector: Collector[Any, Any],
+    organization: Organization,
+    saved: SavedAnswer,
+    detail: InvoiceDetail,
+    now: Moment,
+) -> Answer:
+    """Return what is made now of an answer that came before: times stay what they were."""
+    again, _ = take_in(collector, organization, saved.message, detail, now)
+    # A wall clock that was set back makes nothing younger than now.
+    age = max(0.0, now.time - saved.received)
+    return Answer(
+        digest=saved.digest,
+        message=saved.message,
+        fragments=again.fragments,
+        withheld=again.withheld,
+        unknown_enums=again.unknown_enums,
+        received=saved.received,
+        received_monotonic=now.monotonic - age,
+        changed=saved.changed,
+        period_end=again.period_end,
+        next_change=again.next_change,
+        billing_tier=again.billing_tier,
+    )

@@ -1,0 +1,84 @@
+"""Pure: from amounts that start over every period to counters that only grow.
+
+docs/adr/0009-spend-counters.md has the rule for each case and why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+
+from exporter.extract import Usage, exact_sum
+from exporter.model import Spend, Tally
+
+
+def advance(spend: Spend | None, usage: Usage) -> Spend:
+    """Return the counters after a good answer.
+
+    What grew is spend, what fell is a correction. A part that is withheld (no finite number)
+    keeps its baseline until it is a number again.
+    """
+    amounts = _by_resource(usage)
+    if spend is None:
+        # First sight: how much of it was spent before anybody looked, nobody knows.
+        return Spend(
+            usage.period_start,
+            Tally(baseline=_finite(usage.month_to_date)),
+            {name: Tally(baseline=_finite(amount)) for name, amount in amounts.items()},
+        )
+    started, known = usage.period_start, spend.period_start
+    if started is not None and known is not None and started < known:
+        # An answer from behind. Counting it would count the newer period twice later on.
+        return spend
+    if started is not None and known is not None and started > known:
+        spend = _new_period(spend)
+    return Spend(
+        known if started is None else started,
+        _count(spend.month_to_date, usage.month_to_date),
+        {
+            # Whatever is new in a known period was 0 before, and whatever is missing is 0 now.
+            name: _count(spend.by_resource.get(name, Tally(baseline=0.0)), amounts.get(name, 0.0))
+            for name in spend.by_resource.keys() | amounts.keys()
+        },
+    )
+
+
+def _by_resource(usage: Usage) -> Mapping[str, float]:
+    """Return the costs of each resource type, over all sources and tiers, before discounts."""
+    parts = defaultdict(list)
+    for cost in usage.costs:
+        parts[cost.resource_type].append(cost.usd)
+    return {name: exact_sum(costs) for name, costs in parts.items()}
+
+
+def _new_period(spend: Spend) -> Spend:
+    """Let every amount start from 0, so that the new period counts whole."""
+
+    def restart(tally: Tally) -> Tally:
+        return Tally(tally.spend, tally.corrections, baseline=0.0)
+
+    return Spend(
+        spend.period_start,
+        restart(spend.month_to_date),
+        {name: restart(tally) for name, tally in spend.by_resource.items()},
+    )
+
+
+def _count(tally: Tally, amount: float) -> Tally:
+    if not math.isfinite(amount):
+        return tally
+    if tally.baseline is None:
+        return Tally(tally.spend, tally.corrections, amount)
+    # Summed at once, so that a long chain of differences rounds no more than its sum.
+    grown = exact_sum((tally.spend, amount, -tally.baseline))
+    fallen = exact_sum((tally.corrections, tally.baseline, -amount))
+    if amount >= tally.baseline and math.isfinite(grown):
+        return Tally(grown, tally.corrections, amount)
+    if amount < tally.baseline and math.isfinite(fallen):
+        return Tally(tally.spend, fallen, amount)
+    return tally
+
+
+def _finite(amount: float) -> float | None:
+    return amount if math.isfinite(amount) else None

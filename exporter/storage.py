@@ -1,0 +1,288 @@
+"""What survives a restart: the last good answers, the spend counters, the requests of the day.
+
+An SQLite database in a folder of its own; docs/adr/0010-storage.md says why. Every function
+here blocks and belongs in a thread. What is damaged is set aside, never guessed at.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import stat
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, cast
+
+import structlog
+
+from exporter.model import SavedAnswer, SavedOrganization, Spend, Tally
+
+log = structlog.get_logger(__name__)
+
+FILE: Final = "exporter.db"
+LOCK: Final = "lock"
+OURS: Final = {FILE, f"{FILE}-wal", LOCK}
+APPLICATION_ID: Final = 0x76626578  # "vbex": tells our file from any other SQLite file
+VERSION: Final = 1  # of the tables below; a file with a higher one was written by a newer release
+
+SCHEMA: Final = """
+CREATE TABLE answer (
+    org_id TEXT, collector TEXT, digest BLOB, message BLOB, received REAL, changed REAL,
+    checksum INTEGER, PRIMARY KEY (org_id, collector)
+) WITHOUT ROWID;
+CREATE TABLE spend (org_id TEXT PRIMARY KEY, counters TEXT, checksum INTEGER) WITHOUT ROWID;
+CREATE TABLE requests (day TEXT PRIMARY KEY, reserved INTEGER) WITHOUT ROWID;
+"""
+
+
+class StorageError(Exception):
+    """Why nothing can be stored, in one line for people."""
+
+
+class LockedError(StorageError):
+    """The folder is in use by another process."""
+
+
+class Storage:
+    """An open storage folder, locked against every other process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Lock the folder and open the database, or a new one if the old one cannot be used.
+
+        A database that cannot be opened now, as on a full disk, is tried again at each use.
+        Raises LockedError, and StorageError if the folder itself cannot be used.
+        """
+        self._folder = folder
+        self._turn = threading.Lock()  # the database is used by several threads, one at a time
+        self._database: sqlite3.Connection | None = None
+        try:
+            _prepare(folder)
+            self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(
+                f"cannot use the storage folder {folder}: {error.strerror}"
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise LockedError(
+                f"the storage folder {folder} is in use by another process: "
+                "give each its own --storage.path"
+            ) from error
+        try:
+            self._open()
+        except StorageError as error:
+            log.error("the stored state cannot be read now, later it may", reason=str(error))
+
+    def close(self) -> None:
+        """Close the database and release the folder."""
+        with self._turn:
+            if self._database is not None:
+                self._database.close()
+            os.close(self._lock)
+
+    # --- Organizations ---
+
+    def load(self) -> Mapping[str, SavedOrganization]:
+        """Return what is stored, by organization id; rows that are damaged are left out."""
+        answers: dict[str, dict[str, SavedAnswer]] = {}
+        spends: dict[str, Spend] = {}
+        damaged = 0
+        with self._using() as database:
+            for org_id, collector, *values, checksum in database.execute("SELECT * FROM answer"):
+                if checksum == _checksum(org_id, collector, *values):
+                    answers.setdefault(org_id, {})[collector] = SavedAnswer(*values)
+                else:
+                    damaged += 1
+            for org_id, counters, checksum in database.execute("SELECT * FROM spend"):
+                if checksum == _checksum(org_id, counters):
+                    spends[org_id] = _spend(json.loads(counters))
+                else:
+                    damaged += 1
+        if damaged:
+            log.warning("damaged rows in storage are ignored", file=str(self._file), rows=damaged)
+        return {
+            org_id: SavedOrganization(org_id, answers.get(org_id, {}), spends.get(org_id))
+            for org_id in answers.keys() | spends.keys()
+        }
+
+    def save(self, organizations: Iterable[SavedOrganization], removed: Iterable[str]) -> None:
+        """Replace what is stored of some organizations, and forget others: all or nothing.
+
+        On disk when it returns. Raises StorageError.
+        """
+        answers, spends = [], []
+        for saved in organizations:
+            for collector, answer in saved.answers.items():
+                row = (
+                    saved.org_id,
+                    collector,
+                    answer.digest,
+                    answer.message,
+                    answer.received,
+                    answer.changed,
+                )
+                answers.append((*row, _checksum(*row)))
+            if saved.spend is not None:
+                counters = json.dumps(_plain(saved.spend))
+                spends.append((saved.org_id, counters, _checksum(saved.org_id, counters)))
+        gone = [(org_id,) for org_id in removed]
+        with self._using() as database, database:
+            database.executemany("DELETE FROM answer WHERE org_id = ?", gone)
+            database.executemany("DELETE FROM spend WHERE org_id = ?", gone)
+            database.executemany("REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)", answers)
+            database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
+
+    # --- Requests ---
+
+    def reserve(self, day: str, requests: int, limit: int) -> int:
+        """Reserve up to so many requests of a UTC day, and return how many there were left.
+
+        Reserved requests count as made, whatever becomes of the process. Raises StorageError.
+        """
+        with self._using() as database, database:
+            row = database.execute("SELECT reserved FROM requests WHERE day = ?", (day,)).fetchone()
+            reserved: int = row[0] if row else 0
+            granted = max(0, min(requests, limit - reserved))
+            database.execute("DELETE FROM requests WHERE day < ?", (day,))
+            database.execute("REPLACE INTO requests VALUES (?, ?)", (day, reserved + granted))
+        return granted
+
+    def reserved(self, day: str) -> int:
+        """Return how many requests of a UTC day were reserved."""
+        with self._using() as database:
+            row = database.execute("SELECT reserved FROM requests WHERE day = ?", (day,)).fetchone()
+        return row[0] if row else 0
+
+    # --- The file ---
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / FILE
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """Give the database, opened anew if the last use found it damaged."""
+        with self._turn:
+            try:
+                if self._database is None:
+                    self._open()
+                yield cast("sqlite3.Connection", self._database)
+            except sqlite3.Error as error:
+                if not isinstance(error, sqlite3.OperationalError):
+                    self._set_aside(f"it is damaged ({error})")
+                raise StorageError(f"cannot use {self._file}: {error}") from error
+
+    def _open(self) -> None:
+        """Open the database, or set aside what is there and make a new one."""
+        try:
+            reason = None
+            try:
+                self._database = self._connect()
+                reason = _foreign(self._database)
+            except sqlite3.OperationalError:
+                raise  # the disk, not the content
+            except sqlite3.DatabaseError as error:
+                reason = f"it is damaged ({error})"
+            if reason is not None:
+                self._set_aside(reason)
+                self._database = self._connect()
+        except (sqlite3.Error, OSError) as error:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+            raise StorageError(f"cannot use {self._file}: {error}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        # SQLite would make it with whatever the umask leaves.
+        os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # One thread at a time uses it, but not always the same.
+        database = sqlite3.connect(self._file, timeout=0, check_same_thread=False)
+        try:
+            # Exclusive: no other process, hence no shared memory file. Full: what is
+            # committed survives a power cut.
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
+                database.executescript(
+                    f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
+                    f"PRAGMA user_version = {VERSION}; COMMIT;"
+                )
+        except sqlite3.Error:
+            database.close()
+            raise
+        return database
+
+    def _set_aside(self, reason: str) -> None:
+        """Rename the database, so that nothing of it is lost and a new one can begin."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+        number = 1
+        while (aside := self._folder / f"{FILE}.set-aside-{number}").exists():
+            number += 1
+        for suffix in ("", "-wal", "-shm"):
+            part = self._folder / f"{FILE}{suffix}"
+            if part.exists():
+                part.rename(f"{aside}{suffix}")
+        log.warning(
+            "the stored state cannot be used, starting without it",
+            file=str(self._file),
+            reason=reason,
+            set_aside_as=str(aside),
+        )
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder for its owner only; warn of one that others can enter."""
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        mode = folder.stat().st_mode
+        ours = folder.stat().st_uid == os.geteuid() and not mode & stat.S_ISVTX
+        if mode & 0o077 and ours and {path.name for path in folder.iterdir()} <= OURS:
+            folder.chmod(0o700)
+        elif mode & 0o077:
+            log.warning("others can enter the storage folder", folder=str(folder))
+
+
+def _foreign(database: sqlite3.Connection) -> str | None:
+    """Return why a database is none that this release can use, or None."""
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        return "it is the database of another program"
+    if version > VERSION:
+        return f"it was written by a newer release (version {version}, this one knows {VERSION})"
+    (check,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    return None if check == "ok" else f"it is damaged ({check})"
+
+
+def _checksum(*values: Any) -> int:
+    return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
+
+
+def _plain(spend: Spend) -> Any:
+    def tally(one: Tally) -> Any:
+        return [one.spend, one.corrections, one.baseline]
+
+    return {
+        "period_start": spend.period_start,
+        "month_to_date": tally(spend.month_to_date),
+        "by_resource": {name: tally(one) for name, one in sorted(spend.by_resource.items())},
+    }
+
+
+def _spend(plain: Any) -> Spend:
+    return Spend(
+        plain["period_start"],
+        Tally(*plain["month_to_date"]),
+        {name: Tally(*one) for name, one in plain["by_resource"].items()},
+    )
