@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import os
 import random
 import signal
+import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from exporter.budget import Budget
@@ -28,12 +26,10 @@ from exporter.storage import LockedError, Storage, StorageError
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 from exporter.version import Version
-from exporter.web.routes import Routes
-from exporter.web.status import StatusPage
+from exporter.web import sockets
+from exporter.web.serving import WebOptions, serve
 
 log = structlog.get_logger(__name__)
-
-STOP_WITHIN = 5.0  # seconds that scrapes under way have to end
 
 
 class SystemClock:
@@ -63,14 +59,6 @@ class ListenAddress:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -82,6 +70,7 @@ class Options:
     storage_path: Path | None
     # Reads the configuration again, for a reload; raises ConfigError or StartError.
     load: Callable[[], Config]
+    web: WebOptions = field(default_factory=WebOptions)
 
 
 class App:
@@ -103,6 +92,7 @@ class App:
         self._client: BillingClient
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._reload_waiters: list[asyncio.Future[str | None]] = []
 
     async def run(self, serving: Callable[[Sequence[str]], None]) -> None:
         """Serve until SIGTERM or SIGINT. Calls `serving` once with the addresses listened at.
@@ -119,7 +109,7 @@ class App:
             saver = None
             if self._storage is not None:
                 stack.callback(self._storage.close)
-                saver = Saver(self._storage, self._store, self._telemetry)
+                saver = Saver(self._storage, self._store, self._telemetry, saved)
                 stack.push_async_callback(saver.save)  # what the last second brought
             self._client = await self._connect(self._config.api)
             stack.push_async_callback(self._close_client)  # the one there is by then
@@ -183,50 +173,50 @@ class App:
     @asynccontextmanager
     async def _web_server(self) -> AsyncIterator[Sequence[str]]:
         """Serve while inside; yields the addresses as host:port."""
-        path = self._options.telemetry_path
-        status = await asyncio.to_thread(  # it reads its templates
-            StatusPage, self._store, version=self._options.version.number, telemetry_path=path
-        )
-        routes = Routes(
-            self._publisher,
-            status,
-            telemetry_path=path,
-            configuration=lambda: effective(self._config),
-        )
-        runner = web.AppRunner(routes.application(), access_log=None, shutdown_timeout=STOP_WITHIN)
-        await runner.setup()
-        try:
-            for address in self._options.listen:
-                await self._listen(runner, address)
-            yield [_text(bound) for bound in runner.addresses]
-        finally:
-            await runner.cleanup()
-
-    async def _listen(self, runner: web.AppRunner, address: ListenAddress) -> None:
-        try:
-            await web.TCPSite(runner, address.host or None, address.port).start()
-        except OSError as error:
-            raise StartError(
-                f"cannot listen on {address}: {os.strerror(error.errno or 0)}. "
-                "Choose another with --web.listen-address."
-            ) from error
-        if not address.is_loopback:
-            log.warning(
-                "listening beyond this machine without authentication: whoever reaches the "
-                "address can read the bills",
-                address=str(address),
+        options = self._options
+        async with AsyncExitStack() as stack:
+            listening = [stack.enter_context(closing(each)) for each in options.web.sockets]
+            for address in () if listening else options.listen:
+                for bound in await _listen(address):
+                    listening.append(stack.enter_context(closing(bound)))
+            if not options.web.configuration().authenticates:
+                _warn_of_strangers(listening)
+            await stack.enter_async_context(
+                serve(
+                    listening,
+                    options.web,
+                    self._publisher,
+                    self._store,
+                    self._clock,
+                    version=options.version.number,
+                    telemetry_path=options.telemetry_path,
+                    configuration=lambda: effective(self._config),
+                    reload=self.reload,
+                )
             )
+            yield [sockets.address(each) for each in listening]
 
     # --- Reload ---
+
+    async def reload(self) -> str | None:
+        """Reload the configuration; returns what is wrong with it if the old one stays."""
+        done: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._reload_waiters.append(done)
+        self._reload.set()
+        return await done
 
     async def _reload_on_request(self) -> None:
         while True:
             await self._reload.wait()
             self._reload.clear()
-            await self._reload_configuration()
+            waiters, self._reload_waiters = self._reload_waiters, []
+            error = await self._reload_configuration()
+            for done in waiters:
+                if not done.done():  # cancelled: nobody waits any more
+                    done.set_result(error)
 
-    async def _reload_configuration(self) -> None:
-        """Take a new configuration, whole or not at all."""
+    async def _reload_configuration(self) -> str | None:
+        """Take a new configuration, whole or not at all. Returns what is wrong with it."""
         replaced = None
         try:
             config = await asyncio.to_thread(self._options.load)
@@ -236,7 +226,7 @@ class App:
             for problem in str(error).splitlines():
                 log.error("configuration not reloaded, the old one stays", problem=problem)
             self._telemetry.reloaded(None)
-            return
+            return str(error)
         self._config = config
         self._publisher.max_series = config.limits.max_series
         self._poller.configure(config, self._client)
@@ -244,7 +234,24 @@ class App:
         log.info("configuration reloaded", organizations=len(config.organizations))
         if replaced is not None:
             await replaced.close()
+        return None
 
 
-def _text(bound: tuple[str, int, *tuple[int, ...]]) -> str:
-    return str(ListenAddress(bound[0], bound[1]))
+async def _listen(address: ListenAddress) -> list[socket.socket]:
+    try:
+        return await sockets.bind(address.host, address.port)
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {address}: {error.strerror}. "
+            "Choose another with --web.listen-address."
+        ) from error
+
+
+def _warn_of_strangers(listening: Iterable[socket.socket]) -> None:
+    for each in listening:
+        if not sockets.is_local(each):
+            log.warning(
+                "listening beyond this machine without authentication: whoever reaches the "
+                "address can read the bills",
+                address=sockets.address(each),
+            )

@@ -34,7 +34,8 @@ from exporter.telemetry import Telemetry
 log = structlog.get_logger(__name__)
 
 COLLECTOR = {collector.name: collector for collector in COLLECTORS}
-DUE_DATE_RESOLUTION = 1.0  # seconds between two looks at what fell due
+DUE_DATE_RESOLUTION = 1.0  # seconds by which a due date may be shown late
+CLOCK_CHECK = 30.0  # seconds after which a wall clock that was set is noticed
 
 
 MAX_RETRIES = 2  # of one poll, while the failure is transient
@@ -74,6 +75,7 @@ class Poller:
         self._failures: Counter[Unit] = Counter()  # in a row
         self._wake = asyncio.Event()
         self._due_dates: Alarms[Unit] = Alarms()  # by the wall clock
+        self._due_date_noted = asyncio.Event()
         self._reader: BillingReader
         self._concurrency: int
         self._detail: InvoiceDetail
@@ -265,14 +267,20 @@ class Poller:
     async def _watch_due_dates(self) -> None:
         """Show invoices as overdue when their due date passes.
 
-        Looks at the wall clock again and again instead of sleeping until a date, because the
-        wall clock can be set.
+        Looks at the wall clock now and then instead of sleeping until a date, because the wall
+        clock can be set.
         """
         while True:
             now = self._now()
             for unit in self._due_dates.take(now.time):
                 self._refresh(unit, now)
-            await asyncio.sleep(DUE_DATE_RESOLUTION)
+            self._due_date_noted.clear()
+            wait = max(self._due_dates.next() - now.time, DUE_DATE_RESOLUTION)
+            try:
+                async with asyncio.timeout(min(wait, CLOCK_CHECK)):
+                    await self._due_date_noted.wait()
+            except TimeoutError:
+                pass
 
     def _refresh(self, unit: Unit, now: Moment) -> None:
         state = self._store.get(unit.org_id)
@@ -287,6 +295,7 @@ class Poller:
     def _note_due_date(self, unit: Unit, answer: Answer) -> None:
         if answer.next_change is not None:
             self._due_dates.ask(unit, answer.next_change)
+            self._due_date_noted.set()
 
     # --- The store ---
 

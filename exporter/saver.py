@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 
@@ -19,14 +20,21 @@ PAUSE = 1.0  # seconds between two writes, in which changes are gathered
 class Saver:
     """Writes what changed, once a second at most. What could not be written is tried again."""
 
-    def __init__(self, storage: Storage, store: Store, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        store: Store,
+        telemetry: Telemetry,
+        saved: Mapping[str, SavedOrganization],
+    ) -> None:
+        """Make a saver for a storage in which there is `saved` so far."""
         self._storage = storage
         self._store = store
         self._changes = store.subscribe()
         self._telemetry = telemetry
         self._successful = True
-        self._unsaved: set[str] = set()
-        self._saved: dict[str, SavedOrganization] = {}
+        self._saved = dict(saved)
+        self._unsaved = set(saved)  # to forget those that are not configured any more
 
     async def run(self) -> None:
         """Save whenever something changed, until cancelled."""

@@ -117,6 +117,10 @@ class Alarms(Generic[KeyT]):
             self._at[key] = at
             heapq.heappush(self._heap, (at, next(self._order), key))
 
+    def next(self) -> float:
+        """Return when the next alarm comes, or a little before; infinity if there is none."""
+        return self._heap[0][0] if self._heap else math.inf
+
     def take(self, now: float) -> set[KeyT]:
         """Return the keys whose time has come, and forget their alarms."""
         due = set()

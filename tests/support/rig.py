@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config import Config
+from exporter.model import SavedOrganization
 from exporter.poller import Poller
 from exporter.publisher import Publisher
 from exporter.render import Encoding, Format
+from exporter.saver import Saver
+from exporter.storage import Storage
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 from support.reader import FakeReader
@@ -24,14 +28,41 @@ Series = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 class Rig:
     """The exporter between the API and the page."""
 
-    def __init__(self, config: Config, reader: FakeReader | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        reader: FakeReader | None = None,
+        *,
+        storage: Storage | None = None,
+        saved: Mapping[str, SavedOrganization] | None = None,
+        clock: VirtualClock | None = None,
+    ) -> None:
         self.reader = reader or FakeReader()
-        self.clock = VirtualClock()
+        self.clock = clock or VirtualClock()
+        self.storage = storage
+        self._saved = saved or {}
         self.telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
         self.store = Store()
-        self.poller = Poller(self.store, self.telemetry, self.clock, lambda: 0.5)
+        self.poller = Poller(self.store, self.telemetry, self.clock, lambda: 0.5, saved)
         self.publisher: Publisher
         self._config = config
+
+    @classmethod
+    @asynccontextmanager
+    async def stored(
+        cls,
+        folder: Path,
+        config: Config,
+        reader: FakeReader | None = None,
+        clock: VirtualClock | None = None,
+    ) -> AsyncIterator[Rig]:
+        """Make a process with storage while inside: a second one finds what the first left."""
+        storage = await asyncio.to_thread(Storage, folder)
+        saved = await asyncio.to_thread(storage.load)
+        try:
+            yield cls(config, reader, storage=storage, saved=saved, clock=clock)
+        finally:
+            await asyncio.to_thread(storage.close)
 
     @asynccontextmanager
     async def running(self, *, publishing: bool = True) -> AsyncIterator[None]:
@@ -45,6 +76,9 @@ class Rig:
             running = [tasks.create_task(self.poller.run())]
             if publishing:
                 running.append(tasks.create_task(self.publisher.run()))
+            if self.storage:
+                saver = Saver(self.storage, self.store, self.telemetry, self._saved)
+                running.append(tasks.create_task(saver.run()))
             yield
             for task in running:
                 task.cancel()

@@ -1,0 +1,183 @@
+"""The simulated service on loopback, and plain clients of it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from prometheus_client import CollectorRegistry
+
+from exporter.app import SystemClock
+from exporter.billing import BillingError, ReadRpc
+from exporter.client import BillingClient
+from exporter.config import Api
+from exporter.model import ApiKey, Secret
+from exporter.pb import auth_pb2
+from exporter.pb import billing_pb2 as pb
+from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
+from exporter.telemetry import Telemetry
+
+NOON = datetime(2025, 6, 20, 12, tzinfo=UTC).timestamp()
+ACCOUNTS = demo_fleet(1)
+FIRST, SECOND, THIRD, *_ = ACCOUNTS
+ANSWERS: dict[str, type[Any]] = {
+    "GetCurrentMonthUsage": pb.GetCurrentMonthUsageResponse,
+    "GetOrgBillingInformation": pb.GetOrgBillingInformationResponse,
+    "GetInvoicesSummary": pb.GetInvoicesSummaryResponse,
+}
+
+
+class StandingClock:
+    """A clock that stands where it is put."""
+
+    def __init__(self, now: float = NOON) -> None:
+        self.now = now
+
+    def time(self) -> float:
+        """Return the moment that was set."""
+        return self.now
+
+    def monotonic(self) -> float:
+        """Return the same, as nothing here jumps."""
+        return self.now
+
+
+class Caller:
+    """Makes calls and decides nothing: every status is the test's to see."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+
+    async def authenticate(self, account: Account = FIRST, **options: Any) -> str:
+        """Return a token."""
+        call: Any = self.channel.unary_unary(
+            "/proto.rpc.v1.AuthService/Authenticate",
+            request_serializer=auth_pb2.AuthenticateRequest.SerializeToString,
+            response_deserializer=auth_pb2.AuthenticateResponse.FromString,
+        )
+        credentials = auth_pb2.Credentials(type="api-key", payload=account.api_key)
+        request = auth_pb2.AuthenticateRequest(entity=account.api_key_id, credentials=credentials)
+        return str((await call(request, **{"timeout": 10} | options)).access_token)
+
+    async def call(
+        self, method: str, account: Account = FIRST, token: str | None = None, **options: Any
+    ) -> bytes:
+        """Return the bytes of an answer, authenticating first if there is no token."""
+        token = token or await self.authenticate(account)
+        call: Any = self.channel.unary_unary(
+            f"/viam.app.v1.BillingService/{method}",
+            request_serializer=pb.GetCurrentMonthUsageRequest.SerializeToString,  # all are alike
+        )
+        raw: bytes = await call(
+            pb.GetCurrentMonthUsageRequest(org_id=account.id),
+            metadata=(("authorization", f"Bearer {token}"),),
+            **{"timeout": 10} | options,
+        )
+        return raw
+
+    async def read(self, method: str, account: Account = FIRST) -> Any:
+        """Return an answer decoded."""
+        return ANSWERS[method].FromString(await self.call(method, account))
+
+    async def pdf(self, account: Account, invoice: str) -> AsyncIterator[bytes]:
+        """Yield the chunks of an invoice's file."""
+        token = await self.authenticate(account)
+        call: Any = self.channel.unary_stream(
+            "/viam.app.v1.BillingService/GetInvoicePdf",
+            request_serializer=pb.GetInvoicePdfRequest.SerializeToString,
+            response_deserializer=pb.GetInvoicePdfResponse.FromString,
+        )
+        request = pb.GetInvoicePdfRequest(org_id=account.id, id=invoice)
+        metadata = (("authorization", f"Bearer {token}"),)
+        async for message in call(request, metadata=metadata, timeout=10):
+            yield message.chunk
+
+
+async def refusal(call: Coroutine[Any, Any, Any]) -> grpc.aio.AioRpcError:
+    """Return the error that a call fails with."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value
+
+
+async def code(call: Coroutine[Any, Any, Any]) -> str:
+    """Return the name of the status that a call fails with."""
+    return (await refusal(call)).code().name
+
+
+@dataclass
+class Simulation:
+    """A simulator that serves, and a caller connected to it."""
+
+    simulator: Simulator
+    port: int
+    caller: Caller
+    clock: Any
+
+
+@asynccontextmanager
+async def simulation(
+    *,
+    accounts: Iterable[Account] = ACCOUNTS,
+    clock: Any = None,
+    faults: Iterable[str] = (),
+    front: bool = False,
+    tls: ssl.SSLContext | None = None,
+    **knobs: Any,
+) -> AsyncIterator[Simulation]:
+    """Run a simulator while inside, at a moment that stands still unless there is a clock."""
+    clock = clock or StandingClock()
+    simulator = Simulator(accounts, SimulatedClock(clock), rng=Random(1), **knobs)
+    for fault in faults:
+        simulator.inject(fault)
+    port = await simulator.start(front=front, tls=tls)
+    options = (("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+            yield Simulation(simulator, port, Caller(channel), clock)
+    finally:
+        await simulator.stop()
+
+
+@asynccontextmanager
+async def exporter_client(port: int, **api: Any) -> AsyncIterator[BillingClient]:
+    """Run the exporter's own client of a port of this machine."""
+    roots = api.pop("roots", None)
+    client = BillingClient(
+        Api(address=f"127.0.0.1:{port}", **{"tls": False, "timeout": 2.0} | api),
+        user_agent="test",
+        roots=roots,
+        telemetry=Telemetry(CollectorRegistry(), "0", "0"),
+        clock=SystemClock(),
+    )
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def failure(client: BillingClient, method: str = "GetCurrentMonthUsage") -> BillingError:
+    """Return the error that the exporter's client makes of a fault."""
+    key = ApiKey(FIRST.api_key_id, secret=Secret(FIRST.api_key))
+    with pytest.raises(BillingError) as caught:
+        await client.read(ReadRpc(method), FIRST.id, key)
+    return caught.value
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Run a scenario in real time, though not for long."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await scenario
+
+    asyncio.run(bounded())

@@ -1,0 +1,236 @@
+"""What a process finds of the one before it, and what it makes of that."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+from exporter.pb import billing_pb2 as pb
+from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
+from support.rig import Rig
+from support.virtual import VirtualClock, run
+
+MONTH_TO_DATE = "viam_billing_usage_month_to_date_usd"
+SPEND = "viam_billing_usage_spend_usd_total"
+SUCCESS = "viam_billing_collector_success"
+LAST_SUCCESS = "viam_billing_collector_last_success_timestamp_seconds"
+LAST_ATTEMPT = "viam_billing_collector_last_attempt_timestamp_seconds"
+LAST_CHANGE = "viam_billing_collector_last_change_timestamp_seconds"
+STORED = "viam_billing_exporter_storage_last_write_successful"
+
+
+def usage(net: float, *, end: int | None = None) -> pb.GetCurrentMonthUsageResponse:
+    """Return a usage answer with one source."""
+    answer = pb.GetCurrentMonthUsageResponse()
+    answer.start_date.seconds = 1_793_491_200
+    if end is not None:
+        answer.end_date.seconds = end
+    source = answer.resource_usage_costs_by_source.add(source_type="SOURCE_TYPE_ORG")
+    source.resource_usage_costs.total_with_discount = net
+    source.resource_usage_costs.usage_costs.add(
+        resource_type="USAGE_COST_TYPE_PER_MACHINE", cost=net
+    )
+    return answer
+
+
+def reader(net: float) -> FakeReader:
+    """Return an API that answers everything."""
+    made = FakeReader()
+    made.answers[USAGE] = usage(net)
+    made.answers[BILLING] = pb.GetOrgBillingInformationResponse(
+        type="PAYMENT_METHOD_TYPE_CARD",
+        billing_email="canary@example.com",
+        method=pb.PaymentMethodCard(brand="visa", last_four_digits="canary-4242"),
+        billing_tier="team",
+    )
+    made.answers[INVOICES] = pb.GetInvoicesSummaryResponse(outstanding_balance=9.5)
+    return made
+
+
+def test_restored_data_is_served_at_once_with_its_old_timestamps(tmp_path: Path) -> None:
+    """Values and times come back, success does not: nobody has polled yet."""
+    api = reader(7.0)
+    clock = VirtualClock()
+    one = config(organization(interval=600.0, max_age=2400.0))
+
+    async def scenario() -> None:
+        async with Rig.stored(tmp_path / "s", one, api, clock) as rig, rig.running():
+            await asyncio.sleep(5)
+            before = {name: rig.values(name, "collector") for name in (LAST_SUCCESS, LAST_CHANGE)}
+        await asyncio.sleep(100)
+        api.delays = {USAGE: 1e6, BILLING: 1e6, INVOICES: 1e6}
+        async with Rig.stored(tmp_path / "s", one, api, clock) as rig, rig.running():
+            await asyncio.sleep(1)
+            assert rig.value(MONTH_TO_DATE) == 7.0
+            assert rig.value("viam_billing_outstanding_balance_usd") == 9.5
+            assert rig.values("viam_billing_payment_method_info", "card_brand") == {("visa",): 1.0}
+            assert rig.values("viam_billing_org_info", "billing_tier") == {("team",): 1.0}
+            for name, values in before.items():
+                assert rig.values(name, "collector") == values
+            assert rig.values(LAST_ATTEMPT, "collector") == before[LAST_SUCCESS]
+            assert rig.values(SUCCESS, "collector") == {}
+            assert rig.value("viam_billing_up") is None
+            assert rig.publisher.ready, "restored counts as known"
+
+    run(scenario())
+
+
+def test_restored_data_is_as_old_as_it_is(tmp_path: Path) -> None:
+    """max_age counts from the success of the process before; what is too old is not shown."""
+    api = reader(7.0)
+    clock = VirtualClock()
+    one = config(organization(interval=60.0, max_age=240.0))
+
+    async def scenario() -> None:
+        async with Rig.stored(tmp_path / "s", one, api, clock) as rig, rig.running():
+            await asyncio.sleep(3)
+        for rpc in (USAGE, BILLING, INVOICES):
+            api.answers[rpc] = OUTAGE
+        await asyncio.sleep(200)
+        async with Rig.stored(tmp_path / "s", one, api, clock) as rig, rig.running():
+            await asyncio.sleep(1)
+            assert rig.value(MONTH_TO_DATE) == 7.0
+            await asyncio.sleep(45)
+            assert rig.value(MONTH_TO_DATE) is None
+            assert ("usage",) in rig.values(LAST_SUCCESS, "collector")
+            assert rig.value("viam_billing_up") == 0.0
+            assert rig.value(SPEND) == 0.0
+
+    run(scenario())
+
+
+def test_restored_usage_of_a_period_that_ended_is_not_shown(tmp_path: Path) -> None:
+    """After a day of grace, and until a poll confirms it."""
+    api = reader(7.0)
+    clock = VirtualClock()
+    api.answers[USAGE] = usage(7.0, end=int(clock.offset) + 3600)
+    one = config(organization(interval=86_400.0, max_age=30 * 86_400.0))
+
+    async def scenario() -> None:
+        async with Rig.stored(tmp_path / "s", one, api, clock) as rig, rig.running():
+            await asyncio.sleep(3)
+            assert rig.value(MONTH_TO_DATE) == 7.0
+        clock.jump(2 * 86_400)  # switched off for two days
+        api.delays = {USAGE: 60.0}
+        async with Rig.stored(tmp_path / "s", one, api, clock) as rig, rig.running():
+            await asyncio.sleep(1)
+            assert rig.value(MONTH_TO_DATE) is None
+            await asyncio.sleep(61)
+            assert rig.value(MONTH_TO_DATE) == 7.0
+
+    run(scenario())
+
+
+def test_spend_goes_on_across_a_restart_and_begins_anew_without_storage(tmp_path: Path) -> None:
+    """What was spent meanwhile counts; without storage there is a new baseline."""
+    api = reader(7.0)
+    clock = VirtualClock()
+    one = config()
+
+    async def scenario() -> None:
+        async with Rig.stored(tmp_path / "s", one, api, clock) as rig, rig.running():
+            await asyncio.sleep(3)
+            api.answers[USAGE] = usage(10.0)
+            await asyncio.sleep(62)
+            assert rig.value(SPEND) == 3.0
+        api.answers[USAGE] = usage(25.0)
+        async with Rig.stored(tmp_path / "s", one, api, clock) as rig, rig.running():
+            await asyncio.sleep(3)
+            assert rig.value(SPEND) == 18.0
+            assert rig.value("viam_billing_usage_resource_spend_usd_total") == 18.0
+        without = Rig(one, api, clock=clock)
+        async with without.running():
+            await asyncio.sleep(3)
+            assert without.value(SPEND) == 0.0
+
+    run(scenario())
+
+
+def test_an_organization_that_left_is_forgotten(tmp_path: Path) -> None:
+    """When it comes back, or comes back from another shard, it is seen for the first time."""
+    api = reader(7.0)
+    clock = VirtualClock()
+    here, gone = organization("here"), organization("gone")
+
+    async def scenario() -> None:
+        async with Rig.stored(tmp_path / "s", config(here, gone), api, clock) as rig, rig.running():
+            await asyncio.sleep(3)
+            rig.poller.configure(config(here), api)
+            await asyncio.sleep(3)
+        async with Rig.stored(tmp_path / "s", config(here, gone), api, clock) as rig:
+            assert rig.storage is not None
+            saved = await asyncio.to_thread(rig.storage.load)
+            assert set(saved) == {"here"}
+
+    run(scenario())
+
+
+def test_an_organization_that_left_while_nobody_ran_is_forgotten(tmp_path: Path) -> None:
+    """What is stored of it goes with the first start that does not know it."""
+    api = reader(7.0)
+    here, gone = organization("here"), organization("gone")
+
+    async def scenario() -> None:
+        for everyone in (config(here, gone), config(here)):
+            async with Rig.stored(tmp_path / "s", everyone, api) as rig, rig.running():
+                await asyncio.sleep(3)
+        async with Rig.stored(tmp_path / "s", config(here), api) as rig:
+            assert rig.storage is not None
+            assert set(await asyncio.to_thread(rig.storage.load)) == {"here"}
+
+    run(scenario())
+
+
+def test_no_personal_data_is_stored(tmp_path: Path) -> None:
+    """Nor kept in memory: what is kept of an answer is what may be shown."""
+    api = reader(7.0)
+
+    async def scenario() -> None:
+        async with Rig.stored(tmp_path / "s", config(), api) as rig, rig.running():
+            await asyncio.sleep(3)
+            state = rig.store.get("o1")
+            assert state is not None
+            answer = state.collectors["billing_information"].answer
+            assert answer is not None
+            assert b"visa" in answer.message
+            assert b"canary" not in answer.message
+
+    run(scenario())
+    content = b"".join(path.read_bytes() for path in (tmp_path / "s").iterdir())
+    assert b"visa" in content
+    assert b"canary" not in content
+
+
+def test_a_disk_that_fails_costs_persistence_only_and_is_seen(tmp_path: Path) -> None:
+    """Polling and the page go on; the metric says 0, and 1 when writing works again."""
+    api = reader(7.0)
+
+    def limit(rig: Rig, pages: int) -> None:
+        assert rig.storage is not None
+        database = rig.storage._database
+        assert isinstance(database, sqlite3.Connection)
+        database.execute(f"PRAGMA max_page_count = {pages}")
+
+    async def scenario() -> None:
+        async with Rig.stored(tmp_path / "s", config(), api) as rig, rig.running():
+            await asyncio.sleep(3)
+            assert rig.value(STORED) == 1.0
+            await asyncio.to_thread(limit, rig, 1)
+            api.answers[INVOICES] = pb.GetInvoicesSummaryResponse(outstanding_balance=11.5)
+            for n in range(3000):
+                api.answers[INVOICES].invoices.add(id=f"{n:0100}", status="paid")
+            await asyncio.sleep(70)
+            assert rig.value(STORED) == 0.0
+            assert rig.value("viam_billing_outstanding_balance_usd") == 11.5
+            await asyncio.to_thread(limit, rig, 1_000_000)
+            await asyncio.sleep(5)
+            assert rig.value(STORED) == 1.0
+        async with Rig.stored(tmp_path / "s", config(), api) as rig:
+            assert rig.storage is not None
+            saved = await asyncio.to_thread(rig.storage.load)
+            assert b"11.5" not in saved["o1"].answers["invoices"].message
+            kept = pb.GetInvoicesSummaryResponse.FromString(saved["o1"].answers["invoices"].message)
+            assert kept.outstanding_balance == 11.5
+
+    run(scenario())

@@ -1,0 +1,155 @@
+"""The spend counters: the rule for each case of docs/adr/0009."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.extract import Cost, Total, Usage
+from exporter.model import Spend, Tally
+from exporter.spend import advance
+
+JULY, AUGUST, SEPTEMBER = 1_000.0, 2_000.0, 3_000.0
+
+
+def usage(net: float, start: float | None = JULY, **costs: float) -> Usage:
+    """Return an answer with a month to date and costs by resource type."""
+    return Usage(
+        costs=tuple(Cost("org", "", name, usd) for name, usd in costs.items()),
+        totals=(Total("org", "", net, 0.0, net),),
+        subtotal=net,
+        period_start=start,
+    )
+
+
+def after(*answers: Usage) -> Spend:
+    """Return the counters after these answers."""
+    spend = None
+    for answer in answers:
+        spend = advance(spend, answer)
+    assert spend is not None
+    return spend
+
+
+def counted(*answers: Usage) -> tuple[float, float]:
+    """Return spend and corrections of month to date after these answers."""
+    tally = after(*answers).month_to_date
+    return tally.spend, tally.corrections
+
+
+def resource(name: str, *answers: Usage) -> tuple[float, float]:
+    """Return spend and corrections of a resource type after these answers."""
+    tally = after(*answers).by_resource[name]
+    return tally.spend, tally.corrections
+
+
+def test_first_sight_sets_the_baseline_and_counts_nothing() -> None:
+    """What was spent before anybody looked is nobody's increase."""
+    assert counted(usage(500.0)) == (0.0, 0.0)
+    assert resource("a", usage(500.0, a=500.0)) == (0.0, 0.0)
+
+
+def test_growth_is_spend() -> None:
+    """By as much as it grew."""
+    assert counted(usage(10.0), usage(12.5), usage(20.0)) == (10.0, 0.0)
+
+
+def test_a_credit_is_a_correction_and_no_spend() -> None:
+    """Nor is what is spent after it counted twice."""
+    assert counted(usage(10.0), usage(4.0), usage(9.0)) == (5.0, 6.0)
+
+
+def test_a_new_period_counts_whole() -> None:
+    """From 0, whatever the old one ended with."""
+    assert counted(usage(100.0), usage(130.0), usage(7.0, AUGUST)) == (37.0, 0.0)
+
+
+def test_a_new_period_that_begins_below_zero_is_a_correction() -> None:
+    """A credit on the first day."""
+    assert counted(usage(100.0), usage(-5.0, AUGUST)) == (0.0, 5.0)
+
+
+def test_a_missed_period_counts_what_was_seen() -> None:
+    """Nothing is known of August; September counts whole."""
+    assert counted(usage(100.0), usage(30.0, SEPTEMBER)) == (30.0, 0.0)
+
+
+def test_an_earlier_period_counts_nothing() -> None:
+    """An answer from behind changes nothing, so that the newer period is not counted again."""
+    answers = (usage(100.0), usage(10.0, AUGUST), usage(140.0, JULY), usage(12.0, AUGUST))
+    assert counted(*answers) == (12.0, 0.0)
+
+
+def test_an_unset_start_is_the_same_period() -> None:
+    """Also where the first answer had none."""
+    assert counted(usage(10.0), usage(12.0, None), usage(13.0)) == (3.0, 0.0)
+    assert counted(usage(10.0, None), usage(12.0), usage(5.0, AUGUST)) == (7.0, 0.0)
+
+
+def test_a_new_label_set_in_a_known_period_counts_whole() -> None:
+    """It was not there before: it was 0."""
+    assert resource("b", usage(1.0, a=1.0), usage(6.0, a=1.0, b=5.0)) == (5.0, 0.0)
+
+
+def test_a_label_set_that_vanishes_counts_as_zero_and_may_return() -> None:
+    """Gone is a correction, back is spend."""
+    answers = (usage(5.0, b=5.0), usage(0.0), usage(6.0, b=6.0))
+    assert resource("b", *answers) == (6.0, 5.0)
+
+
+def test_a_withheld_part_keeps_its_baseline() -> None:
+    """A NaN is no answer; what follows counts from the last number."""
+    answers = (usage(10.0, a=10.0), usage(math.nan, a=math.nan), usage(15.0, a=15.0))
+    assert counted(*answers) == (5.0, 0.0)
+    assert resource("a", *answers) == (5.0, 0.0)
+
+
+def test_a_part_withheld_from_the_start_counts_from_its_first_number() -> None:
+    """Unless a new period begins meanwhile, which counts whole."""
+    assert counted(usage(math.inf), usage(15.0), usage(16.0)) == (1.0, 0.0)
+    assert counted(usage(math.inf), usage(15.0, AUGUST)) == (15.0, 0.0)
+
+
+def test_a_part_withheld_over_a_period_s_end_counts_the_new_period_whole() -> None:
+    """The old baseline says nothing about it."""
+    assert counted(usage(400.0), usage(math.nan, AUGUST), usage(20.0, AUGUST)) == (20.0, 0.0)
+
+
+def test_sources_and_tiers_of_one_resource_type_are_one_amount() -> None:
+    """A tier that changes in mid-month moves cost from one label to another: no spend."""
+    july = usage(3.0)
+    low = replace(july, costs=(Cost("org", "low", "a", 3.0),))
+    high = replace(july, costs=(Cost("org", "high", "a", 3.5),))
+    assert resource("a", low, high) == (0.5, 0.0)
+
+
+def test_an_amount_too_large_to_count_changes_nothing() -> None:
+    """A counter never becomes infinite."""
+    spend = Spend(JULY, Tally(1.7e308, 0.0, baseline=0.0), {})
+    assert advance(spend, usage(1.7e308)).month_to_date == spend.month_to_date
+
+
+CENTS = st.integers(0, 10_000_000).map(lambda cents: cents / 100)
+
+
+@given(st.lists(st.tuples(CENTS, st.booleans()), min_size=1, max_size=60))
+def test_counters_only_grow_and_add_up_to_the_cent(steps: list[tuple[float, bool]]) -> None:
+    """Spend less corrections is what the periods came to, less the baseline of first sight."""
+    spend: Spend | None = None
+    start, expected, last = JULY, 0.0, 0.0
+    before = (0.0, 0.0)
+    for index, (amount, rollover) in enumerate(steps):
+        if rollover and index:
+            start += 1.0
+            last = 0.0
+        spend = advance(spend, usage(amount, start))
+        expected += amount - last if index else 0.0
+        last = amount
+        tally = spend.month_to_date
+        assert tally.spend >= before[0]
+        assert tally.corrections >= before[1]
+        before = (tally.spend, tally.corrections)
+    assert round(before[0] - before[1] - expected, 4) == 0.0

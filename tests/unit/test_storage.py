@@ -1,0 +1,221 @@
+"""What survives a restart, and what a bad disk or a bad file does."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from exporter.model import SavedAnswer, SavedOrganization, Spend, Tally
+from exporter.storage import APPLICATION_ID, FILE, VERSION, LockedError, Storage, StorageError
+
+ANSWER = SavedAnswer(b"digest", b"message", 1_000.5, 900.25)
+SPEND = Spend(5.0, Tally(1.5, 0.1, 7.0), {"per_machine": Tally(0.1, 0.2, None)})
+ACME = SavedOrganization("acme", {"usage": ANSWER, "invoices": ANSWER}, SPEND)
+BOLT = SavedOrganization("bolt", {"usage": ANSWER}, None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder that does not exist yet."""
+    return tmp_path / "state"
+
+
+def stored(folder: Path) -> dict[str, SavedOrganization]:
+    """Return what a new process finds."""
+    storage = Storage(folder)
+    found = dict(storage.load())
+    storage.close()
+    return found
+
+
+def store(folder: Path, *organizations: SavedOrganization) -> None:
+    """Store as one process, and end."""
+    storage = Storage(folder)
+    storage.save(organizations, [])
+    storage.close()
+
+
+def test_what_is_stored_comes_back(folder: Path) -> None:
+    """To the bit, and only what was stored."""
+    assert stored(folder) == {}
+    store(folder, ACME, BOLT)
+    assert stored(folder) == {"acme": ACME, "bolt": BOLT}
+
+
+def test_a_change_replaces_one_organization_and_another_is_forgotten(folder: Path) -> None:
+    """The rest is left as it is."""
+    store(folder, ACME, BOLT)
+    changed = SavedOrganization("bolt", {"usage": SavedAnswer(b"d", b"new", 2.0, 2.0)}, SPEND)
+    storage = Storage(folder)
+    storage.save([changed], ["acme"])
+    storage.close()
+    assert stored(folder) == {"bolt": changed}
+
+
+@given(st.text(), st.binary(), st.floats(allow_nan=False), st.floats(allow_nan=False))
+def test_any_id_message_and_amount_comes_back(
+    org_id: str, message: bytes, received: float, amount: float
+) -> None:
+    """Whatever it is made of."""
+    spend = Spend(None, Tally(amount, 0.0, amount), {org_id: Tally(amount)})
+    saved = SavedOrganization(org_id, {"usage": SavedAnswer(b"", message, received, 0.0)}, spend)
+    from tempfile import TemporaryDirectory  # noqa: PLC0415 - hypothesis and fixtures do not mix
+
+    with TemporaryDirectory() as folder:
+        store(Path(folder), saved)
+        assert stored(Path(folder)) == {org_id: saved}
+
+
+def test_only_the_owner_can_read_it(folder: Path) -> None:
+    """The folder is 0700 and each file in it 0600, whatever the umask."""
+    before = os.umask(0)
+    try:
+        storage = Storage(folder)
+        storage.save([ACME], [])
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        storage.close()
+    finally:
+        os.umask(before)
+    assert set(modes.values()) == {0o600}
+    assert len(modes) == 3
+
+
+def test_a_folder_of_ours_that_is_open_is_closed_and_one_of_others_is_left_alone(
+    folder: Path, tmp_path: Path
+) -> None:
+    """What holds other files is somebody else's to decide about: there is a warning."""
+    folder.mkdir(mode=0o755)
+    Storage(folder).close()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    (shared / "file").touch()
+    with capture_logs() as logs:
+        Storage(shared).close()
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+    assert [entry["event"] for entry in logs] == ["others can enter the storage folder"]
+
+
+def test_a_second_process_is_refused(folder: Path) -> None:
+    """Two would overwrite each other's counters."""
+    first = Storage(folder)
+    with pytest.raises(LockedError, match=r"in use by another process: give each its own"):
+        Storage(folder)
+    first.close()
+    Storage(folder).close()
+
+
+@pytest.mark.parametrize("size", [0, 100, 4096, 100_000])
+def test_a_damaged_file_is_set_aside(folder: Path, size: int) -> None:
+    """With a warning, and nothing of it is lost; an empty one is just new."""
+    folder.mkdir()
+    (folder / FILE).write_bytes(b"\xa5" * size)
+    with capture_logs() as logs:
+        assert stored(folder) == {}
+    aside = folder / f"{FILE}.set-aside-1"
+    if size:
+        assert aside.read_bytes() == b"\xa5" * size
+        (entry,) = (e for e in logs if e["log_level"] == "warning")
+        assert "damaged" in entry["reason"]
+        assert entry["set_aside_as"] == str(aside)
+    store(folder, ACME)
+    assert stored(folder) == {"acme": ACME}
+
+
+def test_a_truncated_file_is_set_aside(folder: Path) -> None:
+    """As after a disk that lost its end."""
+    store(folder, *(SavedOrganization(f"o{n}", {"usage": ANSWER}, SPEND) for n in range(500)))
+    content = (folder / FILE).read_bytes()
+    (folder / FILE).write_bytes(content[: len(content) // 2])
+    assert stored(folder) == {}
+    assert (folder / f"{FILE}.set-aside-1").exists()
+
+
+def test_a_row_with_a_flipped_bit_is_left_out(folder: Path) -> None:
+    """SQLite does not notice it; the checksum does, and the other rows are good."""
+    store(folder, ACME, BOLT)
+    database = sqlite3.connect(folder / FILE)
+    with database:
+        database.execute("UPDATE answer SET message = 'x' WHERE org_id = 'bolt'")
+        database.execute("UPDATE spend SET counters = replace(counters, '1.5', '2.5')")
+    database.close()
+    with capture_logs() as logs:
+        found = stored(folder)
+    assert found == {"acme": SavedOrganization("acme", ACME.answers, None)}
+    assert [entry["rows"] for entry in logs] == [2]
+
+
+@pytest.mark.parametrize(
+    ("pragma", "reason"),
+    [
+        (f"user_version = {VERSION + 1}", "newer release"),
+        (f"application_id = {APPLICATION_ID + 1}", "another program"),
+    ],
+)
+def test_a_newer_or_foreign_file_is_set_aside(folder: Path, pragma: str, reason: str) -> None:
+    """It is kept for the program that can read it."""
+    store(folder, ACME)
+    database = sqlite3.connect(folder / FILE)
+    database.execute(f"PRAGMA {pragma}")
+    database.close()
+    with capture_logs() as logs:
+        assert stored(folder) == {}
+    assert reason in logs[0]["reason"]
+    assert (folder / f"{FILE}.set-aside-1").exists()
+
+
+def test_what_is_set_aside_is_never_overwritten(folder: Path) -> None:
+    """Each has a number of its own."""
+    for number in (1, 2, 3):
+        folder.mkdir(exist_ok=True)
+        (folder / FILE).write_bytes(b"x" * number * 1000)
+        Storage(folder).close()
+        assert (folder / f"{FILE}.set-aside-{number}").stat().st_size == number * 1000
+
+
+def test_a_folder_that_cannot_be_used_says_why(tmp_path: Path) -> None:
+    """A file in its place, for instance."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot use the storage folder"):
+        Storage(tmp_path / "file" / "state")
+
+
+def test_a_full_disk_fails_the_write_and_nothing_else(folder: Path) -> None:
+    """What was stored stays, and writing works again when there is room."""
+    storage = Storage(folder)
+    storage.save([ACME], [])
+    database = storage._database
+    assert database is not None
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {pages}")
+    large = SavedOrganization("bolt", {"usage": SavedAnswer(b"", b"x" * 1_000_000, 1.0, 1.0)}, None)
+    with pytest.raises(StorageError, match="full"):
+        storage.save([large], ["acme"])
+    assert dict(storage.load()) == {"acme": ACME}
+    database.execute("PRAGMA max_page_count = 1000000")
+    storage.save([large], ["acme"])
+    assert dict(storage.load()) == {"bolt": large}
+    storage.close()
+
+
+def test_requests_are_reserved_up_to_the_limit_of_the_day(folder: Path) -> None:
+    """By all processes that use the folder, one after another; a new day begins anew."""
+    storage = Storage(folder)
+    assert storage.reserve("2026-11-23", 60, limit=100) == 60
+    storage.close()
+    storage = Storage(folder)
+    assert storage.reserve("2026-11-23", 60, limit=100) == 40
+    assert storage.reserve("2026-11-23", 60, limit=100) == 0
+    assert storage.reserved("2026-11-23") == 100
+    assert storage.reserve("2026-11-24", 60, limit=100) == 60
+    assert storage.reserve("2026-11-24", 60, limit=50) == 0
+    storage.close()
