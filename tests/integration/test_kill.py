@@ -1,0 +1,124 @@
+"""kill -9 at random moments, again and again: never a lost or a half-written state."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+from exporter.catalog import COLLECTORS
+from exporter.model import SavedOrganization
+from exporter.storage import Storage
+from support.process import EXPORTER, TOOL, exporter, free_port, get, parse, running, until
+
+ORGANIZATIONS = 20
+KILLS = 10
+SPEND = "viam_billing_usage_spend_usd_total"
+STORED = "viam_billing_exporter_storage_last_write_successful 1.0"
+LAST_SUCCESS = "viam_billing_collector_last_success_timestamp_seconds"
+
+
+def stored(folder: Path) -> dict[str, SavedOrganization]:
+    """Return what the killed process left, which has to be whole."""
+    storage = Storage(folder)
+    found = dict(storage.load())
+    storage.close()
+    for saved in found.values():
+        for collector in COLLECTORS:
+            collector.message.FromString(saved.answers[collector.name].message)
+    return found
+
+
+def test_a_killed_process_leaves_what_it_knew(tmp_path: Path) -> None:
+    """Each organization is there, no older than before, and no counter has fallen."""
+    rng = random.Random(5)
+    port = free_port()
+    file, folder = tmp_path / "exporter.yml", tmp_path / "state"
+    simulate = [
+        *TOOL,
+        "simulate",
+        f"--listen-address=127.0.0.1:{port}",
+        f"--organizations={ORGANIZATIONS}",
+        "--speed=8640",
+        "--poll-interval=1s",
+        f"--config-out={file}",
+    ]
+    before: dict[str, SavedOrganization] = {}
+    with running(*simulate) as simulator:
+        simulator.stderr.wait_for(r"simulating")
+        for _ in range(KILLS):
+            with exporter(f"--config.file={file}", f"--storage.path={folder}") as it:
+                if before:  # at once, before a poll can have been answered
+                    page = parse(it.scrape())
+                    counters = {
+                        dict(labels)["org_id"]: value
+                        for (name, labels), value in page.items()
+                        if name == SPEND
+                    }
+                    for org_id, saved in before.items():
+                        assert saved.spend is not None
+                        assert counters[org_id] >= saved.spend.month_to_date.spend
+                it.wait_until_ready()
+                if not before:
+                    until(lambda it=it: STORED in it.scrape(), "it has stored")  # type: ignore[misc]
+                for _ in range(rng.randrange(30)):  # while it stores, a second at most
+                    parse(it.scrape())
+                it.process.kill()
+            after = stored(folder)
+            assert after.keys() >= before.keys()
+            for org_id, old in before.items():
+                new = after[org_id]
+                for name, answer in old.answers.items():
+                    assert new.answers[name].received >= answer.received
+                assert new.spend is not None
+                assert old.spend is not None
+                assert new.spend.month_to_date.spend >= old.spend.month_to_date.spend
+            before = after
+        assert not list(folder.glob("*.set-aside-*"))
+        assert len(before) == ORGANIZATIONS
+
+
+def test_what_was_polled_is_on_disk_within_three_seconds(tmp_path: Path) -> None:
+    """The timestamps of the page are those of the disk, or at most three seconds ahead."""
+    port = free_port()
+    file, folder = tmp_path / "exporter.yml", tmp_path / "state"
+    listen = f"--listen-address=127.0.0.1:{port}"
+    with running(
+        *TOOL, "simulate", listen, "--poll-interval=1s", f"--config-out={file}"
+    ) as simulator:
+        simulator.stderr.wait_for(r"simulating")
+        with exporter(f"--config.file={file}", f"--storage.path={folder}") as it:
+            it.wait_until_ready()
+            shown: dict[tuple[str, str], float] = {}
+            for _ in range(100):
+                shown = {
+                    (dict(labels)["org_id"], dict(labels)["collector"]): value
+                    for (name, labels), value in parse(it.scrape()).items()
+                    if name == LAST_SUCCESS
+                }
+            it.process.kill()
+        disk = stored(folder)
+    assert len(shown) == 24
+    for (org_id, collector), value in shown.items():
+        assert value - disk[org_id].answers[collector].received <= 3.0
+
+
+def test_a_second_process_is_told_apart(tmp_path: Path) -> None:
+    """It ends with one line that says what to do, and the first goes on."""
+    folder = tmp_path / "state"
+    with exporter("--demo", f"--storage.path={folder}") as first:
+        second = ["--demo", "--web.listen-address=127.0.0.1:0", f"--storage.path={folder}"]
+        with running(*EXPORTER, *second) as process:
+            assert process.wait() == 1
+            (line,) = process.stderr.text.splitlines()
+            assert "in use by another process" in line
+        assert get(first.port, "/-/healthy").status == 200
+
+
+def test_a_folder_that_cannot_be_used_costs_persistence_only(tmp_path: Path) -> None:
+    """It serves, and says so in the log and in the metrics."""
+    (tmp_path / "file").write_text(json.dumps({}))
+    with exporter("--demo", f"--storage.path={tmp_path / 'file' / 'state'}") as it:
+        it.wait_until_ready()
+        assert "viam_billing_exporter_storage_last_write_successful 0.0" in it.scrape()
+        it.process.stderr.wait_for("level=error .*cannot use the storage folder")
