@@ -22,6 +22,7 @@ from exporter.client import BillingClient
 from exporter.config import Api
 from exporter.model import ApiKey, Cause, Secret
 from exporter.pb import billing_pb2 as pb
+from exporter.pb import status_pb2
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
 from exporter.telemetry import Telemetry
 from support.process import free_port
@@ -385,3 +386,74 @@ def test_calls_name_us_and_authenticate_carries_no_token() -> None:
     assert authenticate["user-agent"].startswith("viam-billing-exporter/1.2.3 ")
     assert "authorization" not in authenticate
     assert usage["authorization"] == "Bearer the-token"
+
+
+def _retry_info(seconds: float) -> bytes:
+    """Return the trailing metadata of a server that asks to wait."""
+    info = status_pb2.RetryInfo()
+    info.retry_delay.FromMicroseconds(int(seconds * 1e6))
+    status = status_pb2.Status(code=8, message="busy")
+    detail = status.details.add(type_url="type.googleapis.com/google.rpc.RetryInfo")
+    detail.value = info.SerializeToString()
+    return status.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ((), None),
+        ((("retry-after", "30"),), 30.0),
+        ((("grpc-status-details-bin", _retry_info(1.5)),), 1.5),
+        ((("retry-after", "2"), ("grpc-status-details-bin", _retry_info(7.25))), 7.25),
+        ((("retry-after", "soon"),), None),
+        ((("retry-after", "-1"),), None),
+        ((("grpc-status-details-bin", b"\xff\xff"),), None),
+    ],
+)
+def test_the_server_s_wish_for_a_pause_is_understood(
+    metadata: tuple[tuple[str, str | bytes], ...], expected: float | None
+) -> None:
+    """RetryInfo and retry-after, of which the longer counts; what makes no sense does not."""
+
+    async def refuse(_request: bytes, context: Any) -> bytes:
+        context.set_trailing_metadata(metadata)
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
+        return b""
+
+    async def scenario() -> None:
+        server = grpc.aio.server()
+        handler = grpc.unary_unary_rpc_method_handler(refuse)
+        methods = {"GetCurrentMonthUsage": handler}
+        service = grpc.method_handlers_generic_handler("viam.app.v1.BillingService", methods)
+        server.add_generic_rpc_handlers((service,))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        client = make_client(Telemetry(CollectorRegistry(), "1", "a"), f"127.0.0.1:{port}")
+        client._tokens["id"] = "token"
+        error = await failure(client.read(USAGE, "o", ApiKey("id", secret=Secret("k"))))
+        assert (error.cause, error.retry_after) == (Cause.THROTTLED, expected)
+        await client.close()
+        await server.stop(None)
+
+    run(scenario)
+
+
+def test_a_request_that_is_not_admitted_is_not_made() -> None:
+    """The daily ceiling comes before each request, Authenticate too."""
+
+    async def scenario() -> None:
+        left = 2
+
+        async def admit() -> None:
+            nonlocal left
+            if not left:
+                raise BillingError(Cause.THROTTLED, "DAILY_LIMIT", "used up")
+            left -= 1
+
+        async with connected() as pair:
+            pair.client._admit = admit
+            assert await pair.usage()
+            assert (await failure(pair.usage())).code == "DAILY_LIMIT"
+            assert sum(pair.simulator.calls.values()) == 2
+
+    run(scenario)
