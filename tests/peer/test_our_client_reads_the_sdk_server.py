@@ -334,6 +334,17 @@ def test_a_bill_that_does_not_grow_counts_nothing(run: Run, accept: str) -> None
     series = parse(run.pages[accept], accept)
     assert {key: value for key, value in series.items() if SPENT.fullmatch(key[0]) and value} == {}
 
+    def organizations(metric: str, **labels: str) -> set[str]:
+        return {
+            dict(key)["org_id"]
+            for name, key in series
+            if name == metric and labels.items() <= dict(key).items()
+        }
+
+    read = organizations("viam_billing_collector_last_success_timestamp_seconds", collector="usage")
+    assert organizations("viam_billing_usage_spend_usd_total") == read
+    assert organizations("viam_billing_usage_corrections_usd_total") == read
+
 
 def test_nothing_personal_or_secret_gets_out(run: Run) -> None:
     """Keys, addresses, digits and banks are on no page and in no log line."""

@@ -6,9 +6,10 @@ import os
 import sqlite3
 import stat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -66,11 +67,44 @@ def test_any_id_message_and_amount_comes_back(
     """Whatever it is made of."""
     spend = Spend(None, Tally(amount, 0.0, amount), {org_id: Tally(amount)})
     saved = SavedOrganization(org_id, {"usage": SavedAnswer(b"", message, received, 0.0)}, spend)
-    from tempfile import TemporaryDirectory  # noqa: PLC0415 - hypothesis and fixtures do not mix
-
     with TemporaryDirectory() as folder:
         store(Path(folder), saved)
         assert stored(Path(folder)) == {org_id: saved}
+
+
+def _database() -> bytes:
+    """Return a database with some organizations, as a file."""
+    with TemporaryDirectory() as folder:
+        store(Path(folder), *(SavedOrganization(f"o{n}", ACME.answers, SPEND) for n in range(9)))
+        return (Path(folder) / FILE).read_bytes()
+
+
+DATABASE = _database()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, len(DATABASE) - 1), st.integers(0, 255)), max_size=20),
+    st.integers(0, len(DATABASE)),
+    st.binary(max_size=50),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_damage_gives_anything_but_good_rows_or_its_own_error(
+    flips: list[tuple[int, int]], size: int, tail: bytes
+) -> None:
+    """Bytes flipped, the end cut off, rubbish behind it: what comes out went in, or less of it."""
+    content = bytearray(DATABASE)
+    for offset, byte in flips:
+        content[offset] = byte
+    with TemporaryDirectory() as folder, capture_logs():
+        (Path(folder) / FILE).write_bytes(bytes(content[: size or None]) + tail)
+        try:
+            found = stored(Path(folder))
+        except StorageError:
+            return
+    for org_id, saved in found.items():
+        assert org_id in {f"o{n}" for n in range(9)}
+        assert saved.spend is None or saved.spend == SPEND
+        assert all(answer == ANSWER for answer in saved.answers.values())
 
 
 def test_only_the_owner_can_read_it(folder: Path) -> None:
