@@ -48,6 +48,8 @@ CHANNEL_OPTIONS: Final = (
     # that a connection whose peer silently vanished fails one poll and not the next.
     ("grpc.keepalive_time_ms", 300_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # A connection made after a reload owes nothing to the one before it.
+    ("grpc.use_local_subchannel_pool", 1),
     # An endpoint that comes back is found again within a poll or two.
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 10_000),

@@ -11,15 +11,27 @@ import asyncio
 import os
 import re
 import signal
+import ssl
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
 
 from exporter.app import ListenAddress, SystemClock
 from exporter.config import parse_duration
-from exporter.simulator import Account, SimulatedClock, Simulator, configuration, demo_fleet, fleet
+from exporter.simulator import (
+    Account,
+    FaultError,
+    FaultFile,
+    SimulatedClock,
+    Simulator,
+    catalogue,
+    configuration,
+    demo_fleet,
+    fleet,
+)
 
 if TYPE_CHECKING:
     # Private to argparse, and yet the only type that add_subparsers returns.
@@ -37,6 +49,17 @@ To try the exporter, in two terminals:
 
 A DURATION is written as in Prometheus: 50ms, 15s, 1h30m.
 {EXIT_CODES}
+
+A fault is written NAME[:KEY=VALUE,...], for example
+  --fault=unavailable:method=GetInvoicesSummary,share=0.2
+  --fault=hang:organization=3
+  --fault=nan:from=30s,until=1m
+KEY says what is hit: method=RPC, organization=ID or number from 1, share=0..1 of the calls,
+every=N (every n-th), times=N (no more than that), from=DURATION and until=DURATION since the
+start. Faults of connections know nothing of method and organization, and `refuse` has a time only.
+SIGHUP reads the fault file again, and the certificate.
+
+{catalogue()}
 """
 FASTEST: Final = 100_000.0  # a month in 26 s; much faster, and the calendar ends within days
 MOST_ORGANIZATIONS: Final = 100_000
@@ -84,7 +107,7 @@ def _add_simulate(commands: SubCommands) -> None:
     command.add_argument(
         "--allow-remote",
         action="store_true",
-        help="allow an address that other machines can reach; nothing is encrypted",
+        help="allow an address that other machines can reach; encrypted with --tls-cert only",
     )
     command.add_argument(
         "--organizations",
@@ -129,6 +152,37 @@ def _add_simulate(commands: SubCommands) -> None:
         help="let access tokens expire after this time (default: never)",
     )
     command.add_argument(
+        "--fault",
+        metavar="FAULT",
+        action="append",
+        default=[],
+        help="inject a fault: NAME[:KEY=VALUE,...], see below; may be given several times",
+    )
+    command.add_argument(
+        "--fault-file",
+        metavar="FILE",
+        type=Path,
+        help="inject the faults in FILE, one a line, # for comments; read again on SIGHUP",
+    )
+    command.add_argument(
+        "--tls-cert",
+        metavar="FILE",
+        type=Path,
+        help="serve TLS with this certificate, PEM (default: nothing is encrypted)",
+    )
+    command.add_argument(
+        "--tls-key",
+        metavar="FILE",
+        type=Path,
+        help="the certificate's key, PEM (default: in the certificate's file)",
+    )
+    command.add_argument(
+        "--tls-ca",
+        metavar="FILE",
+        type=Path,
+        help="what the configuration printed trusts, PEM (default: the certificate itself)",
+    )
+    command.add_argument(
         "--poll-interval",
         metavar="DURATION",
         type=_duration,
@@ -148,18 +202,26 @@ def _simulate(arguments: argparse.Namespace) -> int:
         return _failed(
             f"other machines could reach {address}: listen on 127.0.0.1, or say --allow-remote", 2
         )
+    if arguments.tls_cert is None and (arguments.tls_key or arguments.tls_ca):
+        return _failed("--tls-key and --tls-ca need --tls-cert", 2)
     try:
         asyncio.run(_serve(arguments))
+    except FaultError as error:
+        return _failed(f"--fault: {error}", 2)
     except OSError as error:
         return _failed(str(error), 1)
     return 0
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
-    """Simulate until SIGINT or SIGTERM. Raises OSError if it cannot listen or write."""
+    """Simulate until SIGINT or SIGTERM.
+
+    Raises FaultError for a --fault, and OSError if it cannot listen, read or write.
+    """
+    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     if arguments.organizations is None:
         accounts = demo_fleet(arguments.seed)
     else:
@@ -172,13 +234,59 @@ async def _serve(arguments: argparse.Namespace) -> None:
         error_rate=arguments.error_rate,
         token_lifetime=arguments.token_lifetime,
     )
+    for fault in arguments.fault:
+        simulator.inject(fault)
+    tls = (
+        None if arguments.tls_cert is None else ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    )
+    rehearsal = Rehearsal(arguments, simulator, tls)
+    if problems := rehearsal.load():
+        raise OSError("\n".join(problems))
+    loop.add_signal_handler(signal.SIGHUP, rehearsal.reload)
     address: ListenAddress = arguments.listen_address
-    port = await simulator.start(str(address if address.host else replace(address, host="::")))
+    port = await simulator.start(
+        str(address if address.host else replace(address, host="::")),
+        front=arguments.fault_file is not None,  # faults of connections may come later
+        tls=tls,
+    )
     try:
         _announce(accounts, replace(address, port=port), arguments)
         await stop.wait()
     finally:
         await simulator.stop(STOP_WITHIN)
+
+
+class Rehearsal:
+    """What SIGHUP reads again: the fault file, and the certificate."""
+
+    def __init__(
+        self, arguments: argparse.Namespace, simulator: Simulator, tls: ssl.SSLContext | None
+    ) -> None:
+        self._certificate: Path | None = arguments.tls_cert
+        self._key: Path | None = arguments.tls_key
+        self._tls = tls
+        file: Path | None = arguments.fault_file
+        self._faults = FaultFile(file, simulator.faults) if file else None
+
+    def load(self) -> list[str]:
+        """Return what is wrong with the files, each a line; what is right is in force."""
+        problems = [] if self._faults is None else self._faults.load()
+        if self._tls is not None and self._certificate is not None:
+            try:
+                self._tls.load_cert_chain(self._certificate, self._key)
+            except OSError as error:
+                reason = error.strerror or str(error)
+                problems.append(f"{self._certificate}: no certificate with its key: {reason}")
+        return problems
+
+    def reload(self) -> None:
+        """Read the files again and say on standard error what came of it."""
+        problems = self.load()
+        for problem in problems:
+            _failed(problem, 1)
+        if not problems:
+            count = len(self._faults) if self._faults is not None else 0
+            print(f"viam-billing: read again; faults in the file: {count}", file=sys.stderr)
 
 
 def _announce(
@@ -190,7 +298,10 @@ def _announce(
         accounts,
         str(target),
         poll_interval=arguments.poll_interval,
-        insecure=not target.is_loopback,
+        insecure=not target.is_loopback and arguments.tls_cert is None,
+        ca_file=str((arguments.tls_ca or arguments.tls_cert or Path()).resolve())
+        if arguments.tls_cert
+        else "",
     )
     if arguments.config_out is None:
         print(text, end="", flush=True)

@@ -7,6 +7,11 @@ from collections.abc import Iterator
 import grpc.aio
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
+
+# No test may fail because the machine is busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,41 +1,23 @@
-"""The simulated service itself: authentication, answers and faults over gRPC."""
+"""The simulated service as a server that can be started, stopped and disturbed."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
+import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Iterable
 from random import Random
-from typing import Any, NamedTuple, Protocol
 
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from exporter.pb import auth_pb2, billing_pb2
-from exporter.simulator import answers, ledger
 from exporter.simulator.accounts import Account
 from exporter.simulator.clock import SimulatedClock
-
-AUTH_SERVICE = "proto.rpc.v1.AuthService"
-BILLING_SERVICE = "viam.app.v1.BillingService"
-PDF_CHUNK_BYTES = 512  # small, so that even a short file comes in several chunks
-
-Context = grpc.aio.ServicerContext[Any, Any]
-
-
-class OrganizationRequest(Protocol):
-    """What all requests of the billing service have in common."""
-
-    org_id: str
-
-
-class Grant(NamedTuple):
-    """What a token stands for."""
-
-    api_key_id: str
-    expires: float  # by the monotonic clock; infinity if never
+from exporter.simulator.faults import Fault
+from exporter.simulator.front import Front
+from exporter.simulator.injection import CONNECTION_FAULTS, FaultSet, Injected
+from exporter.simulator.service import Journal, Service
 
 
 class Simulator:
@@ -43,11 +25,14 @@ class Simulator:
 
     An API key reads every account that names its id. `latency` is in seconds, before each
     answer; `error_rate`, 0 to 1, is the share of calls of any kind that fail with UNAVAILABLE;
-    `token_lifetime` is in seconds of real time, None for tokens that do not expire.
+    `token_lifetime` is in seconds of real time, None for tokens that do not expire. The first two
+    are faults like those of `inject`, put in force at once.
 
     For tests, `calls` counts the calls that arrived, by bare method name, and `answers` replaces
-    the answer to (method, organization id) by a message, or by a status to fail with; a status
-    for GetInvoicePdf breaks the stream off after its first chunk.
+    the answer to (method, organization id) by a message, by bytes that need not be one, or by a
+    status to fail with; a status for GetInvoicePdf breaks the stream off after its first chunk.
+    `on_answer`, if set, is called with (method, organization id, message bytes, wall time) of
+    every answer of the billing service, as it is sent: faults included, once per chunk of a PDF.
     """
 
     def __init__(  # noqa: PLR0913 - knobs, each with a default
@@ -59,30 +44,95 @@ class Simulator:
         latency: float = 0.0,
         error_rate: float = 0.0,
         token_lifetime: float | None = None,
+        on_answer: Journal | None = None,
     ) -> None:
-        self.calls: Counter[str] = Counter()
-        self.answers: dict[tuple[str, str], Message | grpc.StatusCode] = {}
-        self._accounts = {account.id: account for account in accounts}
-        self._keys = {a.api_key_id: a.api_key for a in self._accounts.values()}
-        self._tokens: dict[str, Grant] = {}  # oldest first, and all live equally long
-        self._histories: dict[str, tuple[ledger.Period, tuple[ledger.Invoice, ...]]] = {}
-        self._clock = clock
-        self._rng = rng
-        self._latency = latency
-        self._error_rate = error_rate
-        self._token_lifetime = float("inf") if token_lifetime is None else token_lifetime
+        accounts = tuple(accounts)
+        # A generator of its own, so that faults do not change which tokens are granted.
+        chance = Random(rng.getrandbits(64))  # noqa: S311 - chance that must repeat
+        self.faults = FaultSet((account.id for account in accounts), clock, chance)
+        self._service = Service(
+            accounts, clock, rng=rng, token_lifetime=token_lifetime, faults=self.faults
+        )
+        self._service.on_answer = on_answer
         self._server: grpc.aio.Server | None = None
+        self._front: Front | None = None
+        if latency > 0:
+            self.inject(Fault("slow", values={"delay": latency}))
+        if error_rate > 0:
+            self.inject(Fault("unavailable", share=error_rate))
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How many calls arrived, by bare method name."""
+        return self._service.calls
+
+    @property
+    def answers(self) -> dict[tuple[str, str], Message | bytes | grpc.StatusCode]:
+        """What is answered instead, by bare method name and organization id."""
+        return self._service.answers
+
+    def inject(self, fault: Fault | str) -> Injected:
+        """Put a fault in force until its `clear` is called.
+
+        `fault` is written as in `--fault`, for example "unavailable:method=GetInvoicesSummary".
+        Raises FaultError if that is wrong. Faults of connections need a server with a front.
+        """
+        injected = self.faults.inject(fault)
+        if injected.fault.name in CONNECTION_FAULTS and self._server and not self._front:
+            injected.clear()
+            raise RuntimeError("faults of connections need start(front=True)")
+        return injected
 
     async def start(
-        self, address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
+        self,
+        address: str = "127.0.0.1:0",
+        credentials: grpc.ServerCredentials | None = None,
+        *,
+        front: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> int:
         """Listen on `address`, host:port, with TLS if there are credentials.
 
-        Returns the port, which matters where 0 was asked for. Raises OSError if it cannot listen.
+        With `front`, or if a fault of connections was injected before, all connections pass
+        through a listener that can make such faults; TLS then ends there, by `tls` in place of
+        `credentials`, as at a load balancer. Returns the port, which matters where 0 was asked
+        for. Raises OSError if it cannot listen.
         """
+        front = front or tls is not None
+        if not front and not any(i.fault.name in CONNECTION_FAULTS for i in self.faults):
+            self._server, port = await self._serve(address, credentials)
+            return port
+        self._server, backend = await self._serve("127.0.0.1:0", None)
+        self._front = Front(self.faults, backend, tls)
+        try:
+            return self._front.start(address)
+        except OSError:
+            await self.stop()
+            raise
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Stop listening; calls in flight get `grace` seconds to end."""
+        if self._front is not None:
+            self._front.close()
+        if self._server is not None:
+            await self._server.stop(grace)
+        if self._front is not None:
+            await self._front.stop()
+
+    def revoke_tokens(self) -> None:
+        """Forget all tokens: every client has to authenticate again."""
+        self._service.tokens.revoke_all()
+
+    def rotate(self, account_id: str, new_key: str) -> None:
+        """Replace an account's key. The old one and its tokens are dead at once."""
+        self._service.tokens.rotate(self._service.accounts[account_id].api_key_id, new_key)
+
+    async def _serve(
+        self, address: str, credentials: grpc.ServerCredentials | None
+    ) -> tuple[grpc.aio.Server, int]:
         _check_free(address)
         server = grpc.aio.server(
-            handlers=self._handlers(),
+            handlers=self._service.handlers(),
             # By default two servers may share a port on Linux, and each gets half of the calls.
             options=(("grpc.so_reuseport", 0),),
             compression=grpc.Compression.NoCompression,  # the vendor's SDK refuses anything else
@@ -95,161 +145,7 @@ class Simulator:
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address}") from error
         await server.start()
-        self._server = server
-        return port
-
-    async def stop(self, grace: float | None = None) -> None:
-        """Stop listening; calls in flight get `grace` seconds to end."""
-        if self._server is not None:
-            await self._server.stop(grace)
-
-    def revoke_tokens(self) -> None:
-        """Forget all tokens: every client has to authenticate again."""
-        self._tokens.clear()
-
-    def rotate(self, account_id: str, new_key: str) -> None:
-        """Replace an account's key. The old one and its tokens are dead at once."""
-        key_id = self._accounts[account_id].api_key_id
-        self._keys[key_id] = new_key
-        self._tokens = {t: g for t, g in self._tokens.items() if g.api_key_id != key_id}
-
-    def _handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
-        authenticate = grpc.unary_unary_rpc_method_handler(
-            self._authenticate,
-            request_deserializer=auth_pb2.AuthenticateRequest.FromString,
-            response_serializer=auth_pb2.AuthenticateResponse.SerializeToString,
-        )
-        invoice_pdf = grpc.unary_stream_rpc_method_handler(
-            self._get_invoice_pdf,
-            request_deserializer=billing_pb2.GetInvoicePdfRequest.FromString,
-            response_serializer=billing_pb2.GetInvoicePdfResponse.SerializeToString,
-        )
-        unary: dict[str, tuple[type[Message], Callable[[Account, float], Message]]] = {
-            "GetCurrentMonthUsage": (
-                billing_pb2.GetCurrentMonthUsageRequest,
-                self._current_month_usage,
-            ),
-            "GetOrgBillingInformation": (
-                billing_pb2.GetOrgBillingInformationRequest,
-                self._org_billing_information,
-            ),
-            "GetInvoicesSummary": (
-                billing_pb2.GetInvoicesSummaryRequest,
-                self._invoices_summary,
-            ),
-        }
-        billing = {method: self._unary(method, *row) for method, row in unary.items()}
-        billing["GetInvoicePdf"] = invoice_pdf
-        return (
-            grpc.method_handlers_generic_handler(AUTH_SERVICE, {"Authenticate": authenticate}),
-            grpc.method_handlers_generic_handler(BILLING_SERVICE, billing),
-        )
-
-    def _unary(
-        self,
-        method: str,
-        request_type: type[Message],
-        answer: Callable[[Account, float], Message],
-    ) -> grpc.RpcMethodHandler[Any, Any]:
-        async def handle(request: OrganizationRequest, context: Context) -> Message:
-            account = await self._admit(method, request, context)
-            replacement = self.answers.get((method, account.id))
-            if isinstance(replacement, grpc.StatusCode):
-                await context.abort(replacement, "simulated failure")
-            return answer(account, self._clock.time()) if replacement is None else replacement
-
-        return grpc.unary_unary_rpc_method_handler(
-            handle, request_deserializer=request_type.FromString, response_serializer=_serialized
-        )
-
-    async def _authenticate(
-        self, request: auth_pb2.AuthenticateRequest, context: Context
-    ) -> auth_pb2.AuthenticateResponse:
-        await self._arrive("Authenticate", context)
-        if _authorization(context) is not None:
-            text = "Authenticate must not carry authorization metadata"
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
-        if request.credentials.type != "api-key":
-            text = "credentials must be of type api-key"
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
-        key = self._keys.get(request.entity)
-        if key is None or key != request.credentials.payload:
-            # The same words for both: which ids exist is nobody's business.
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "invalid credentials")
-        self._forget_expired_tokens()
-        token = f"{self._rng.getrandbits(256):064x}"
-        expires = self._clock.monotonic() + self._token_lifetime
-        self._tokens[token] = Grant(request.entity, expires)
-        return auth_pb2.AuthenticateResponse(access_token=token)
-
-    async def _get_invoice_pdf(
-        self, request: billing_pb2.GetInvoicePdfRequest, context: Context
-    ) -> AsyncIterator[Message]:
-        account = await self._admit("GetInvoicePdf", request, context)
-        replacement = self.answers.get(("GetInvoicePdf", account.id))
-        if isinstance(replacement, Message):
-            yield replacement
-            return
-        found = self._invoices(account, self._clock.time())
-        invoice = next((i for i in found if i.id == request.id), None)
-        if invoice is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such invoice")
-        file = answers.invoice_pdf(account, invoice, self._clock.wall)
-        yield billing_pb2.GetInvoicePdfResponse(chunk=file[:PDF_CHUNK_BYTES])
-        if replacement is not None:
-            await context.abort(replacement, "simulated failure")
-        yield billing_pb2.GetInvoicePdfResponse()  # chunks may be empty: clients have to cope
-        for offset in range(PDF_CHUNK_BYTES, len(file), PDF_CHUNK_BYTES):
-            chunk = file[offset : offset + PDF_CHUNK_BYTES]
-            yield billing_pb2.GetInvoicePdfResponse(chunk=chunk)
-
-    def _current_month_usage(self, account: Account, moment: float) -> Message:
-        usage = ledger.usage(account, moment)
-        return answers.current_month_usage(account, usage, self._clock.wall)
-
-    def _org_billing_information(self, account: Account, moment: float) -> Message:
-        period = ledger.period_at(moment)
-        return answers.org_billing_information(account, period, self._clock.wall)
-
-    def _invoices_summary(self, account: Account, moment: float) -> Message:
-        found = self._invoices(account, moment)
-        return answers.invoices_summary(found, moment, self._clock.wall)
-
-    def _invoices(self, account: Account, moment: float) -> tuple[ledger.Invoice, ...]:
-        """Return what `ledger.invoices` does, adding up fourteen months only once a month."""
-        period = ledger.period_at(moment)
-        kept = self._histories.get(account.id)
-        if kept is None or kept[0] != period:
-            kept = self._histories[account.id] = (period, ledger.history(account, period))
-        return ledger.issued(kept[1], moment)
-
-    async def _admit(self, method: str, request: OrganizationRequest, context: Context) -> Account:
-        """Return the account that is asked for, or fail the call as the API does."""
-        await self._arrive(method, context)
-        scheme, _, token = (_authorization(context) or "").partition(" ")
-        grant = self._tokens.get(token)
-        if scheme != "Bearer" or grant is None or grant.expires <= self._clock.monotonic():
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "invalid or expired token")
-        account = self._accounts.get(request.org_id)
-        if account is None or account.api_key_id != grant.api_key_id:
-            text = "the organization does not exist, or the key may not read it"
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, text)
-        return account
-
-    async def _arrive(self, method: str, context: Context) -> None:
-        self.calls[method] += 1
-        if self._latency > 0:
-            await asyncio.sleep(self._latency)
-        if self._rng.random() < self._error_rate:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "simulated outage")
-
-    def _forget_expired_tokens(self) -> None:
-        now = self._clock.monotonic()
-        while self._tokens:
-            oldest = next(iter(self._tokens))
-            if self._tokens[oldest].expires > now:
-                return
-            del self._tokens[oldest]
+        return server, port
 
 
 def _check_free(address: str) -> None:
@@ -263,15 +159,3 @@ def _check_free(address: str) -> None:
         socket.create_server((host.strip("[]"), int(port)), family=family).close()
     except OSError as error:
         raise OSError(f"cannot listen on {address}: {error.strerror}") from error
-
-
-def _authorization(context: Context) -> str | None:
-    """Return the authorization metadata of a call, None if it has none."""
-    for key, value in context.invocation_metadata() or ():
-        if key == "authorization":
-            return str(value)
-    return None
-
-
-def _serialized(message: Message) -> bytes:
-    return message.SerializeToString()

@@ -15,13 +15,17 @@ def configuration(
     *,
     poll_interval: str = "15s",
     insecure: bool = False,
+    ca_file: str = "",
 ) -> str:
     """Return a complete YAML configuration for an exporter that polls a simulator.
 
     `address` is the simulator's host:port, `poll_interval` a duration as Prometheus writes it.
-    `insecure` allows plaintext to a host that is not loopback. The API keys are in the text.
+    `insecure` allows plaintext to a host that is not loopback; with `ca_file`, the certificates
+    to trust, there is TLS. The API keys are in the text.
     """
-    api: dict[str, object] = {"address": address, "tls": False}
+    api: dict[str, object] = {"address": address, "tls": bool(ca_file)}
+    if ca_file:
+        api["ca_file"] = ca_file
     if insecure:
         api["insecure"] = True
     settings = {"api": api, "poll": {"interval": poll_interval}}

@@ -6,6 +6,7 @@ import asyncio
 import re
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -60,7 +61,9 @@ def stop(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM
 async def usage(settings: dict[str, Any]) -> billing_pb2.GetCurrentMonthUsageResponse:
     """Read the first configured organization's usage, with nothing but the configuration."""
     organization = settings["organizations"][0]
-    async with grpc.aio.insecure_channel(settings["api"]["address"]) as channel:
+    # A connection of its own: an older one may have failed, and would wait before it tries again.
+    alone = (("grpc.use_local_subchannel_pool", 1),)
+    async with grpc.aio.insecure_channel(settings["api"]["address"], alone) as channel:
         authenticate: grpc.aio.UnaryUnaryMultiCallable[Any, Any] = channel.unary_unary(
             "/proto.rpc.v1.AuthService/Authenticate",
             request_serializer=auth_pb2.AuthenticateRequest.SerializeToString,
@@ -130,6 +133,98 @@ def test_the_configuration_is_one_that_the_exporter_loads(tmp_path: Path) -> Non
     assert [key.reveal() for key in keys if key] == [a.api_key for a in accounts]
     assert {org.interval for org in loaded.organizations} == {60.0}
     assert {org.labels["team"] for org in loaded.organizations} == {a.team for a in accounts}
+
+
+def status(settings: dict[str, Any]) -> str:
+    """Return the status that reading the first configured organization's usage ends with."""
+    try:
+        asyncio.run(usage(settings))
+    except grpc.aio.AioRpcError as error:
+        return str(error.code().name)
+    return "OK"
+
+
+def test_faults_of_the_command_line_hit(tmp_path: Path) -> None:
+    """Several at once, of calls and of connections."""
+    file = tmp_path / "simulated.yml"
+    faults = ["--fault=not-found:times=1", "--fault=reset:every=3"]
+    with simulate(ANY_PORT, f"--config-out={file}", *faults) as process:
+        announcement(process)
+        settings = yaml.safe_load(file.read_text())
+        # Calls: Authenticate; Authenticate, usage with its connection reset; both, at last.
+        assert [status(settings) for _ in range(3)] == ["NOT_FOUND", "UNAVAILABLE", "OK"]
+        stop(process)
+
+
+def test_a_hangup_reads_the_fault_file_again(tmp_path: Path) -> None:
+    """SIGHUP puts its faults in force; with an error, the old ones stay, and it is printed."""
+    file, faults = tmp_path / "simulated.yml", tmp_path / "faults"
+    faults.write_text("# nothing yet\n")
+    with simulate(ANY_PORT, f"--config-out={file}", f"--fault-file={faults}") as process:
+        announcement(process)
+        settings = yaml.safe_load(file.read_text())
+        assert status(settings) == "OK"
+        for text, line, expected in (
+            ("aborted\n", "viam-billing: read again; faults in the file: 1\n", "ABORTED"),
+            ("hang\nnonsense\n", f"viam-billing: {faults}:2: unknown fault 'nonsense'", "ABORTED"),
+            ("refuse\n", "viam-billing: read again; faults in the file: 1\n", "UNAVAILABLE"),
+            ("", "viam-billing: read again; faults in the file: 0\n", "OK"),
+        ):
+            faults.write_text(text)
+            process.send_signal(signal.SIGHUP)
+            assert announcement(process).startswith(line)
+            assert status(settings) == expected
+        stop(process)
+
+
+def test_tls_is_in_the_configuration(tmp_path: Path) -> None:
+    """With a certificate the service is encrypted, and the exporter is told what to trust."""
+    file, key, certificate = (tmp_path / name for name in ("simulated.yml", "key", "cert"))
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"]
+    command += ["ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=simulated"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        [*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
+    )
+    tls = [f"--tls-cert={certificate}", f"--tls-key={key}"]
+    with simulate(ANY_PORT, f"--config-out={file}", *tls) as process:
+        announcement(process)
+        api = yaml.safe_load(file.read_text())["api"]
+        assert api.items() >= {"tls": True, "ca_file": str(certificate)}.items()
+        host, _, port = api["address"].partition(":")
+        context = ssl.create_default_context(cafile=api["ca_file"])
+        with (
+            socket.create_connection((host, int(port)), PATIENCE) as plain,
+            context.wrap_socket(plain, server_hostname=host) as encrypted,
+        ):
+            assert encrypted.version()
+        process.send_signal(signal.SIGHUP)
+        assert announcement(process) == "viam-billing: read again; faults in the file: 0\n"
+        stop(process)
+    assert load(file, {}, frozenset()).api.tls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["--fault=nonsense"], 2, "--fault: unknown fault 'nonsense': known are unavailable, "),
+        (["--fault=nan:share=7"], 2, "--fault: nan: share=7: must be a number from 0 to 1"),
+        (["--fault=hang:organization=9"], 2, "must be an id, or a number from 1 to 8"),
+        (["--tls-key=key.pem"], 2, "--tls-key and --tls-ca need --tls-cert"),
+        (["--fault-file=missing/faults"], 1, "missing/faults: No such file or directory"),
+        (["--tls-cert=missing.pem"], 1, "missing.pem: no certificate with its key: No such file"),
+    ],
+)
+def test_a_mistake_in_what_to_rehearse_is_one_clear_line(
+    arguments: list[str], code: int, line: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Wrong usage ends with 2, a file that is not there with 1."""
+    assert tool.main(["simulate", ANY_PORT, *arguments]) == code
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert errors.startswith("viam-billing: ")
+    assert line in errors
+    assert errors.count("\n") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -32,11 +32,11 @@ def test_references_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_reference_that_is_not_up_to_date_is_found() -> None:
     """A block with other content is written anew; what stands around it is left alone."""
-    text = "before\n<!-- generated: endpoints -->\nold\n<!-- end -->\nafter\n"
+    text = "before\n<!-- generated: endpoints -->\nout of date\n<!-- end -->\nafter\n"
     filled = reference.fill(text)
     assert filled.startswith("before\n<!-- generated: endpoints -->\n| path | answer |\n")
     assert filled.endswith("\n<!-- end -->\nafter\n")
-    assert "old" not in filled
+    assert "out of date" not in filled
     assert reference.fill(filled) == filled
     with pytest.raises(KeyError):
         reference.fill(text.replace("endpoints", "no-such-block"))

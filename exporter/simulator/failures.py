@@ -1,0 +1,67 @@
+"""Faults of calls: a status, a delay, silence."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf import any_pb2, duration_pb2
+
+from exporter.simulator.injection import Injected
+from exporter.simulator.scenarios import STATUSES
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+ON_ARRIVAL: Final = frozenset({*STATUSES, "slow", "hang"})
+RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
+
+
+async def fail(injected: Iterable[Injected], context: Context) -> None:
+    """Bring about what has hit a call, in that order; returns if the call may go on."""
+    for hit in injected:
+        match hit.fault.name:
+            case "slow":
+                await asyncio.sleep(hit.fault.value("delay") or 0.0)
+            case "hang":
+                # The deadline, the client's going away or the server's end cancels the call.
+                await asyncio.Event().wait()
+            case name:
+                code, text = STATUSES[name]
+                retry_info, retry_after = map(hit.fault.value, ("retry-info", "retry-after"))
+                await context.abort(
+                    code, f"simulated: {text}", _trailers(code, retry_info, retry_after)
+                )
+
+
+def _trailers(
+    code: grpc.StatusCode, retry_info: float | None, retry_after: float | None
+) -> tuple[tuple[str, str | bytes], ...]:
+    """Return the trailing metadata that asks for a delay, in seconds, before the next try."""
+    trailers: list[tuple[str, str | bytes]] = []
+    if retry_info is not None:
+        trailers.append(("grpc-status-details-bin", status_with_retry_info(code, retry_info)))
+    if retry_after is not None:
+        trailers.append(("retry-after", str(math.ceil(retry_after))))  # HTTP knows no parts
+    return tuple(trailers)
+
+
+def status_with_retry_info(code: grpc.StatusCode, seconds: float) -> bytes:
+    """Return a google.rpc.Status with a google.rpc.RetryInfo in it.
+
+    Both are messages of one field each that matters, and so short that they are put together
+    here: Status has 1 int32 code and 3 repeated Any details, RetryInfo has 1 Duration.
+    """
+    delay = duration_pb2.Duration()
+    delay.FromMilliseconds(round(seconds * 1000))
+    detail = any_pb2.Any(type_url=RETRY_INFO, value=_field(1, delay.SerializeToString()))
+    number: int = code.value[0]
+    return bytes((1 << 3, number)) + _field(3, detail.SerializeToString())
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """Return a field of bytes as protobuf writes it. Good for less than 128 of them."""
+    return bytes((number << 3 | 2, len(content))) + content

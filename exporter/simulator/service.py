@@ -1,0 +1,233 @@
+"""The simulated RPCs: authentication, answers, and the faults that hit them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from random import Random
+from typing import Any, Protocol, TypeAlias
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from exporter.pb import auth_pb2, billing_pb2
+from exporter.simulator import answers, failures, ledger
+from exporter.simulator.accounts import Account
+from exporter.simulator.clock import SimulatedClock
+from exporter.simulator.distortions import ON_ANSWER, Scene, distort
+from exporter.simulator.failures import Context
+from exporter.simulator.injection import FaultSet
+from exporter.simulator.scenarios import AUTHENTICATE, BILLING_INFORMATION, INVOICES, PDF, USAGE
+from exporter.simulator.tokens import Grant, Tokens
+
+AUTH_SERVICE = "proto.rpc.v1.AuthService"
+BILLING_SERVICE = "viam.app.v1.BillingService"
+PDF_CHUNK_BYTES = 512  # small, so that even a short file comes in several chunks
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+# Called with bare RPC name, organization id, the message's bytes and the wall time in Unix seconds.
+Journal = Callable[[str, str, bytes, float], None]
+
+
+class OrganizationRequest(Protocol):
+    """What all requests of the billing service have in common."""
+
+    org_id: str
+
+
+class Service:
+    """Viam's authentication and billing services: what answers a call. See Simulator."""
+
+    def __init__(
+        self,
+        accounts: Iterable[Account],
+        clock: SimulatedClock,
+        *,
+        rng: Random,
+        token_lifetime: float | None,
+        faults: FaultSet,
+    ) -> None:
+        self.calls: Counter[str] = Counter()
+        self.answers: dict[tuple[str, str], Message | bytes | grpc.StatusCode] = {}
+        self.on_answer: Journal | None = None
+        self.accounts = {account.id: account for account in accounts}
+        self.tokens = Tokens(self.accounts.values(), clock, rng)
+        self._of_key: dict[str, list[str]] = {}  # organization ids by the id of a key
+        for account in self.accounts.values():
+            self._of_key.setdefault(account.api_key_id, []).append(account.id)
+        self._histories: dict[str, tuple[ledger.Period, tuple[ledger.Invoice, ...]]] = {}
+        self._clock = clock
+        self._token_lifetime = math.inf if token_lifetime is None else token_lifetime
+        self._faults = faults
+
+    def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
+        """Return what a gRPC server needs to serve the RPCs."""
+        authenticate: Handler = grpc.unary_unary_rpc_method_handler(
+            self._authenticate, request_deserializer=auth_pb2.AuthenticateRequest.FromString
+        )
+        billing: dict[str, Handler] = {
+            PDF: grpc.unary_stream_rpc_method_handler(
+                self._get_invoice_pdf,
+                request_deserializer=billing_pb2.GetInvoicePdfRequest.FromString,
+            )
+        }
+        for method, request_type, answer in (
+            (USAGE, billing_pb2.GetCurrentMonthUsageRequest, self._current_month_usage),
+            (
+                BILLING_INFORMATION,
+                billing_pb2.GetOrgBillingInformationRequest,
+                self._org_billing_information,
+            ),
+            (INVOICES, billing_pb2.GetInvoicesSummaryRequest, self._invoices_summary),
+        ):
+            billing[method] = self._unary(method, request_type, answer)
+        return (
+            grpc.method_handlers_generic_handler(AUTH_SERVICE, {AUTHENTICATE: authenticate}),
+            grpc.method_handlers_generic_handler(BILLING_SERVICE, billing),
+        )
+
+    def _unary(
+        self, method: str, request_type: Any, answer: Callable[[Account, float], Message]
+    ) -> Handler:
+        async def handle(request: OrganizationRequest, context: Context) -> bytes:
+            account = await self._admit(method, request, context)
+            replacement = self.answers.get((method, account.id))
+            if isinstance(replacement, grpc.StatusCode):
+                await context.abort(replacement, "simulated failure")
+            moment = self._clock.time()
+            message = answer(account, moment) if replacement is None else replacement
+            return self._send(method, account, moment, message)
+
+        return grpc.unary_unary_rpc_method_handler(
+            handle, request_deserializer=request_type.FromString
+        )
+
+    def _send(
+        self, method: str, account: Account, moment: float, message: Message | bytes
+    ) -> bytes:
+        """Return the bytes of an answer, once the faults are in it and the journal has it."""
+        hits = self._faults.on_call(ON_ANSWER, method, (account.id,))
+        raw = distort(message, hits, Scene(method, account, moment, self._clock.wall))
+        if self.on_answer is not None and method != AUTHENTICATE:
+            self.on_answer(method, account.id, raw, self._clock.wall(moment))
+        return raw
+
+    async def _authenticate(self, request: auth_pb2.AuthenticateRequest, context: Context) -> bytes:
+        organizations = self._of_key.get(request.entity, [])
+        await self._arrive(AUTHENTICATE, organizations, context)
+        if _authorization(context) is not None:
+            text = "Authenticate must not carry authorization metadata"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
+        if request.credentials.type != "api-key":
+            text = "credentials must be of type api-key"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
+        if not self.tokens.opens(request.entity, request.credentials.payload) or any(
+            self._faults.on_call({"wrong-key"}, AUTHENTICATE, organizations)
+        ):
+            # The same words for id and key: which ids exist is nobody's business.
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "invalid credentials")
+        lifetime = self._token_lifetime
+        for hit in self._faults.on_call({"short-lived-tokens"}, AUTHENTICATE, organizations):
+            lifetime = min(lifetime, hit.fault.value("lifetime") or lifetime)
+        token = self.tokens.grant(request.entity, lifetime)
+        message = auth_pb2.AuthenticateResponse(access_token=token)
+        account = self.accounts[organizations[0]]
+        return self._send(AUTHENTICATE, account, self._clock.time(), message)
+
+    async def _get_invoice_pdf(
+        self, request: billing_pb2.GetInvoicePdfRequest, context: Context
+    ) -> AsyncIterator[bytes]:
+        account = await self._admit(PDF, request, context)
+        moment = self._clock.time()
+        replacement = self.answers.get((PDF, account.id))
+        if isinstance(replacement, (Message, bytes)):
+            yield self._send(PDF, account, moment, replacement)
+            return
+        found = self._invoices(account, moment)
+        invoice = next((i for i in found if i.id == request.id), None)
+        if invoice is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such invoice")
+        file = answers.invoice_pdf(account, invoice, self._clock.wall)
+        if any(self._faults.on_call({"short-stream"}, PDF, (account.id,))):
+            file = file[: len(file) // 2]
+        first = billing_pb2.GetInvoicePdfResponse(chunk=file[:PDF_CHUNK_BYTES])
+        yield self._send(PDF, account, moment, first)
+        if replacement is not None:
+            await context.abort(replacement, "simulated failure")
+        if any(self._faults.on_call({"broken-stream"}, PDF, (account.id,))):
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "simulated: the stream breaks off")
+        # Chunks may be empty: clients have to cope.
+        chunks = [b"", *_chunks(file[PDF_CHUNK_BYTES:])]
+        for chunk in chunks:
+            message = billing_pb2.GetInvoicePdfResponse(chunk=chunk)
+            yield self._send(PDF, account, moment, message)
+
+    def _current_month_usage(self, account: Account, moment: float) -> Message:
+        usage = ledger.usage(account, moment)
+        return answers.current_month_usage(account, usage, self._clock.wall)
+
+    def _org_billing_information(self, account: Account, moment: float) -> Message:
+        period = ledger.period_at(moment)
+        return answers.org_billing_information(account, period, self._clock.wall)
+
+    def _invoices_summary(self, account: Account, moment: float) -> Message:
+        found = self._invoices(account, moment)
+        return answers.invoices_summary(found, moment, self._clock.wall)
+
+    def _invoices(self, account: Account, moment: float) -> tuple[ledger.Invoice, ...]:
+        """Return what `ledger.invoices` does, adding up fourteen months only once a month."""
+        period = ledger.period_at(moment)
+        kept = self._histories.get(account.id)
+        if kept is None or kept[0] != period:
+            kept = self._histories[account.id] = (period, ledger.history(account, period))
+        return ledger.issued(kept[1], moment)
+
+    async def _admit(self, method: str, request: OrganizationRequest, context: Context) -> Account:
+        """Return the account that is asked for, or fail the call as the API does."""
+        organizations = (request.org_id,)
+        await self._arrive(method, organizations, context)
+        scheme, _, token = (_authorization(context) or "").partition(" ")
+        grant = self._accepted(token, method, organizations) if scheme == "Bearer" else None
+        if grant is None:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "invalid or expired token")
+        account = self.accounts.get(request.org_id)
+        if account is None or account.api_key_id != grant.api_key_id:
+            text = "the organization does not exist, or the key may not read it"
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, text)
+        return account
+
+    def _accepted(self, token: str, method: str, organizations: tuple[str]) -> Grant | None:
+        """Return what a token stands for, None if it is dead, or if a fault has killed it."""
+        grant = self.tokens.find(token)
+        if grant is None or any(self._faults.on_call({"refused-token"}, method, organizations)):
+            return None
+        if any(self._faults.on_call({"revoked-tokens"}, method, organizations)):
+            self.tokens.revoke_all()
+            return None
+        # A new token is good for one call at least, or else authenticating again would not help.
+        if grant.used and any(self._faults.on_call({"expired-token"}, method, organizations)):
+            self.tokens.revoke(token)
+            return None
+        grant.used = True
+        return grant
+
+    async def _arrive(self, method: str, organizations: Iterable[str], context: Context) -> None:
+        self.calls[method] += 1
+        hits = self._faults.on_call(failures.ON_ARRIVAL, method, tuple(organizations))
+        await failures.fail(hits, context)
+
+
+def _chunks(file: bytes) -> Iterable[bytes]:
+    for offset in range(0, len(file), PDF_CHUNK_BYTES):
+        yield file[offset : offset + PDF_CHUNK_BYTES]
+
+
+def _authorization(context: Context) -> str | None:
+    """Return the authorization metadata of a call, None if it has none."""
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization":
+            return str(value)
+    return None

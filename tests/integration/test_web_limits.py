@@ -1,0 +1,256 @@
+"""What one client may cost the others, with real sockets and short limits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from http import HTTPStatus
+
+import pytest
+from aiohttp import web
+
+from exporter.web import sockets
+from exporter.web.auth import BasicAuth
+from exporter.web.connection import Connections
+from exporter.web.limits import Gate, Limits, TokenBucket
+from exporter.web.server import Server
+from exporter.web.site import Site
+from exporter.web.toolkit import WebConfig
+from support.process import exporter
+
+SHORT = Limits(handshake=0.2, headers=0.2, idle=0.2, stall=0.2, patience=0.1, look_every=0.02)
+LONG = Limits(look_every=0.02)
+DEADLINE = 20.0  # seconds, for what should take a fraction of one
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+BIG = b"x" * 50_000_000  # more than all buffers on the way hold
+Open = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+@asynccontextmanager
+async def server(limits: Limits, scrapes: int = 40) -> AsyncIterator[tuple[Open, Connections]]:
+    """Serve `/`, which is short, and `/big`, which is not."""
+    connections = Connections(limits)
+    gate = Gate(scrapes, connections.end_stalled)
+
+    async def short(_request: web.BaseRequest) -> web.StreamResponse:
+        with gate.enter():
+            return web.Response(text="short\n")
+
+    async def big(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(len(BIG))})
+        with gate.enter():
+            try:
+                await response.prepare(request)
+                for start in range(0, len(BIG), 2**18):
+                    await response.write(BIG[start : start + 2**18])
+            except ConnectionError:
+                pass
+        return response
+
+    site = Site(
+        {"/": {"GET": short}, "/big": {"GET": big}},
+        WebConfig,
+        BasicAuth(),
+        TokenBucket(asyncio.get_running_loop().time),
+    )
+    listening = await sockets.bind("127.0.0.1", 0)
+    port = listening[0].getsockname()[1]
+    writers = []
+
+    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**16)
+        writers.append(writer)
+        return reader, writer
+
+    async with asyncio.timeout(DEADLINE):
+        async with Server(site, connections, WebConfig, None).serve(listening):
+            yield connect, connections
+            for writer in writers:
+                writer.transport.abort()
+
+
+async def ends(reader: asyncio.StreamReader) -> None:
+    """Read until the server hangs up."""
+    try:
+        while await reader.read(2**16):
+            pass
+    except ConnectionError:
+        pass
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Look again and again; the server's own deadline ends it."""
+    pause = threading.Event()
+    while not condition():
+        await asyncio.to_thread(pause.wait, 0.01)
+
+
+async def scrape(connect: Open, request: bytes = GET) -> int:
+    """Return the status of an answer on a new connection."""
+    reader, writer = await connect()
+    writer.write(request)
+    status = int((await reader.readline()).split()[1])
+    writer.close()
+    return status
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n"])
+def test_headers_have_to_come_in_time(sent: bytes) -> None:
+    """From the connection's start on, so that one that sends nothing ends, too."""
+
+    async def main() -> None:
+        async with server(replace(LONG, headers=0.2)) as (connect, _):
+            reader, writer = await connect()
+            writer.write(sent)
+            await ends(reader)
+
+    asyncio.run(main())
+
+
+def test_a_byte_now_and_then_wins_no_time() -> None:
+    """The time runs from a request's first byte, not from its last."""
+
+    async def main() -> None:
+        async with server(replace(LONG, headers=0.2)) as (connect, _):
+            reader, writer = await connect()
+            writer.write(GET)
+            assert b"200" in await reader.readline()
+            ended = asyncio.create_task(ends(reader))
+            while not ended.done():
+                writer.write(b"G")
+                await asyncio.wait([ended], timeout=0.05)
+
+    asyncio.run(main())
+
+
+def test_an_idle_connection_is_closed() -> None:
+    """But later than any scrape interval."""
+
+    async def main() -> None:
+        async with server(replace(LONG, idle=0.2)) as (connect, _):
+            reader, writer = await connect()
+            writer.write(GET)
+            await ends(reader)
+
+    asyncio.run(main())
+    assert Limits().idle >= 300
+
+
+def test_a_client_that_does_not_read_is_cut_off() -> None:
+    """Whatever is still to send."""
+
+    async def main() -> None:
+        async with server(replace(LONG, stall=0.2)) as (connect, connections):
+            _, writer = await connect()
+            writer.write(GET.replace(b"/ ", b"/big ", 1))
+            await until(lambda: any(connection.stalled_since for connection in connections))
+            await until(lambda: not len(connections))
+
+    asyncio.run(main())
+
+
+def test_above_the_limit_a_scrape_gets_503_and_when_to_come_again() -> None:
+    """While those in flight make progress."""
+
+    async def main() -> None:
+        async with server(LONG, scrapes=1) as (connect, _):
+            reader, writer = await connect()
+            writer.write(GET.replace(b"/ ", b"/big ", 1))
+            assert b"200" in await reader.readline()
+            other, asking = await connect()
+            asking.write(GET)
+            head = await other.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nRetry-After: 1\r\n" in head
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(len(BIG)) == BIG
+            assert await scrape(connect) == HTTPStatus.OK
+
+    asyncio.run(main())
+
+
+def test_a_stalled_scrape_loses_its_place_to_another() -> None:
+    """Or a few clients that do not read would keep Prometheus out."""
+
+    async def main() -> None:
+        async with server(replace(LONG, patience=0.1), scrapes=1) as (connect, _):
+            reader, writer = await connect()
+            writer.write(GET.replace(b"/ ", b"/big ", 1))
+            assert b"200" in await reader.readline()
+            while await scrape(connect) != HTTPStatus.OK:
+                pass
+            await ends(reader)
+
+    asyncio.run(main())
+
+
+def test_above_the_limit_the_connection_idle_for_longest_makes_room() -> None:
+    """First those that never asked for anything; a scraper's own stays."""
+
+    async def main() -> None:
+        async with server(replace(LONG, connections=10)) as (connect, connections):
+            reader, writer = await connect()
+            writer.write(GET)
+            await reader.readuntil(b"short\n")
+            idle = [await connect() for _ in range(9)]
+            await until(lambda: len(connections) == 10)
+            for first, _ in idle[:5]:
+                other, asking = await connect()
+                asking.write(GET)
+                assert b"200" in await other.readline()
+                await ends(first)
+            writer.write(GET)
+            assert b"200" in await reader.readline()
+
+    asyncio.run(main())
+
+
+def test_a_thousand_idle_and_dribbling_clients_do_not_stop_scrapes() -> None:
+    """Nor a thousand more than there may be connections: each scrape is answered with 200."""
+
+    async def main() -> None:
+        async with server(replace(SHORT, headers=5, idle=5, connections=400)) as (connect, _):
+            clients = [await connect() for _ in range(1000)]
+            for number, (_, writer) in enumerate(clients):
+                if number % 3:
+                    writer.write(b"GET /big HTTP/1.1\r\nHost: a\r\n"[: number % 30])
+                if number % 3 == 2 and number < 300:
+                    writer.write(GET.replace(b"/ ", b"/big ", 1))
+            statuses: list[int] = []
+            while statuses[-20:] != [HTTPStatus.OK] * 20:
+                statuses.append(await scrape(connect))
+
+    asyncio.run(main())
+
+
+def test_a_running_exporter_outlives_more_clients_than_it_takes() -> None:
+    """Idle ones, ones that dribble, ones that do not read: scrapes are answered all the while."""
+    with exporter("--demo") as it, contextlib.ExitStack() as clients:
+        it.wait_until_ready()
+        for number in range(1200):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", it.port), 30))
+            client.sendall(
+                (b"", b"GET /metrics HT", GET.replace(b"/ ", b"/metrics ", 1))[number % 3]
+            )
+            if number % 50 == 0:
+                assert "viam_billing_up{" in it.scrape()
+        for _ in range(20):
+            assert "viam_billing_up{" in it.scrape()
+        it.process.stop()
+        assert "Traceback" not in it.process.stderr.text
+
+
+def test_a_port_that_is_taken_leaves_no_socket_behind() -> None:
+    """`localhost` may be two addresses; when one is taken, neither stays."""
+
+    async def main() -> None:
+        taken = socket.create_server(("127.0.0.1", 0))
+        with taken, pytest.raises(OSError, match="in use"):
+            await sockets.bind("127.0.0.1", taken.getsockname()[1])
+
+    asyncio.run(main())

@@ -1,0 +1,103 @@
+"""What is warned of at the start, and what is dropped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import structlog
+
+from exporter import privileges
+from exporter.config import Config
+from exporter.model import ApiKey, Organization, Secret
+
+ROOT, SOMEBODY = 0, 1000
+KEY = "sesame"
+INLINE = ApiKey("id", secret=Secret(KEY))
+
+
+def config(*keys: ApiKey, default: ApiKey | None = None) -> Config:
+    """Return a configuration with an organization for each key."""
+    organizations = tuple(
+        Organization(f"org-{number}", "name", key, interval=60, max_age=240)
+        for number, key in enumerate(keys)
+    )
+    return Config(organizations=organizations, credentials=default)
+
+
+def file(path: Path, mode: int, text: str = KEY) -> Path:
+    """Write a file that is open to whom `mode` says."""
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def warnings(config: Config, path: Path, user: int = SOMEBODY) -> list[str]:
+    """Return what is warned of, with the name of the file."""
+    with structlog.testing.capture_logs() as entries:
+        privileges.warn(config, path, user=user)
+    assert all(entry["log_level"] == "warning" for entry in entries)
+    assert KEY not in str(entries)
+    return [f"{Path(entry.get('file', '')).name}: {entry['event']}" for entry in entries]
+
+
+def test_root_is_warned_of_and_nobody_else(tmp_path: Path) -> None:
+    """Whoever breaks into the process would have the machine."""
+    (warning,) = warnings(config(INLINE), tmp_path / "none.yml", ROOT)
+    assert "running as root" in warning
+    assert not warnings(config(INLINE), tmp_path / "none.yml", SOMEBODY)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o440])
+def test_a_key_file_that_others_can_read_is_named(tmp_path: Path, mode: int) -> None:
+    """Whether the group or everybody."""
+    key = ApiKey("id", file=file(tmp_path / "key", mode))
+    assert warnings(config(key), tmp_path / "none.yml") == [
+        "key: others can read a key file: chmod 0400"
+    ]
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o711, 0o622])
+def test_a_key_file_that_only_its_owner_can_read_is_right(tmp_path: Path, mode: int) -> None:
+    """To write or to enter is not to read."""
+    key = ApiKey("id", file=file(tmp_path / "key", mode))
+    assert not warnings(config(key), tmp_path / "none.yml")
+
+
+def test_each_key_file_is_warned_of_once(tmp_path: Path) -> None:
+    """However many organizations use it, and the default credentials, too."""
+    first = ApiKey("a", file=file(tmp_path / "first", 0o644))
+    second = ApiKey("b", file=file(tmp_path / "second", 0o644))
+    both = config(first, replace(first, id="c"), first, default=second)
+    assert [line.split(":")[0] for line in warnings(both, tmp_path / "none.yml")] == [
+        "first",
+        "second",
+    ]
+
+
+def test_a_key_file_that_is_gone_is_the_poll_s_concern(tmp_path: Path) -> None:
+    """It was there a moment ago, and may come back."""
+    assert not warnings(config(ApiKey("id", file=tmp_path / "gone")), tmp_path / "none.yml")
+
+
+def test_a_configuration_with_a_key_in_it_must_not_be_open(tmp_path: Path) -> None:
+    """Closed it may hold one."""
+    path = file(tmp_path / "exporter.yml", 0o644, f"api_key: {KEY}\n")
+    (warning,) = warnings(config(INLINE), path)
+    assert warning.startswith("exporter.yml: others can read the keys")
+    path.chmod(0o600)
+    assert not warnings(config(INLINE), path)
+
+
+def test_a_configuration_without_keys_may_be_open(tmp_path: Path) -> None:
+    """The key comes from the environment then: the file has its name only."""
+    path = file(tmp_path / "exporter.yml", 0o644, "api_key: ${VIAM_API_KEY}\n")
+    assert not warnings(config(INLINE), path)
+
+
+def test_without_tracing_the_process_goes_on() -> None:
+    """It begins anew only if the variable was set; see tests/integration/test_canaries.py."""
+    environ = {"GRPC_VERBOSITY": "debug"}
+    privileges.start_without_tracing(environ)
+    assert environ == {"GRPC_VERBOSITY": "debug"}

@@ -1,0 +1,70 @@
+"""docs/web.md has every key of the web configuration, and the limits that the code has."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from exporter.config.fields import nested_model
+from exporter.web import limits
+from exporter.web.auth import CONCURRENCY, MAX_WAITING
+from exporter.web.serving import DEFAULT_MAX_REQUESTS
+from exporter.web.toolkit import load
+from exporter.web.toolkit.schema import WebConfigKeys
+
+PAGE = Path(__file__).parents[2] / "docs" / "web.md"
+
+
+def rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the table's row of every key, sections before what is in them."""
+    for name, info in model.model_fields.items():
+        nested, _ = nested_model(info)
+        text = info.description or (nested and nested.__doc__) or ""
+        default = info.get_default(call_default_factory=True)
+        plain = default is None or isinstance(default, (dict, BaseModel))
+        shown = (
+            "" if plain else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+        )
+        yield f"| `{prefix}{name}` | {shown.replace('`0.0`', '`0`')} | {text} |"
+        if nested:
+            yield from rows(nested, f"{prefix}{name}.")
+
+
+def test_the_table_of_keys_is_the_schema(update_golden: bool) -> None:  # noqa: FBT001
+    """With every default and description, in the order of the file."""
+    table = "\n".join(["| key | default | meaning |", "| --- | --- | --- |", *rows(WebConfigKeys)])
+    before, _, rest = PAGE.read_text().partition("### Keys\n\n")
+    old, _, after = rest.partition("\n\n")
+    if update_golden:
+        PAGE.write_text(f"{before}### Keys\n\n{table}\n\n{after}")
+    assert old == table or update_golden
+
+
+def test_the_limits_are_the_codes() -> None:
+    """A number that is changed in one place is changed in the other."""
+    page, most = PAGE.read_text(), limits.Limits()
+    assert f"| {DEFAULT_MAX_REQUESTS}, by `--web.max-requests` |" in page
+    assert f"being made at once | {limits.PAGES} |" in page
+    assert f"TLS handshake | {most.handshake:g} s |" in page
+    assert f"or of a request | {most.headers:g} s |" in page
+    assert f"idle connection | {most.idle / 60:g} min |" in page
+    assert f"{limits.WRITE // 1024} KiB at most | {most.stall:g} s |" in page
+    assert f"among the scrapes | {most.patience:g} s |" in page
+    assert f"| connections | {most.connections} |" in page
+    assert f"one header | {limits.LINE} bytes |" in page
+    assert f"| headers | {limits.HEADER_FIELDS} |" in page
+    assert CONCURRENCY == 2
+    assert f"two requests at once, {MAX_WAITING} wait" in page
+
+
+def test_the_example_is_valid(tmp_path: Path) -> None:
+    """With a certificate in place of the reader's."""
+    (example,) = re.findall(r"```yaml\n(tls_server_config:.*?)```", PAGE.read_text(), re.DOTALL)
+    for name in ("server.crt", "server.key"):
+        shutil.copy(PAGE.parents[1] / "tests" / "webconfig" / name, tmp_path)
+    (tmp_path / "web.yml").write_text(example)
+    assert load(tmp_path / "web.yml").users
