@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check venv generate lock clean
+.PHONY: help demo test test-full check venv generate lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,23 @@ lock: venv ## write the hash-pinned requirement files anew, with the newest vers
 	$(BIN)/uv pip compile $(LOCK) --group peer -o requirements/peer.txt
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+sbom: venv ## write the software bill of materials of what runs to build/, as CycloneDX
+	@mkdir -p $(dir $(SBOM))
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --of JSON \
+		--output-reproducible -o $(SBOM) requirements/runtime.txt
+SBOM := build/sbom.cdx.json
+
+# pip-audit fails alike for a vulnerability and without a network, but only the former leaves a
+# report. Strict, or a mirror that knows no vulnerabilities would pass for a good answer.
+audit: venv ## ask the public databases for known vulnerabilities in what runs
+	@mkdir -p build && rm -f $(AUDIT)
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner=off \
+		--format=json --output=$(AUDIT) --requirement requirements/runtime.txt \
+	|| { test -s $(AUDIT) && echo "VULNERABLE: see $(AUDIT)" \
+		|| echo "NOT AUDITED: the databases cannot be asked from here. This says nothing of safety."; \
+		exit 1; } >&2
+AUDIT := build/audit.json
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) $(PEER) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import random
 import signal
 import socket
@@ -27,6 +28,7 @@ from exporter.store import Store
 from exporter.telemetry import Telemetry
 from exporter.version import Version
 from exporter.web import sockets
+from exporter.web.routes import Source
 from exporter.web.serving import WebOptions, serve
 
 log = structlog.get_logger(__name__)
@@ -58,6 +60,14 @@ class ListenAddress:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,25 +184,23 @@ class App:
     async def _web_server(self) -> AsyncIterator[Sequence[str]]:
         """Serve while inside; yields the addresses as host:port."""
         options = self._options
+        source = Source(
+            self._publisher,
+            self._store,
+            self._clock,
+            options.version.number,
+            configuration=lambda: effective(self._config),
+            reload=self.reload,
+        )
         async with AsyncExitStack() as stack:
             listening = [stack.enter_context(closing(each)) for each in options.web.sockets]
             for address in () if listening else options.listen:
-                for bound in await _listen(address):
-                    listening.append(stack.enter_context(closing(bound)))
+                bound = await _listen(address)
+                listening.extend(stack.enter_context(closing(each)) for each in bound)
             if not options.web.configuration().authenticates:
                 _warn_of_strangers(listening)
             await stack.enter_async_context(
-                serve(
-                    listening,
-                    options.web,
-                    self._publisher,
-                    self._store,
-                    self._clock,
-                    version=options.version.number,
-                    telemetry_path=options.telemetry_path,
-                    configuration=lambda: effective(self._config),
-                    reload=self.reload,
-                )
+                serve(listening, options.web, options.telemetry_path, source)
             )
             yield [sockets.address(each) for each in listening]
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import re
+import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,17 +14,20 @@ from typing import Final
 
 import structlog
 
-from exporter import demo, logs
+from exporter import demo, logs, privileges
 from exporter.app import App, ListenAddress, Options, StartError
 from exporter.catalog import LABEL_NAMES
 from exporter.config import Config, ConfigError, from_environment, load
 from exporter.version import DISTRIBUTION, Version, version
+from exporter.web import flags
+from exporter.web.serving import WebOptions
 
 log = structlog.get_logger(__name__)
 
 DEFAULT_FILE: Final = Path("exporter.yml")
 DEFAULT_ADDRESS: Final = ":8426"
 MAX_PORT: Final = 65535
+OPEN_FILES: Final = 8192
 
 DESCRIPTION: Final = """\
 Polls the Viam billing API for the organizations in its configuration and serves usage,
@@ -80,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
         default="/metrics",
         help="path of the metrics (default: %(default)s)",
     )
+    flags.add(root)
     root.add_argument(
         "--storage.path",
         dest="storage_path",
@@ -158,24 +163,30 @@ def configuration(file: Path | None, environ: Mapping[str, str], *, storage: boo
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon and return its exit code."""
-    arguments = parser().parse_args(argv)
+    command_line = parser()
+    arguments = command_line.parse_args(argv)
+    if arguments.listen and arguments.systemd_socket:
+        command_line.error("--web.listen-address and --web.systemd-socket exclude each other")
     running = version()
     logs.configure(arguments.log_level, arguments.log_format)
+    privileges.start_without_tracing(os.environ)
+    privileges.leave_no_core_dump()
     try:
         if arguments.demo:
-            asyncio.run(_demo(arguments, running))
+            asyncio.run(_demo(arguments, running, _web_options(arguments)))
             return 0
 
         def load_again() -> Config:
             storage = arguments.storage_path is not None
             return configuration(arguments.config_file, os.environ, storage=storage)
 
-        config = load_again()
+        config, web = _both(load_again, lambda: _web_options(arguments))
         if arguments.config_check:
             count = len(config.organizations)
             print(f"the configuration is valid: {count} organization{'s' * (count != 1)}")
             return 0
-        asyncio.run(_serve(config, _options(arguments, running, load_again)))
+        privileges.warn(config, arguments.config_file or DEFAULT_FILE, user=os.geteuid())
+        asyncio.run(_serve(config, _options(arguments, running, load_again, web)))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -185,8 +196,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _allow_open_files() -> int:
+    """Allow as many open files as we may, for connections are files. Returns how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return OPEN_FILES if soft == resource.RLIM_INFINITY else soft
+
+
+def _both(
+    load_config: Callable[[], Config], load_web: Callable[[], WebOptions]
+) -> tuple[Config, WebOptions]:
+    """Return both configurations. What is wrong with either is shown before it ends."""
+    try:
+        config = load_config()
+    except ConfigError:
+        try:
+            load_web()
+        except ConfigError as error:
+            print(error, file=sys.stderr)
+        raise
+    return config, load_web()
+
+
+def _web_options(arguments: argparse.Namespace) -> WebOptions:
+    try:
+        return flags.options(arguments, os.environ, os.getpid(), _allow_open_files())
+    except ValueError as error:
+        raise StartError(str(error)) from error
+
+
 def _options(
-    arguments: argparse.Namespace, running: Version, load_again: Callable[[], Config]
+    arguments: argparse.Namespace,
+    running: Version,
+    load_again: Callable[[], Config],
+    web: WebOptions,
 ) -> Options:
     return Options(
         listen=arguments.listen or [listen_address(DEFAULT_ADDRESS)],
@@ -194,6 +240,7 @@ def _options(
         version=running,
         storage_path=arguments.storage_path,
         load=load_again,
+        web=web,
     )
 
 
@@ -208,18 +255,19 @@ async def _serve(config: Config, options: Options) -> None:
     )
 
 
-async def _demo(arguments: argparse.Namespace, running: Version) -> None:
+async def _demo(arguments: argparse.Namespace, running: Version, web: WebOptions) -> None:
     async with demo.simulated_service() as config:
-        path = arguments.telemetry_path
+        scheme = "http" if web.configuration().tls is None else "https"
+        prefix = web.location.prefix
 
         def announce(addresses: Sequence[str]) -> None:
-            host = f"http://localhost:{addresses[0].rpartition(':')[2]}"
+            host = f"{scheme}://localhost:{addresses[0].rpartition(':')[2]}{prefix}"
             print(f"{running} shows the bills of {len(config.organizations)} simulated companies")
             print(f"  {host + '/':<34}status")
-            print(f"  {host + path:<34}metrics, for Prometheus to scrape")
+            print(f"  {host + arguments.telemetry_path:<34}metrics, for Prometheus to scrape")
             print("Stop with Ctrl-C.", flush=True)
 
-        app = App(config, _options(arguments, running, lambda: config))
+        app = App(config, _options(arguments, running, lambda: config, web))
         await app.run(announce)
 
 

@@ -4,49 +4,81 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import structlog
 from aiohttp import web
 
+from exporter.model import Clock
 from exporter.publisher import Publisher
 from exporter.render import Encoding
+from exporter.store import Store
+from exporter.web.limits import PAGES, WRITE, Gate
+from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
+from exporter.web.site import Handler, Handlers
 from exporter.web.status import StatusPage
 
 log = structlog.get_logger(__name__)
 
 METRICS_PATH: Final = "/metrics"  # unless --web.telemetry-path says otherwise
-# One write of a whole page would be copied whole, and hold the event loop while it is.
-WRITE_SIZE = 256 * 1024
+READ: Final = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the pages are made of."""
+
+    publisher: Publisher
+    store: Store
+    clock: Clock
+    version: str
+    configuration: Callable[[], str]  # the effective one, as YAML
+    # Reloads the configuration; returns what is wrong with it if the old one stays.
+    reload: Callable[[], Awaitable[str | None]]
 
 
 class Routes:
-    """The pages. `configuration` gives the effective one as YAML."""
+    """The pages. `scrapes` counts those in flight."""
 
     def __init__(
-        self,
-        publisher: Publisher,
-        status: StatusPage,
-        *,
-        telemetry_path: str,
-        configuration: Callable[[], str],
+        self, source: Source, location: Location, scrapes: Gate, *, enable_lifecycle: bool
     ) -> None:
-        self._publisher = publisher
-        self._status = status
-        self._telemetry_path = telemetry_path
-        self._configuration = configuration
+        """Read the templates, so not on the event loop."""
+        self._source = source
+        self._publisher = source.publisher
+        self._location = location
+        self._status = StatusPage(
+            source.store,
+            version=source.version,
+            telemetry_path=location.metrics,
+            links=location.links,
+        )
+        self._scrapes = scrapes
+        self._pages = Gate(PAGES)
+        self._enable_lifecycle = enable_lifecycle
 
-    def application(self) -> web.Application:
-        """Return the application that answers them."""
-        app = web.Application(middlewares=[_plain_errors])
+    def handlers(self) -> Handlers:
+        """Return what answers, by path and method. Without a slash the prefix leads to its page."""
+        prefix = self._location.prefix
+        handlers: dict[str, dict[str, Handler]] = {}
+        if prefix:
+            handlers["/"] = handlers[prefix] = dict.fromkeys(READ, self.home)
         for endpoint in ENDPOINTS:
-            path = self._telemetry_path if endpoint.path == METRICS_PATH else endpoint.path
-            app.router.add_get(path, endpoint.handler.__get__(self))
-        app.on_response_prepare.append(_common_headers)
-        return app
+            path = self._location.metrics if endpoint.path == METRICS_PATH else endpoint.path
+            handler: Handler = endpoint.handler.__get__(self)
+            handlers[prefix + path] = dict.fromkeys(endpoint.methods, handler)
+        return handlers
 
-    async def metrics(self, request: web.Request) -> web.StreamResponse:
+    async def home(self, _request: web.BaseRequest) -> web.Response:
+        """Lead to the status page."""
+        return _text(
+            "see the status page\n", HTTPStatus.FOUND, Location=f"{self._location.prefix}/"
+        )
+
+    async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
         """Send the page that is there, in the format and encoding that the client prefers."""
         form = negotiate_format(",".join(request.headers.getall("Accept", ())))
         encoding = negotiate_encoding(",".join(request.headers.getall("Accept-Encoding", ())))
@@ -60,51 +92,78 @@ class Routes:
         )
         if encoding is not Encoding.IDENTITY:
             response.headers["Content-Encoding"] = encoding.value
-        try:
-            await response.prepare(request)
-            if request.method != "HEAD":
-                for chunk in body.chunks:
-                    for start in range(0, len(chunk), WRITE_SIZE):
-                        await response.write(memoryview(chunk)[start : start + WRITE_SIZE])
-            await response.write_eof()
-        except ConnectionError:
-            log.debug("the client went away in the middle of a scrape", client=request.remote)
+        with self._scrapes.enter():
+            try:
+                await response.prepare(request)
+                if request.method != "HEAD":
+                    # One write of a whole page would be copied whole, and hold the event loop.
+                    for chunk in body.chunks:
+                        for start in range(0, len(chunk), WRITE):
+                            await response.write(memoryview(chunk)[start : start + WRITE])
+                await response.write_eof()
+            except ConnectionError:
+                log.debug("the client went away in the middle of a scrape", client=request.remote)
         return response
 
-    async def index(self, _request: web.Request) -> web.Response:
+    async def index(self, _request: web.BaseRequest) -> web.Response:
         """Show every organization with its state."""
-        html = await asyncio.to_thread(
-            self._status.render,
-            ready=self._publisher.ready,
-            unpolled=self._publisher.page.unpolled,
-        )
+        with self._pages.enter():
+            html = await asyncio.to_thread(
+                self._status.render,
+                ready=self._publisher.ready,
+                unpolled=self._publisher.page.unpolled,
+            )
         response = web.Response(text=html, content_type="text/html")
         response.headers["Content-Security-Policy"] = self._status.security_policy
         return response
 
-    async def healthy(self, _request: web.Request) -> web.Response:
+    async def healthy(self, _request: web.BaseRequest) -> web.Response:
         """Say that the process serves."""
         return _text("healthy\n")
 
-    async def ready(self, _request: web.Request) -> web.Response:
+    async def ready(self, _request: web.BaseRequest) -> web.Response:
         """Say whether every organization was polled once."""
         if self._publisher.ready:
             return _text("ready\n")
         left = self._publisher.page.unpolled
-        return _text(f"not ready: organizations not polled yet: {left}\n", status=503)
+        return _text(
+            f"not ready: organizations not polled yet: {left}\n", HTTPStatus.SERVICE_UNAVAILABLE
+        )
 
-    async def config(self, _request: web.Request) -> web.Response:
+    async def reload(self, request: web.BaseRequest) -> web.Response:
+        """Reload the configuration, unless another site's page asks for it."""
+        if not self._enable_lifecycle:
+            return _text("reload is off: start with --web.enable-lifecycle\n", HTTPStatus.FORBIDDEN)
+        if self._is_foreign(request):
+            return _text("refused: another site asks for it\n", HTTPStatus.FORBIDDEN)
+        error = await self._source.reload()
+        if error is not None:
+            return _text(f"{error}\n", HTTPStatus.INTERNAL_SERVER_ERROR)
+        return _text("reloaded\n")
+
+    def _is_foreign(self, request: web.BaseRequest) -> bool:
+        """Tell whether a browser sends it for another site's page; programs send no Origin."""
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        origin = request.headers.get("Origin")
+        return site not in {"none", "same-origin"} or (
+            origin is not None
+            and not self._location.is_own(origin, request.headers.get("Host", ""))
+        )
+
+    async def config(self, _request: web.BaseRequest) -> web.Response:
         """Show the effective configuration."""
-        text = await asyncio.to_thread(self._configuration)
+        with self._pages.enter():
+            text = await asyncio.to_thread(self._source.configuration)
         return web.Response(text=text, content_type="application/yaml")
 
 
 class Endpoint(NamedTuple):
-    """A path and what is answered there, to GET and HEAD."""
+    """A path and what is answered there."""
 
     path: str
-    handler: Callable[[Routes, web.Request], Awaitable[web.StreamResponse]]
+    handler: Callable[[Routes, web.BaseRequest], Awaitable[web.StreamResponse]]
     description: str
+    methods: tuple[str, ...] = READ
 
 
 ENDPOINTS: Final = (
@@ -122,30 +181,18 @@ ENDPOINTS: Final = (
         "200 once every organization was polled, with success or not; until then 503 with how "
         "many are left.",
     ),
+    Endpoint(
+        "/-/reload",
+        Routes.reload,
+        "Takes POST and PUT: reloads the configuration, as SIGHUP does. 200, or 500 with what is "
+        "wrong, and nothing changed. 403 without `--web.enable-lifecycle`, and to a request that "
+        "another site's page sends.",
+        methods=("POST", "PUT"),
+    ),
     Endpoint("/config", Routes.config, "The effective configuration as YAML, without secrets."),
 )
+HEALTH: Final = ("/-/healthy", "/-/ready")  # what --web.health-without-auth leaves open
 
 
-def _text(text: str, status: int = 200) -> web.Response:
-    return web.Response(text=text, status=status)
-
-
-@web.middleware
-async def _plain_errors(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Answer an unknown path or a wrong method with one line that repeats nothing."""
-    try:
-        return await handler(request)
-    except web.HTTPMethodNotAllowed as error:
-        response = _text("method not allowed\n", status=405)
-        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
-        return response
-    except web.HTTPNotFound:
-        return _text("not found\n", status=404)
-
-
-async def _common_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.popall("Server", None)
+def _text(text: str, status: int = 200, **headers: str) -> web.Response:
+    return web.Response(text=text, status=status, headers=headers)

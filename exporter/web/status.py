@@ -29,7 +29,8 @@ class Row:
 class StatusPage:
     """Renders the status page."""
 
-    def __init__(self, store: Store, *, version: str, telemetry_path: str) -> None:
+    def __init__(self, store: Store, *, version: str, telemetry_path: str, links: str = "") -> None:
+        """Read the templates. `links` stands before each link: nothing, or a path."""
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("exporter.web"),
             autoescape=True,
@@ -48,6 +49,7 @@ class StatusPage:
             "style": style,
             "version": version,
             "telemetry_path": telemetry_path.removeprefix("/"),
+            "links": links,
         }
 
     def render(self, *, ready: bool, unpolled: int) -> str:

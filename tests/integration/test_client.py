@@ -422,7 +422,7 @@ def test_the_server_s_wish_for_a_pause_is_understood(
 
     async def scenario() -> None:
         server = grpc.aio.server()
-        handler = grpc.unary_unary_rpc_method_handler(refuse)
+        handler: Any = grpc.unary_unary_rpc_method_handler(refuse)
         methods = {"GetCurrentMonthUsage": handler}
         service = grpc.method_handlers_generic_handler("viam.app.v1.BillingService", methods)
         server.add_generic_rpc_handlers((service,))

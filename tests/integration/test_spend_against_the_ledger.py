@@ -75,7 +75,8 @@ def _month_to_date(answer: pb.GetCurrentMonthUsageResponse) -> float:
 
 def _expected(told: list[pb.GetCurrentMonthUsageResponse]) -> tuple[float, float]:
     """Return spend and corrections of what was told, worked out the long way."""
-    spend, corrections = [], []
+    spend: list[float] = []
+    corrections: list[float] = []
     for before, after in pairwise(told):
         same = after.start_date == before.start_date
         delta = _month_to_date(after) - (_month_to_date(before) if same else 0.0)

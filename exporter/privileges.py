@@ -1,0 +1,83 @@
+"""What the process should not have, or not give away: checked and dropped at the start."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+import sys
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from exporter.config import Config
+from exporter.model import ApiKey
+
+log = structlog.get_logger(__name__)
+
+OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
+GRPC_TRACING: Final = "GRPC_TRACE"
+
+
+def start_without_tracing(environ: MutableMapping[str, str]) -> None:
+    """Begin this process anew if gRPC is to trace: its traces print access tokens.
+
+    gRPC has read the variable when it was imported, and offers no way to change its mind.
+    """
+    if environ.pop(GRPC_TRACING, None) is not None:
+        log.warning("tracing of gRPC is left off: it prints access tokens", variable=GRPC_TRACING)
+        os.execve(sys.executable, sys.orig_argv, environ)  # noqa: S606 - the same program
+
+
+def leave_no_core_dump() -> None:
+    """Keep the memory of a crash, with the keys in it, off the disk."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def warn(config: Config, file: Path, *, user: int) -> None:
+    """Log what lets others read the keys, or makes a break-in worse than it has to be.
+
+    `file` is where the configuration may stand; `user` is who runs the process.
+    """
+    if user == 0:
+        log.warning("running as root, which is not needed: run it as a user of its own")
+    for path in _key_files(config):
+        if _others_read(path):
+            log.warning("others can read a key file: chmod 0400", file=str(path))
+    if _others_read(file) and _holds_key(file, config):
+        log.warning(
+            "others can read the keys in the configuration: chmod 0400, or use api_key_file",
+            file=str(file),
+        )
+
+
+def _api_keys(config: Config) -> Iterator[ApiKey]:
+    if config.credentials is not None:
+        yield config.credentials
+    for organization in config.organizations:
+        yield organization.api_key
+
+
+def _key_files(config: Config) -> list[Path]:
+    """Return every key file once: thousands of organizations may name the same."""
+    return sorted({key.file for key in _api_keys(config) if key.file is not None})
+
+
+def _holds_key(file: Path, config: Config) -> bool:
+    """Tell whether a key itself stands in the file, and not a `${NAME}` in its place."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False  # it was there when it was loaded
+    secrets = {key.secret.reveal() for key in _api_keys(config) if key.secret is not None}
+    return any(secret in text for secret in secrets)
+
+
+def _others_read(file: Path) -> bool:
+    try:
+        return bool(file.stat().st_mode & OTHERS)
+    except OSError:
+        return False  # not there, or not any more: a poll will say so

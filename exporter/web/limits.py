@@ -1,0 +1,84 @@
+"""What a client may cost, and who keeps count of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from exporter.web.toolkit import RateLimit
+
+# Bytes.
+LINE = 8190  # of the request line, and of one header; beyond is 431
+WRITE = 256 * 1024  # written at once; a client has `Limits.stall` to take each of them
+
+HEADER_FIELDS = 64
+PAGES = 4  # for people, being made at once; each takes a thread
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What connections may cost. Times are seconds."""
+
+    handshake: float = 10.0  # for TLS
+    headers: float = 10.0  # from the start of a connection, or of a request, to its headers' end
+    idle: float = 300.0  # between two requests; longer than any sensible scrape interval
+    stall: float = 30.0  # for a client to take what was written at once: 8 KiB a second, or more
+    patience: float = 5.0  # until a stalled scrape loses its place, when others want it
+    linger: float = 1.0  # to read what a refused request still sends, or else the answer is lost
+    look_every: float = 1.0
+    connections: int = 1000  # above, the one that was idle for longest makes room
+
+
+class Full(Exception):  # noqa: N818 - an answer, not an error
+    """As many as may be are in flight."""
+
+
+class Gate:
+    """Lets a number of requests in at once. `make_room` may end one of them, and says so."""
+
+    def __init__(self, limit: float, make_room: Callable[[], bool] = lambda: False) -> None:
+        self._limit = limit
+        self._make_room = make_room
+        self._inside = 0
+
+    @contextmanager
+    def enter(self) -> Iterator[None]:
+        """Count a request while inside. Raises Full."""
+        if self._inside >= self._limit and not self._make_room():
+            raise Full
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+
+class TokenBucket:
+    """Limits requests to one an interval, with bursts."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._limit = RateLimit()
+        self._tokens = 0.0
+        self._filled = 0.0
+
+    def take(self, limit: RateLimit) -> bool:
+        """Tell whether a request may go on. A limit that changed starts with a full bucket."""
+        if not limit.interval or limit.burst is None:
+            return True
+        now = self._monotonic()
+        if limit != self._limit:
+            self._limit, self._tokens, self._filled = limit, limit.burst, now
+        gained = (now - self._filled) / limit.interval
+        self._tokens = min(float(limit.burst), self._tokens + gained)
+        self._filled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def retry_after(self) -> int:
+        """Return whole seconds until there is a token again, at least one."""
+        return max(1, math.ceil((1 - self._tokens) * self._limit.interval))

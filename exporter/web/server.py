@@ -1,0 +1,132 @@
+"""Accepts connections and speaks TLS on them, as the web configuration says at that moment."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+
+from exporter.web.connection import Connection, Connections, Request
+from exporter.web.site import Site
+from exporter.web.toolkit import WebConfig, WebConfigFile
+
+log = structlog.get_logger(__name__)
+
+STOP_WITHIN = 5.0  # seconds that scrapes under way have to end
+ACCEPT_AGAIN = 0.1  # seconds until the next try when there is no descriptor left
+
+
+class Server:
+    """Serves a site at sockets that listen."""
+
+    def __init__(
+        self,
+        site: Site,
+        connections: Connections,
+        configuration: Callable[[], WebConfig],
+        file: WebConfigFile | None,
+    ) -> None:
+        self._site = site
+        self._connections = connections
+        self._configuration = configuration
+        self._file = file
+        self._told = False  # that there was no file descriptor left
+
+    @asynccontextmanager
+    async def serve(self, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
+        """Serve at the sockets while inside. They are closed in the end."""
+        requests = web.Server(self._site.answer, request_factory=_request)
+        runner = web.ServerRunner(requests, shutdown_timeout=STOP_WITHIN)
+        await runner.setup()
+        try:
+            async with asyncio.TaskGroup() as tasks:  # a bug in one of them ends the process
+                running = [tasks.create_task(self._accept(each, requests)) for each in sockets]
+                running.append(tasks.create_task(self._connections.look()))
+                if self._file is not None:
+                    running.append(tasks.create_task(self._file.run(self._retire)))
+                try:
+                    yield
+                finally:
+                    for task in running:
+                        task.cancel()
+        finally:
+            for listening in sockets:
+                listening.close()
+            await runner.cleanup()
+
+    def _retire(self) -> None:
+        self._connections.retire(self._context())
+
+    def _context(self) -> ssl.SSLContext | None:
+        tls = self._configuration().tls
+        return None if tls is None else tls.context
+
+    async def _accept(self, listening: socket.socket, server: web.Server) -> None:
+        """Accept connections until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            try:
+                while True:
+                    accepted = await self._next(listening)
+                    full = len(self._connections) >= self._connections.limits.connections
+                    if full and not self._connections.make_room():
+                        accepted.close()
+                        continue
+                    context = self._context()
+                    task = tasks.create_task(self._connect(accepted, context, server))
+                    self._connections.begin(task, accepted, context)
+            finally:
+                self._connections.give_up()
+
+    async def _next(self, listening: socket.socket) -> socket.socket:
+        """Return the next socket, when there is a file descriptor left for it."""
+        while True:
+            try:
+                accepted, _ = await asyncio.get_running_loop().sock_accept(listening)
+            except ConnectionError:
+                continue  # it went away again
+            except OSError as error:
+                if not self._told:  # once, not at every try
+                    log.warning("cannot accept connections", reason=error.strerror)
+                self._told = True
+                self._connections.make_room()
+                await asyncio.sleep(ACCEPT_AGAIN)
+            else:
+                return accepted
+
+    async def _connect(
+        self, accepted: socket.socket, context: ssl.SSLContext | None, server: web.Server
+    ) -> None:
+        """Make a connection of an accepted socket, with TLS if there is a context."""
+
+        def protocol() -> Connection:
+            return Connection(server, self._connections, self._site)
+
+        limits = self._connections.limits
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                protocol,
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else limits.handshake,
+                ssl_shutdown_timeout=None if context is None else limits.linger,
+            )
+        except (OSError, ssl.SSLError) as error:
+            log.debug("no TLS connection", reason=type(error).__name__)
+            accepted.close()
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> Request:
+    return Request(message, payload, protocol, writer, task, task.get_loop())

@@ -1,0 +1,64 @@
+"""Joins the parts of the web side and runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from exporter.web.auth import BasicAuth
+from exporter.web.connection import Connections
+from exporter.web.limits import Gate, Limits, TokenBucket
+from exporter.web.location import Location
+from exporter.web.routes import HEALTH, Routes, Source
+from exporter.web.server import Server
+from exporter.web.site import Site
+from exporter.web.toolkit import WebConfig, WebConfigFile
+
+DEFAULT_MAX_REQUESTS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """What the command line says of the web side, beside addresses and the metrics' path."""
+
+    file: WebConfigFile | None = None
+    location: Location = field(default_factory=Location)
+    max_requests: int = DEFAULT_MAX_REQUESTS  # scrapes in flight; 0: no limit
+    enable_lifecycle: bool = False
+    health_without_auth: bool = False
+    sockets: Sequence[socket.socket] = ()  # from systemd, in place of addresses
+    limits: Limits = field(default_factory=Limits)
+
+    def configuration(self) -> WebConfig:
+        """Return the web configuration as it is now."""
+        return WebConfig() if self.file is None else self.file.current
+
+
+@asynccontextmanager
+async def serve(
+    sockets: Sequence[socket.socket], options: WebOptions, telemetry_path: str, source: Source
+) -> AsyncIterator[None]:
+    """Serve the pages at sockets that listen while inside. The sockets are closed in the end."""
+    location = replace(options.location, metrics=telemetry_path)
+    connections = Connections(options.limits)
+    scrapes = Gate(options.max_requests or math.inf, connections.end_stalled)
+    routes = await asyncio.to_thread(
+        Routes, source, location, scrapes, enable_lifecycle=options.enable_lifecycle
+    )
+    auth = BasicAuth()
+    site = Site(
+        routes.handlers(),
+        options.configuration,
+        auth,
+        TokenBucket(source.clock.monotonic),
+        open_to_all=[location.prefix + path for path in HEALTH if options.health_without_auth],
+    )
+    try:
+        async with Server(site, connections, options.configuration, options.file).serve(sockets):
+            yield
+    finally:
+        auth.close()

@@ -1,0 +1,131 @@
+"""What happens to every request before and after its page: limits, authentication, headers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import HttpVersion10, web
+
+from exporter.web.auth import CHALLENGE, BasicAuth, Busy, parse
+from exporter.web.connection import Connection
+from exporter.web.limits import Full, TokenBucket
+from exporter.web.toolkit import WebConfig
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handlers = Mapping[str, Mapping[str, Handler]]  # by path, then by method
+
+TEXTS: Final[Mapping[int, str]] = {
+    HTTPStatus.BAD_REQUEST: "bad request",
+    HTTPStatus.UNAUTHORIZED: "unauthorized",
+    HTTPStatus.NOT_FOUND: "not found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method not allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "a request must not have a body",
+    HTTPStatus.TOO_MANY_REQUESTS: "too many requests",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "request line or header too long",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal server error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "too many requests in flight",
+    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED: "HTTP version not supported",
+}
+# Of every response that, or whose configuration, does not say otherwise.
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "deny",
+}
+RETRY_SOON: Final = {"Retry-After": "1"}
+
+
+def plain(status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Return a response that says its status in words, and repeats nothing of the request."""
+    return web.Response(status=status, text=f"{TEXTS[status]}\n", headers=headers)
+
+
+class Site:
+    """All pages behind one door."""
+
+    def __init__(
+        self,
+        handlers: Handlers,
+        configuration: Callable[[], WebConfig],
+        auth: BasicAuth,
+        bucket: TokenBucket,
+        *,
+        open_to_all: Collection[str] = (),  # paths that need no password
+    ) -> None:
+        self._handlers = handlers
+        self._configuration = configuration
+        self._auth = auth
+        self._bucket = bucket
+        self._open_to_all = open_to_all
+
+    def admit(self, transport: asyncio.Transport) -> bool:
+        """Tell whether a client's certificate, verified by TLS, is one of those allowed."""
+        tls = self._configuration().tls
+        return tls is None or tls.allows(transport.get_extra_info("peercert"))
+
+    def finish(self, response: web.StreamResponse) -> None:
+        """Put the headers of every response on one that is about to be sent."""
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.update(self._configuration().headers)
+        response.headers.popall("Server", None)
+
+    def error(self, status: int) -> web.Response:
+        """Return the answer to what is no request, or met a bug."""
+        return plain(status)
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request. Nothing that a client sends makes it raise."""
+        connection = request.protocol
+        assert isinstance(connection, Connection)  # noqa: S101 - for mypy
+        with connection.working():
+            refusal = await self._refusal(request)
+            return await self._page(request) if refusal is None else refusal
+
+    async def _refusal(self, request: web.BaseRequest) -> web.Response | None:
+        """Return the answer to a request that gets no page."""
+        configuration = self._configuration()
+        if not self._bucket.take(configuration.rate_limit):
+            later = {"Retry-After": str(self._bucket.retry_after())}
+            return plain(HTTPStatus.TOO_MANY_REQUESTS, later)
+        if (response := _misdirected(request)) is not None:
+            return response
+        if not configuration.users or request.path in self._open_to_all:
+            return None
+        credentials = parse(request.headers.get("Authorization", ""))
+        try:
+            if credentials and await self._auth.check(credentials, configuration.users):
+                return None
+        except Busy:
+            return plain(HTTPStatus.SERVICE_UNAVAILABLE, RETRY_SOON)
+        return plain(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": CHALLENGE})
+
+    async def _page(self, request: web.BaseRequest) -> web.StreamResponse:
+        methods = self._handlers.get(request.path)
+        if methods is None:
+            return plain(HTTPStatus.NOT_FOUND)
+        handler = methods.get(request.method)
+        if handler is None:
+            return plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": ", ".join(methods)})
+        try:
+            return await handler(request)
+        except Full:
+            return plain(HTTPStatus.SERVICE_UNAVAILABLE, RETRY_SOON)
+
+
+def _misdirected(request: web.BaseRequest) -> web.Response | None:
+    """Return the answer to what no page here is asked for with."""
+    if request.version < HttpVersion10:
+        response = plain(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+    elif request.method == "CONNECT":  # this is no proxy
+        response = plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
+    elif request.body_exists:
+        response = plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    else:
+        return None
+    response.force_close()  # what follows is no request
+    return response

@@ -1,0 +1,76 @@
+"""From a web configuration file to a `WebConfig`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from exporter.config import ConfigError, Problem
+from exporter.config.fields import Report, read
+from exporter.config.source import parse
+from exporter.config.values import Context
+from exporter.web.toolkit.files import FileReader
+from exporter.web.toolkit.rules import check
+from exporter.web.toolkit.schema import RateLimit, WebConfigKeys
+from exporter.web.toolkit.tls import ServerTls
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """A valid web configuration. The default is that of no file: plain HTTP, for everybody."""
+
+    tls: ServerTls | None = None
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)  # name -> bcrypt hash
+    headers: Mapping[str, str] = field(default_factory=dict)
+    rate_limit: RateLimit = field(default_factory=RateLimit)
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether a stranger is turned away."""
+        return bool(self.users) or (self.tls is not None and self.tls.requires_client_certificate)
+
+
+def load(path: Path, reader: FileReader | None = None) -> WebConfig:
+    """Read a web configuration file, and the certificate and key files that it names.
+
+    Raises ConfigError with everything that is wrong. `reader` then knows the files, too.
+    """
+    reader = reader or FileReader()
+    file = str(path)
+    text = _text(path, reader)
+    if all(line.lstrip()[:1] in {"", "#"} for line in text.splitlines()):
+        return WebConfig()  # as in the toolkit: nothing is set
+    # The format knows no variables, so a ${ stands for itself.
+    document = parse(text.replace("${", "$${"), file, {})
+    report = Report(file, document.root)
+    for key_path, line in document.duplicates:
+        # Names of users are nobody's business.
+        shown = key_path[:1] if key_path[0] == "basic_auth_users" else key_path
+        report.add(shown, "is there twice: keep one", line)
+    keys = read(
+        WebConfigKeys, document.root, report, Context(path.parent.absolute(), reserved_labels=())
+    )
+    tls = check(keys, report, reader)
+    report.raise_if_any()
+    return WebConfig(
+        tls=tls,
+        users={name: str(hashed) for name, hashed in (keys.basic_auth_users or {}).items()},
+        headers={
+            name: str(value)
+            for name, value in (keys.http_server_config.headers or {}).items()
+            if value
+        },
+        rate_limit=keys.rate_limit,
+    )
+
+
+def _text(path: Path, reader: FileReader) -> str:
+    file = str(path)
+    try:
+        return reader.read(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError([Problem(file, None, "", "must be text in UTF-8")]) from None
+    except ValueError as error:
+        rule = str(error).replace("must name a file that can be read", "cannot be read")
+        raise ConfigError([Problem(file, None, "", rule)]) from None

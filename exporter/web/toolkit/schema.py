@@ -1,0 +1,111 @@
+"""The keys of the web configuration file, as exporter-toolkit has them.
+
+The order of the fields is that of the reference in docs/web.md.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainValidator
+
+from exporter.config.schema import Section
+from exporter.config.values import Boolean, File, WholeNumber
+from exporter.model import Secret
+from exporter.web.toolkit.values import go_duration, pem, strings
+
+Pem = Annotated[str, PlainValidator(pem), "PEM text"]
+SecretPem = Annotated[Secret, PlainValidator(lambda value: Secret(pem(value))), "PEM text, secret"]
+Strings = Annotated[tuple[str, ...], PlainValidator(strings), "list of strings"]
+Interval = Annotated[float, PlainValidator(go_duration), "duration"]
+# Checked in `rules`, one by one: an error has the line of the one that is wrong.
+Texts = Annotated[dict[str, object], PlainValidator(lambda value: value), "mapping of strings"]
+
+ClientAuthType = Literal[
+    "NoClientCert",
+    "RequestClientCert",
+    "RequireClientCert",
+    "RequireAnyClientCert",
+    "VerifyClientCertIfGiven",
+    "RequireAndVerifyClientCert",
+]
+Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
+
+
+class TlsServer(Section):
+    """TLS. Without this section the server speaks plain HTTP."""
+
+    cert_file: File | None = Field(
+        default=None, description="Certificate of the server, then its intermediates, as PEM."
+    )
+    key_file: File | None = Field(
+        default=None, description="Private key of the certificate, as PEM, not encrypted."
+    )
+    cert: Pem | None = Field(default=None, description="In place of `cert_file`.")
+    key: SecretPem | None = Field(default=None, description="In place of `key_file`.")
+    client_auth_type: ClientAuthType = Field(
+        default="NoClientCert",
+        description="Whether clients need a certificate. Use `RequireAndVerifyClientCert`.",
+    )
+    client_ca_file: File | None = Field(
+        default=None, description="Authorities that sign the certificates of clients, as PEM."
+    )
+    client_ca: Pem | None = Field(default=None, description="In place of `client_ca_file`.")
+    client_allowed_sans: Strings | None = Field(
+        default=None,
+        description="The certificate of a client must have one of these as a subject alternative "
+        "name: DNS name, IP address, e-mail address or URI.",
+    )
+    min_version: Version = Field(default="TLS12", description="Oldest version to speak.")
+    max_version: Version = Field(default="TLS13", description="Newest version to speak.")
+    cipher_suites: Strings | None = Field(
+        default=None,
+        description="Cipher suites for TLS 1.2 and older, by Go's names. Those of TLS 1.3 may be "
+        "named, and are always on. Default: OpenSSL's.",
+    )
+    prefer_server_cipher_suites: Boolean = Field(
+        default=True, description="Choose by the server's order of cipher suites."
+    )
+    curve_preferences: Strings | None = Field(
+        default=None,
+        description="`CurveP256`, `CurveP384`, `CurveP521` or `X25519`; one only, for Python "
+        "cannot set several. Default: OpenSSL's.",
+    )
+
+
+class HttpServer(Section):
+    """HTTP."""
+
+    http2: Boolean = Field(
+        default=True, description="No effect: the exporter speaks HTTP/1.1, like any scrape."
+    )
+    headers: Texts = Field(
+        default_factory=dict,
+        description="Headers of every response: `Content-Security-Policy`, `X-Frame-Options` "
+        "(`deny` or `sameorigin`), `X-Content-Type-Options` (`nosniff`), `X-XSS-Protection`, "
+        "`Strict-Transport-Security`. An empty one is not set.",
+    )
+
+
+class RateLimit(Section):
+    """A token bucket for all requests together; above it the answer is 429."""
+
+    interval: Interval = Field(
+        default=0.0, description="Time between two requests, such as `1s`; 0 for no limit."
+    )
+    burst: WholeNumber | None = Field(
+        default=None, description="Requests that may come at once. Required with an interval."
+    )
+
+
+class WebConfigKeys(Section):
+    """The whole file."""
+
+    tls_server_config: TlsServer | None = None
+    http_server_config: HttpServer = HttpServer()
+    basic_auth_users: Texts = Field(
+        default_factory=dict,
+        description="User names, each with the bcrypt hash of the password. Without any, "
+        "everybody may read.",
+    )
+    rate_limit: RateLimit = RateLimit()
