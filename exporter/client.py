@@ -7,6 +7,7 @@ there are, and there are no generated stubs.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from google.protobuf.message import DecodeError, Message
 
 from exporter.billing import BillingError, ReadRpc
 from exporter.config import Api, read_key_file
-from exporter.model import ApiKey, Cause, Clock
+from exporter.model import ApiKey, Cause, Clock, Secret
 from exporter.pb import auth_pb2, billing_pb2, status_pb2
 from exporter.telemetry import Telemetry
 
@@ -66,7 +67,16 @@ CAUSES: Final[Mapping[grpc.StatusCode, tuple[Cause, bool]]] = {
 }
 
 
-Method = grpc.aio.UnaryUnaryMultiCallable[Any, bytes]
+class Received:
+    """An answer as it came. Bytes would be in what asyncio logs of gRPC's tasks in debug mode."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+
+
+Method = grpc.aio.UnaryUnaryMultiCallable[Any, Received]
 
 
 class BillingClient:
@@ -97,13 +107,14 @@ class BillingClient:
         self._telemetry = telemetry
         self._clock = clock
         self._admit = admit
-        self._tokens: dict[str, str] = {}  # by key id
-        self._authenticating: dict[str, asyncio.Task[str]] = {}  # by key id
+        # Secrets all the way: in its debug mode, asyncio logs the results of tasks and threads.
+        self._tokens: dict[str, Secret] = {}  # by key id
+        self._authenticating: dict[str, asyncio.Task[Secret]] = {}  # by key id
         self._authenticate: Method = self._channel.unary_unary(
-            AUTHENTICATE, auth_pb2.AuthenticateRequest.SerializeToString
+            AUTHENTICATE, auth_pb2.AuthenticateRequest.SerializeToString, Received
         )
         self._methods: dict[ReadRpc, tuple[Method, type[Any]]] = {
-            rpc: (self._channel.unary_unary(path, request.SerializeToString), request)
+            rpc: (self._channel.unary_unary(path, request.SerializeToString, Received), request)
             for rpc, (path, request) in METHODS.items()
         }
 
@@ -132,7 +143,7 @@ class BillingClient:
             task.cancel()
         await self._channel.close()
 
-    async def _token(self, api_key: ApiKey) -> str:
+    async def _token(self, api_key: ApiKey) -> Secret:
         """Return the key's token, fetched once however many calls wait for it."""
         if (token := self._tokens.get(api_key.id)) is not None:
             return token
@@ -144,39 +155,46 @@ class BillingClient:
         # Shielded: a waiting call that is cancelled must not take the others along.
         return await asyncio.shield(task)
 
-    def _authenticated(self, api_key: ApiKey, task: asyncio.Task[str]) -> None:
+    def _authenticated(self, api_key: ApiKey, task: asyncio.Task[Secret]) -> None:
         """Keep a token, but not a failure: the next call tries again."""
         del self._authenticating[api_key.id]
         if not task.cancelled() and task.exception() is None:
             self._tokens[api_key.id] = task.result()
 
-    async def _fetch_token(self, api_key: ApiKey) -> str:
+    async def _fetch_token(self, api_key: ApiKey) -> Secret:
         key = await asyncio.to_thread(_reveal, api_key)
         request = auth_pb2.AuthenticateRequest(
-            entity=api_key.id, credentials=auth_pb2.Credentials(type="api-key", payload=key)
+            entity=api_key.id,
+            credentials=auth_pb2.Credentials(type="api-key", payload=key.reveal()),
         )
         answer = await self._call("Authenticate", self._authenticate, request, None)
         try:
-            return auth_pb2.AuthenticateResponse.FromString(answer).access_token
+            return Secret(auth_pb2.AuthenticateResponse.FromString(answer).access_token)
         except DecodeError as error:
             raise _invalid("Authenticate", "does not parse") from error
 
-    async def _call(self, name: str, method: Method, request: Message, token: str | None) -> bytes:
+    async def _call(
+        self, name: str, method: Method, request: Message, token: Secret | None
+    ) -> bytes:
         if self._admit is not None:
             await self._admit()
         # Authenticate is refused when it carries a token.
-        metadata = () if token is None else (("authorization", f"Bearer {token}"),)
+        metadata = () if token is None else (("authorization", f"Bearer {token.reveal()}"),)
         started = self._clock.monotonic()
         code: str | None = "CANCELLED"
         try:
-            answer: bytes = await method(request, metadata=metadata, timeout=self._timeout)
-            code = None
+            answer = await method(request, metadata=metadata, timeout=self._timeout)
         except grpc.aio.AioRpcError as error:
             code = error.code().name
-            raise _billing_error(name, error) from error
+            refusal = error
+        else:
+            code = None
+            return answer.raw
         finally:
             self._telemetry.api_request(name, self._clock.monotonic() - started, code)
-        return answer
+        # Outside of the handler and without a cause: a traceback would show the server's words,
+        # which may repeat what it was sent.
+        raise _billing_error(name, refusal)
 
 
 def system_roots() -> bytes | None:
@@ -188,13 +206,13 @@ def system_roots() -> bytes | None:
     return next((path.read_bytes() for path in candidates if path.is_file()), None)
 
 
-def _reveal(api_key: ApiKey) -> str:
+def _reveal(api_key: ApiKey) -> Secret:
     """Return the key itself, from its file as it is now. Raises BillingError."""
     if api_key.secret is not None:
-        return api_key.secret.reveal()
+        return api_key.secret
     file = cast("Path", api_key.file)  # one of the two is set
     try:
-        return read_key_file(file).reveal()
+        return read_key_file(file)
     except ValueError as error:
         reason = f"api_key_file {file} {error}"
         raise BillingError(Cause.CREDENTIALS, "KEY_FILE", reason) from error
@@ -229,7 +247,7 @@ def _billing_error(name: str, error: grpc.aio.AioRpcError) -> BillingError:
     else:
         code_text = REFUSALS.get(code, "")
     if code is grpc.StatusCode.UNAVAILABLE:
-        code_text = f"the server cannot be reached: {_printable(details)}"
+        code_text = _unavailable(details)
     return BillingError(
         cause,
         code.name,
@@ -261,5 +279,29 @@ def _retry_after(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:
     return max(waits, default=None)
 
 
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)[:300]
+# By what gRPC says of a connection that fails: the first that fits.
+CONNECTION_FAULTS: Final = (
+    ("Connection refused", "the connection was refused"),
+    ("Connection reset", "the connection was reset"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted: check it and api.ca_file"),
+    ("Hostname Verification", "its certificate is for another name"),
+    ("andshake", "no TLS connection came about: check api.tls"),
+    ("DNS", "its name cannot be resolved"),
+    ("omain name", "its name cannot be resolved"),
+    ("unreachable", "there is no way to its network"),
+    ("No route to host", "there is no way to its network"),
+    ("imeout", "it does not answer"),
+    ("timed out", "it does not answer"),
+    ("Socket closed", "the connection was closed"),
+    ("GOAWAY", "the connection was closed"),
+)
+
+
+def _unavailable(details: str) -> str:
+    """Say in our words why a server is unavailable: the text may be the server's."""
+    if status := re.search(r"status: (\d{3})\b", details):
+        return f"the server cannot be reached: HTTP {status[1]} came in place of an answer"
+    for sign, fault in CONNECTION_FAULTS:
+        if sign in details:
+            return f"the server cannot be reached: {fault}"
+    return "the server is unavailable"

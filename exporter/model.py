@@ -255,7 +255,6 @@ class OrganizationState:
 class SavedAnswer:
     """As much of an Answer as it takes to make it again. No personal data is in it."""
 
-    digest: bytes
     message: bytes
     received: float  # Unix seconds
     changed: float  # Unix seconds

@@ -77,7 +77,6 @@ class Saver:
 def _saved(state: OrganizationState) -> SavedOrganization:
     answers = {
         name: SavedAnswer(
-            collector.answer.digest,
             collector.answer.message,
             collector.answer.received,
             collector.answer.changed,

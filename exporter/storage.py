@@ -30,9 +30,12 @@ OURS: Final = {FILE, f"{FILE}-wal", LOCK}
 APPLICATION_ID: Final = 0x76626578  # "vbex": tells our file from any other SQLite file
 VERSION: Final = 1  # of the tables below; a file with a higher one was written by a newer release
 
+# Python reads the error text and the schema of a damaged file as UTF-8, which they need not be.
+DAMAGE: Final = (sqlite3.Error, UnicodeDecodeError)
+
 SCHEMA: Final = """
 CREATE TABLE answer (
-    org_id TEXT, collector TEXT, digest BLOB, message BLOB, received REAL, changed REAL,
+    org_id TEXT, collector TEXT, message BLOB, received REAL, changed REAL,
     checksum INTEGER, PRIMARY KEY (org_id, collector)
 ) WITHOUT ROWID;
 CREATE TABLE spend (org_id TEXT PRIMARY KEY, counters TEXT, checksum INTEGER) WITHOUT ROWID;
@@ -123,7 +126,6 @@ class Storage:
                 row = (
                     saved.org_id,
                     collector,
-                    answer.digest,
                     answer.message,
                     answer.received,
                     answer.changed,
@@ -136,7 +138,7 @@ class Storage:
         with self._using() as database, database:
             database.executemany("DELETE FROM answer WHERE org_id = ?", gone)
             database.executemany("DELETE FROM spend WHERE org_id = ?", gone)
-            database.executemany("REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)", answers)
+            database.executemany("REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?)", answers)
             database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
 
     # --- Requests ---
@@ -174,7 +176,7 @@ class Storage:
                 if self._database is None:
                     self._open()
                 yield cast("sqlite3.Connection", self._database)
-            except sqlite3.Error as error:
+            except DAMAGE as error:
                 if not isinstance(error, sqlite3.OperationalError):
                     self._set_aside(f"it is damaged ({error})")
                 raise StorageError(f"cannot use {self._file}: {error}") from error
@@ -188,12 +190,12 @@ class Storage:
                 reason = _foreign(self._database)
             except sqlite3.OperationalError:
                 raise  # the disk, not the content
-            except sqlite3.DatabaseError as error:
+            except DAMAGE as error:
                 reason = f"it is damaged ({error})"
             if reason is not None:
                 self._set_aside(reason)
                 self._database = self._connect()
-        except (sqlite3.Error, OSError) as error:
+        except (*DAMAGE, OSError) as error:
             if self._database is not None:
                 self._database.close()
                 self._database = None
@@ -215,7 +217,7 @@ class Storage:
                     f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
                     f"PRAGMA user_version = {VERSION}; COMMIT;"
                 )
-        except sqlite3.Error:
+        except DAMAGE:
             database.close()
             raise
         return database
@@ -261,6 +263,9 @@ def _foreign(database: sqlite3.Connection) -> str | None:
         return "it is the database of another program"
     if version > VERSION:
         return f"it was written by a newer release (version {version}, this one knows {VERSION})"
+    tables = database.execute("SELECT sql FROM sqlite_master WHERE type = 'table' ORDER BY rowid")
+    if [sql for (sql,) in tables] != [sql.strip() for sql in SCHEMA.split(";")[:-1]]:
+        return "it is damaged (its tables are not as they were made)"
     (check,) = database.execute("PRAGMA quick_check(1)").fetchone()
     return None if check == "ok" else f"it is damaged ({check})"
 

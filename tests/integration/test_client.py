@@ -259,7 +259,7 @@ def test_every_call_has_a_deadline() -> None:
             assert (error.cause, error.transient) == (Cause.OUTAGE, True)
             assert error.code == "DEADLINE_EXCEEDED"
             assert "Authenticate" in str(error)
-            pair.client._tokens[FIRST.api_key_id] = "a token"
+            pair.client._tokens[FIRST.api_key_id] = Secret("a token")
             error = await failure(pair.usage())
             assert error.code == "DEADLINE_EXCEEDED"
             assert "GetCurrentMonthUsage" in str(error)
@@ -374,7 +374,7 @@ def test_calls_name_us_and_authenticate_carries_no_token() -> None:
         await server.start()
         telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
         client = make_client(telemetry, f"127.0.0.1:{port}")
-        client._tokens["id"] = "the-token"
+        client._tokens["id"] = Secret("the-token")
         await failure(client.read(USAGE, "o", ApiKey("other", secret=Secret("k"))))
         await failure(client.read(USAGE, "o", ApiKey("id", secret=Secret("k"))))
         await client.close()
@@ -429,7 +429,7 @@ def test_the_server_s_wish_for_a_pause_is_understood(
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         client = make_client(Telemetry(CollectorRegistry(), "1", "a"), f"127.0.0.1:{port}")
-        client._tokens["id"] = "token"
+        client._tokens["id"] = Secret("token")
         error = await failure(client.read(USAGE, "o", ApiKey("id", secret=Secret("k"))))
         assert (error.cause, error.retry_after) == (Cause.THROTTLED, expected)
         await client.close()

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from exporter.model import SavedAnswer, SavedOrganization, Spend, Tally
 from exporter.storage import APPLICATION_ID, FILE, VERSION, LockedError, Storage, StorageError
 
-ANSWER = SavedAnswer(b"digest", b"message", 1_000.5, 900.25)
+ANSWER = SavedAnswer(b"message", 1_000.5, 900.25)
 SPEND = Spend(5.0, Tally(1.5, 0.1, 7.0), {"per_machine": Tally(0.1, 0.2, None)})
 ACME = SavedOrganization("acme", {"usage": ANSWER, "invoices": ANSWER}, SPEND)
 BOLT = SavedOrganization("bolt", {"usage": ANSWER}, None)
@@ -53,7 +53,7 @@ def test_what_is_stored_comes_back(folder: Path) -> None:
 def test_a_change_replaces_one_organization_and_another_is_forgotten(folder: Path) -> None:
     """The rest is left as it is."""
     store(folder, ACME, BOLT)
-    changed = SavedOrganization("bolt", {"usage": SavedAnswer(b"d", b"new", 2.0, 2.0)}, SPEND)
+    changed = SavedOrganization("bolt", {"usage": SavedAnswer(b"new", 2.0, 2.0)}, SPEND)
     storage = Storage(folder)
     storage.save([changed], ["acme"])
     storage.close()
@@ -66,7 +66,7 @@ def test_any_id_message_and_amount_comes_back(
 ) -> None:
     """Whatever it is made of."""
     spend = Spend(None, Tally(amount, 0.0, amount), {org_id: Tally(amount)})
-    saved = SavedOrganization(org_id, {"usage": SavedAnswer(b"", message, received, 0.0)}, spend)
+    saved = SavedOrganization(org_id, {"usage": SavedAnswer(message, received, 0.0)}, spend)
     with TemporaryDirectory() as folder:
         store(Path(folder), saved)
         assert stored(Path(folder)) == {org_id: saved}
@@ -231,7 +231,7 @@ def test_a_full_disk_fails_the_write_and_nothing_else(folder: Path) -> None:
     assert database is not None
     (pages,) = database.execute("PRAGMA page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {pages}")
-    large = SavedOrganization("bolt", {"usage": SavedAnswer(b"", b"x" * 1_000_000, 1.0, 1.0)}, None)
+    large = SavedOrganization("bolt", {"usage": SavedAnswer(b"x" * 1_000_000, 1.0, 1.0)}, None)
     with pytest.raises(StorageError, match="full"):
         storage.save([large], ["acme"])
     assert dict(storage.load()) == {"acme": ACME}
