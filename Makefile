@@ -24,7 +24,7 @@ test: venv $(PEER)/.done ## run all tests but the hours-long ones
 test-full: venv $(PEER)/.done ## run all tests
 	@tests/debian_packages.sh prometheus openssl curl
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest
+	$(BIN)/pytest --hypothesis-profile=random
 
 check: venv lint ## the quick part: format, lint, types, imports, generated files, unit tests
 	$(BIN)/pytest tests/unit tests/lint tests/golden

@@ -9,9 +9,11 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
-# No test may fail because the machine is busy.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# No test may fail because the machine is busy, nor by chance: what `make test` tries repeats
+# from run to run. `make test-full` tries something else each time.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("random", deadline=None)
+settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
