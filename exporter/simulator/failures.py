@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import grpc
 import grpc.aio
-from google.protobuf import any_pb2, duration_pb2
 
+from exporter.pb import status_pb2
 from exporter.simulator.injection import Injected
 from exporter.simulator.scenarios import STATUSES
 
@@ -50,18 +50,9 @@ def _trailers(
 
 
 def status_with_retry_info(code: grpc.StatusCode, seconds: float) -> bytes:
-    """Return a google.rpc.Status with a google.rpc.RetryInfo in it.
-
-    Both are messages of one field each that matters, and so short that they are put together
-    here: Status has 1 int32 code and 3 repeated Any details, RetryInfo has 1 Duration.
-    """
-    delay = duration_pb2.Duration()
-    delay.FromMilliseconds(round(seconds * 1000))
-    detail = any_pb2.Any(type_url=RETRY_INFO, value=_field(1, delay.SerializeToString()))
-    number: int = code.value[0]
-    return bytes((1 << 3, number)) + _field(3, detail.SerializeToString())
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """Return a field of bytes as protobuf writes it. Good for less than 128 of them."""
-    return bytes((number << 3 | 2, len(content))) + content
+    """Return a google.rpc.Status with a google.rpc.RetryInfo in it."""
+    info = status_pb2.RetryInfo()
+    info.retry_delay.FromMilliseconds(round(seconds * 1000))
+    status = status_pb2.Status(code=code.value[0])
+    status.details.add(type_url=RETRY_INFO, value=info.SerializeToString())
+    return status.SerializeToString()

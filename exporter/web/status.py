@@ -67,12 +67,12 @@ def _row(state: OrganizationState) -> Row:
         for name, collector in collectors.items()
         if collector.failure is not None
     ]
-    waiting = [name for name, collector in collectors.items() if collector.attempted is None]
+    waiting = [name for name, collector in collectors.items() if not collector.polled]
     successes = [c.answer.received for c in collectors.values() if c.answer is not None]
     if failed:
         words, level = "; ".join(failed), "bad"
     elif waiting:
-        words, level = "waiting for the first poll of " + ", ".join(waiting), "wait"
+        words, level = "waiting for the first poll since the start: " + ", ".join(waiting), "wait"
     else:
         words, level = "up", "ok"
     oldest = min(successes) if len(successes) == len(collectors) else None

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from exporter.pb import billing_pb2 as pb
+from exporter.web.status import StatusPage
 from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.virtual import VirtualClock, run
@@ -72,6 +73,11 @@ def test_restored_data_is_served_at_once_with_its_old_timestamps(tmp_path: Path)
             assert rig.values(SUCCESS, "collector") == {}
             assert rig.value("viam_billing_up") is None
             assert rig.publisher.ready, "restored counts as known"
+            status = await asyncio.to_thread(
+                StatusPage, rig.store, version="1", telemetry_path="/metrics"
+            )
+            html = status.render(ready=True, unpolled=0)
+            assert "waiting for the first poll since the start" in html, "and not: up"
 
     run(scenario())
 
