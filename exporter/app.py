@@ -118,7 +118,7 @@ class App:
             self._poller = Poller(self._store, self._telemetry, self._clock, random.random, saved)
             saver = None
             if self._storage is not None:
-                stack.callback(self._storage.close)
+                stack.push_async_callback(asyncio.to_thread, self._storage.close)
                 saver = Saver(self._storage, self._store, self._telemetry, saved)
                 stack.push_async_callback(saver.save)  # what the last second brought
             self._client = await self._connect(self._config.api)
@@ -152,7 +152,7 @@ class App:
             roots=roots,
             telemetry=self._telemetry,
             clock=self._clock,
-            admit=self._admission(api),
+            admit=await self._admission(api),
         )
 
     def _open_storage(self) -> Mapping[str, SavedOrganization]:
@@ -169,11 +169,13 @@ class App:
             self._telemetry.stored(successful=False)
             return {}
 
-    def _admission(self, api: Api) -> Callable[[], Awaitable[None]] | None:
+    async def _admission(self, api: Api) -> Callable[[], Awaitable[None]] | None:
         """Return what keeps requests within the daily ceiling, if there is one."""
-        if api.max_requests_per_day is None or self._storage is None:
+        if api.max_requests_per_day is None:
             return None
-        return Budget(api.max_requests_per_day, self._storage, self._telemetry, self._clock).take
+        budget = Budget(api.max_requests_per_day, self._storage, self._telemetry, self._clock)
+        await budget.look()
+        return budget.take
 
     async def _close_client(self) -> None:
         await self._client.close()

@@ -16,9 +16,15 @@ BLOCK_SHARE = 0.005
 
 
 class Budget:
-    """Hands out the requests of a UTC day, of which there are `limit`."""
+    """Hands out the requests of a UTC day, of which there are `limit`.
 
-    def __init__(self, limit: int, storage: Storage, telemetry: Telemetry, clock: Clock) -> None:
+    Without a storage that could be opened there are none: a ceiling that a restart forgets is
+    no ceiling.
+    """
+
+    def __init__(
+        self, limit: int, storage: Storage | None, telemetry: Telemetry, clock: Clock
+    ) -> None:
         self._limit = limit
         self._block = max(1, int(limit * BLOCK_SHARE))
         self._storage = storage
@@ -28,30 +34,50 @@ class Budget:
         self._reserved = 0  # of the day's requests, on disk
         self._unused = 0  # of those
         self._reserving = asyncio.Lock()
+        telemetry.requests_left(limit, 0)  # until something is known
+
+    async def look(self) -> None:
+        """Find out how many requests are left, and say so in the metrics."""
+        try:
+            async with self._reserving:
+                await self._reserve(0)
+        except BillingError:
+            pass  # polls will fail with it, and say why
 
     async def take(self) -> None:
         """Take one request, or raise BillingError if none is left or none can be reserved."""
         async with self._reserving:
             # A wall clock that is set back starts no second yesterday.
-            day = max(self._day, f"{datetime.fromtimestamp(self._clock.time(), UTC):%Y-%m-%d}")
-            if day != self._day or not self._unused:
-                await self._reserve(day)
+            is_new_day = self._today() > self._day
+            if is_new_day or (not self._unused and self._reserved < self._limit):
+                await self._reserve(self._block)
+            if not self._unused:
+                raise BillingError(
+                    Cause.THROTTLED,
+                    "DAILY_LIMIT",
+                    "the requests of the day (api.max_requests_per_day) are used up",
+                )
             self._unused -= 1
-            self._telemetry.requests_left(self._limit, self._limit - self._reserved + self._unused)
+            self._tell()
 
-    async def _reserve(self, day: str) -> None:
+    async def _reserve(self, requests: int) -> None:
+        """Reserve requests of today. Raises BillingError."""
+        if self._storage is None:
+            raise _unreservable("there is no storage")
         try:
-            granted = await asyncio.to_thread(self._storage.reserve, day, self._block, self._limit)
-            self._reserved = await asyncio.to_thread(self._storage.reserved, day)
-        except StorageError as error:
-            raise BillingError(
-                Cause.OTHER, "STORAGE", f"no request can be reserved: {error}"
-            ) from error
-        self._day, self._unused = day, granted
-        if not granted:
-            self._telemetry.requests_left(self._limit, 0)
-            raise BillingError(
-                Cause.THROTTLED,
-                "DAILY_LIMIT",
-                "the requests of the day (api.max_requests_per_day) are used up",
+            self._day, self._unused, self._reserved = await asyncio.to_thread(
+                self._storage.reserve, self._today(), requests, self._limit
             )
+        except StorageError as error:
+            raise _unreservable(str(error)) from error
+        self._tell()
+
+    def _tell(self) -> None:
+        self._telemetry.requests_left(self._limit, self._limit - self._reserved + self._unused)
+
+    def _today(self) -> str:
+        return f"{datetime.fromtimestamp(self._clock.time(), UTC):%Y-%m-%d}"
+
+
+def _unreservable(reason: str) -> BillingError:
+    return BillingError(Cause.OTHER, "STORAGE", f"no request can be reserved: {reason}")

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import structlog
 
@@ -51,6 +51,14 @@ class LockedError(StorageError):
     """The folder is in use by another process."""
 
 
+class Reservation(NamedTuple):
+    """Requests that may be made."""
+
+    day: str  # that they are of, as 2026-11-23
+    granted: int
+    reserved: int  # of the whole day's, with these
+
+
 class Storage:
     """An open storage folder, locked against every other process."""
 
@@ -63,6 +71,7 @@ class Storage:
         self._folder = folder
         self._turn = threading.Lock()  # the database is used by several threads, one at a time
         self._database: sqlite3.Connection | None = None
+        self._closed = False
         try:
             _prepare(folder)
             self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -84,8 +93,9 @@ class Storage:
             log.error("the stored state cannot be read now, later it may", reason=str(error))
 
     def close(self) -> None:
-        """Close the database and release the folder."""
+        """Close the database and release the folder. What is still asked of it then fails."""
         with self._turn:
+            self._closed = True
             if self._database is not None:
                 self._database.close()
             os.close(self._lock)
@@ -143,24 +153,21 @@ class Storage:
 
     # --- Requests ---
 
-    def reserve(self, day: str, requests: int, limit: int) -> int:
-        """Reserve up to so many requests of a UTC day, and return how many there were left.
+    def reserve(self, day: str, requests: int, limit: int) -> Reservation:
+        """Reserve up to so many requests of a UTC day, of which there are `limit`.
 
         Reserved requests count as made, whatever becomes of the process. Raises StorageError.
         """
         with self._using() as database, database:
-            row = database.execute("SELECT reserved FROM requests WHERE day = ?", (day,)).fetchone()
-            reserved: int = row[0] if row else 0
+            row = database.execute("SELECT day, reserved FROM requests").fetchone()
+            if row is not None and row[0] > day:
+                day = row[0]  # the wall clock was set back: no day comes twice
+            reserved: int = row[1] if row is not None and row[0] == day else 0
             granted = max(0, min(requests, limit - reserved))
-            database.execute("DELETE FROM requests WHERE day < ?", (day,))
-            database.execute("REPLACE INTO requests VALUES (?, ?)", (day, reserved + granted))
-        return granted
-
-    def reserved(self, day: str) -> int:
-        """Return how many requests of a UTC day were reserved."""
-        with self._using() as database:
-            row = database.execute("SELECT reserved FROM requests WHERE day = ?", (day,)).fetchone()
-        return row[0] if row else 0
+            if granted:
+                database.execute("DELETE FROM requests")
+                database.execute("INSERT INTO requests VALUES (?, ?)", (day, reserved + granted))
+        return Reservation(day, granted, reserved + granted)
 
     # --- The file ---
 
@@ -172,6 +179,8 @@ class Storage:
     def _using(self) -> Iterator[sqlite3.Connection]:
         """Give the database, opened anew if the last use found it damaged."""
         with self._turn:
+            if self._closed:  # a thread that came too late: the file is good
+                raise StorageError(f"{self._file} is closed")
             try:
                 if self._database is None:
                     self._open()

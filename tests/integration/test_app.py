@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -16,14 +17,24 @@ from exporter import app as app_module
 from exporter import demo
 from exporter.app import App, ListenAddress, Options, StartError
 from exporter.config import Config, ConfigError, Problem
+from exporter.storage import Storage
 from exporter.version import Version
 from support.process import Response, get
 
 Scenario = Callable[[App, Callable[[str], Awaitable[Response]]], Awaitable[None]]
 
 
-def run(scenario: Scenario, *, load: Callable[[Config], Config] = lambda config: config) -> None:
-    """Run the exporter on the demo's service, and a scenario beside it."""
+def run(
+    scenario: Scenario,
+    *,
+    load: Callable[[Config], Config] = lambda config: config,
+    start: Callable[[Config], Config] = lambda config: config,
+    storage: Path | None = None,
+) -> None:
+    """Run the exporter on the demo's service, and a scenario beside it.
+
+    `start` and `load` change the configuration of the start, and of a reload.
+    """
 
     async def serve() -> None:
         async with demo.simulated_service() as config:
@@ -33,10 +44,10 @@ def run(scenario: Scenario, *, load: Callable[[Config], Config] = lambda config:
                 listen=[ListenAddress("127.0.0.1", 0)],
                 telemetry_path="/metrics",
                 version=Version("1.2.3", "abc"),
-                storage_path=None,
+                storage_path=storage,
                 load=lambda: load(config),
             )
-            app = App(config, options)
+            app = App(start(config), options)
             async with asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(app.run(serving.set_result))
                 port = int((await serving)[0].rpartition(":")[2])
@@ -81,6 +92,42 @@ def test_it_serves_the_demo_without_blocking_the_event_loop() -> None:
         assert "viam_billing_up{" in (await fetch("/metrics")).text
 
     run(scenario)
+
+
+def test_storage_and_a_daily_ceiling_do_not_block_the_event_loop_either(tmp_path: Path) -> None:
+    """From the start to the stop; what is left of the day is less after some polls."""
+
+    def limited(config: Config) -> Config:
+        return replace(config, api=config.api.model_copy(update={"max_requests_per_day": 1000}))
+
+    async def scenario(_app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
+        await until(fetch, "/-/ready", lambda response: response.status == 200)
+        stored = "viam_billing_exporter_storage_last_write_successful 1.0"
+        page = await until(fetch, "/metrics", lambda response: stored in response.text)
+        left = re.search(r"\nviam_billing_exporter_api_requests_remaining (\S+)", page.text)
+        assert left
+        assert 900 < float(left[1]) < 1000
+
+    run(scenario, start=limited, storage=tmp_path / "state")
+    storage = Storage(tmp_path / "state")
+    assert len(storage.load()) == 8
+    storage.close()
+
+
+def test_a_ceiling_whose_storage_cannot_be_opened_lets_nothing_through(tmp_path: Path) -> None:
+    """It serves, and each poll says why it fails."""
+    (tmp_path / "file").touch()
+
+    def limited(config: Config) -> Config:
+        return replace(config, api=config.api.model_copy(update={"max_requests_per_day": 1000}))
+
+    async def scenario(_app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
+        await until(fetch, "/-/ready", lambda response: response.status == 200)
+        assert "no request can be reserved: there is no storage" in (await fetch("/")).text
+        page = (await fetch("/metrics")).text
+        assert 'api_requests_total{method="Authenticate"} 0.0' in page
+
+    run(scenario, start=limited, storage=tmp_path / "file" / "state")
 
 
 def test_a_reload_takes_a_new_configuration_whole() -> None:

@@ -212,3 +212,39 @@ def test_a_clock_that_is_set_back_gives_no_second_day(tmp_path: Path) -> None:
         await asyncio.to_thread(storage.close)
 
     run(scenario())
+
+
+def test_a_ceiling_without_a_storage_lets_nothing_through() -> None:
+    """It is hard: what cannot be counted is not sent, and the polls say why."""
+
+    async def scenario() -> None:
+        rig = Rig(config())
+        budget = Budget(10, None, rig.telemetry, rig.clock)
+        await budget.look()
+        with pytest.raises(BillingError, match="no request can be reserved: there is no storage"):
+            await budget.take()
+        metrics = (await asyncio.to_thread(rig.telemetry.text)).decode()
+        assert "viam_billing_exporter_api_requests_remaining 0.0" in metrics
+
+    run(scenario())
+
+
+def test_what_is_left_is_known_before_the_first_request(tmp_path: Path) -> None:
+    """The metrics are there from the start; a ceiling that is used up costs the disk nothing."""
+    clock = VirtualClock()
+
+    async def scenario() -> None:
+        rig = Rig(config())
+        storage = await asyncio.to_thread(Storage, tmp_path / "s")
+        budget = Budget(1000, storage, rig.telemetry, clock)
+        await budget.look()
+        metrics = (await asyncio.to_thread(rig.telemetry.text)).decode()
+        assert "viam_billing_exporter_api_requests_limit 1000.0" in metrics
+        assert "viam_billing_exporter_api_requests_remaining 1000.0" in metrics
+        for _ in range(1000):
+            await budget.take()
+        await asyncio.to_thread(storage.close)  # so that touching it would be an error
+        with pytest.raises(BillingError, match="used up"):
+            await budget.take()
+
+    run(scenario())

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from exporter.model import SavedAnswer, SavedOrganization, Spend, Tally
-from exporter.storage import APPLICATION_ID, FILE, VERSION, LockedError, Storage, StorageError
+from exporter.storage import (
+    APPLICATION_ID,
+    FILE,
+    VERSION,
+    LockedError,
+    Reservation,
+    Storage,
+    StorageError,
+)
 
 ANSWER = SavedAnswer(b"message", 1_000.5, 900.25)
 SPEND = Spend(5.0, Tally(1.5, 0.1, 7.0), {"per_machine": Tally(0.1, 0.2, None)})
@@ -207,6 +215,18 @@ def test_a_newer_or_foreign_file_is_set_aside(folder: Path, pragma: str, reason:
     assert (folder / f"{FILE}.set-aside-1").exists()
 
 
+def test_whoever_comes_after_the_end_damages_nothing(folder: Path) -> None:
+    """A thread that was still waiting when the process stopped gets an error; the file is good."""
+    storage = Storage(folder)
+    storage.save([ACME], [])
+    storage.close()
+    for late in (storage.load, lambda: storage.reserve("2026-11-23", 1, limit=1)):
+        with pytest.raises(StorageError, match="is closed"):
+            late()
+    assert stored(folder) == {"acme": ACME}
+    assert not list(folder.glob("*set-aside*"))
+
+
 def test_what_is_set_aside_is_never_overwritten(folder: Path) -> None:
     """Each has a number of its own."""
     for number in (1, 2, 3):
@@ -243,13 +263,24 @@ def test_a_full_disk_fails_the_write_and_nothing_else(folder: Path) -> None:
 
 def test_requests_are_reserved_up_to_the_limit_of_the_day(folder: Path) -> None:
     """By all processes that use the folder, one after another; a new day begins anew."""
+    today, tomorrow = "2026-11-23", "2026-11-24"
     storage = Storage(folder)
-    assert storage.reserve("2026-11-23", 60, limit=100) == 60
+    assert storage.reserve(today, 60, limit=100) == Reservation(today, 60, 60)
     storage.close()
     storage = Storage(folder)
-    assert storage.reserve("2026-11-23", 60, limit=100) == 40
-    assert storage.reserve("2026-11-23", 60, limit=100) == 0
-    assert storage.reserved("2026-11-23") == 100
-    assert storage.reserve("2026-11-24", 60, limit=100) == 60
-    assert storage.reserve("2026-11-24", 60, limit=50) == 0
+    assert storage.reserve(today, 0, limit=100) == Reservation(today, 0, 60)
+    assert storage.reserve(today, 60, limit=100) == Reservation(today, 40, 100)
+    assert storage.reserve(today, 60, limit=100) == Reservation(today, 0, 100)
+    assert storage.reserve(tomorrow, 60, limit=100) == Reservation(tomorrow, 60, 60)
+    assert storage.reserve(tomorrow, 60, limit=50) == Reservation(tomorrow, 0, 60)
+    storage.close()
+
+
+def test_no_day_comes_twice(folder: Path) -> None:
+    """Not even to a process that was started after the clock was set back."""
+    storage = Storage(folder)
+    storage.reserve("2026-11-24", 70, limit=100)
+    storage.close()
+    storage = Storage(folder)
+    assert storage.reserve("2026-11-22", 70, limit=100) == Reservation("2026-11-24", 30, 100)
     storage.close()
