@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc.aio
 import pytest
@@ -14,6 +17,12 @@ from hypothesis import settings
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("random", deadline=None)
 settings.load_profile("repeatable")
+
+# Nor may one pass because the environment happens to be activated: `make test` needs none.
+_commands = Path(sys.executable).parent
+os.environ["PATH"] = os.pathsep.join(
+    folder for folder in os.get_exec_path() if Path(folder) != _commands
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

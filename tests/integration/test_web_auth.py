@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from exporter.web.routes import ENDPOINTS
-from support.process import Exporter, Response, exporter, get, until
+from support.process import EXPORTER, Exporter, Response, exporter, get, until
 
 
 def hashed(password: str, cost: int = 4) -> str:
@@ -155,7 +155,7 @@ def test_the_check_covers_the_web_configuration(tmp_path: Path) -> None:
     config, web = tmp_path / "exporter.yml", tmp_path / "web.yml"
     config.write_text("organisations: []\n")
     web.write_text("basic_auth_user: {}\n")
-    command = ["viam-billing-exporter", f"--config.file={config}", f"--web.config.file={web}"]
+    command = [*EXPORTER, f"--config.file={config}", f"--web.config.file={web}"]
     for flags in ([], ["--config.check"]):
         ended = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
         assert ended.returncode == 1
