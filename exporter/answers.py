@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -66,27 +66,25 @@ def take_in(
     return answer, view
 
 
-def restore(
+def reread(
     collector: Collector[Any, Any],
     organization: Organization,
-    saved: SavedAnswer,
+    old: Answer | SavedAnswer,
     detail: InvoiceDetail,
     now: Moment,
 ) -> Answer:
-    """Return what is made now of an answer that came before: times stay what they were."""
-    again, _ = take_in(collector, organization, saved.message, detail, now)
+    """Return what is made now of an answer that came before: times stay what they were.
+
+    Its digest is unknown: one that is stored would confirm guesses of what is personal.
+    """
+    again, _ = take_in(collector, organization, old.message, detail, now)
     # A wall clock that was set back makes nothing younger than now.
-    age = max(0.0, now.time - saved.received)
-    return Answer(
-        digest=b"",  # unknown: one that is stored would confirm guesses of what is personal
-        message=saved.message,
-        fragments=again.fragments,
-        withheld=again.withheld,
-        unknown_enums=again.unknown_enums,
-        received=saved.received,
+    age = max(0.0, now.time - old.received)
+    return replace(
+        again,
+        digest=b"",
+        message=old.message,
+        received=old.received,
         received_monotonic=now.monotonic - age,
-        changed=saved.changed,
-        period_end=again.period_end,
-        next_change=again.next_change,
-        billing_tier=again.billing_tier,
+        changed=old.changed,
     )

@@ -123,7 +123,7 @@ class App:
                 stack.push_async_callback(saver.save)  # what the last second brought
             self._client = await self._connect(self._config.api)
             stack.push_async_callback(self._close_client)  # the one there is by then
-            self._poller.configure(self._config, self._client)
+            await self._poller.configure(self._config, self._client)
             self._telemetry.reloaded(self._clock.time())
             await self._publisher.publish()
             serving(await stack.enter_async_context(self._web_server()))
@@ -239,7 +239,7 @@ class App:
             return str(error)
         self._config = config
         self._publisher.max_series = config.limits.max_series
-        self._poller.configure(config, self._client)
+        await self._poller.configure(config, self._client)
         self._telemetry.reloaded(self._clock.time())
         log.info("configuration reloaded", organizations=len(config.organizations))
         if replaced is not None:

@@ -17,7 +17,7 @@ from exporter import health, render
 from exporter.catalog import COLLECTORS, ORGANIZATION, SPECS, apply
 from exporter.model import Clock, Fragment, OrganizationState
 from exporter.render import Body, Encoding, Format, Piece, Stem
-from exporter.schedule import Alarms
+from exporter.schedule import Deadlines
 from exporter.store import Store
 from exporter.telemetry import Telemetry
 
@@ -67,7 +67,7 @@ class Publisher:
             form: [render.piece(render.header(spec, form)) for spec in SPECS] for form in Format
         }
         self._unpolled: set[str] = set()
-        self._withdrawals: Alarms[str] = Alarms()  # by the monotonic clock
+        self._withdrawals: Deadlines[str] = Deadlines()  # by the monotonic clock
         self._limit = Limit(without_invoices=False, organizations=0, samples=0)
         self.page: Page  # there from the first `publish` on
         self.ready = False  # once true it stays: what a reload adds must not stop the scrapes
@@ -87,7 +87,9 @@ class Publisher:
     async def publish(self) -> None:
         """Bring the page up to date. Off the event loop: states are immutable."""
         now = self._clock.monotonic()
-        changed = self._changes.take() | self._withdrawals.take(now)
+        changed = self._changes.take()
+        while (org_id := self._withdrawals.take(now)) is not None:
+            changed.add(org_id)
         states = [(org_id, self._store.get(org_id)) for org_id in changed]
         self.page = await asyncio.to_thread(self._build, states, now)
         self.ready = self.ready or (len(self._store) > 0 and not self.page.unpolled)
@@ -139,7 +141,7 @@ class Publisher:
         """Return the fragments of an organization as in SPECS, without what is withdrawn."""
         report = health.report(state, now)
         if report.next_withdrawal is not None:
-            self._withdrawals.ask(state.organization.id, report.next_withdrawal)
+            self._withdrawals.set(state.organization.id, report.next_withdrawal)
         fragments: list[Fragment] = []
         for collector in COLLECTORS:
             answer = report.current.get(collector.name)

@@ -11,6 +11,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
+MIN_STALE = 64  # entries that a heap may hold in vain, however few are in use
+
 
 class Unit(NamedTuple):
     """What is polled on its own: one collector of one organization."""
@@ -25,6 +27,55 @@ def phase(org_id: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
+class Deadlines(Generic[KeyT]):
+    """A time for each of any number of keys, and which of them is next.
+
+    Among equal times, the one that was set first.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[KeyT, tuple[float, int, KeyT]] = {}
+        self._heap: list[tuple[float, int, KeyT]] = []  # with stale ones, that are not in _entries
+        self._order = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: KeyT) -> float | None:
+        """Return the time of a key, or None if it has none."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry[0]
+
+    def set(self, key: KeyT, at: float) -> None:
+        """Give a key a time, in place of the one that it had."""
+        entry = (at, next(self._order), key)
+        self._entries[key] = entry
+        heapq.heappush(self._heap, entry)
+        if len(self._heap) > 2 * len(self._entries) + MIN_STALE:
+            self._heap = sorted(self._entries.values())
+
+    def discard(self, key: KeyT) -> None:
+        """Forget a key's time, if it has one."""
+        self._entries.pop(key, None)
+
+    def next(self) -> float:
+        """Return the first time; infinity if there is none."""
+        while self._heap:
+            at, _, key = entry = self._heap[0]
+            if self._entries.get(key) is entry:
+                return at
+            heapq.heappop(self._heap)
+        return math.inf
+
+    def take(self, now: float) -> KeyT | None:
+        """Return the key whose time came first, and forget its time; None if none has come."""
+        if self.next() > now:
+            return None
+        _, _, key = heapq.heappop(self._heap)
+        del self._entries[key]
+        return key
+
+
 class Schedule:
     """Polls every unit at once when it is new, then once an interval at its own phase.
 
@@ -37,10 +88,11 @@ class Schedule:
 
     def __init__(self) -> None:
         self._intervals: dict[Unit, float] = {}
-        self._due: dict[Unit, float] = {}  # units that wait; those taken are not in it
-        self._heap: list[tuple[float, int, Unit]] = []  # with stale entries, told by _due
+        self._waiting: Deadlines[Unit] = Deadlines()
         self._taken: set[Unit] = set()
-        self._order = itertools.count()
+
+    def __contains__(self, unit: Unit) -> bool:
+        return unit in self._intervals
 
     def replace(
         self,
@@ -53,23 +105,20 @@ class Schedule:
         New ones are due at once, or when `first` says; the others keep their turn.
         """
         for unit in self._intervals.keys() - intervals.keys():
-            self._due.pop(unit, None)
+            self._waiting.discard(unit)
         for unit, interval in intervals.items():
             known = self._intervals.get(unit)
             if known is None:
                 self._wait(unit, max(now, (first or {}).get(unit, now)))
-            elif known != interval and unit in self._due:
-                self._wait(unit, min(self._due[unit], _next_turn(unit, interval, now)))
+            elif known != interval and (due := self._waiting.get(unit)) is not None:
+                self._wait(unit, min(due, _next_turn(unit, interval, now)))
         self._intervals = dict(intervals)
 
     def take(self, now: float) -> Unit | None:
         """Return a unit that is due, the longest waiting first, or None."""
-        due = self.next_due()
-        if due is None or due > now:
-            return None
-        _, _, unit = heapq.heappop(self._heap)
-        del self._due[unit]
-        self._taken.add(unit)
+        unit = self._waiting.take(now)
+        if unit is not None:
+            self._taken.add(unit)
         return unit
 
     def done(self, unit: Unit, now: float, earliest: float = 0.0) -> None:
@@ -84,52 +133,13 @@ class Schedule:
         if unit in self._intervals:
             self._wait(unit, at)
 
-    def next_due(self) -> float | None:
-        """Return when the next unit is due, or None if none waits."""
-        while self._heap:
-            due, _, unit = self._heap[0]
-            if self._due.get(unit) == due:
-                return due
-            heapq.heappop(self._heap)
-        return None
+    def next_due(self) -> float:
+        """Return when the next unit is due; infinity if none waits."""
+        return self._waiting.next()
 
     def _wait(self, unit: Unit, due: float) -> None:
         if unit not in self._taken:
-            self._due[unit] = due
-            heapq.heappush(self._heap, (due, next(self._order), unit))
-
-
-class Alarms(Generic[KeyT]):
-    """Says when to look at something again: not later than asked, at times sooner.
-
-    There is one alarm for each key, the earliest asked for, so that asking again and again
-    takes no memory. Whoever is woken too soon asks anew.
-    """
-
-    def __init__(self) -> None:
-        self._at: dict[KeyT, float] = {}
-        self._heap: list[tuple[float, int, KeyT]] = []  # with stale entries, told by _at
-        self._order = itertools.count()
-
-    def ask(self, key: KeyT, at: float) -> None:
-        """Ask to be told of a key at a time."""
-        if at < self._at.get(key, math.inf):
-            self._at[key] = at
-            heapq.heappush(self._heap, (at, next(self._order), key))
-
-    def next(self) -> float:
-        """Return when the next alarm comes, or a little before; infinity if there is none."""
-        return self._heap[0][0] if self._heap else math.inf
-
-    def take(self, now: float) -> set[KeyT]:
-        """Return the keys whose time has come, and forget their alarms."""
-        due = set()
-        while self._heap and self._heap[0][0] <= now:
-            at, _, key = heapq.heappop(self._heap)
-            if self._at.get(key) == at:
-                del self._at[key]
-                due.add(key)
-        return due
+            self._waiting.set(unit, due)
 
 
 def _next_turn(unit: Unit, interval: float, now: float) -> float:

@@ -1,7 +1,7 @@
 """The current snapshot: what is known of every organization.
 
 States are immutable and replaced whole, so whoever reads one holds a consistent set. Only
-the poller writes.
+the intake writes.
 """
 
 from __future__ import annotations

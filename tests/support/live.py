@@ -102,7 +102,7 @@ async def live(
         clock=exporter.clock,
     )
     await exporter.publisher.publish()
-    exporter.poller.configure(config, client)
+    await exporter.poller.configure(config, client)
     polling = asyncio.create_task(exporter.poller.run())
     try:
         yield exporter

@@ -71,7 +71,7 @@ class Rig:
             self.store, self.telemetry, self.clock, max_series=self._config.limits.max_series
         )
         await self.publisher.publish()
-        self.poller.configure(self._config, self.reader)
+        await self.poller.configure(self._config, self.reader)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self.poller.run())]
             if publishing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -324,7 +325,7 @@ def test_a_reload_adds_and_removes_without_losing_the_others() -> None:
         async with rig.running():
             await asyncio.sleep(2)
             before = len(rig.reader.times(USAGE, "stays"))
-            rig.poller.configure(config(stays, comes), rig.reader)
+            await rig.poller.configure(config(stays, comes), rig.reader)
             await asyncio.sleep(2)
             assert rig.values(MONTH_TO_DATE, "org_id") == {("stays",): 7.0, ("comes",): 7.0}
             assert len(rig.reader.times(USAGE, "stays")) == before
@@ -344,7 +345,7 @@ def test_a_reload_renames_at_once_and_counts_as_no_change() -> None:
             await asyncio.sleep(2)
             change = rig.values(LAST_CHANGE, "collector")[("usage",)]
             after = replace(before, name="New", budget_usd=5.0, labels={"team": "x"})
-            rig.poller.configure(config(after), rig.reader)
+            await rig.poller.configure(config(after), rig.reader)
             await asyncio.sleep(2)
             assert rig.values(MONTH_TO_DATE, "org_name") == {("New",): 7.0}
             assert rig.value("viam_billing_budget_usd") == 5.0
@@ -364,12 +365,98 @@ def test_a_reload_gives_up_polls_that_it_concerns_and_makes_them_anew() -> None:
     async def scenario() -> None:
         async with rig.running():
             await asyncio.sleep(10)
-            rig.poller.configure(config(replace(changes, budget_usd=1.0)), rig.reader)
+            await rig.poller.configure(config(replace(changes, budget_usd=1.0)), rig.reader)
             await asyncio.sleep(25)
             assert rig.value(MONTH_TO_DATE) is None
             await asyncio.sleep(10)
             assert rig.values(MONTH_TO_DATE, "org_id") == {("changes",): 7.0}
             assert rig.reader.times(USAGE, "changes")[:2] == [0.0, 10.0]
+
+    run(scenario())
+
+
+def test_a_reload_that_changes_nothing_publishes_nothing() -> None:
+    """Ten thousand organizations are not rendered anew because one was added."""
+    stays, comes = organization("stays"), organization("comes")
+    rig = Rig(config(stays))
+    rig.reader.answers[USAGE] = usage(7.0)
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+            changes = rig.store.subscribe()
+            await rig.poller.configure(config(stays), rig.reader)
+            assert changes.take() == set()
+            await rig.poller.configure(config(stays, comes), rig.reader)
+            assert changes.take() == {"comes"}
+
+    run(scenario())
+
+
+def test_a_reload_under_polls_changes_the_collectors() -> None:
+    """What is no longer polled leaves at once, polls of it included, and comes back anew."""
+    one = organization("o1", interval=600.0)
+    rig = Rig(config(one))
+    rig.reader.answers[USAGE] = usage(7.0)
+    rig.reader.delays = {INVOICES: 5.0}
+
+    async def scenario() -> None:
+        async with rig.running():
+            for _ in range(3):
+                await asyncio.sleep(2)
+                await rig.poller.configure(config(one, collectors=("usage",)), rig.reader)
+                await asyncio.sleep(10)
+                assert [*rig.values("viam_billing_collector_success", "collector")] == [("usage",)]
+                await rig.poller.configure(config(one), rig.reader)
+            await asyncio.sleep(8)
+            assert len(rig.values("viam_billing_collector_success", "collector")) == 3
+            assert rig.value(UP) == 1.0
+            assert len(rig.reader.times(INVOICES, "o1")) == 4
+
+    run(scenario())
+
+
+async def turns_while(work: Coroutine[Any, Any, None]) -> int:
+    """Return how often others got their turn while this went on."""
+    turns = 0
+    task = asyncio.create_task(work)
+    while not task.done():
+        await asyncio.sleep(0)
+        turns += 1
+    return turns
+
+
+def test_others_get_their_turn_while_a_large_fleet_changes() -> None:
+    """Neither a start with saved data, nor a reload of it all, holds up scrapes."""
+    fleet = [organization(f"o{n}") for n in range(50)]
+    rig = Rig(config(*fleet))
+    rig.reader.answers[USAGE] = usage(7.0)
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(5)
+            renamed = [replace(each, name=f"New {each.id}") for each in fleet]
+            turns = await turns_while(rig.poller.configure(config(*renamed), rig.reader))
+            assert turns >= len(fleet)
+
+    run(scenario())
+
+
+def test_others_get_their_turn_while_many_invoices_come_due() -> None:
+    """Bills of a whole fleet are due at one moment, and each is shown in its own turn."""
+    fleet = [organization(f"o{n}") for n in range(50)]
+    rig = Rig(config(*fleet))
+    rig.reader.answers[INVOICES] = invoice_due_in(100)
+
+    async def scenario() -> None:
+        async with rig.running(publishing=False):
+            await asyncio.sleep(99)
+            changes = rig.store.subscribe()
+            at_once: list[int] = []
+            while sum(at_once) < len(fleet):
+                await changes.wait()
+                at_once.append(len(changes.take()))
+            assert max(at_once) < 5
 
     run(scenario())
 

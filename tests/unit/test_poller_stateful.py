@@ -135,7 +135,7 @@ class Polling(RuleBasedStateMachine):
         self.configured = set(org_ids)
 
         async def configure() -> None:
-            self.rig.poller.configure(self._config(), self.reader)
+            await self.rig.poller.configure(self._config(), self.reader)
 
         self.loop.run_until_complete(configure())
 

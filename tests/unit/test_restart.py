@@ -162,7 +162,7 @@ def test_an_organization_that_left_is_forgotten(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Rig.stored(tmp_path / "s", config(here, gone), api, clock) as rig, rig.running():
             await asyncio.sleep(3)
-            rig.poller.configure(config(here), api)
+            await rig.poller.configure(config(here), api)
             await asyncio.sleep(3)
         async with Rig.stored(tmp_path / "s", config(here, gone), api, clock) as rig:
             assert rig.storage is not None

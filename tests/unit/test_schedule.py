@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.schedule import Alarms, Schedule, Unit, phase
+from exporter.schedule import MIN_STALE, Deadlines, Schedule, Unit, phase
 
 
 def units(count: int) -> list[Unit]:
@@ -26,7 +28,7 @@ def test_new_units_are_due_at_once() -> None:
     schedule = Schedule()
     schedule.replace(dict.fromkeys(units(5), 60.0), now=100.0)
     assert take_all(schedule, 100.0) == units(5)
-    assert schedule.next_due() is None
+    assert schedule.next_due() == math.inf
 
 
 def test_from_the_second_round_on_polls_are_spread() -> None:
@@ -48,7 +50,6 @@ def test_a_unit_keeps_its_interval_and_its_phase() -> None:
     assert schedule.take(0.0) == unit
     schedule.done(unit, 3.0)
     first = schedule.next_due()
-    assert first is not None
     assert 3.0 < first <= 63.0
     assert schedule.take(first) == unit
     schedule.done(unit, first + 5.0)
@@ -65,7 +66,6 @@ def test_a_slow_poll_does_not_overlap_with_the_next() -> None:
     assert schedule.take(1_000.0) is None
     schedule.done(unit, 1_000.0)
     due = schedule.next_due()
-    assert due is not None
     assert 1_000.0 < due <= 1_060.0
 
 
@@ -90,7 +90,6 @@ def test_a_shorter_interval_counts_from_now() -> None:
     schedule.done(unit, 0.0) if schedule.take(0.0) else None
     schedule.replace({unit: 60.0}, now=0.0)
     due = schedule.next_due()
-    assert due is not None
     assert due <= 60.0
 
 
@@ -129,27 +128,55 @@ def test_nobody_starves(intervals: list[float], steps: list[tuple[float, float]]
             done_at[unit] = now + work
         now += work
         due = schedule.next_due()
-        assert due is not None
         assert due <= min(at + wanted[unit] for unit, at in done_at.items()) + 1e-6
 
 
-def test_an_alarm_comes_in_time_once() -> None:
-    """At its time or later, and only once."""
-    alarms: Alarms[str] = Alarms()
-    alarms.ask("a", 10.0)
-    alarms.ask("b", 20.0)
-    assert alarms.take(9.0) == set()
-    assert alarms.take(10.0) == {"a"}
-    assert alarms.take(30.0) == {"b"}
-    assert alarms.take(30.0) == set()
+keys = st.integers(0, 5)
 
 
-def test_an_alarm_asked_for_again_and_again_takes_no_memory() -> None:
-    """The earliest time counts; who is woken too soon asks anew."""
-    alarms: Alarms[str] = Alarms()
-    for at in range(1000):
-        alarms.ask("a", 100.0 + at)
-    assert len(alarms._heap) == 1
-    alarms.ask("a", 50.0)
-    assert alarms.take(60.0) == {"a"}
-    assert alarms.take(1e6) == set()
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("set"), keys, st.floats(0.0, 100.0)),
+            st.tuples(st.just("discard"), keys, st.just(0.0)),
+            st.tuples(st.just("take"), st.just(0), st.floats(0.0, 100.0)),
+        ),
+        max_size=300,
+    )
+)
+def test_deadlines_are_those_of_a_plain_table(steps: list[tuple[str, int, float]]) -> None:
+    """The next is the smallest time there is, whatever was set over, taken or discarded."""
+    deadlines: Deadlines[int] = Deadlines()
+    table: dict[int, float] = {}
+    for step, key, at in steps:
+        if step == "set":
+            deadlines.set(key, at)
+            table[key] = at
+        elif step == "discard":
+            deadlines.discard(key)
+            table.pop(key, None)
+        else:
+            taken = deadlines.take(at)
+            first = min(table.values(), default=math.inf)
+            assert (taken is None) == (first > at)
+            assert taken is None or table.pop(taken) == first
+        assert deadlines.next() == min(table.values(), default=math.inf)
+        assert len(deadlines) == len(table)
+        assert deadlines.get(key) == table.get(key)
+
+
+def test_equal_deadlines_come_in_the_order_in_which_they_were_set() -> None:
+    """Nobody is passed over for ever."""
+    deadlines: Deadlines[str] = Deadlines()
+    for key in "badc":
+        deadlines.set(key, 1.0)
+    assert [deadlines.take(1.0) for _ in range(5)] == ["b", "a", "d", "c", None]
+
+
+def test_a_deadline_set_again_and_again_takes_no_memory() -> None:
+    """However often, and in whichever direction."""
+    deadlines: Deadlines[str] = Deadlines()
+    for at in range(10_000):
+        deadlines.set("a", 1e6 - at)
+        deadlines.set("b", at)
+        assert len(deadlines._heap) <= 2 * len(deadlines) + MIN_STALE

@@ -1,0 +1,260 @@
+"""Takes in what polls bring, and keeps the store true between them. The store's only writer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import cast
+
+import structlog
+
+from exporter import answers
+from exporter.answers import Moment
+from exporter.billing import BillingError
+from exporter.catalog import COLLECTORS, InvoiceDetail
+from exporter.extract import Usage
+from exporter.model import (
+    Answer,
+    Clock,
+    CollectorState,
+    Failure,
+    Organization,
+    OrganizationState,
+    SavedAnswer,
+    SavedOrganization,
+    Spend,
+)
+from exporter.schedule import Deadlines, Unit
+from exporter.spend import advance
+from exporter.store import Store
+from exporter.telemetry import Telemetry
+
+log = structlog.get_logger(__name__)
+
+COLLECTOR = {collector.name: collector for collector in COLLECTORS}
+DUE_DATE_RESOLUTION = 1.0  # seconds by which a due date may be shown late
+CLOCK_CHECK = 30.0  # seconds after which a wall clock that was set is noticed
+
+
+class Intake:
+    """Makes of answers, failures, due dates and reloads what is known of each organization."""
+
+    def __init__(
+        self,
+        store: Store,
+        telemetry: Telemetry,
+        clock: Clock,
+        saved: Mapping[str, SavedOrganization],
+    ) -> None:
+        """`saved` is what a process before this one knew."""
+        self._store = store
+        self._telemetry = telemetry
+        self._clock = clock
+        self._saved = saved
+        self._detail: InvoiceDetail
+        self._due_dates: Deadlines[Unit] = Deadlines()  # by the wall clock
+        self._due_date_noted = asyncio.Event()
+
+    # --- Configuration ---
+
+    async def configure(
+        self,
+        organizations: Mapping[str, Organization],
+        collectors: Collection[str],
+        detail: InvoiceDetail,
+    ) -> None:
+        """Know these organizations from now on: what stays keeps its data, or gets saved data.
+
+        Whoever is unchanged costs nothing. Between two that are not, others get their turn:
+        all of a large fleet takes seconds. Until then, polls of those who are new, and of
+        collectors that are, must not end.
+        """
+        same_detail = len(self._store) > 0 and detail == self._detail
+        self._detail = detail
+        for state in self._store:
+            if state.organization.id not in organizations:
+                self._store.remove(state.organization.id)
+        for organization in organizations.values():
+            known = self._store.get(organization.id)
+            if known is None:
+                self._restore(organization, collectors)
+            elif not (
+                same_detail
+                and known.organization == organization
+                and known.collectors.keys() == set(collectors)
+            ):
+                self._adopt(known, organization, collectors)
+            else:
+                continue
+            await asyncio.sleep(0)
+        self._saved = {}
+
+    def _restore(self, organization: Organization, collectors: Iterable[str]) -> None:
+        """Publish an organization that is new, with what a process before this one knew of it."""
+        saved = self._saved.get(organization.id)
+        old = saved.answers if saved else {}
+        restored = {
+            name: CollectorState(answer=answer, attempted=answer.received)
+            for name in collectors
+            if name in old and (answer := self._restored(organization, name, old[name]))
+        }
+        states = {name: restored.get(name, CollectorState()) for name in collectors}
+        self._store.put(OrganizationState(organization, states, saved.spend if saved else None))
+
+    def _restored(
+        self, organization: Organization, collector: str, saved: SavedAnswer
+    ) -> Answer | None:
+        try:
+            answer = answers.reread(
+                COLLECTOR[collector], organization, saved, self._detail, self._now()
+            )
+        except BillingError:
+            log.warning("a stored answer does not parse", org=organization.id)
+            return None
+        self._note_due_date(Unit(organization.id, collector), answer)
+        return answer
+
+    def _adopt(
+        self, known: OrganizationState, organization: Organization, collectors: Iterable[str]
+    ) -> None:
+        """Publish an organization anew: its name, or which invoices are shown, may be others."""
+        now = self._now()
+        states = {}
+        for name in collectors:
+            state = known.collectors.get(name, CollectorState())
+            if state.answer is not None:
+                answer = self._reread(organization, name, state.answer, now)
+                self._note_due_date(Unit(organization.id, name), answer)
+                state = replace(state, answer=answer)
+            states[name] = state
+        self._store.put(OrganizationState(organization, states, known.spend))
+
+    # --- Polls ---
+
+    def succeed(self, unit: Unit, raw: bytes, duration: float) -> None:
+        """Publish an answer that came now, after `duration` seconds. Raises BillingError."""
+        answer, spend = self._take_in(unit, raw)
+        self._polled(unit, duration, answer=answer, spend=spend)
+
+    def fail(self, unit: Unit, failure: Failure, duration: float) -> None:
+        """Publish that a poll failed now, after `duration` seconds. Data stays as it was."""
+        self._polled(unit, duration, failure=failure)
+
+    def _polled(
+        self,
+        unit: Unit,
+        duration: float,
+        *,
+        answer: Answer | None = None,
+        spend: Spend | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        before = self._state(unit).collectors[unit.collector]
+        after = CollectorState(
+            answer=answer or before.answer,
+            polled=True,
+            attempted=self._clock.time(),
+            duration=duration,
+            failure=failure,
+        )
+        self._publish(unit, after, spend)
+        self._log_change(unit, before.failure, failure)
+
+    def _take_in(self, unit: Unit, raw: bytes) -> tuple[Answer, Spend | None]:
+        """Return a good answer, compared with the one before, and what it means for spend."""
+        state = self._state(unit)
+        now = self._now()
+        before = state.collectors[unit.collector].answer
+        spend = state.spend
+        if before is not None:
+            before = self._at(state.organization, unit, before, now)
+        if before is not None and before.digest == answers.digest(raw):
+            answer = replace(before, received=now.time, received_monotonic=now.monotonic)
+        else:
+            collector = COLLECTOR[unit.collector]
+            answer, view = answers.take_in(collector, state.organization, raw, self._detail, now)
+            if before is not None and before.fragments == answer.fragments:
+                answer = replace(answer, changed=before.changed)
+            if isinstance(view, Usage):
+                spend = advance(spend, view)
+        self._note_due_date(unit, answer)
+        self._telemetry.withheld(answer.withheld)
+        self._telemetry.unknown_enums(answer.unknown_enums)
+        return answer, spend
+
+    def _log_change(self, unit: Unit, before: Failure | None, after: Failure | None) -> None:
+        """Log a poll that ended otherwise than the one before, and no other."""
+        name = self._state(unit).organization.name
+        where = log.bind(org=unit.org_id, org_name=name, collector=unit.collector)
+        if after is not None:
+            if before is None or before.cause is not after.cause:
+                where.warning(
+                    "poll failed", cause=after.cause, code=after.code, reason=after.message
+                )
+        elif before is not None:
+            where.info("poll succeeds again", failed_with=before.cause)
+
+    # --- Due dates ---
+
+    async def watch_due_dates(self) -> None:
+        """Show invoices as overdue when their due date passes, until cancelled.
+
+        Looks at the wall clock now and then instead of sleeping until a date, because the wall
+        clock can be set.
+        """
+        while True:
+            while (unit := self._due_dates.take(self._clock.time())) is not None:
+                self._refresh(unit)
+                await asyncio.sleep(0)  # many invoices may be due at one moment
+            self._due_date_noted.clear()
+            wait = max(self._due_dates.next() - self._clock.time(), DUE_DATE_RESOLUTION)
+            try:
+                async with asyncio.timeout(min(wait, CLOCK_CHECK)):
+                    await self._due_date_noted.wait()
+            except TimeoutError:
+                pass
+
+    def _refresh(self, unit: Unit) -> None:
+        state = self._store.get(unit.org_id)
+        collector = state.collectors.get(unit.collector) if state else None
+        if state is None or collector is None or collector.answer is None:
+            return
+        answer = self._at(state.organization, unit, collector.answer, self._now())
+        self._note_due_date(unit, answer)
+        if answer is not collector.answer:
+            self._publish(unit, replace(collector, answer=answer))
+
+    def _at(self, organization: Organization, unit: Unit, answer: Answer, now: Moment) -> Answer:
+        """Return an answer as it reads at another moment, when due dates may have passed."""
+        if answer.next_change is None or now.time < answer.next_change:
+            return answer
+        return self._reread(organization, unit.collector, answer, now)
+
+    def _note_due_date(self, unit: Unit, answer: Answer) -> None:
+        if answer.next_change is None:
+            self._due_dates.discard(unit)
+        elif answer.next_change != self._due_dates.get(unit):
+            self._due_dates.set(unit, answer.next_change)
+            self._due_date_noted.set()
+
+    # --- All of them ---
+
+    def _reread(
+        self, organization: Organization, collector: str, answer: Answer, now: Moment
+    ) -> Answer:
+        """Return what is made now of an answer that came before."""
+        again = answers.reread(COLLECTOR[collector], organization, answer, self._detail, now)
+        return replace(again, digest=answer.digest, received_monotonic=answer.received_monotonic)
+
+    def _now(self) -> Moment:
+        return Moment(self._clock.time(), self._clock.monotonic())
+
+    def _state(self, unit: Unit) -> OrganizationState:
+        # It is there: polls of an organization that is removed are cancelled with it.
+        return cast("OrganizationState", self._store.get(unit.org_id))
+
+    def _publish(self, unit: Unit, collector: CollectorState, spend: Spend | None = None) -> None:
+        state = self._state(unit)
+        collectors = {**state.collectors, unit.collector: collector}
+        self._store.put(OrganizationState(state.organization, collectors, spend or state.spend))
