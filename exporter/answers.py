@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from exporter import render
 from exporter.billing import BillingError
 from exporter.catalog import Collector, InvoiceDetail, apply
-from exporter.extract import View
+from exporter.extract.values import View
 from exporter.model import Answer, Cause, Organization, SavedAnswer
 
 

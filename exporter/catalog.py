@@ -15,9 +15,13 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from exporter import extract, health
+from exporter import health
 from exporter.billing import ReadRpc
-from exporter.extract import BillingInformation, Invoices, Usage, View
+from exporter.extract import billing_information, invoices, usage
+from exporter.extract.billing_information import BillingInformation
+from exporter.extract.invoices import Invoices
+from exporter.extract.usage import Usage
+from exporter.extract.values import Samples, View, exact_sum, keep_known, optional
 from exporter.health import OrganizationReport
 from exporter.model import Family, MetricSpec, MetricType, Organization, Sample, Withheld
 from exporter.pb import billing_pb2 as pb
@@ -32,9 +36,9 @@ INVOICE = (*ORG, "invoice_id")
 COLLECTOR = (*ORG, "collector")
 
 
-def _one(value: Callable[[SourceT], float | None]) -> Callable[[SourceT], extract.Samples]:
+def _one(value: Callable[[SourceT], float | None]) -> Callable[[SourceT], Samples]:
     """An extractor of a metric without labels of its own, absent where the value is None."""
-    return lambda source: extract.optional(value(source))
+    return lambda source: optional(value(source))
 
 
 USAGE: tuple[MetricSpec[Usage], ...] = (
@@ -42,28 +46,28 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
         "viam_billing_usage_cost_usd",
         "Cost in the current billing period before discounts, as last polled.",
         (*SOURCE, "resource_type"),
-        extract=extract.usage_cost,
+        extract=usage.cost,
         sums=True,
     ),
     MetricSpec(
         "viam_billing_usage_gross_cost_usd",
         "Total in the current billing period without discount, as last polled.",
         SOURCE,
-        extract=extract.usage_gross_cost,
+        extract=usage.gross_cost,
         sums=True,
     ),
     MetricSpec(
         "viam_billing_usage_discount_usd",
         "Discount in the current billing period, as last polled.",
         SOURCE,
-        extract=extract.usage_discount,
+        extract=usage.discount,
         sums=True,
     ),
     MetricSpec(
         "viam_billing_usage_net_cost_usd",
         "Total in the current billing period with discount, as last polled.",
         SOURCE,
-        extract=extract.usage_net_cost,
+        extract=usage.net_cost,
         sums=True,
     ),
     MetricSpec(
@@ -84,7 +88,7 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
         "viam_billing_usage_reconciliation_difference_usd",
         "Subtotal minus month to date, as last polled. Other than 0 is worth a look, not an error.",
         ORG,
-        extract=extract.reconciliation_difference,
+        extract=usage.reconciliation_difference,
     ),
     MetricSpec(
         "viam_billing_usage_period_start_timestamp_seconds",
@@ -106,7 +110,7 @@ BILLING_INFORMATION: tuple[MetricSpec[BillingInformation], ...] = (
         "1, with how the organization pays: card, us_bank_account, none or unknown_<n>, "
         "as last polled.",
         (*ORG, "payment_method", "card_brand"),
-        extract=extract.payment_method_info,
+        extract=billing_information.payment_method_info,
     ),
     MetricSpec(
         "viam_billing_payment_method_verification_pending",
@@ -127,13 +131,13 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "viam_billing_invoices",
         "Number of invoices by status, as last polled.",
         (*ORG, "status"),
-        extract=extract.invoices_by_status,
+        extract=invoices.by_status,
     ),
     MetricSpec(
         "viam_billing_invoices_amount_usd",
         "Sum of invoices by status, as last polled.",
         (*ORG, "status"),
-        extract=extract.invoices_amount_by_status,
+        extract=invoices.amount_by_status,
     ),
     MetricSpec(
         "viam_billing_invoices_unpaid",
@@ -145,7 +149,7 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "viam_billing_invoices_unpaid_amount_usd",
         "Sum of the unpaid invoices, as last polled.",
         ORG,
-        extract=extract.unpaid_amount,
+        extract=invoices.unpaid_amount,
     ),
     MetricSpec(
         "viam_billing_invoices_overdue",
@@ -159,79 +163,79 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "Sum of the unpaid invoices whose due date has passed. Polled, and moves when a due "
         "date passes.",
         ORG,
-        extract=extract.overdue_amount,
+        extract=invoices.overdue_amount,
     ),
     MetricSpec(
         "viam_billing_invoice_next_due_timestamp_seconds",
         "Earliest due date still to come of an unpaid invoice; absent if there is none. "
         "Polled, and moves when a due date passes.",
         ORG,
-        extract=extract.next_due,
+        extract=invoices.next_due,
     ),
     MetricSpec(
         "viam_billing_invoice_oldest_unpaid_due_timestamp_seconds",
         "Earliest due date of an unpaid invoice; absent when nothing is unpaid, as last polled.",
         ORG,
-        extract=extract.oldest_unpaid_due,
+        extract=invoices.oldest_unpaid_due,
     ),
     MetricSpec(
         "viam_billing_invoice_latest_amount_usd",
         "Amount of the newest invoice above 0; absent if there is none, as last polled.",
         ORG,
-        extract=extract.latest_amount,
+        extract=invoices.latest_amount,
     ),
     MetricSpec(
         "viam_billing_invoice_previous_median_amount_usd",
         "Median of up to six invoices above 0 before the newest; absent under three, "
         "as last polled.",
         ORG,
-        extract=extract.previous_median_amount,
+        extract=invoices.previous_median_amount,
     ),
     MetricSpec(
         "viam_billing_invoices_payment_failed",
         "Number of unpaid invoices whose last payment failed, by reason, as last polled.",
         (*ORG, "reason"),
-        extract=extract.payment_failed,
+        extract=invoices.payment_failed,
     ),
     MetricSpec(
         "viam_billing_invoices_payment_failed_amount_usd",
         "Sum of unpaid invoices whose last payment failed, by reason, as last polled.",
         (*ORG, "reason"),
-        extract=extract.payment_failed_amount,
+        extract=invoices.payment_failed_amount,
     ),
     MetricSpec(
         "viam_billing_payment_last_failure_timestamp_seconds",
         "Newest failed payment of an unpaid invoice; absent if there is none, as last polled.",
         ORG,
-        extract=extract.payment_last_failure,
+        extract=invoices.payment_last_failure,
     ),
     MetricSpec(
         "viam_billing_invoice_amount_usd",
         "Amount of an invoice, as last polled. Which invoices have series of their own is "
         "configured with invoices.detail.",
         (*INVOICE, "status"),
-        extract=extract.invoice_amount,
+        extract=invoices.amount,
         per_invoice=True,
     ),
     MetricSpec(
         "viam_billing_invoice_issued_timestamp_seconds",
         "Date of an invoice, as last polled; absent if it has none.",
         INVOICE,
-        extract=extract.invoice_issued,
+        extract=invoices.issued,
         per_invoice=True,
     ),
     MetricSpec(
         "viam_billing_invoice_due_timestamp_seconds",
         "Due date of an invoice, as last polled; absent if it has none.",
         INVOICE,
-        extract=extract.invoice_due,
+        extract=invoices.due,
         per_invoice=True,
     ),
     MetricSpec(
         "viam_billing_invoice_paid_timestamp_seconds",
         "Date of payment of an invoice, as last polled; absent if it has none.",
         INVOICE,
-        extract=extract.invoice_paid,
+        extract=invoices.paid,
         per_invoice=True,
     ),
 )
@@ -365,24 +369,24 @@ COLLECTORS: tuple[Collector[Any, Any], ...] = (
         "usage",
         ReadRpc.GET_CURRENT_MONTH_USAGE,
         pb.GetCurrentMonthUsageResponse,
-        extract.keep_known,
-        lambda answer, _now, _detail: extract.usage(answer),
+        keep_known,
+        lambda answer, _now, _detail: usage.view(answer),
         USAGE,
     ),
     Collector(
         "billing_information",
         ReadRpc.GET_ORG_BILLING_INFORMATION,
         pb.GetOrgBillingInformationResponse,
-        extract.keep_impersonal,
-        lambda answer, _now, _detail: extract.billing_information(answer),
+        billing_information.keep_impersonal,
+        lambda answer, _now, _detail: billing_information.view(answer),
         BILLING_INFORMATION,
     ),
     Collector(
         "invoices",
         ReadRpc.GET_INVOICES_SUMMARY,
         pb.GetInvoicesSummaryResponse,
-        extract.keep_known,
-        lambda answer, now, detail: extract.invoices(
+        keep_known,
+        lambda answer, now, detail: invoices.view(
             answer, now, detail=detail.detail, limit=detail.limit
         ),
         INVOICES,
@@ -424,7 +428,7 @@ def apply(
             parts.append(sample.value)
     samples = []
     for (labels, extra), parts in sorted(values.items()):
-        value = extract.exact_sum(parts) if spec.sums else parts[0]
+        value = exact_sum(parts) if spec.sums else parts[0]
         if math.isfinite(value):
             # + 0.0 turns the negative zero of a sum of credits into 0.
             samples.append(Sample(labels, value + 0.0, extra))

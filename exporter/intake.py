@@ -13,7 +13,7 @@ from exporter import answers
 from exporter.answers import Moment
 from exporter.billing import BillingError
 from exporter.catalog import COLLECTORS, InvoiceDetail
-from exporter.extract import Usage
+from exporter.extract.usage import Usage
 from exporter.model import (
     Answer,
     Clock,

@@ -9,7 +9,8 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 
-from exporter.extract import Usage, exact_sum
+from exporter.extract.usage import Usage
+from exporter.extract.values import exact_sum
 from exporter.model import Spend, Tally
 
 

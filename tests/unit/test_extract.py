@@ -7,8 +7,10 @@ import math
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from exporter import extract
 from exporter.catalog import COLLECTORS, InvoiceDetail, apply
+from exporter.extract.invoices import view as view_invoices
+from exporter.extract.usage import view as view_usage
+from exporter.extract.values import label_text
 from exporter.model import Sample
 from exporter.pb import billing_pb2 as pb
 from support.reader import organization
@@ -126,7 +128,7 @@ def test_unknown_enum_numbers_keep_their_cost_apart() -> None:
         ("unknown_7", "", "unknown_91"): 1.0,
         ("unknown_7", "", "unknown_92"): 2.0,
     }
-    assert extract.usage(answer).unknown_enums == {"SourceType": 1, "UsageCostType": 2}
+    assert view_usage(answer).unknown_enums == {"SourceType": 1, "UsageCostType": 2}
 
 
 def test_sums_are_exact() -> None:
@@ -241,9 +243,9 @@ def test_at_most_twenty_tiers_have_labels_of_their_own() -> None:
 
 def test_label_text_is_kept_but_cut_and_made_utf8() -> None:
     """Text from the API stays as it is, up to 256 characters and what UTF-8 can hold."""
-    assert extract.label_text('a\n"\\é') == 'a\n"\\é'
-    assert extract.label_text("x" * 300) == "x" * 256
-    assert extract.label_text("a\ud800b") == "a\ufffdb"
+    assert label_text('a\n"\\é') == 'a\n"\\é'
+    assert label_text("x" * 300) == "x" * 256
+    assert label_text("a\ud800b") == "a\ufffdb"
 
 
 # --- Billing information ---
@@ -345,8 +347,8 @@ def test_an_invoice_becomes_overdue_when_its_due_date_passes() -> None:
     assert samples("invoices_overdue_amount_usd", answer, now=due) == {(): 10.0}
     assert samples("invoice_next_due_timestamp_seconds", answer, now=due) == {(): due + DAY}
     assert samples("invoice_oldest_unpaid_due_timestamp_seconds", answer, now=due) == {(): due}
-    assert extract.invoices(answer, NOW, detail="open", limit=9).next_change == due
-    assert extract.invoices(answer, NOW + 3 * DAY, detail="open", limit=9).next_change is None
+    assert view_invoices(answer, NOW, detail="open", limit=9).next_change == due
+    assert view_invoices(answer, NOW + 3 * DAY, detail="open", limit=9).next_change is None
 
 
 def test_payments_fail_by_reason_or_by_time() -> None:
@@ -416,7 +418,7 @@ def test_which_invoices_have_series_of_their_own(
     detail: str, limit: int, expected: list[str]
 ) -> None:
     """Unpaid first by due date, then newest; undated last; ties by id; cut after that."""
-    view = extract.invoices(DETAIL, NOW, detail=detail, limit=limit)
+    view = view_invoices(DETAIL, NOW, detail=detail, limit=limit)
     assert [i.id for i in view.shown] == expected
     shown = samples("invoice_amount_usd", DETAIL, detail=detail, limit=limit)
     assert {labels[0] for labels in shown} == set(expected)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.extract import Cost, Total, Usage
+from exporter.extract.usage import Cost, Total, Usage
 from exporter.model import Spend, Tally
 from exporter.spend import advance
 

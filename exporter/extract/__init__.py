@@ -1,0 +1,7 @@
+"""Pure functions from the billing API's messages to samples, a module for each of its calls.
+
+In two steps. A *view* says what an answer means, with the API's traps removed: open enums,
+the deprecated shape, absent messages, zero times of other languages, free text. The
+*extractors* below each view turn it into the samples of one metric and are referred to by
+the rows of the catalog.
+"""

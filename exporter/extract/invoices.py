@@ -1,0 +1,215 @@
+"""GetInvoicesSummary: what was billed, what is owed and what is late."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from dataclasses import dataclass
+
+from exporter.extract.values import Samples, View, exact_sum, label_text, optional, unix_time
+from exporter.model import Sample, Withheld
+from exporter.pb import billing_pb2 as pb
+
+MIN_FOR_MEDIAN, MAX_FOR_MEDIAN = 3, 6
+
+STATUSES = ("paid", "outstanding", "payment_processing", "other")
+SETTLED = frozenset({"paid", "free", "void"})
+FAILURE_REASONS = (
+    "card_declined",
+    "insufficient_funds",
+    "expired_card",
+    "incorrect_cvc",
+    "incorrect_card_number",
+    "authentication_required",
+    "processing_error",
+    "other",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """One invoice. Times are Unix seconds, None where unset."""
+
+    id: str
+    usd: float
+    status: str  # one of STATUSES
+    unpaid: bool
+    issued: float | None
+    due: float | None
+    paid: float | None
+    failure: str | None  # one of FAILURE_REASONS if the last payment failed
+    failed: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoices(View):
+    """All invoices at a moment, which decides what is overdue."""
+
+    outstanding_balance: float
+    all: tuple[Invoice, ...]
+    shown: tuple[Invoice, ...]  # those that have series of their own
+    duplicates: tuple[Invoice, ...]  # those that would, were their id not taken
+    now: float
+
+    @property
+    def unpaid(self) -> list[Invoice]:
+        """Invoices that somebody still has to pay."""
+        return [invoice for invoice in self.all if invoice.unpaid]
+
+    @property
+    def overdue(self) -> list[Invoice]:
+        """Unpaid invoices whose due date has passed."""
+        return [i for i in self.unpaid if i.due is not None and i.due <= self.now]
+
+    @property
+    def billed(self) -> list[Invoice]:
+        """Dated invoices above 0, newest first."""
+        dated = [i for i in self.all if i.issued is not None and math.isfinite(i.usd) and i.usd > 0]
+        return sorted(dated, key=_newest_first)
+
+
+def view(answer: pb.GetInvoicesSummaryResponse, now: float, *, detail: str, limit: int) -> Invoices:
+    """Return what a GetInvoicesSummary answer means at `now` (Unix seconds).
+
+    `detail` (`none`, `open`, `all`) and `limit` say which invoices get series of their own.
+    """
+    every = tuple(map(_invoice, answer.invoices))
+    wanted = [i for i in every if detail == "all" or (detail == "open" and i.unpaid)]
+    by_id: dict[str, Invoice] = {}
+    duplicates = [i for i in wanted if by_id.setdefault(i.id, i) is not i]
+    return Invoices(
+        outstanding_balance=answer.outstanding_balance,
+        all=every,
+        shown=tuple(sorted(by_id.values(), key=_most_pressing_first)[:limit]),
+        duplicates=tuple(duplicates),
+        now=now,
+        next_change=min(
+            (i.due for i in every if i.unpaid and i.due is not None and i.due > now), default=None
+        ),
+    )
+
+
+def _invoice(invoice: pb.InvoiceSummary) -> Invoice:
+    status = invoice.status.lower()
+    usd = invoice.invoice_amount
+    reason = invoice.last_payment_failure_reason.lower()
+    failed = unix_time(invoice.last_payment_failure_at)
+    failure = reason if reason in FAILURE_REASONS else "other"
+    return Invoice(
+        id=label_text(invoice.id),
+        usd=usd,
+        status=status if status in STATUSES else "other",
+        unpaid=math.isfinite(usd) and usd > 0 and status not in SETTLED,
+        issued=unix_time(invoice.invoice_date),
+        due=unix_time(invoice.due_date),
+        paid=unix_time(invoice.paid_date),
+        failure=failure if reason or failed is not None else None,
+        failed=failed,
+    )
+
+
+def _newest_first(invoice: Invoice) -> tuple[float, str]:
+    return (math.inf if invoice.issued is None else -invoice.issued, invoice.id)
+
+
+def _most_pressing_first(invoice: Invoice) -> tuple[bool, float, str]:
+    if invoice.unpaid:
+        return (False, math.inf if invoice.due is None else invoice.due, invoice.id)
+    return (True, *_newest_first(invoice))
+
+
+def by_status(invoices: Invoices) -> Samples:
+    """Number of invoices of each status."""
+    counts = Counter(invoice.status for invoice in invoices.all)
+    for status in STATUSES:
+        yield Sample((status,), counts[status])
+
+
+def amount_by_status(invoices: Invoices) -> Samples:
+    """Sum of the invoices of each status."""
+    for status in STATUSES:
+        yield Sample((status,), exact_sum(i.usd for i in invoices.all if i.status == status))
+
+
+def unpaid_amount(invoices: Invoices) -> Samples:
+    """Sum of the unpaid invoices."""
+    yield Sample((), exact_sum(invoice.usd for invoice in invoices.unpaid))
+
+
+def overdue_amount(invoices: Invoices) -> Samples:
+    """Sum of the overdue invoices."""
+    yield Sample((), exact_sum(invoice.usd for invoice in invoices.overdue))
+
+
+def next_due(invoices: Invoices) -> Samples:
+    """Earliest due date still to come of an unpaid invoice: when it passes, samples change."""
+    yield from optional(invoices.next_change)
+
+
+def oldest_unpaid_due(invoices: Invoices) -> Samples:
+    """Earliest due date of an unpaid invoice."""
+    yield from optional(min((i.due for i in invoices.unpaid if i.due is not None), default=None))
+
+
+def latest_amount(invoices: Invoices) -> Samples:
+    """Amount of the newest invoice above 0."""
+    yield from optional(next((invoice.usd for invoice in invoices.billed), None))
+
+
+def previous_median_amount(invoices: Invoices) -> Samples:
+    """Median of up to six invoices before the newest; of fewer than three it says nothing."""
+    previous = [invoice.usd for invoice in invoices.billed[1 : 1 + MAX_FOR_MEDIAN]]
+    enough = len(previous) >= MIN_FOR_MEDIAN
+    yield from optional(statistics.median(previous) if enough else None)
+
+
+def payment_failed(invoices: Invoices) -> Samples:
+    """Number of unpaid invoices whose last payment failed, for each reason."""
+    counts = Counter(invoice.failure for invoice in invoices.unpaid)
+    for reason in FAILURE_REASONS:
+        yield Sample((reason,), counts[reason])
+
+
+def payment_failed_amount(invoices: Invoices) -> Samples:
+    """Sum of unpaid invoices whose last payment failed, for each reason."""
+    for reason in FAILURE_REASONS:
+        yield Sample((reason,), exact_sum(i.usd for i in invoices.unpaid if i.failure == reason))
+
+
+def payment_last_failure(invoices: Invoices) -> Samples:
+    """Newest failure of an unpaid invoice."""
+    yield from optional(
+        max((i.failed for i in invoices.unpaid if i.failed is not None), default=None)
+    )
+
+
+def amount(invoices: Invoices) -> Samples:
+    """Amount of each (invoice_id, status)."""
+    for invoice in invoices.shown:
+        yield Sample((invoice.id, invoice.status), invoice.usd)
+    yield from (Withheld("duplicate") for _ in invoices.duplicates)
+
+
+def issued(invoices: Invoices) -> Samples:
+    """Date of each invoice that has one."""
+    return _times(invoices, "issued")
+
+
+def due(invoices: Invoices) -> Samples:
+    """Due date of each invoice that has one."""
+    return _times(invoices, "due")
+
+
+def paid(invoices: Invoices) -> Samples:
+    """Date of payment of each invoice that has one."""
+    return _times(invoices, "paid")
+
+
+def _times(invoices: Invoices, field: str) -> Samples:
+    for invoice in invoices.shown:
+        if (seconds := getattr(invoice, field)) is not None:
+            yield Sample((invoice.id,), seconds)
+    for invoice in invoices.duplicates:
+        if getattr(invoice, field) is not None:
+            yield Withheld("duplicate")

@@ -1,0 +1,175 @@
+"""GetCurrentMonthUsage: the current period's bill so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from exporter.extract.values import (
+    Samples,
+    View,
+    enum_label,
+    exact_sum,
+    label_text,
+    unix_time,
+    unknown,
+)
+from exporter.model import Sample
+from exporter.pb import billing_pb2 as pb
+
+MAX_TIERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One line of the bill. The same labels can come twice."""
+
+    source_type: str
+    tier: str
+    resource_type: str
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The totals of one source. The same labels can come twice."""
+
+    source_type: str
+    tier: str
+    gross: float
+    discount: float
+    net: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage(View):
+    """The current period's bill so far, in US dollars."""
+
+    costs: tuple[Cost, ...]
+    totals: tuple[Total, ...]
+    subtotal: float
+    period_start: float | None
+
+    @property
+    def month_to_date(self) -> float:
+        """Net costs of all sources."""
+        return exact_sum(total.net for total in self.totals)
+
+
+def view(answer: pb.GetCurrentMonthUsageResponse) -> Usage:
+    """Return what a GetCurrentMonthUsage answer means."""
+    sources = answer.resource_usage_costs_by_source
+    costs, totals = _by_source(answer) if sources else _deprecated(answer)
+    unknown_enums = {
+        "SourceType": unknown(pb.SourceType, (source.source_type for source in sources)),
+        "UsageCostType": unknown(
+            pb.UsageCostType,
+            (
+                cost.resource_type
+                for source in sources
+                for cost in source.resource_usage_costs.usage_costs
+            ),
+        ),
+    }
+    return Usage(
+        costs=costs,
+        totals=totals,
+        subtotal=answer.subtotal,
+        period_start=unix_time(answer.start_date),
+        period_end=unix_time(answer.end_date),
+        unknown_enums=unknown_enums,
+    )
+
+
+def _by_source(
+    answer: pb.GetCurrentMonthUsageResponse,
+) -> tuple[tuple[Cost, ...], tuple[Total, ...]]:
+    tiers = _tier_labels(source.tier_name for source in answer.resource_usage_costs_by_source)
+    costs: list[Cost] = []
+    totals: list[Total] = []
+    for source in answer.resource_usage_costs_by_source:
+        if not source.HasField("resource_usage_costs"):
+            continue
+        source_type = enum_label(pb.SourceType, "SOURCE_TYPE_", source.source_type)
+        tier = tiers[source.tier_name]
+        bill = source.resource_usage_costs
+        for cost in bill.usage_costs:
+            resource_type = enum_label(pb.UsageCostType, "USAGE_COST_TYPE_", cost.resource_type)
+            costs.append(Cost(source_type, tier, resource_type, cost.cost))
+        totals.append(
+            Total(
+                source_type,
+                tier,
+                gross=bill.total_without_discount,
+                discount=bill.discount,
+                net=bill.total_with_discount,
+            )
+        )
+    return tuple(costs), tuple(totals)
+
+
+def _tier_labels(names: Iterable[str]) -> Mapping[str, str]:
+    """Map tier names to label values, of which there are at most MAX_TIERS and `other`.
+
+    Which names keep a label of their own does not depend on the order they came in.
+    """
+    distinct = sorted(set(names) - {""})
+    kept = {name: label_text(name) for name in distinct[:MAX_TIERS]}
+    return {"": ""} | dict.fromkeys(distinct, "other") | kept
+
+
+def _deprecated(
+    answer: pb.GetCurrentMonthUsageResponse,
+) -> tuple[tuple[Cost, ...], tuple[Total, ...]]:
+    binary = answer.binary_data_cloud_storage_usage_cost
+    other = answer.other_cloud_storage_usage_cost
+    by_type = {
+        # The whole repeats its parts.
+        "cloud_storage": 0.0 if binary or other else answer.cloud_storage_usage_cost,
+        "binary_data_cloud_storage": binary,
+        "other_cloud_storage": other,
+        "data_upload": answer.data_upload_usage_cost,
+        "data_egress": answer.data_egres_usage_cost,
+        "remote_control": answer.remote_control_usage_cost,
+        "standard_compute": answer.standard_compute_usage_cost,
+        "per_machine": answer.per_machine_usage_cost,
+    }
+    costs = tuple(Cost("org", "", resource, usd) for resource, usd in by_type.items() if usd)
+    total = Total(
+        "org",
+        "",
+        gross=answer.total_usage_without_discount,
+        discount=answer.discount_amount,
+        net=answer.total_usage_with_discount,
+    )
+    given = costs or total.gross or total.discount or total.net
+    return costs, (total,) if given else ()
+
+
+def cost(usage: Usage) -> Samples:
+    """Cost of each (source_type, tier, resource_type)."""
+    for cost in usage.costs:
+        yield Sample((cost.source_type, cost.tier, cost.resource_type), cost.usd)
+
+
+def gross_cost(usage: Usage) -> Samples:
+    """Total without discount of each (source_type, tier)."""
+    for total in usage.totals:
+        yield Sample((total.source_type, total.tier), total.gross)
+
+
+def discount(usage: Usage) -> Samples:
+    """Discount of each (source_type, tier)."""
+    for total in usage.totals:
+        yield Sample((total.source_type, total.tier), total.discount)
+
+
+def net_cost(usage: Usage) -> Samples:
+    """Total with discount of each (source_type, tier)."""
+    for total in usage.totals:
+        yield Sample((total.source_type, total.tier), total.net)
+
+
+def reconciliation_difference(usage: Usage) -> Samples:
+    """Subtotal minus month to date."""
+    yield Sample((), usage.subtotal - usage.month_to_date)

@@ -1,0 +1,79 @@
+"""What all views are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from exporter.model import Sample, Withheld
+
+Samples = Iterator[Sample | Withheld]
+MessageT = TypeVar("MessageT", bound=Message)
+
+MAX_LABEL_LENGTH = 256
+
+
+def label_text(text: str) -> str:
+    """Return the API's text as a label value: what UTF-8 cannot hold replaced, and cut."""
+    return text[:MAX_LABEL_LENGTH].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def enum_label(enum: EnumTypeWrapper, prefix: str, number: int) -> str:
+    """Return the enum's name without its prefix, in lower case; a number that is new keeps it."""
+    value = enum.DESCRIPTOR.values_by_number.get(number)
+    return value.name.removeprefix(prefix).lower() if value else f"unknown_{number}"
+
+
+def unix_time(timestamp: Timestamp) -> float | None:
+    """Return Unix seconds, or None for an unset time.
+
+    An absent message reads as 0, and the zero time of another language as far below it.
+    """
+    seconds = timestamp.seconds + timestamp.nanos / 1e9
+    return seconds if seconds > 0 else None
+
+
+def exact_sum(parts: Iterable[float]) -> float:
+    """Return the correctly rounded sum; NaN or an infinity if a part, or the sum, is one."""
+    parts = list(parts)
+    if not all(map(math.isfinite, parts)):
+        return math.nan if any(map(math.isnan, parts)) else math.inf
+    try:
+        return math.fsum(parts)
+    except OverflowError:
+        return math.inf
+
+
+def optional(value: float | None) -> Samples:
+    """Yield the only sample of a metric that is absent when there is nothing to say."""
+    if value is not None:
+        yield Sample((), value)
+
+
+def unknown(enum: EnumTypeWrapper, numbers: Iterable[int]) -> int:
+    """Return how many of the numbers are in no enum that we know."""
+    return sum(number not in enum.DESCRIPTOR.values_by_number for number in numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What the poller asks of every view. Times are Unix seconds."""
+
+    unknown_enums: Mapping[str, int] = field(default_factory=dict)  # enum -> values
+    period_end: float | None = None  # the end of the period that the answer speaks of
+    next_change: float | None = None  # when samples change although no new answer comes
+    billing_tier: str = ""
+
+
+def keep_known(answer: MessageT) -> MessageT:
+    """Return an answer without fields that we do not know: they may hold anything."""
+    kept = type(answer)()
+    kept.CopyFrom(answer)
+    kept.DiscardUnknownFields()
+    return kept
