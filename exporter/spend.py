@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from exporter.extract.usage import Usage
 from exporter.extract.values import exact_sum
 from exporter.model import Spend, Tally
+
+# Resource types with counters of their own. There are about thirty; a server that makes up new
+# ones would otherwise add counters, in memory, on disk and on the page, for ever.
+MAX_RESOURCE_TYPES = 100
+REST = "other"
 
 
 def advance(spend: Spend | None, usage: Usage) -> Spend:
@@ -20,7 +25,7 @@ def advance(spend: Spend | None, usage: Usage) -> Spend:
     What grew is spend, what fell is a correction. A part that is withheld (no finite number)
     keeps its baseline until it is a number again.
     """
-    amounts = _by_resource(usage)
+    amounts = _by_resource(usage, spend.by_resource if spend else ())
     if spend is None:
         # First sight: how much of it was spent before anybody looked, nobody knows.
         return Spend(
@@ -45,11 +50,16 @@ def advance(spend: Spend | None, usage: Usage) -> Spend:
     )
 
 
-def _by_resource(usage: Usage) -> Mapping[str, float]:
-    """Return the costs of each resource type, over all sources and tiers, before discounts."""
+def _by_resource(usage: Usage, known: Collection[str]) -> Mapping[str, float]:
+    """Return the costs of each resource type, over all sources and tiers, before discounts.
+
+    Those that are known keep counters of their own; the rest get one as long as there is room.
+    """
+    new = sorted({cost.resource_type for cost in usage.costs}.difference(known))
+    counted = {*known, *new[: max(0, MAX_RESOURCE_TYPES - len(known))]}
     parts = defaultdict(list)
     for cost in usage.costs:
-        parts[cost.resource_type].append(cost.usd)
+        parts[cost.resource_type if cost.resource_type in counted else REST].append(cost.usd)
     return {name: exact_sum(costs) for name, costs in parts.items()}
 
 

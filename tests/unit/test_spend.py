@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.extract.usage import Cost, Total, Usage
 from exporter.model import Spend, Tally
-from exporter.spend import advance
+from exporter.spend import MAX_RESOURCE_TYPES, REST, advance
 
 JULY, AUGUST, SEPTEMBER = 1_000.0, 2_000.0, 3_000.0
 
@@ -153,3 +153,25 @@ def test_counters_only_grow_and_add_up_to_the_cent(steps: list[tuple[float, bool
         assert tally.corrections >= before[1]
         before = (tally.spend, tally.corrections)
     assert round(before[0] - before[1] - expected, 4) == 0.0
+
+
+def test_made_up_resource_types_share_one_counter() -> None:
+    """The first hundred keep theirs, whoever comes later; no money is lost, no memory grows."""
+    first = {f"b{n:03}": 1.0 for n in range(MAX_RESOURCE_TYPES)}
+    answers = [usage(0.0, **first)]
+    for turn in range(1, 20):
+        made_up = {f"a{turn}_{n}": 2.0 for n in range(50)}
+        answers.append(usage(0.0, **made_up, b000=1.0 + turn))
+        by_resource = after(*answers).by_resource
+        assert by_resource.keys() == {*first, REST}
+        assert by_resource["b000"] == Tally(spend=turn, baseline=1.0 + turn)
+        assert by_resource["b001"] == Tally(corrections=1.0, baseline=0.0)
+        assert by_resource[REST] == Tally(spend=100.0, baseline=100.0)
+
+
+def test_at_first_sight_names_decide_who_shares() -> None:
+    """Not the order in which the answer has them."""
+    costs = {f"r{n:03}": 1.0 for n in reversed(range(MAX_RESOURCE_TYPES + 5))}
+    by_resource = after(usage(0.0, **costs)).by_resource
+    assert by_resource.keys() == {f"r{n:03}" for n in range(MAX_RESOURCE_TYPES)} | {REST}
+    assert by_resource[REST] == Tally(baseline=5.0)
