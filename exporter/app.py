@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import random
 import signal
 import socket
@@ -16,6 +15,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry
 
+from exporter.address import Address
 from exporter.budget import Budget
 from exporter.client import BillingClient, system_roots
 from exporter.config import Api, Config, ConfigError, Problem, effective
@@ -51,30 +51,10 @@ class StartError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ListenAddress:
-    """Where to listen. An empty host means every interface."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-
-@dataclass(frozen=True, slots=True)
 class Options:
     """What the command line says, beside the configuration."""
 
-    listen: Sequence[ListenAddress]
+    listen: Sequence[Address]
     telemetry_path: str
     version: Version
     storage_path: Path | None
@@ -247,7 +227,7 @@ class App:
         return None
 
 
-async def _listen(address: ListenAddress) -> list[socket.socket]:
+async def _listen(address: Address) -> list[socket.socket]:
     try:
         return await sockets.bind(address.host, address.port)
     except OSError as error:

@@ -15,7 +15,8 @@ from typing import Final
 import structlog
 
 from exporter import demo, logs, privileges
-from exporter.app import App, ListenAddress, Options, StartError
+from exporter.address import Address
+from exporter.app import App, Options, StartError
 from exporter.catalog import LABEL_NAMES
 from exporter.config import Config, ConfigError, from_environment, load
 from exporter.version import DISTRIBUTION, Version, version
@@ -26,7 +27,6 @@ log = structlog.get_logger(__name__)
 
 DEFAULT_FILE: Final = Path("exporter.yml")
 DEFAULT_ADDRESS: Final = ":8426"
-MAX_PORT: Final = 65535
 OPEN_FILES: Final = 8192
 
 DESCRIPTION: Final = """\
@@ -119,16 +119,12 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def listen_address(text: str) -> ListenAddress:
-    """Parse host:port, [v6]:port or :port."""
-    match = re.fullmatch(
-        r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^:\[\]/]*)):(?P<port>\d{1,5})", text
-    )
-    if match is None or int(match["port"]) > MAX_PORT:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no address: write host:port, [v6]:port or :port"
-        )
-    return ListenAddress(match["v6"] or match["host"] or "", int(match["port"]))
+def listen_address(text: str) -> Address:
+    """Parse where to serve."""
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def telemetry_path(text: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import re
 import signal
 import ssl
 import sys
@@ -19,7 +18,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from exporter.app import ListenAddress, SystemClock
+from exporter.address import Address
+from exporter.app import SystemClock
 from exporter.config import parse_duration
 from exporter.simulator import (
     Account,
@@ -197,7 +197,7 @@ def _add_simulate(commands: SubCommands) -> None:
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
-    address: ListenAddress = arguments.listen_address
+    address: Address = arguments.listen_address
     if not (address.is_loopback or arguments.allow_remote):
         return _failed(
             f"other machines could reach {address}: listen on 127.0.0.1, or say --allow-remote", 2
@@ -243,7 +243,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     if problems := rehearsal.load():
         raise OSError("\n".join(problems))
     loop.add_signal_handler(signal.SIGHUP, rehearsal.reload)
-    address: ListenAddress = arguments.listen_address
+    address: Address = arguments.listen_address
     port = await simulator.start(
         str(address if address.host else replace(address, host="::")),
         front=arguments.fault_file is not None,  # faults of connections may come later
@@ -289,9 +289,7 @@ class Rehearsal:
             print(f"viam-billing: read again; faults in the file: {count}", file=sys.stderr)
 
 
-def _announce(
-    accounts: Sequence[Account], address: ListenAddress, arguments: argparse.Namespace
-) -> None:
+def _announce(accounts: Sequence[Account], address: Address, arguments: argparse.Namespace) -> None:
     """Give out the configuration, then say on standard error what to do with it."""
     target = reachable(address)
     text = configuration(
@@ -317,7 +315,7 @@ def _announce(
     )
 
 
-def reachable(address: ListenAddress) -> ListenAddress:
+def reachable(address: Address) -> Address:
     """Return where this machine reaches a server that listens on `address`."""
     everywhere = address.host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
     return replace(address, host="127.0.0.1") if everywhere else address
@@ -338,11 +336,11 @@ def _failed(message: str, code: int) -> int:
 # --- Types of arguments -------------------------------------------------------------------
 
 
-def _listen_address(text: str) -> ListenAddress:
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]/]*)):([0-9]{1,5})", text)
-    if match is None or int(match[3]) not in range(65_536):
-        raise argparse.ArgumentTypeError(f"{text!r} is no address: write host:port or [v6]:port")
-    return ListenAddress(match[1] or match[2], int(match[3]))
+def _listen_address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _duration(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from exporter.address import Address
 from exporter.config.fields import Report
 from exporter.config.schema import (
     Api,
@@ -16,7 +17,7 @@ from exporter.config.schema import (
     Poll,
 )
 from exporter.config.source import KeyPath
-from exporter.config.values import is_loopback, read_key_file, require_certificates
+from exporter.config.values import read_key_file, require_certificates
 
 MIN_MAX_AGE_INTERVALS = 2  # with less, one late poll would withdraw good data
 
@@ -56,7 +57,7 @@ def _check_api(api: Api, report: Report, *, storage: bool) -> None:
     if (
         not (api.tls or api.insecure)
         and report.sound(("api", "address"), ("api", "tls"), ("api", "insecure"))
-        and not is_loopback(api.address)
+        and not Address.parse(api.address).is_loopback
     ):
         report.add(
             ("api", "tls"),

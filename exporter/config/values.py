@@ -14,12 +14,14 @@ import ssl
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 
+from exporter import files
+from exporter.address import MAX_PORT
 from exporter.config.duration import format_duration, parse_duration
 from exporter.model import Secret
 
@@ -29,7 +31,6 @@ _LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 _HOST = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9.])?")
 _PORT = re.compile("[0-9]{1,5}")
 
-MAX_PORT = 65_535
 MAX_KEY_FILE_BYTES = 65_536  # an API key has 32; a wrong path may lead to anything
 
 
@@ -130,15 +131,6 @@ def _require_ipv6(host: str) -> None:
         raise ValueError("must have an IPv6 address between the brackets") from None
 
 
-def is_loopback(host_port: str) -> bool:
-    """Tell whether an address stays on this machine: localhost, 127.0.0.0/8 or ::1."""
-    host = host_port.rpartition(":")[0].strip("[]")
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
 def label_name(value: object, info: ValidationInfo) -> str:
     """Return a label name that Prometheus allows and that nothing else uses."""
     name = string(value)
@@ -179,15 +171,9 @@ def read_key_file(path: Path) -> Secret:
     Raises ValueError with the rule: missing, unreadable, no regular file (which could not be
     read again), too long, not UTF-8, empty, or with white space or control characters inside.
     """
-    try:
-        if path.exists() and not path.is_file():
-            raise ValueError("must name a regular file")
-        with path.open("rb") as stream:
-            content = stream.read(MAX_KEY_FILE_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"must name a file that can be read: {error.strerror}") from None
-    if len(content) > MAX_KEY_FILE_BYTES:
-        raise ValueError("must name a file that holds an API key and nothing else")
+    content = files.read(
+        path, MAX_KEY_FILE_BYTES, "must name a file that holds an API key and nothing else"
+    )
     try:
         return secret(content.decode().rstrip("\r\n"))
     except UnicodeDecodeError:
@@ -199,8 +185,7 @@ def read_key_file(path: Path) -> Secret:
 def require_certificates(path: Path) -> None:
     """Raise ValueError with the rule unless the file holds PEM certificates."""
     try:
-        if path.exists() and not path.is_file():
-            raise ValueError("must name a regular file")
+        files.require_regular(path)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:  # before OSError, which it is one of
         raise ValueError("must name a file with PEM certificates") from None

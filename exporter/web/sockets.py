@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import MutableMapping
-from ipaddress import ip_address
+
+from exporter.address import is_loopback
 
 BACKLOG = 1024
 FIRST_DESCRIPTOR = 3  # after standard input, output and error: sd_listen_fds(3)
@@ -77,4 +78,4 @@ def address(listening: socket.socket) -> str:
 def is_local(listening: socket.socket) -> bool:
     """Tell whether only this machine can reach it."""
     name = listening.getsockname()
-    return not isinstance(name, tuple) or ip_address(name[0].partition("%")[0]).is_loopback
+    return not isinstance(name, tuple) or is_loopback(name[0])

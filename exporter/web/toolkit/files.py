@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from exporter import files
+
 MAX_BYTES = 2_000_000
 
 
@@ -45,13 +47,4 @@ class FileReader:
     def read(self, path: Path) -> bytes:
         """Return the content of a file. Raises ValueError with the rule that it breaks."""
         self.seen.setdefault(path, _fingerprint(path))
-        try:
-            if path.exists() and not path.is_file():  # a pipe could not be read again
-                raise ValueError("must name a regular file")
-            with path.open("rb") as stream:
-                content = stream.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise ValueError(f"must name a file that can be read: {error.strerror}") from None
-        if len(content) > MAX_BYTES:
-            raise ValueError("must not be larger than 2 MB")
-        return content
+        return files.read(path, MAX_BYTES, "must not be larger than 2 MB")
