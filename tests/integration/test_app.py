@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from exporter import app as app_module
 from exporter import demo
-from exporter.app import App, ListenAddress, Options, StartError
+from exporter.address import Address
+from exporter.app import App, Options, StartError
 from exporter.config import Config, ConfigError, Problem
 from exporter.storage import Storage
 from exporter.version import Version
@@ -41,7 +42,7 @@ def run(
             loop = asyncio.get_running_loop()
             serving: asyncio.Future[Sequence[str]] = loop.create_future()
             options = Options(
-                listen=[ListenAddress("127.0.0.1", 0)],
+                listen=[Address("127.0.0.1", 0)],
                 telemetry_path="/metrics",
                 version=Version("1.2.3", "abc"),
                 storage_path=storage,
@@ -177,7 +178,7 @@ def test_an_address_that_is_taken_ends_the_start() -> None:
             server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
             port = server.sockets[0].getsockname()[1]
             options = Options(
-                listen=[ListenAddress("127.0.0.1", port)],
+                listen=[Address("127.0.0.1", port)],
                 telemetry_path="/metrics",
                 version=Version("1", "a"),
                 storage_path=None,

@@ -22,7 +22,9 @@ from exporter.address import Address
         ("[fe80::1%eth0]:8426", Address("fe80::1%eth0", 8426), False),
     ],
 )
-def test_an_address_reads_and_writes_alike(text: str, address: Address, is_loopback: bool) -> None:
+def test_an_address_reads_and_writes_alike(
+    text: str, address: Address, *, is_loopback: bool
+) -> None:
     """And tells whether anybody else reaches it."""
     assert Address.parse(text) == address
     assert str(address) == text
