@@ -49,13 +49,13 @@ def take_in(
     for spec in collector.specs:
         family, refused = apply(spec, organization, view)
         fragments.append(render.fragment(family))
-        withheld += refused
+        withheld.update(refused)
     answer = Answer(
         digest=digest(raw),
         message=collector.keep(message).SerializeToString(),
         fragments=tuple(fragments),
         withheld=dict(withheld),
-        unknown_enums=dict(view.unknown_enums),
+        unknown_enums={enum: count for enum, count in view.unknown_enums.items() if count},
         received=now.time,
         received_monotonic=now.monotonic,
         changed=now.time,

@@ -8,8 +8,7 @@ listed in the same shape in exporter/telemetry.py.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -405,33 +404,34 @@ LABEL_NAMES = frozenset(label for spec in SPECS for label in spec.labels)
 
 def apply(
     spec: MetricSpec[SourceT], organization: Organization, source: SourceT
-) -> tuple[Family, Counter[str]]:
+) -> tuple[Family, Mapping[str, int]]:
     """Return the family that a row makes of an organization, and what it withheld by reason.
 
     The row sums on equal labels where money adds up and refuses duplicates elsewhere,
     withholds what is not a finite number, and sorts.
     """
-    withheld: Counter[str] = Counter()
-    values: defaultdict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], list[float]]
-    values = defaultdict(list)
+    withheld: dict[str, int] = {}
+    values: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], list[float]] = {}
     for sample in spec.extract(source):
         if isinstance(sample, Withheld):
-            withheld[sample.reason] += 1
+            withheld[sample.reason] = withheld.get(sample.reason, 0) + 1
             continue
-        labels = (organization.id, organization.name, *sample.labels)
-        if len(labels) != len(spec.labels):
-            raise ValueError(f"{spec.name}: {labels!r} are not the values of {spec.labels!r}")
-        parts = values[labels, sample.extra]
+        if len(sample.labels) + len(ORG) != len(spec.labels):
+            raise ValueError(
+                f"{spec.name}: {sample.labels!r} are not the values of {spec.labels!r}"
+            )
+        parts = values.setdefault((sample.labels, sample.extra), [])
         if parts and not spec.sums:
-            withheld["duplicate"] += 1
+            withheld["duplicate"] = withheld.get("duplicate", 0) + 1
         else:
             parts.append(sample.value)
     samples = []
-    for (labels, extra), parts in sorted(values.items()):
-        value = exact_sum(parts) if spec.sums else parts[0]
+    for (labels, extra), parts in sorted(values.items()) if len(values) > 1 else values.items():
+        value = exact_sum(parts) if len(parts) > 1 else parts[0]
         if math.isfinite(value):
             # + 0.0 turns the negative zero of a sum of credits into 0.
             samples.append(Sample(labels, value + 0.0, extra))
         else:
-            withheld["nan" if math.isnan(value) else "infinity"] += 1
-    return Family(spec, tuple(samples)), withheld
+            reason = "nan" if math.isnan(value) else "infinity"
+            withheld[reason] = withheld.get(reason, 0) + 1
+    return Family(spec, organization, tuple(samples)), withheld

@@ -185,6 +185,8 @@ class Intake:
 
     def _log_change(self, unit: Unit, before: Failure | None, after: Failure | None) -> None:
         """Log a poll that ended otherwise than the one before, and no other."""
+        if before is after is None:
+            return
         name = self._state(unit).organization.name
         where = log.bind(org=unit.org_id, org_name=name, collector=unit.collector)
         if after is not None:

@@ -88,7 +88,7 @@ class Organization:
 
 
 class Sample(NamedTuple):
-    """One value. `labels` are the values in the order of the spec's label names.
+    """One value. `labels` are the values after `org_id` and `org_name`, in the spec's order.
 
     `extra` holds further (name, value) labels; only `viam_billing_org_info` has them.
     """
@@ -154,6 +154,7 @@ class Family:
     """What one answer, or one organization, gives for one row of the catalog."""
 
     spec: Metric
+    organization: Organization
     samples: tuple[Sample, ...]
 
 

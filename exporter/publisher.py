@@ -2,21 +2,27 @@
 
 A scrape sends the page that is there. Nothing is rendered for it, so a scrape costs the same
 however many organizations there are, and two scrapes of one page are the same to the byte.
+
+What a change costs depends on what changed, not on the fleet. An organization is rendered by
+itself. Its lines stand, family by family, in a block with those of its neighbours; a block is
+joined and compressed anew when a line of it changed. The rest of the page stays what it was.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
 
-from exporter import health, render
+from exporter import health, pages, render
 from exporter.catalog import COLLECTORS, ORGANIZATION, SPECS, apply
 from exporter.model import Clock, Fragment, OrganizationState
-from exporter.render import Body, Encoding, Format, Piece, Stem
+from exporter.pages import Body, Encoding, Piece
+from exporter.render import NOTHING, Format
 from exporter.schedule import Deadlines
 from exporter.store import Store
 from exporter.telemetry import Telemetry
@@ -25,11 +31,23 @@ log = structlog.get_logger(__name__)
 
 # How old the exporter's own metrics may be, and how late a withdrawal, in seconds.
 HEARTBEAT = 1.0
-# Changes are gathered for as long as the last page took to build, and at least so long.
-MIN_PAUSE = 0.02
+# Changes are gathered for twice as long as the last page took to build, within these bounds, so
+# that building takes no more than a third of the time, and a change is seen soon.
+MIN_PAUSE, MAX_PAUSE = 0.02, 1.0
+# For how long organizations are rendered before others get their turn, in seconds.
+TURN = 0.002
+# Organizations in a block: 0.1 MB in each family, which is compressed in less than a millisecond.
+BLOCK = 512
+
+PER_INVOICE = [index for index, spec in enumerate(SPECS) if spec.per_invoice]
+Rows = Sequence[Fragment]  # an organization's lines, as in SPECS
 
 
-EMPTY = Fragment()
+class Series(NamedTuple):
+    """How many series an organization has."""
+
+    all: int
+    per_invoice: int
 
 
 class Limit(NamedTuple):
@@ -48,6 +66,14 @@ class Page:
     unpolled: int  # organizations with a collector that was not polled yet
 
 
+class Block:
+    """Neighbours on the page, and what each family has of them. `None` has to be made anew."""
+
+    def __init__(self, org_ids: Sequence[str]) -> None:
+        self.org_ids = org_ids
+        self.pieces: list[Piece | None] = [None] * len(SPECS)
+
+
 class Publisher:
     """Keeps `page` in step with the store and the clock. `publish` once before serving it."""
 
@@ -58,26 +84,40 @@ class Publisher:
         self._changes = store.subscribe()
         self._telemetry = telemetry
         self._clock = clock
-        self.max_series = max_series
-        self._fragments: dict[str, tuple[Fragment, ...]] = {}  # by organization, as in SPECS
-        self._series = 0  # in all of them
-        self._pieces: list[Piece | None] = [None] * len(SPECS)  # None: has to be made anew
-        self._stems: dict[Format, Stem] = {}
-        self._headers = {
-            form: [render.piece(render.header(spec, form)) for spec in SPECS] for form in Format
-        }
-        self._unpolled: set[str] = set()
+        self._max_series = max_series
         self._withdrawals: Deadlines[str] = Deadlines()  # by the monotonic clock
+        self._rows: dict[str, Rows] = {}  # by organization
+        self._series: dict[str, Series] = {}  # by organization
+        self._series_changed = False  # since the limit was applied
+        self._unpolled: set[str] = set()
         self._limit = Limit(without_invoices=False, organizations=0, samples=0)
+        self._blocks: list[Block] = []  # in the order of organization ids
+        self._arranged = True  # whoever is shown is in a block, and nobody else
+        self._first: list[str] = []  # each block's first organization
+        self._headers = {
+            form: [pages.piece(render.header(spec, form)) for spec in SPECS] for form in Format
+        }
+        self._families: list[Piece | None] = [None] * len(SPECS)  # None: has to be made anew
         self.page: Page  # there from the first `publish` on
         self.ready = False  # once true it stays: what a reload adds must not stop the scrapes
+
+    @property
+    def max_series(self) -> int:
+        """How many series of organizations the page may have."""
+        return self._max_series
+
+    @max_series.setter
+    def max_series(self, most: int) -> None:
+        self._max_series = most
+        self._series_changed = True
 
     async def run(self) -> None:
         """Publish whenever something changed, and once a heartbeat, until cancelled."""
         while True:
             started = self._clock.monotonic()
             await self.publish()
-            await asyncio.sleep(max(MIN_PAUSE, self._clock.monotonic() - started))
+            took = self._clock.monotonic() - started
+            await asyncio.sleep(min(max(2 * took, MIN_PAUSE), MAX_PAUSE))
             try:
                 async with asyncio.timeout(HEARTBEAT):
                     await self._changes.wait()
@@ -85,107 +125,104 @@ class Publisher:
                 pass
 
     async def publish(self) -> None:
-        """Bring the page up to date. Off the event loop: states are immutable."""
-        now = self._clock.monotonic()
+        """Bring the page up to date.
+
+        Python's share of the work is done in turns on the event loop. In a thread it would hold
+        the interpreter for longer, and every scrape up.
+        """
+        await self._render_changes()
+        self._apply_limit()
+        self._arrange()
+        self.page = await asyncio.to_thread(self._build)
+        self.ready = self.ready or not self.page.unpolled
+
+    # --- Lines ---
+
+    async def _render_changes(self) -> None:
         changed = self._changes.take()
+        now = turn = self._clock.monotonic()
         while (org_id := self._withdrawals.take(now)) is not None:
             changed.add(org_id)
-        states = [(org_id, self._store.get(org_id)) for org_id in changed]
-        self.page = await asyncio.to_thread(self._build, states, now)
-        self.ready = self.ready or (len(self._store) > 0 and not self.page.unpolled)
-
-    # --- What follows runs in one thread at a time, never beside itself ---
-
-    def _build(self, changed: Iterable[tuple[str, OrganizationState | None]], now: float) -> Page:
-        for org_id, state in changed:
-            self._replace(org_id, None if state is None else self._render(state, now))
-            if state and any(c.attempted is None for c in state.collectors.values()):
-                self._unpolled.add(org_id)
+        for org_id in changed:
+            state = self._store.get(org_id)
+            if state is None:
+                self._remove(org_id)
             else:
-                self._unpolled.discard(org_id)
-        self._apply_limit()
-        if None in self._pieces:
-            self._join()
-        ends = {
-            Format.TEXT: render.piece(self._telemetry.text()),
-            Format.OPENMETRICS: render.piece(self._telemetry.openmetrics()),
-        }
-        return Page(
-            {
-                (form, encoding): body
-                for form, end in ends.items()
-                for encoding, body in render.bodies(self._stems[form], end).items()
-            },
-            len(self._unpolled),
-        )
+                self._replace(org_id, self._render(state, self._clock.monotonic()))
+                if any(each.attempted is None for each in state.collectors.values()):
+                    self._unpolled.add(org_id)
+                else:
+                    self._unpolled.discard(org_id)
+            if self._clock.monotonic() - turn > TURN:
+                await asyncio.sleep(0)
+                turn = self._clock.monotonic()
 
-    def _join(self) -> None:
-        """Make the pieces that have to be made anew, and put all of them together."""
-        organizations = sorted(self._fragments)[: len(self._fragments) - self._limit.organizations]
-        for index, known in enumerate(self._pieces):
-            if known is None:
-                hidden = self._limit.without_invoices and SPECS[index].per_invoice
-                shown = [] if hidden else organizations
-                lines = b"".join(self._fragments[org_id][index].lines for org_id in shown)
-                self._pieces[index] = render.piece(lines)
-        for form, headers in self._headers.items():
-            pairs = zip(headers, self._pieces, strict=True)
-            self._stems[form] = render.stem(
-                piece
-                for header, lines in pairs
-                if lines and lines.plain
-                for piece in (header, lines)
-            )
-
-    def _render(self, state: OrganizationState, now: float) -> tuple[Fragment, ...]:
-        """Return the fragments of an organization as in SPECS, without what is withdrawn."""
+    def _render(self, state: OrganizationState, now: float) -> Rows:
+        """Return the lines of an organization, without what is withdrawn."""
         report = health.report(state, now)
         if report.next_withdrawal is not None:
             self._withdrawals.set(state.organization.id, report.next_withdrawal)
-        fragments: list[Fragment] = []
+        rows: list[Fragment] = []
         for collector in COLLECTORS:
             answer = report.current.get(collector.name)
-            fragments.extend(answer.fragments if answer else [EMPTY] * len(collector.specs))
+            rows.extend(answer.fragments if answer else [NOTHING] * len(collector.specs))
         for spec in ORGANIZATION:
             family, _ = apply(spec, state.organization, report)
-            fragments.append(render.fragment(family))
-        return tuple(fragments)
+            rows.append(render.fragment(family))
+        return rows
 
-    def _replace(self, org_id: str, fragments: tuple[Fragment, ...] | None) -> None:
-        """Note an organization's fragments, and which families they change."""
-        nothing = (EMPTY,) * len(SPECS)
-        before = self._fragments.pop(org_id, nothing)
-        if fragments is not None:
-            self._fragments[org_id] = fragments
-        for index, (old, new) in enumerate(zip(before, fragments or nothing, strict=True)):
-            if old != new:
-                self._pieces[index] = None
-                self._series += new.series - old.series
+    def _replace(self, org_id: str, rows: Rows) -> None:
+        """Note an organization's lines, and which of them changed."""
+        before = self._rows.get(org_id)
+        self._rows[org_id] = rows
+        series = Series(
+            sum(row.series for row in rows), sum(rows[index].series for index in PER_INVOICE)
+        )
+        if series != self._series.get(org_id):
+            self._series[org_id] = series
+            self._series_changed = True
+        if before is None or not self._blocks:
+            self._arranged = False
+            return
+        block = self._blocks[max(0, bisect_right(self._first, org_id) - 1)]
+        for index, (old, new) in enumerate(zip(before, rows, strict=True)):
+            if old is not new and old.lines != new.lines:
+                block.pieces[index] = self._families[index] = None
+
+    def _remove(self, org_id: str) -> None:
+        if self._rows.pop(org_id, None) is not None:
+            del self._series[org_id]
+            self._series_changed, self._arranged = True, False
+        self._unpolled.discard(org_id)
+        self._withdrawals.discard(org_id)
+
+    # --- What is shown, and where ---
 
     def _apply_limit(self) -> None:
         """Note what the limit withholds.
 
         Per-invoice series go first, then whole organizations, from the end; never half of one.
         """
-        withheld = 0
-        without_invoices = self._series > self.max_series
-        total = self._series
+        if not self._series_changed:
+            return
+        self._series_changed = False
+        everything = sum(series.all for series in self._series.values())
+        shown, withheld = everything, 0
+        without_invoices = everything > self._max_series
         if without_invoices:
-            series = {}
-            for org_id, fragments in self._fragments.items():
-                pairs = zip(SPECS, fragments, strict=True)
-                series[org_id] = sum(f.series for spec, f in pairs if not spec.per_invoice)
-            total = sum(series.values())
-            for org_id in sorted(series, reverse=True):
-                if total <= self.max_series:
+            shown -= sum(series.per_invoice for series in self._series.values())
+            for org_id in sorted(self._series, reverse=True):
+                if shown <= self._max_series:
                     break
-                total -= series[org_id]
+                series = self._series[org_id]
+                shown -= series.all - series.per_invoice
                 withheld += 1
-        limit = Limit(without_invoices, withheld, self._series - total)
+        limit = Limit(without_invoices, withheld, everything - shown)
         if limit != self._limit:
-            self._pieces = [None] * len(SPECS)
+            self._families = [None] * len(SPECS)
+            self._arranged = False
             self._note_limit(limit)
-        self._telemetry.published(len(self._fragments), total)
+        self._telemetry.published(len(self._rows), shown)
 
     def _note_limit(self, limit: Limit) -> None:
         before, self._limit = self._limit, limit
@@ -195,10 +232,62 @@ class Publisher:
         if limit.samples:
             log.warning(
                 "more series than limits.max_series: some are withheld",
-                max_series=self.max_series,
+                max_series=self._max_series,
                 withheld=limit.samples,
                 per_invoice_series="withheld" if limit.without_invoices else "shown",
                 organizations_withheld=limit.organizations,
             )
         else:
             log.info("all series are shown again", max_series=self.max_series)
+
+    def _arrange(self) -> None:
+        """Put the organizations that are shown into blocks. Blocks that stay cost nothing."""
+        if self._arranged:
+            return
+        self._arranged = True
+        shown = len(self._rows) - self._limit.organizations
+        ordered = sorted(self._rows)[:shown]
+        known = {tuple(block.org_ids): block for block in self._blocks}
+        groups = [tuple(ordered[at : at + BLOCK]) for at in range(0, shown, BLOCK)]
+        self._blocks = [known.get(org_ids) or Block(org_ids) for org_ids in groups]
+        self._first = [block.org_ids[0] for block in self._blocks]
+        self._families = [None] * len(SPECS)
+
+    # --- Bytes: in a thread, of which there is one at a time, while nobody changes a line ---
+
+    def _build(self) -> Page:
+        for index, known in enumerate(self._families):
+            if known is None:
+                self._families[index] = self._family(index)
+        ends = {
+            Format.TEXT: pages.piece(self._telemetry.text()),
+            Format.OPENMETRICS: pages.piece(self._telemetry.openmetrics()),
+        }
+        return Page(
+            {
+                (form, encoding): body
+                for form, end in ends.items()
+                for encoding, body in pages.bodies([*self._above(form), end]).items()
+            },
+            len(self._unpolled),
+        )
+
+    def _family(self, index: int) -> Piece:
+        """Return a family's lines of all organizations."""
+        if self._limit.without_invoices and SPECS[index].per_invoice:
+            return pages.EMPTY
+        pieces = []
+        for block in self._blocks:
+            piece = block.pieces[index]
+            if piece is None:
+                lines = b"".join([self._rows[org_id][index].lines for org_id in block.org_ids])
+                piece = block.pieces[index] = pages.piece(lines)
+            pieces.append(piece)
+        return pages.join(pieces)
+
+    def _above(self, form: Format) -> Iterable[Piece]:
+        """Yield all pieces above the exporter's own metrics."""
+        for header, lines in zip(self._headers[form], self._families, strict=True):
+            if lines is not None and lines.size:
+                yield header
+                yield lines

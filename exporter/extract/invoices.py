@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from exporter.extract.values import Samples, View, exact_sum, label_text, optional, unix_time
 from exporter.model import Sample, Withheld
@@ -27,8 +29,7 @@ FAILURE_REASONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Invoice:
+class Invoice(NamedTuple):
     """One invoice. Times are Unix seconds, None where unset."""
 
     id: str
@@ -47,26 +48,12 @@ class Invoices(View):
     """All invoices at a moment, which decides what is overdue."""
 
     outstanding_balance: float
-    all: tuple[Invoice, ...]
-    shown: tuple[Invoice, ...]  # those that have series of their own
-    duplicates: tuple[Invoice, ...]  # those that would, were their id not taken
-    now: float
-
-    @property
-    def unpaid(self) -> list[Invoice]:
-        """Invoices that somebody still has to pay."""
-        return [invoice for invoice in self.all if invoice.unpaid]
-
-    @property
-    def overdue(self) -> list[Invoice]:
-        """Unpaid invoices whose due date has passed."""
-        return [i for i in self.unpaid if i.due is not None and i.due <= self.now]
-
-    @property
-    def billed(self) -> list[Invoice]:
-        """Dated invoices above 0, newest first."""
-        dated = [i for i in self.all if i.issued is not None and math.isfinite(i.usd) and i.usd > 0]
-        return sorted(dated, key=_newest_first)
+    all: Sequence[Invoice]
+    unpaid: Sequence[Invoice]  # somebody still has to pay
+    overdue: Sequence[Invoice]  # unpaid, and the due date has passed
+    billed: Sequence[Invoice]  # dated and above 0, newest first
+    shown: Sequence[Invoice]  # those that have series of their own
+    duplicates: Sequence[Invoice]  # those that would, were their id not taken
 
 
 def view(answer: pb.GetInvoicesSummaryResponse, now: float, *, detail: str, limit: int) -> Invoices:
@@ -74,19 +61,21 @@ def view(answer: pb.GetInvoicesSummaryResponse, now: float, *, detail: str, limi
 
     `detail` (`none`, `open`, `all`) and `limit` say which invoices get series of their own.
     """
-    every = tuple(map(_invoice, answer.invoices))
-    wanted = [i for i in every if detail == "all" or (detail == "open" and i.unpaid)]
+    every = [*map(_invoice, answer.invoices)]
+    unpaid = [invoice for invoice in every if invoice.unpaid]
+    billed = [i for i in every if i.issued is not None and math.isfinite(i.usd) and i.usd > 0]
+    wanted = {"all": every, "open": unpaid, "none": []}[detail]
     by_id: dict[str, Invoice] = {}
     duplicates = [i for i in wanted if by_id.setdefault(i.id, i) is not i]
     return Invoices(
         outstanding_balance=answer.outstanding_balance,
         all=every,
-        shown=tuple(sorted(by_id.values(), key=_most_pressing_first)[:limit]),
-        duplicates=tuple(duplicates),
-        now=now,
-        next_change=min(
-            (i.due for i in every if i.unpaid and i.due is not None and i.due > now), default=None
-        ),
+        unpaid=unpaid,
+        overdue=[i for i in unpaid if i.due is not None and i.due <= now],
+        billed=sorted(billed, key=_newest_first),
+        shown=sorted(by_id.values(), key=_most_pressing_first)[:limit],
+        duplicates=duplicates,
+        next_change=min((i.due for i in unpaid if i.due is not None and i.due > now), default=None),
     )
 
 
@@ -128,8 +117,11 @@ def by_status(invoices: Invoices) -> Samples:
 
 def amount_by_status(invoices: Invoices) -> Samples:
     """Sum of the invoices of each status."""
-    for status in STATUSES:
-        yield Sample((status,), exact_sum(i.usd for i in invoices.all if i.status == status))
+    amounts: dict[str, list[float]] = {status: [] for status in STATUSES}
+    for invoice in invoices.all:
+        amounts[invoice.status].append(invoice.usd)
+    for status, parts in amounts.items():
+        yield Sample((status,), exact_sum(parts))
 
 
 def unpaid_amount(invoices: Invoices) -> Samples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from exporter.extract.values import (
     Samples,
@@ -20,8 +21,7 @@ from exporter.pb import billing_pb2 as pb
 MAX_TIERS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """One line of the bill. The same labels can come twice."""
 
     source_type: str
@@ -30,8 +30,7 @@ class Cost:
     usd: float
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(NamedTuple):
     """The totals of one source. The same labels can come twice."""
 
     source_type: str

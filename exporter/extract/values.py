@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import TypeVar
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -24,6 +25,7 @@ def label_text(text: str) -> str:
     return text[:MAX_LABEL_LENGTH].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+@lru_cache(maxsize=1024)
 def enum_label(enum: EnumTypeWrapper, prefix: str, number: int) -> str:
     """Return the enum's name without its prefix, in lower case; a number that is new keeps it."""
     value = enum.DESCRIPTOR.values_by_number.get(number)
@@ -58,7 +60,13 @@ def optional(value: float | None) -> Samples:
 
 def unknown(enum: EnumTypeWrapper, numbers: Iterable[int]) -> int:
     """Return how many of the numbers are in no enum that we know."""
-    return sum(number not in enum.DESCRIPTOR.values_by_number for number in numbers)
+    known = _numbers(enum)
+    return sum(number not in known for number in numbers)
+
+
+@cache
+def _numbers(enum: EnumTypeWrapper) -> frozenset[int]:
+    return frozenset(enum.DESCRIPTOR.values_by_number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +80,6 @@ class View:
 
 
 def keep_known(answer: MessageT) -> MessageT:
-    """Return an answer without fields that we do not know: they may hold anything."""
-    kept = type(answer)()
-    kept.CopyFrom(answer)
-    kept.DiscardUnknownFields()
-    return kept
+    """Rid an answer of fields that we do not know, which may hold anything, and return it."""
+    answer.DiscardUnknownFields()
+    return answer

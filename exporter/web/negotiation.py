@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from exporter.render import Encoding, Format
+from exporter.pages import Encoding
+from exporter.render import Format
 
 # Name and version of each format, as a client asks for it.
 NAMES: Mapping[Format, tuple[str, str]] = {

@@ -12,8 +12,8 @@ import structlog
 from aiohttp import web
 
 from exporter.model import Clock
+from exporter.pages import Encoding
 from exporter.publisher import Publisher
-from exporter.render import Encoding
 from exporter.store import Store
 from exporter.web.limits import PAGES, WRITE, Gate
 from exporter.web.location import Location

@@ -15,9 +15,10 @@ from exporter.app import SystemClock
 from exporter.client import BillingClient
 from exporter.config import Api, Config, Invoices
 from exporter.model import ApiKey, Organization, Secret
+from exporter.pages import Encoding
 from exporter.poller import Poller
 from exporter.publisher import Publisher
-from exporter.render import Encoding, Format
+from exporter.render import Format
 from exporter.simulator import Account, SimulatedClock, Simulator
 from exporter.store import Store
 from exporter.telemetry import Telemetry

@@ -12,9 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config import Config
 from exporter.model import SavedOrganization
+from exporter.pages import Encoding
 from exporter.poller import Poller
 from exporter.publisher import Publisher
-from exporter.render import Encoding, Format
+from exporter.render import Format
 from exporter.saver import Saver
 from exporter.storage import Storage
 from exporter.store import Store
@@ -70,8 +71,8 @@ class Rig:
         self.publisher = Publisher(
             self.store, self.telemetry, self.clock, max_series=self._config.limits.max_series
         )
-        await self.publisher.publish()
         await self.poller.configure(self._config, self.reader)
+        await self.publisher.publish()
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self.poller.run())]
             if publishing:

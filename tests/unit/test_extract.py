@@ -28,7 +28,7 @@ def samples(name: str, answer: object, now: float = NOW, **detail: object) -> di
             if spec.name == f"viam_billing_{name}":
                 view = collector.view(answer, now, InvoiceDetail(**detail))  # type: ignore[arg-type]
                 family, _ = apply(spec, organization(), view)
-                return {sample.labels[2:]: sample.value for sample in family.samples}
+                return {sample.labels: sample.value for sample in family.samples}
     raise LookupError(name)
 
 

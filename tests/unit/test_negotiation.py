@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.render import Encoding, Format
+from exporter.pages import Encoding
+from exporter.render import Format
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
 
 TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS

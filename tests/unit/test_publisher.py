@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from exporter.pages import Encoding
 from exporter.pb import billing_pb2 as pb
-from exporter.render import Encoding, Format
+from exporter.render import Format
 from support.reader import INVOICES, config, organization
 from support.rig import Rig
 from support.virtual import run
@@ -38,12 +39,12 @@ def test_a_change_of_one_organization_renders_one_organization() -> None:
     async def scenario() -> None:
         async with rig.running():
             await asyncio.sleep(2)
-            before = dict(rig.publisher._fragments)
+            before = dict(rig.publisher._rows)
             state = rig.store.get("b")
             assert state is not None
             rig.store.put(state)
             await asyncio.sleep(2)
-            after = rig.publisher._fragments
+            after = rig.publisher._rows
             assert {org_id for org_id in after if after[org_id] is not before[org_id]} == {"b"}
 
     run(scenario())

@@ -16,9 +16,11 @@ from prometheus_client.exposition import generate_latest as text_oracle
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_oracle
 from prometheus_client.utils import floatToGoString
 
-from exporter import render
+from exporter import pages, render
 from exporter.model import Family, Metric, MetricType, Sample
-from exporter.render import Encoding, Format
+from exporter.pages import Encoding
+from exporter.render import Format
+from support.reader import organization
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -33,13 +35,14 @@ def families(draw: st.DrawFn) -> list[Family]:
         kind = draw(st.sampled_from([MetricType.GAUGE, MetricType.COUNTER]))
         suffix = draw(st.sampled_from(["", "_usd", "_seconds"]))
         suffix += "_total" if kind is MetricType.COUNTER else ""
-        labels = tuple(draw(st.lists(NAMES, max_size=3, unique=True)))
+        labels = ("org_id", "org_name", *draw(st.lists(NAMES, max_size=3, unique=True)))
         spec = Metric(f"x_{name}{suffix}", draw(TEXTS), labels, kind)
-        values = st.tuples(*[TEXTS] * len(labels))
+        values = st.tuples(*[TEXTS] * (len(labels) - 2))
         extra = tuple((f"zz_{n}", draw(TEXTS)) for n in range(draw(st.integers(0, 2))))
         count = draw(st.integers(1, 3))
         samples = [Sample(draw(values), draw(VALUES), extra) for _ in range(count)]
-        made.append(Family(spec, tuple(samples)))
+        whose = organization(draw(TEXTS), name=draw(TEXTS))
+        made.append(Family(spec, whose, tuple(samples)))
     return made
 
 
@@ -54,10 +57,10 @@ class Oracle:
         for family in self._made:
             spec = family.spec
             metric = PrometheusMetric(spec.family, spec.help, spec.type, spec.unit)
-            for labels, value, extra in family.samples:
-                metric.add_sample(
-                    spec.name, dict([*zip(spec.labels, labels, strict=True), *extra]), value
-                )
+            for own, value, extra in family.samples:
+                labels = (family.organization.id, family.organization.name, *own)
+                pairs = [*zip(spec.labels, labels, strict=True), *extra]
+                metric.add_sample(spec.name, dict(pairs), value)
             yield metric
 
 
@@ -89,8 +92,10 @@ def test_numbers_survive_writing(value: float) -> None:
 @given(st.lists(st.binary(max_size=300), max_size=6))
 def test_a_compressed_body_is_one_gzip_member(parts: list[bytes]) -> None:
     """Many clients stop after the first member: ours is the last, and its checksum is right."""
-    stem = render.stem(render.piece(part) for part in parts)
-    bodies = render.bodies(stem, render.piece(b"# EOF\n"))
+    end = pages.piece(b"# EOF\n")
+    bodies = pages.bodies(
+        [pages.join(map(pages.piece, parts[:3])), *map(pages.piece, parts[3:]), end]
+    )
     whole = b"".join([*parts, b"# EOF\n"])
     plain, packed = bodies[Encoding.IDENTITY], bodies[Encoding.GZIP]
     assert b"".join(plain.chunks) == whole
