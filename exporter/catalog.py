@@ -239,7 +239,7 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
     ),
 )
 
-ORGANIZATION: tuple[MetricSpec[OrganizationReport], ...] = (
+SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_usage_spend_usd_total",
         "Growth of month to date since the organization was first polled, across billing periods.",
@@ -271,6 +271,9 @@ ORGANIZATION: tuple[MetricSpec[OrganizationReport], ...] = (
         MetricType.COUNTER,
         extract=health.resource_corrections,
     ),
+)
+
+CONFIGURED: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_org_info",
         "1, with what is known of the organization, and the labels from the configuration. "
@@ -285,17 +288,20 @@ ORGANIZATION: tuple[MetricSpec[OrganizationReport], ...] = (
         extract=_one(lambda report: report.organization.budget_usd),
     ),
     MetricSpec(
+        "viam_billing_poll_interval_seconds",
+        "Effective interval at which the organization is polled.",
+        ORG,
+        extract=_one(lambda report: report.organization.interval),
+    ),
+)
+
+HEALTH: tuple[MetricSpec[OrganizationReport], ...] = (
+    MetricSpec(
         "viam_billing_up",
         "1 if the last poll of every enabled collector succeeded, else 0; absent until each "
         "was polled.",
         ORG,
         extract=health.up,
-    ),
-    MetricSpec(
-        "viam_billing_poll_interval_seconds",
-        "Effective interval at which the organization is polled.",
-        ORG,
-        extract=_one(lambda report: report.organization.interval),
     ),
     MetricSpec(
         "viam_billing_collector_success",
@@ -392,10 +398,26 @@ COLLECTORS: tuple[Collector[Any, Any], ...] = (
     ),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Metrics of what is known of an organization beside its bill, and what they are made from."""
+
+    name: str
+    source: Callable[[OrganizationReport], object]  # while it stays equal, so do the samples
+    specs: tuple[MetricSpec[OrganizationReport], ...]
+
+
+SECTIONS: tuple[Section, ...] = (
+    Section("spend", lambda report: report.spend, SPEND),
+    Section("configured", lambda report: (report.organization, report.billing_tier), CONFIGURED),
+    Section("health", lambda report: (report.collectors, report.current), HEALTH),
+)
+
 # Every family of an organization, in the order of the page.
 SPECS: tuple[MetricSpec[Any], ...] = (
     *(spec for collector in COLLECTORS for spec in collector.specs),
-    *ORGANIZATION,
+    *(spec for section in SECTIONS for spec in section.specs),
 )
 
 # Names that a configured label must not take.

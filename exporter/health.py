@@ -34,6 +34,11 @@ class OrganizationReport:
     spend: Spend | None
     next_withdrawal: float | None  # on the monotonic clock, if nothing is polled before
 
+    @property
+    def billing_tier(self) -> str:
+        """The tier that an answer names; empty until one does."""
+        return next((a.billing_tier for a in self.current.values() if a.billing_tier), "")
+
 
 def report(state: OrganizationState, monotonic: float) -> OrganizationReport:
     """Return what may be shown of an organization at a moment of the monotonic clock."""
@@ -71,8 +76,8 @@ def _withdrawn_at(answer: Answer, collector: CollectorState, max_age: float) -> 
 
 def org_info(report: OrganizationReport) -> Samples:
     """1, with the billing tier, the currency and the configured labels."""
-    tier = next((a.billing_tier for a in report.current.values() if a.billing_tier), "")
-    yield Sample((tier, "USD"), 1, tuple(sorted(report.organization.labels.items())))
+    extra = tuple(sorted(report.organization.labels.items()))
+    yield Sample((report.billing_tier, "USD"), 1, extra)
 
 
 def up(report: OrganizationReport) -> Samples:

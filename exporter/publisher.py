@@ -19,7 +19,7 @@ from typing import NamedTuple
 import structlog
 
 from exporter import health, pages, render
-from exporter.catalog import COLLECTORS, ORGANIZATION, SPECS, apply
+from exporter.catalog import COLLECTORS, SECTIONS, SPECS, apply
 from exporter.model import Clock, Fragment, OrganizationState
 from exporter.pages import Body, Encoding, Piece
 from exporter.render import NOTHING, Format
@@ -40,7 +40,13 @@ TURN = 0.002
 BLOCK = 512
 
 PER_INVOICE = [index for index, spec in enumerate(SPECS) if spec.per_invoice]
-Rows = Sequence[Fragment]  # an organization's lines, as in SPECS
+
+
+class Row(NamedTuple):
+    """An organization's lines, as in SPECS, and what those of each section were made from."""
+
+    fragments: Sequence[Fragment]
+    sources: Sequence[object]
 
 
 class Series(NamedTuple):
@@ -86,7 +92,7 @@ class Publisher:
         self._clock = clock
         self._max_series = max_series
         self._withdrawals: Deadlines[str] = Deadlines()  # by the monotonic clock
-        self._rows: dict[str, Rows] = {}  # by organization
+        self._rows: dict[str, Row] = {}  # by organization
         self._series: dict[str, Series] = {}  # by organization
         self._series_changed = False  # since the limit was applied
         self._unpolled: set[str] = set()
@@ -157,26 +163,37 @@ class Publisher:
                 await asyncio.sleep(0)
                 turn = self._clock.monotonic()
 
-    def _render(self, state: OrganizationState, now: float) -> Rows:
-        """Return the lines of an organization, without what is withdrawn."""
+    def _render(self, state: OrganizationState, now: float) -> Row:
+        """Return the lines of an organization, without what is withdrawn.
+
+        Those that are the same as before are not rendered again.
+        """
         report = health.report(state, now)
         if report.next_withdrawal is not None:
             self._withdrawals.set(state.organization.id, report.next_withdrawal)
-        rows: list[Fragment] = []
+        fragments: list[Fragment] = []
         for collector in COLLECTORS:
             answer = report.current.get(collector.name)
-            rows.extend(answer.fragments if answer else [NOTHING] * len(collector.specs))
-        for spec in ORGANIZATION:
-            family, _ = apply(spec, state.organization, report)
-            rows.append(render.fragment(family))
-        return rows
+            fragments.extend(answer.fragments if answer else [NOTHING] * len(collector.specs))
+        before = self._rows.get(state.organization.id)
+        sources = [section.source(report) for section in SECTIONS]
+        for index, section in enumerate(SECTIONS):
+            if before is not None and before.sources[index] == sources[index]:
+                start = len(fragments)
+                fragments.extend(before.fragments[start : start + len(section.specs)])
+                continue
+            for spec in section.specs:
+                family, _ = apply(spec, state.organization, report)
+                fragments.append(render.fragment(family))
+        return Row(fragments, sources)
 
-    def _replace(self, org_id: str, rows: Rows) -> None:
+    def _replace(self, org_id: str, row: Row) -> None:
         """Note an organization's lines, and which of them changed."""
         before = self._rows.get(org_id)
-        self._rows[org_id] = rows
+        self._rows[org_id] = row
         series = Series(
-            sum(row.series for row in rows), sum(rows[index].series for index in PER_INVOICE)
+            sum(fragment.series for fragment in row.fragments),
+            sum(row.fragments[index].series for index in PER_INVOICE),
         )
         if series != self._series.get(org_id):
             self._series[org_id] = series
@@ -185,7 +202,8 @@ class Publisher:
             self._arranged = False
             return
         block = self._blocks[max(0, bisect_right(self._first, org_id) - 1)]
-        for index, (old, new) in enumerate(zip(before, rows, strict=True)):
+        pairs = zip(before.fragments, row.fragments, strict=True)
+        for index, (old, new) in enumerate(pairs):
             if old is not new and old.lines != new.lines:
                 block.pieces[index] = self._families[index] = None
 
@@ -280,7 +298,9 @@ class Publisher:
         for block in self._blocks:
             piece = block.pieces[index]
             if piece is None:
-                lines = b"".join([self._rows[org_id][index].lines for org_id in block.org_ids])
+                lines = b"".join(
+                    [self._rows[org_id].fragments[index].lines for org_id in block.org_ids]
+                )
                 piece = block.pieces[index] = pages.piece(lines)
             pieces.append(piece)
         return pages.join(pieces)

@@ -32,7 +32,7 @@ def metrics() -> Groups:
     by_collector = {collector.name: collector.specs for collector in catalog.COLLECTORS}
     return {
         **by_collector,
-        "organization": catalog.ORGANIZATION,
+        "organization": [spec for section in catalog.SECTIONS for spec in section.specs],
         "exporter": telemetry.METRICS,
     }
 
