@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,8 +70,8 @@ async def until(
 
 def test_the_watch_for_blocking_calls_works() -> None:
     """Else every other test here would prove nothing."""
-    source = "def blocks():\n    time.sleep(0.001)\n"
-    scope = {"time": time}
+    source = "def blocks():\n    path.read_text()\n"
+    scope = {"path": Path(__file__)}
     file = str(Path(app_module.__file__).with_name("fake.py"))
     exec(compile(source, file, "exec"), scope)  # noqa: S102 - as if it were a module of ours
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parents[1]
-sys.path.append(str(TESTS / "integration"))
-faults = importlib.import_module("test_faults")
+from integration.test_faults import CAUSES, CONNECTIONS, UNSEEN, WRONG
 
+TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs" / "reliability.md").read_text()
 ROWS = re.findall(r"^\| (.+?) \| (.+?) \| `(.+?)` \|$", PAGE, re.MULTILINE)
 CASES = {
-    "test_a_call_that_fails_is_shown_by_its_cause": set(faults.CAUSES),
-    "test_a_fault_that_a_poll_survives_is_never_shown": set(faults.UNSEEN),
-    "test_a_wrong_answer_is_never_a_wrong_number": set(faults.WRONG),
-    "test_a_broken_connection_is_an_outage_and_is_recovered_from": set(faults.CONNECTIONS),
+    "test_a_call_that_fails_is_shown_by_its_cause": set(CAUSES),
+    "test_a_fault_that_a_poll_survives_is_never_shown": set(UNSEEN),
+    "test_a_wrong_answer_is_never_a_wrong_number": set(WRONG),
+    "test_a_broken_connection_is_an_outage_and_is_recovered_from": set(CONNECTIONS),
     "test_a_key_that_is_refused_is_shown_as_credentials": {"wrong-key", "refused-token"},
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,59 +57,61 @@ class Caller:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
 
+    def begin(
+        self, method: str, fields: dict[str, Any], token: str | None = None, **options: Any
+    ) -> Any:
+        """Begin any call, with a token or none; its answer is left in bytes."""
+        module, service = (
+            (auth_pb2, "proto.rpc.v1.AuthService")
+            if method == "Authenticate"
+            else (pb, "viam.app.v1.BillingService")
+        )
+        channel: Any = self.channel
+        connect = channel.unary_stream if method == "GetInvoicePdf" else channel.unary_unary
+        request = getattr(module, f"{method}Request")(**fields)
+        return connect(f"/{service}/{method}")(
+            request.SerializeToString(),
+            metadata=None if token is None else (("authorization", f"Bearer {token}"),),
+            **{"timeout": 10} | options,
+        )
+
     async def authenticate(self, account: Account = FIRST, **options: Any) -> str:
         """Return a token."""
-        call: Any = self.channel.unary_unary(
-            "/proto.rpc.v1.AuthService/Authenticate",
-            request_serializer=auth_pb2.AuthenticateRequest.SerializeToString,
-            response_deserializer=auth_pb2.AuthenticateResponse.FromString,
-        )
         credentials = auth_pb2.Credentials(type="api-key", payload=account.api_key)
-        request = auth_pb2.AuthenticateRequest(entity=account.api_key_id, credentials=credentials)
-        return str((await call(request, **{"timeout": 10} | options)).access_token)
+        fields = {"entity": account.api_key_id, "credentials": credentials}
+        raw = await self.begin("Authenticate", fields, **options)
+        return auth_pb2.AuthenticateResponse.FromString(raw).access_token
 
     async def call(
         self, method: str, account: Account = FIRST, token: str | None = None, **options: Any
     ) -> bytes:
         """Return the bytes of an answer, authenticating first if there is no token."""
         token = token or await self.authenticate(account)
-        call: Any = self.channel.unary_unary(
-            f"/viam.app.v1.BillingService/{method}",
-            request_serializer=pb.GetCurrentMonthUsageRequest.SerializeToString,  # all are alike
-        )
-        raw: bytes = await call(
-            pb.GetCurrentMonthUsageRequest(org_id=account.id),
-            metadata=(("authorization", f"Bearer {token}"),),
-            **{"timeout": 10} | options,
-        )
+        raw: bytes = await self.begin(method, {"org_id": account.id}, token, **options)
         return raw
 
-    async def read(self, method: str, account: Account = FIRST) -> Any:
+    async def read(self, method: str, account: Account = FIRST, token: str | None = None) -> Any:
         """Return an answer decoded."""
-        return ANSWERS[method].FromString(await self.call(method, account))
+        return ANSWERS[method].FromString(await self.call(method, account, token))
 
-    async def pdf(self, account: Account, invoice: str) -> AsyncIterator[bytes]:
+    async def pdf(
+        self, account: Account, invoice: str, token: str | None = None
+    ) -> AsyncIterator[bytes]:
         """Yield the chunks of an invoice's file."""
-        token = await self.authenticate(account)
-        call: Any = self.channel.unary_stream(
-            "/viam.app.v1.BillingService/GetInvoicePdf",
-            request_serializer=pb.GetInvoicePdfRequest.SerializeToString,
-            response_deserializer=pb.GetInvoicePdfResponse.FromString,
-        )
-        request = pb.GetInvoicePdfRequest(org_id=account.id, id=invoice)
-        metadata = (("authorization", f"Bearer {token}"),)
-        async for message in call(request, metadata=metadata, timeout=10):
-            yield message.chunk
+        token = token or await self.authenticate(account)
+        fields = {"org_id": account.id, "id": invoice}
+        async for raw in self.begin("GetInvoicePdf", fields, token):
+            yield pb.GetInvoicePdfResponse.FromString(raw).chunk
 
 
-async def refusal(call: Coroutine[Any, Any, Any]) -> grpc.aio.AioRpcError:
+async def refusal(call: Awaitable[object]) -> grpc.aio.AioRpcError:
     """Return the error that a call fails with."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     return caught.value
 
 
-async def code(call: Coroutine[Any, Any, Any]) -> str:
+async def code(call: Awaitable[object]) -> str:
     """Return the name of the status that a call fails with."""
     return (await refusal(call)).code().name
 
@@ -136,7 +138,8 @@ async def simulation(
 ) -> AsyncIterator[Simulation]:
     """Run a simulator while inside, at a moment that stands still unless there is a clock."""
     clock = clock or StandingClock()
-    simulator = Simulator(accounts, SimulatedClock(clock), rng=Random(1), **knobs)
+    simulated = SimulatedClock(clock, knobs.pop("speed", 1.0))
+    simulator = Simulator(accounts, simulated, rng=Random(1), **knobs)
     for fault in faults:
         simulator.inject(fault)
     port = await simulator.start(front=front, tls=tls)
