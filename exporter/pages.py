@@ -15,7 +15,7 @@ from isal import isal_zlib
 
 HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, unknown system
 LAST_BLOCK = b"\x03\x00"
-LEVEL = 1  # docs/performance.md has what the others cost
+LEVEL = 1  # docs/adr/0003-renderer.md has what the others cost
 
 
 class Encoding(Enum):
