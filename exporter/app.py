@@ -23,6 +23,7 @@ from exporter.model import SavedOrganization
 from exporter.poller import Poller
 from exporter.publisher import Publisher
 from exporter.saver import Saver
+from exporter.sharding import Shard
 from exporter.storage import LockedError, Storage, StorageError
 from exporter.store import Store
 from exporter.telemetry import Telemetry
@@ -61,25 +62,29 @@ class Options:
     # Reads the configuration again, for a reload; raises ConfigError or StartError.
     load: Callable[[], Config]
     web: WebOptions = field(default_factory=WebOptions)
+    shard: Shard = field(default_factory=Shard)
 
 
 class App:
     """The exporter: a client, a poller, a publisher and a web server on one event loop."""
 
     def __init__(self, config: Config, options: Options) -> None:
-        self._config = config
+        self._config = config  # the whole, of which `_part` is what is polled here
+        self._part: Config
         self._options = options
         self._clock = SystemClock()
         self._telemetry = Telemetry(
             CollectorRegistry(), options.version.number, options.version.revision
         )
+        if options.shard.total > 1:
+            self._telemetry.sharded(options.shard.ordinal, options.shard.total)
         self._store = Store()
         self._storage: Storage | None = None
         self._poller: Poller
         self._publisher = Publisher(
             self._store, self._telemetry, self._clock, max_series=config.limits.max_series
         )
-        self._client: BillingClient
+        self._client: BillingClient | None = None
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._reload_waiters: list[asyncio.Future[str | None]] = []
@@ -101,10 +106,8 @@ class App:
                 stack.push_async_callback(asyncio.to_thread, self._storage.close)
                 saver = Saver(self._storage, self._store, self._telemetry, saved)
                 stack.push_async_callback(saver.save)  # what the last second brought
-            self._client = await self._connect(self._config.api)
             stack.push_async_callback(self._close_client)  # the one there is by then
-            await self._poller.configure(self._config, self._client)
-            self._telemetry.reloaded(self._clock.time())
+            await self._take(self._config)
             await self._publisher.publish()
             serving(await stack.enter_async_context(self._web_server()))
             async with asyncio.TaskGroup() as tasks:
@@ -119,6 +122,24 @@ class App:
                 log.info("stopping")
                 for task in running:
                     task.cancel()
+
+    @property
+    def organizations(self) -> int:
+        """How many organizations are polled here."""
+        return len(self._part.organizations)
+
+    async def _take(self, config: Config) -> None:
+        """Poll this shard's part of a configuration from now on. Raises ConfigError."""
+        part = await asyncio.to_thread(self._options.shard.part_of, config)
+        client, replaced = self._client, None
+        if client is None or part.api != self._part.api:
+            client, replaced = await self._connect(part.api), client
+        self._config, self._part, self._client = config, part, client
+        self._publisher.max_series = part.limits.max_series
+        await self._poller.configure(part, client)
+        self._telemetry.reloaded(self._clock.time())
+        if replaced is not None:
+            await replaced.close()
 
     async def _connect(self, api: Api) -> BillingClient:
         try:
@@ -158,7 +179,8 @@ class App:
         return budget.take
 
     async def _close_client(self) -> None:
-        await self._client.close()
+        if self._client is not None:
+            await self._client.close()
 
     # --- Web ---
 
@@ -207,23 +229,14 @@ class App:
 
     async def _reload_configuration(self) -> str | None:
         """Take a new configuration, whole or not at all. Returns what is wrong with it."""
-        replaced = None
         try:
-            config = await asyncio.to_thread(self._options.load)
-            if config.api != self._config.api:
-                replaced, self._client = self._client, await self._connect(config.api)
+            await self._take(await asyncio.to_thread(self._options.load))
         except (ConfigError, StartError) as error:
             for problem in str(error).splitlines():
                 log.error("configuration not reloaded, the old one stays", problem=problem)
             self._telemetry.reloaded(None)
             return str(error)
-        self._config = config
-        self._publisher.max_series = config.limits.max_series
-        await self._poller.configure(config, self._client)
-        self._telemetry.reloaded(self._clock.time())
-        log.info("configuration reloaded", organizations=len(config.organizations))
-        if replaced is not None:
-            await replaced.close()
+        log.info("configuration reloaded", organizations=self.organizations)
         return None
 
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 import resource
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from exporter.address import Address
 from exporter.app import App, Options, StartError
 from exporter.catalog import LABEL_NAMES
 from exporter.config import Config, ConfigError, from_environment, load
+from exporter.sharding import MAX_SHARDS, Shard, choose
 from exporter.version import DISTRIBUTION, Version, version
 from exporter.web import flags
 from exporter.web.serving import WebOptions
@@ -94,6 +96,22 @@ def parser() -> argparse.ArgumentParser:
         "must be this process's own (default: nothing is kept)",
     )
     root.add_argument(
+        "--total-shards",
+        dest="total_shards",
+        metavar="N",
+        type=_whole_number(1, MAX_SHARDS),
+        default=1,
+        help="how many exporters share the organizations of the configuration, each of which "
+        "polls its part (default: %(default)s)",
+    )
+    root.add_argument(
+        "--shard",
+        metavar="N",
+        type=_whole_number(0, MAX_SHARDS - 1),
+        help="which of them this is, from 0 on (default: the number at the end of the variable "
+        "POD_NAME, or without it of the host name, as a StatefulSet numbers its pods)",
+    )
+    root.add_argument(
         "--log.level",
         dest="log_level",
         choices=logs.LEVELS,
@@ -140,11 +158,22 @@ def telemetry_path(text: str) -> str:
     return text
 
 
-def configuration(file: Path | None, environ: Mapping[str, str], *, storage: bool) -> Config:
-    """Return the configuration from the file, or without one from the environment.
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    def parsed(text: str) -> int:
+        if not (re.fullmatch("[0-9]{1,9}", text) and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
+        return int(text)
 
-    `storage` says whether there is some. Raises ConfigError, and StartError if nothing says what
-    to poll.
+    return parsed
+
+
+def configuration(
+    file: Path | None, environ: Mapping[str, str], *, storage: bool, shards: int
+) -> Config:
+    """Return the whole configuration from the file, or without one from the environment.
+
+    `storage` says whether there is some, `shards` how many exporters share it. Raises
+    ConfigError, and StartError if nothing says what to poll.
     """
     if file is None and not DEFAULT_FILE.exists():
         config = from_environment(environ)
@@ -154,7 +183,7 @@ def configuration(file: Path | None, environ: Mapping[str, str], *, storage: boo
                 "VIAM_API_KEY_ID and VIAM_API_KEY, or try it out with --demo"
             )
         return config
-    return load(file or DEFAULT_FILE, environ, LABEL_NAMES, storage=storage)
+    return load(file or DEFAULT_FILE, environ, LABEL_NAMES, storage=storage, shards=shards)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -163,18 +192,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = command_line.parse_args(argv)
     if arguments.listen and arguments.systemd_socket:
         command_line.error("--web.listen-address and --web.systemd-socket exclude each other")
+    try:
+        shard = choose(
+            arguments.shard,
+            arguments.total_shards,
+            pod_name=os.environ.get("POD_NAME", ""),
+            host_name=socket.gethostname(),
+        )
+    except ValueError as error:
+        command_line.error(str(error))
     running = version()
     logs.configure(arguments.log_level, arguments.log_format)
     privileges.start_without_tracing(os.environ)
     privileges.leave_no_core_dump()
+    if shard.total > 1:
+        log.info("polling a shard only", shard=shard.ordinal, total_shards=shard.total)
     try:
         if arguments.demo:
-            asyncio.run(_demo(arguments, running, _web_options(arguments)))
+            asyncio.run(_demo(arguments, running, shard, _web_options(arguments)))
             return 0
 
         def load_again() -> Config:
             storage = arguments.storage_path is not None
-            return configuration(arguments.config_file, os.environ, storage=storage)
+            return configuration(
+                arguments.config_file, os.environ, storage=storage, shards=shard.total
+            )
 
         config, web = _both(load_again, lambda: _web_options(arguments))
         if arguments.config_check:
@@ -182,7 +224,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"the configuration is valid: {count} organization{'s' * (count != 1)}")
             return 0
         privileges.warn(config, arguments.config_file or DEFAULT_FILE, user=os.geteuid())
-        asyncio.run(_serve(config, _options(arguments, running, load_again, web)))
+        options = _options(arguments, running, shard, load_again, web)
+        asyncio.run(_serve(config, options))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -227,6 +270,7 @@ def _web_options(arguments: argparse.Namespace) -> WebOptions:
 def _options(
     arguments: argparse.Namespace,
     running: Version,
+    shard: Shard,
     load_again: Callable[[], Config],
     web: WebOptions,
 ) -> Options:
@@ -237,33 +281,37 @@ def _options(
         storage_path=arguments.storage_path,
         load=load_again,
         web=web,
+        shard=shard,
     )
 
 
 async def _serve(config: Config, options: Options) -> None:
-    await App(config, options).run(
+    app = App(config, options)
+    await app.run(
         lambda addresses: log.info(
             "serving",
             version=options.version.number,
             addresses=",".join(addresses),
-            organizations=len(config.organizations),
+            organizations=app.organizations,
         )
     )
 
 
-async def _demo(arguments: argparse.Namespace, running: Version, web: WebOptions) -> None:
+async def _demo(
+    arguments: argparse.Namespace, running: Version, shard: Shard, web: WebOptions
+) -> None:
     async with demo.simulated_service() as config:
+        app = App(config, _options(arguments, running, shard, lambda: config, web))
         scheme = "http" if web.configuration().tls is None else "https"
         prefix = web.location.prefix
 
         def announce(addresses: Sequence[str]) -> None:
             host = f"{scheme}://localhost:{addresses[0].rpartition(':')[2]}{prefix}"
-            print(f"{running} shows the bills of {len(config.organizations)} simulated companies")
+            print(f"{running} shows simulated bills, organizations: {app.organizations}")
             print(f"  {host + '/':<34}status")
             print(f"  {host + arguments.telemetry_path:<34}metrics, for Prometheus to scrape")
             print("Stop with Ctrl-C.", flush=True)
 
-        app = App(config, _options(arguments, running, lambda: config, web))
         await app.run(announce)
 
 

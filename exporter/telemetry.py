@@ -72,6 +72,13 @@ REQUESTS_REMAINING = Metric(
     P + "api_requests_remaining",
     "Calls to the billing API that are left of the UTC day; absent if no ceiling is set.",
 )
+SHARD_ORDINAL = Metric(
+    P + "shard_ordinal", "Which shard this is, from 0 on; absent without sharding."
+)
+TOTAL_SHARDS = Metric(
+    P + "total_shards",
+    "How many shards there are, as this one was told; absent without sharding.",
+)
 ORGANIZATIONS = Metric(P + "organizations", "Organizations that are polled.")
 SERIES = Metric(P + "series", "Series of organizations on the page.")
 WITHHELD = Metric(
@@ -98,6 +105,8 @@ METRICS: tuple[Metric, ...] = (
     STORAGE_SUCCESSFUL,
     RELOAD_SUCCESSFUL,
     RELOAD_TIME,
+    SHARD_ORDINAL,
+    TOTAL_SHARDS,
     ORGANIZATIONS,
     SERIES,
     WITHHELD,
@@ -105,7 +114,13 @@ METRICS: tuple[Metric, ...] = (
 )
 
 # Gauges that are there only once they have a value.
-OPTIONAL = (REQUESTS_LIMIT, REQUESTS_REMAINING, STORAGE_SUCCESSFUL)
+OPTIONAL = (
+    REQUESTS_LIMIT,
+    REQUESTS_REMAINING,
+    STORAGE_SUCCESSFUL,
+    SHARD_ORDINAL,
+    TOTAL_SHARDS,
+)
 
 # Failures that have a series before they happen.
 LIKELY_FAILURES = (
@@ -192,6 +207,11 @@ class Telemetry:
         """Note the day's ceiling on calls, and how many are left of it."""
         self._optional(REQUESTS_LIMIT, limit)
         self._optional(REQUESTS_REMAINING, remaining)
+
+    def sharded(self, ordinal: int, total: int) -> None:
+        """Note which of how many shards this is."""
+        self._optional(SHARD_ORDINAL, ordinal)
+        self._optional(TOTAL_SHARDS, total)
 
     def _optional(self, metric: Metric, value: float) -> None:
         if metric not in self._gauges:

@@ -23,12 +23,13 @@ def load(
     reserved_labels: Collection[str],
     *,
     storage: bool = False,
+    shards: int = 1,
 ) -> Config:
     """Read a configuration file, and the key and certificate files that it names.
 
     `environ` fills in `${NAME}`, `reserved_labels` are the ones that metrics use themselves,
-    and `storage` says whether --storage.path is set. Raises ConfigError with everything that
-    is wrong.
+    `storage` says whether --storage.path is set, and `shards` is --total-shards. Raises
+    ConfigError with everything that is wrong.
     """
     document = parse(_text(path), str(path), environ)
     report = Report(str(path), document.root)
@@ -36,7 +37,7 @@ def load(
         report.add(key_path, "is there twice: keep one", line)
     context = Context(path.parent.absolute(), reserved_labels)
     file = read(ConfigFile, document.root, report, context)
-    check(file, report, storage=storage)
+    check(file, report, storage=storage, shards=shards)
     report.raise_if_any()
     return _resolve(file)
 

@@ -22,9 +22,9 @@ from exporter.config.values import read_key_file, require_certificates
 MIN_MAX_AGE_INTERVALS = 2  # with less, one late poll would withdraw good data
 
 
-def check(file: ConfigFile, report: Report, *, storage: bool) -> None:
+def check(file: ConfigFile, report: Report, *, storage: bool, shards: int) -> None:
     """Report every rule that the valid fields of `file` break."""
-    _check_api(file.api, report, storage=storage)
+    _check_api(file.api, report, storage=storage, shards=shards)
     _check_poll(file.poll, report)
     if not any(dict(file.collectors).values()) and report.sound(("collectors",)):
         names = ", ".join(Collectors.model_fields)
@@ -53,7 +53,7 @@ def check(file: ConfigFile, report: Report, *, storage: bool) -> None:
                 report.add((*path, "id"), f"is the id of organizations[{first}] too: keep one")
 
 
-def _check_api(api: Api, report: Report, *, storage: bool) -> None:
+def _check_api(api: Api, report: Report, *, storage: bool, shards: int) -> None:
     if (
         not (api.tls or api.insecure)
         and report.sound(("api", "address"), ("api", "tls"), ("api", "insecure"))
@@ -73,6 +73,11 @@ def _check_api(api: Api, report: Report, *, storage: bool) -> None:
         report.add(
             ("api", "max_requests_per_day"),
             "needs --storage.path: a restart would forget the requests of the day",
+        )
+    if api.max_requests_per_day is not None and api.max_requests_per_day < shards:
+        report.add(
+            ("api", "max_requests_per_day"),
+            f"must be at least {shards}: it is divided among --total-shards={shards}",
         )
 
 

@@ -53,7 +53,8 @@ class Api(Section):
     max_requests_per_day: WholeNumber | None = Field(
         default=None,
         description="Ceiling on the requests of one UTC day, retries and authentication "
-        "included; polling slows down to stay within. Needs `--storage.path`.",
+        "included; polling slows down to stay within. Shards divide it. Needs "
+        "`--storage.path`.",
     )
 
 

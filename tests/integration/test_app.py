@@ -17,10 +17,12 @@ from exporter import demo
 from exporter.address import Address
 from exporter.app import App, Options, StartError
 from exporter.config import Config, ConfigError, Problem
+from exporter.sharding import Shard
 from exporter.storage import Storage
 from exporter.version import Version
 from support.process import Response, get
 
+WHOLE = Shard()
 Scenario = Callable[[App, Callable[[str], Awaitable[Response]]], Awaitable[None]]
 
 
@@ -30,6 +32,7 @@ def run(
     load: Callable[[Config], Config] = lambda config: config,
     start: Callable[[Config], Config] = lambda config: config,
     storage: Path | None = None,
+    shard: Shard = WHOLE,
 ) -> None:
     """Run the exporter on the demo's service, and a scenario beside it.
 
@@ -46,6 +49,7 @@ def run(
                 version=Version("1.2.3", "abc"),
                 storage_path=storage,
                 load=lambda: load(config),
+                shard=shard,
             )
             app = App(start(config), options)
             async with asyncio.TaskGroup() as tasks:
@@ -149,6 +153,29 @@ def test_a_reload_takes_a_new_configuration_whole() -> None:
         assert app._client is not client
 
     run(scenario, load=fewer)
+
+
+def test_a_reload_connects_anew_only_if_the_shard_s_part_of_the_api_section_changed(
+    tmp_path: Path,
+) -> None:
+    """A ceiling of one request more, divided by three, is the same ceiling; of three more, not."""
+    ceilings = iter((3000, 3001, 3003))
+
+    def limited(config: Config) -> Config:
+        api = config.api.model_copy(update={"max_requests_per_day": next(ceilings)})
+        return replace(config, api=api)
+
+    async def scenario(app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
+        client = app._client
+        assert await app.reload() is None
+        assert "max_requests_per_day: 3001" in (await fetch("/config")).text
+        assert app._client is client
+        assert await app.reload() is None
+        assert app._client is not client
+        limit = "viam_billing_exporter_api_requests_limit 1001.0"
+        await until(fetch, "/metrics", lambda response: limit in response.text)
+
+    run(scenario, start=limited, load=limited, storage=tmp_path / "state", shard=Shard(1, 3))
 
 
 def test_a_reload_that_fails_keeps_the_old_configuration() -> None:

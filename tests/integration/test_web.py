@@ -90,13 +90,15 @@ def test_the_format_is_negotiated(demo: Exporter, accept: str, content_type: str
 
 
 def test_the_demo_shows_every_metric_that_there_is(demo: Exporter) -> None:
-    """But those that exist only while something is wrong, or with storage or a ceiling."""
+    """But those that exist only while something is wrong, or with storage, a ceiling or shards."""
     shown = set(re.findall(r"^# TYPE (\S+)", demo.scrape(), re.MULTILINE))
     every = {metric.name for members in reference.metrics().values() for metric in members}
     only_when_wrong = {"viam_billing_collector_failure", "viam_billing_withheld_samples"}
     only_when_asked_for = {
         "viam_billing_exporter_api_requests_limit",
         "viam_billing_exporter_api_requests_remaining",
+        "viam_billing_exporter_shard_ordinal",
+        "viam_billing_exporter_total_shards",
         "viam_billing_exporter_storage_last_write_successful",
     }
     expected = every - only_when_wrong - only_when_asked_for

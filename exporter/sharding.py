@@ -1,0 +1,73 @@
+"""Which of several exporters polls an organization; docs/adr/0011-sharding.md says why so."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Final
+
+from exporter.config import Config
+
+MAX_SHARDS: Final = 1000
+ORDINAL: Final = re.compile(r".*-([0-9]{1,9})")  # at the end of the name of a StatefulSet's pod
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `total` exporters that share a configuration. `ordinal` counts from 0."""
+
+    ordinal: int = 0
+    total: int = 1
+
+    def owns(self, org_id: str) -> bool:
+        """Tell whether this shard polls an organization: the one of the highest weight does."""
+        own = _weight(org_id, self.ordinal)
+        # Ends at the first that is higher, so most ids take far fewer hashes than there are shards.
+        return all(_weight(org_id, each) <= own for each in range(self.total))
+
+    def part_of(self, config: Config) -> Config:
+        """Return what this shard has of a configuration: its organizations, its requests."""
+        api = config.api
+        if api.max_requests_per_day is not None:
+            # Rounded down, so that the shards together stay within the ceiling.
+            part = api.max_requests_per_day // self.total
+            api = api.model_copy(update={"max_requests_per_day": part})
+        organizations = tuple(each for each in config.organizations if self.owns(each.id))
+        return replace(config, api=api, organizations=organizations)
+
+
+def choose(ordinal: int | None, total: int, *, pod_name: str, host_name: str) -> Shard:
+    """Return the shard that the flags name, or else the name of a StatefulSet's pod.
+
+    `pod_name` is empty if nothing says it. Raises ValueError with what is wrong and what to do.
+    """
+    said_by = f"--shard={ordinal}"
+    if ordinal is None:
+        if total == 1:
+            return Shard()
+        source, name = ("POD_NAME", pod_name) if pod_name else ("the host name", host_name)
+        said_by = f"{source} {name!r}"
+        found = ORDINAL.fullmatch(name)
+        if found is None:
+            raise ValueError(
+                f"--total-shards={total} needs --shard, or a number at the end of POD_NAME or of "
+                f"the host name, as a StatefulSet's pod has: {said_by} has none"
+            )
+        ordinal = int(found[1])
+    if ordinal > 0 and total == 1:
+        raise ValueError(f"{said_by} needs --total-shards, the number of shards")
+    if ordinal >= total:
+        raise ValueError(
+            f"{said_by} is out of range: with --total-shards={total}, shards are 0 to {total - 1}"
+        )
+    return Shard(ordinal, total)
+
+
+def _weight(org_id: str, shard: int) -> bytes:
+    """Return the weight of an organization on a shard: 128 bits, so that no two are the same.
+
+    With another hash nearly all organizations would move, and their counters begin anew.
+    """
+    text = f"{shard}:{org_id}".encode("utf-8", "surrogatepass")
+    return blake2b(text, digest_size=16).digest()
