@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check venv generate lock sbom audit clean
+.PHONY: help demo test test-full check bench venv generate lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ test-full: venv $(PEER)/.done ## run all tests
 
 check: venv lint ## the quick part: format, lint, types, imports, generated files, unit tests
 	$(BIN)/pytest tests/unit tests/lint tests/golden
+
+# Debian packages: golang-go, golang-google-grpc-dev, and for two of the peers
+# golang-github-prometheus-client-golang-dev and nginx-light. BENCH takes options, such as -h.
+bench: venv ## measure beside other programs; takes about half an hour
+	@cd tests && ../$(BIN)/python -m bench $(BENCH)
 
 .PHONY: lint
 lint: venv

@@ -1,0 +1,1 @@
+"""How fast the exporter is, beside programs that others wrote: `make bench`."""

@@ -1,0 +1,65 @@
+"""How long it takes from the command to a page with everybody on it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from http import HTTPStatus
+
+from isal import isal_zlib
+
+from bench import data, programs
+from bench.client import wait
+from bench.figures import short
+from bench.findings import Findings, Setting, Table
+from support.process import get
+
+DEMO = 8  # organizations
+GZIP = {"Accept-Encoding": "gzip"}
+METRIC = b"\nviam_billing_usage_month_to_date_usd{"
+
+
+def run(setting: Setting) -> Findings:
+    """Start with nothing, with what was stored, and the demo."""
+    folder, count = setting.folder, setting.largest
+    storage = f"--storage.path={folder / 'storage'}"
+    with programs.billing(folder, count) as upstream:
+        file = data.write_configuration(
+            folder / "exporter.yml", count, upstream.port, programs.RARELY
+        )
+        cold = _start(count, f"--config.file={file}", storage)
+        warm = [_start(count, f"--config.file={file}", storage) for _ in range(setting.some(5, 2))]
+    demo = [_start(DEMO, "--demo") for _ in range(setting.some(5, 2))]
+    rows = [
+        [what, short(organizations), short(statistics.median(times)), short(max(times))]
+        for what, organizations, times in (
+            ("polled anew", count, [cold]),
+            ("from storage", count, warm),
+            ("demo", DEMO, demo),
+        )
+    ]
+    return Findings(
+        tables=[Table("start", ("", "organizations", "median s", "most s"), rows)],
+        values={"warm start": statistics.median(warm), "demo": statistics.median(demo)},
+    )
+
+
+def _start(organizations: int, *arguments: str) -> float:
+    """Return the seconds until a page with so many organizations has come."""
+    started = time.monotonic()
+    arrived = started
+    with programs.launched(*arguments) as ours:
+
+        def complete() -> bool:
+            nonlocal arrived
+            try:
+                answer = get(ours.port, "/metrics", GZIP)
+            except ConnectionError:
+                return False
+            arrived = time.monotonic()
+            assert answer.status == HTTPStatus.OK
+            return isal_zlib.decompress(answer.body, 31).count(METRIC) == organizations
+
+        wait(complete, "everybody is shown", within=programs.READY_WITHIN, look_every=0.01)
+        ours.wait_until_ready()
+    return arrived - started
