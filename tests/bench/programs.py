@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +21,10 @@ from support.process import EXPORTER, OPENMETRICS, TEXT, Process, free_port, get
 PEERS: Final = Path(__file__).parent / "peers"
 TESTS: Final = {"PYTHONPATH": str(Path(__file__).parents[1])}
 DEBIAN_GO: Final = Path("/usr/share/gocode")
+GO_PACKAGES: Final = {
+    "billing": "golang-google-grpc-dev",
+    "promhttp": "golang-github-prometheus-client-golang-dev",
+}
 BUILD_WITHIN: Final = 300.0  # seconds
 READY_WITHIN: Final = 300.0  # seconds
 RARELY: Final = Polling()
@@ -81,13 +84,11 @@ def built(folder: Path, name: str) -> Path:
         ["go", "build", "-o", program, f"./{name}"],
         cwd=PEERS,
         env=environ,
-        capture_output=True,
         check=False,
-        text=True,
         timeout=BUILD_WITHIN,
     )
     if made.returncode:
-        raise MissingError(f"{name} cannot be built: {made.stderr.splitlines()[0]}")
+        raise MissingError(f"cannot be built: is {GO_PACKAGES[name]} installed?")
     return program
 
 
@@ -138,10 +139,10 @@ def billing(folder: Path, count: int, **options: Any) -> Iterator[Billing]:
         yield Billing(int(ports[1]), int(ports[2]))
 
 
-@cache
 def answers_of(folder: Path, count: int) -> Path:
-    """Return the file of answers for so many organizations."""
-    return data.write_answers(folder / f"answers-{count}", count)
+    """Return the file of answers for so many organizations, written once."""
+    file = folder / f"answers-{count}"
+    return file if file.exists() else data.write_answers(file, count)
 
 
 # --- Servers of a page ---

@@ -16,7 +16,7 @@ from bench.findings import Findings, Table
 from bench.scrape import GO, NGINX, PYTHON
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "performance.md"
-PACKAGES: Final = ("aiohttp", "grpcio", "isal", "prometheus-client", "protobuf", "uvloop")
+PACKAGES: Final = ("aiohttp", "grpcio", "isal", "prometheus-client", "protobuf")
 
 
 class Target(NamedTuple):

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import grpc.aio
-import uvloop
 
 from bench import data
 from exporter.billing import ReadRpc
@@ -66,4 +65,4 @@ async def poll(port: int, count: int, concurrency: int, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(poll(*map(int, sys.argv[1:])))
+    asyncio.run(poll(*map(int, sys.argv[1:])))

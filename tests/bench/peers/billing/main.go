@@ -235,8 +235,8 @@ func main() {
 	api, control := listen(), listen()
 	go func() { log.Fatal(calls.Serve(api)) }()
 	go func() { log.Fatal(http.Serve(control, nil)) }()
-	fmt.Printf("api %d control %d\n", api.Addr().(*net.TCPAddr).Port, control.Addr().(*net.TCPAddr).Port)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
+	fmt.Printf("api %d control %d\n", api.Addr().(*net.TCPAddr).Port, control.Addr().(*net.TCPAddr).Port)
 	<-stop
 }

@@ -86,8 +86,8 @@ func main() {
 	}
 	http.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	go func() { log.Fatal(http.Serve(listener, nil)) }()
-	fmt.Printf("port %d\n", listener.Addr().(*net.TCPAddr).Port)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
+	fmt.Printf("port %d\n", listener.Addr().(*net.TCPAddr).Port)
 	<-stop
 }
