@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -16,8 +15,7 @@ from exporter.extract.values import View
 from exporter.model import Answer, Cause, Organization, SavedAnswer
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """One moment on both clocks."""
 
     time: float  # Unix seconds
@@ -80,8 +78,7 @@ def reread(
     again, _ = take_in(collector, organization, old.message, detail, now)
     # A wall clock that was set back makes nothing younger than now.
     age = max(0.0, now.time - old.received)
-    return replace(
-        again,
+    return again._replace(
         digest=b"",
         message=old.message,
         received=old.received,

@@ -295,7 +295,7 @@ CONFIGURED: tuple[MetricSpec[OrganizationReport], ...] = (
     ),
 )
 
-HEALTH: tuple[MetricSpec[OrganizationReport], ...] = (
+OUTCOMES: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_up",
         "1 if the last poll of every enabled collector succeeded, else 0; absent until each "
@@ -315,6 +315,10 @@ HEALTH: tuple[MetricSpec[OrganizationReport], ...] = (
         (*COLLECTOR, "cause"),
         extract=health.failure,
     ),
+)
+
+# All that moves when an answer comes that is the same as before.
+ATTEMPTS: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_collector_duration_seconds",
         "Duration of the last poll of the collector; absent until it was polled.",
@@ -333,6 +337,9 @@ HEALTH: tuple[MetricSpec[OrganizationReport], ...] = (
         COLLECTOR,
         extract=health.last_success,
     ),
+)
+
+CONTENT: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_collector_last_change_timestamp_seconds",
         "When a polled answer last differed from the one before; the first answer counts.",
@@ -404,14 +411,17 @@ class Section:
     """Metrics of what is known of an organization beside its bill, and what they are made from."""
 
     name: str
-    source: Callable[[OrganizationReport], object]  # while it stays equal, so do the samples
+    # While it, and what is configured of the organization, stay equal, so do the samples.
+    source: Callable[[OrganizationReport], object]
     specs: tuple[MetricSpec[OrganizationReport], ...]
 
 
 SECTIONS: tuple[Section, ...] = (
     Section("spend", lambda report: report.spend, SPEND),
-    Section("configured", lambda report: (report.organization, report.billing_tier), CONFIGURED),
-    Section("health", lambda report: (report.collectors, report.current), HEALTH),
+    Section("configured", lambda report: report.billing_tier, CONFIGURED),
+    Section("outcomes", health.outcomes, OUTCOMES),
+    Section("attempts", lambda report: report.collectors, ATTEMPTS),
+    Section("content", health.content, CONTENT),
 )
 
 # Every family of an organization, in the order of the page.

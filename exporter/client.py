@@ -76,6 +76,18 @@ class Received:
         self.raw = raw
 
 
+class Token:
+    """What an API key was exchanged for, as calls carry it. It cannot be printed by accident."""
+
+    __slots__ = ("metadata",)
+
+    def __init__(self, token: str) -> None:
+        # Made once: gRPC would make it anew of each call's pairs.
+        self.metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
+
+
+NO_METADATA: Final = grpc.aio.Metadata()
+
 Method = grpc.aio.UnaryUnaryMultiCallable[Any, Received]
 
 
@@ -107,9 +119,9 @@ class BillingClient:
         self._telemetry = telemetry
         self._clock = clock
         self._admit = admit
-        # Secrets all the way: in its debug mode, asyncio logs the results of tasks and threads.
-        self._tokens: dict[str, Secret] = {}  # by key id
-        self._authenticating: dict[str, asyncio.Task[Secret]] = {}  # by key id
+        # Nothing that shows a secret: in its debug mode, asyncio logs the results of tasks.
+        self._tokens: dict[str, Token] = {}  # by key id
+        self._authenticating: dict[str, asyncio.Task[Token]] = {}  # by key id
         self._authenticate: Method = self._channel.unary_unary(
             AUTHENTICATE, auth_pb2.AuthenticateRequest.SerializeToString, Received
         )
@@ -126,16 +138,16 @@ class BillingClient:
         """
         method, request_type = self._methods[rpc]
         request = request_type(org_id=org_id)
-        token = await self._token(api_key)
+        token = self._tokens.get(api_key.id) or await self._token(api_key)
         try:
-            return await self._call(rpc, method, request, token)
+            return await self._call(rpc, method, request, token.metadata)
         except BillingError as error:
             if error.cause is not Cause.CREDENTIALS:
                 raise
-        if self._tokens.get(api_key.id) == token:  # else another call has replaced it already
+        if self._tokens.get(api_key.id) is token:  # else another call has replaced it already
             del self._tokens[api_key.id]
         token = await self._token(api_key)
-        return await self._call(rpc, method, request, token)
+        return await self._call(rpc, method, request, token.metadata)
 
     async def close(self) -> None:
         """Close the channel; calls under way are cancelled."""
@@ -143,7 +155,7 @@ class BillingClient:
             task.cancel()
         await self._channel.close()
 
-    async def _token(self, api_key: ApiKey) -> Secret:
+    async def _token(self, api_key: ApiKey) -> Token:
         """Return the key's token, fetched once however many calls wait for it."""
         if (token := self._tokens.get(api_key.id)) is not None:
             return token
@@ -155,31 +167,30 @@ class BillingClient:
         # Shielded: a waiting call that is cancelled must not take the others along.
         return await asyncio.shield(task)
 
-    def _authenticated(self, api_key: ApiKey, task: asyncio.Task[Secret]) -> None:
+    def _authenticated(self, api_key: ApiKey, task: asyncio.Task[Token]) -> None:
         """Keep a token, but not a failure: the next call tries again."""
         del self._authenticating[api_key.id]
         if not task.cancelled() and task.exception() is None:
             self._tokens[api_key.id] = task.result()
 
-    async def _fetch_token(self, api_key: ApiKey) -> Secret:
+    async def _fetch_token(self, api_key: ApiKey) -> Token:
         key = await asyncio.to_thread(_reveal, api_key)
         request = auth_pb2.AuthenticateRequest(
             entity=api_key.id,
             credentials=auth_pb2.Credentials(type="api-key", payload=key.reveal()),
         )
-        answer = await self._call("Authenticate", self._authenticate, request, None)
+        # It is refused when it carries a token.
+        answer = await self._call("Authenticate", self._authenticate, request, NO_METADATA)
         try:
-            return Secret(auth_pb2.AuthenticateResponse.FromString(answer).access_token)
+            return Token(auth_pb2.AuthenticateResponse.FromString(answer).access_token)
         except DecodeError as error:
             raise _invalid("Authenticate", "does not parse") from error
 
     async def _call(
-        self, name: str, method: Method, request: Message, token: Secret | None
+        self, name: str, method: Method, request: Message, metadata: grpc.aio.Metadata
     ) -> bytes:
         if self._admit is not None:
             await self._admit()
-        # Authenticate is refused when it carries a token.
-        metadata = () if token is None else (("authorization", f"Bearer {token.reveal()}"),)
         started = self._clock.monotonic()
         code: str | None = "CANCELLED"
         try:

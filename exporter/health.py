@@ -80,6 +80,20 @@ def org_info(report: OrganizationReport) -> Samples:
     yield Sample((report.billing_tier, "USD"), 1, extra)
 
 
+def outcomes(report: OrganizationReport) -> object:
+    """Return what is equal as long as polls end as they did."""
+    return [(name, state.polled, state.failure) for name, state in report.collectors.items()]
+
+
+def content(report: OrganizationReport) -> object:
+    """Return what is equal as long as answers, and what is current of them, stay the same."""
+    return [
+        (name, state.answer.changed, state.answer.withheld, name in report.current)
+        for name, state in report.collectors.items()
+        if state.answer is not None
+    ]
+
+
 def up(report: OrganizationReport) -> Samples:
     """Whether the last poll of every enabled collector succeeded."""
     states = report.collectors.values()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import cast
 
 import structlog
@@ -126,7 +125,7 @@ class Intake:
             if state.answer is not None:
                 answer = self._reread(organization, name, state.answer, now)
                 self._note_due_date(Unit(organization.id, name), answer)
-                state = replace(state, answer=answer)
+                state = state._replace(answer=answer)
             states[name] = state
         self._store.put(OrganizationState(organization, states, known.spend))
 
@@ -134,60 +133,53 @@ class Intake:
 
     def succeed(self, unit: Unit, raw: bytes, duration: float) -> None:
         """Publish an answer that came now, after `duration` seconds. Raises BillingError."""
-        answer, spend = self._take_in(unit, raw)
-        self._polled(unit, duration, answer=answer, spend=spend)
-
-    def fail(self, unit: Unit, failure: Failure, duration: float) -> None:
-        """Publish that a poll failed now, after `duration` seconds. Data stays as it was."""
-        self._polled(unit, duration, failure=failure)
-
-    def _polled(
-        self,
-        unit: Unit,
-        duration: float,
-        *,
-        answer: Answer | None = None,
-        spend: Spend | None = None,
-        failure: Failure | None = None,
-    ) -> None:
-        before = self._state(unit).collectors[unit.collector]
-        after = CollectorState(
-            answer=answer or before.answer,
-            polled=True,
-            attempted=self._clock.time(),
-            duration=duration,
-            failure=failure,
-        )
-        self._publish(unit, after, spend)
-        self._log_change(unit, before.failure, failure)
-
-    def _take_in(self, unit: Unit, raw: bytes) -> tuple[Answer, Spend | None]:
-        """Return a good answer, compared with the one before, and what it means for spend."""
         state = self._state(unit)
         now = self._now()
-        before = state.collectors[unit.collector].answer
-        spend = state.spend
-        if before is not None:
-            before = self._at(state.organization, unit, before, now)
-        if before is not None and before.digest == answers.digest(raw):
-            answer = replace(before, received=now.time, received_monotonic=now.monotonic)
-        else:
-            collector = COLLECTOR[unit.collector]
-            answer, view = answers.take_in(collector, state.organization, raw, self._detail, now)
-            if before is not None and before.fragments == answer.fragments:
-                answer = replace(answer, changed=before.changed)
-            if isinstance(view, Usage):
-                spend = advance(spend, view)
+        answer, spend = self._take_in(state, unit, raw, now)
         self._note_due_date(unit, answer)
         self._telemetry.withheld(answer.withheld)
         self._telemetry.unknown_enums(answer.unknown_enums)
-        return answer, spend
+        after = CollectorState(answer, polled=True, attempted=now.time, duration=duration)
+        self._polled(state, unit, after, spend)
 
-    def _log_change(self, unit: Unit, before: Failure | None, after: Failure | None) -> None:
+    def fail(self, unit: Unit, failure: Failure, duration: float) -> None:
+        """Publish that a poll failed now, after `duration` seconds. Data stays as it was."""
+        state = self._state(unit)
+        after = state.collectors[unit.collector]._replace(
+            polled=True, attempted=self._clock.time(), duration=duration, failure=failure
+        )
+        self._polled(state, unit, after, state.spend)
+
+    def _polled(
+        self, state: OrganizationState, unit: Unit, after: CollectorState, spend: Spend | None
+    ) -> None:
+        before = state.collectors[unit.collector]
+        self._publish(state, unit, after, spend)
+        if before.failure is not None or after.failure is not None:
+            self._log_change(state, unit, before.failure, after.failure)
+
+    def _take_in(
+        self, state: OrganizationState, unit: Unit, raw: bytes, now: Moment
+    ) -> tuple[Answer, Spend | None]:
+        """Return a good answer, compared with the one before, and what it means for spend."""
+        before = state.collectors[unit.collector].answer
+        if before is not None:
+            before = self._at(state.organization, unit, before, now)
+            if before.digest == answers.digest(raw):
+                return before._replace(received=now.time, received_monotonic=now.monotonic), (
+                    state.spend
+                )
+        collector = COLLECTOR[unit.collector]
+        answer, view = answers.take_in(collector, state.organization, raw, self._detail, now)
+        if before is not None and before.fragments == answer.fragments:
+            answer = answer._replace(changed=before.changed)
+        return answer, advance(state.spend, view) if isinstance(view, Usage) else state.spend
+
+    def _log_change(
+        self, state: OrganizationState, unit: Unit, before: Failure | None, after: Failure | None
+    ) -> None:
         """Log a poll that ended otherwise than the one before, and no other."""
-        if before is after is None:
-            return
-        name = self._state(unit).organization.name
+        name = state.organization.name
         where = log.bind(org=unit.org_id, org_name=name, collector=unit.collector)
         if after is not None:
             if before is None or before.cause is not after.cause:
@@ -225,7 +217,7 @@ class Intake:
         answer = self._at(state.organization, unit, collector.answer, self._now())
         self._note_due_date(unit, answer)
         if answer is not collector.answer:
-            self._publish(unit, replace(collector, answer=answer))
+            self._publish(state, unit, collector._replace(answer=answer), state.spend)
 
     def _at(self, organization: Organization, unit: Unit, answer: Answer, now: Moment) -> Answer:
         """Return an answer as it reads at another moment, when due dates may have passed."""
@@ -247,7 +239,7 @@ class Intake:
     ) -> Answer:
         """Return what is made now of an answer that came before."""
         again = answers.reread(COLLECTOR[collector], organization, answer, self._detail, now)
-        return replace(again, digest=answer.digest, received_monotonic=answer.received_monotonic)
+        return again._replace(digest=answer.digest, received_monotonic=answer.received_monotonic)
 
     def _now(self) -> Moment:
         return Moment(self._clock.time(), self._clock.monotonic())
@@ -256,7 +248,8 @@ class Intake:
         # It is there: polls of an organization that is removed are cancelled with it.
         return cast("OrganizationState", self._store.get(unit.org_id))
 
-    def _publish(self, unit: Unit, collector: CollectorState, spend: Spend | None = None) -> None:
-        state = self._state(unit)
+    def _publish(
+        self, state: OrganizationState, unit: Unit, collector: CollectorState, spend: Spend | None
+    ) -> None:
         collectors = {**state.collectors, unit.collector: collector}
-        self._store.put(OrganizationState(state.organization, collectors, spend or state.spend))
+        self._store.put(OrganizationState(state.organization, collectors, spend))

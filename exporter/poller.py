@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from exporter.billing import BillingError, BillingReader
 from exporter.catalog import COLLECTORS, InvoiceDetail
@@ -35,7 +35,7 @@ POLLS_SHARE = 0.8
 class Poll(NamedTuple):
     """A poll under way, and what it was begun with."""
 
-    task: asyncio.Task[None]
+    unit: Unit
     organization: Organization
     reader: BillingReader
 
@@ -61,7 +61,7 @@ class Poller:
         self._intake = Intake(store, telemetry, clock, saved or {})
         self._organizations: Mapping[str, Organization] = {}
         self._schedule = Schedule()
-        self._polls: dict[Unit, Poll] = {}
+        self._polls: dict[asyncio.Task[None], Poll | None] = {}  # by who makes it
         self._failures: Counter[Unit] = Counter()  # in a row
         self._wake = asyncio.Event()
         self._reader: BillingReader
@@ -85,10 +85,13 @@ class Poller:
         # before there is a place for its answer, nor after.
         now = self._clock.monotonic()
         self._schedule.replace({u: i for u, i in intervals.items() if u in self._schedule}, now)
-        for unit, poll in self._polls.items():
-            wanted = self._organizations.get(unit.org_id) if unit in intervals else None
-            if poll.organization != wanted or poll.reader is not reader:
-                poll.task.cancel()
+        for worker, poll in self._polls.items():
+            if poll is not None and not (
+                poll.unit in intervals
+                and poll.organization == self._organizations[poll.unit.org_id]
+                and poll.reader is reader
+            ):
+                worker.cancel()
         detail = InvoiceDetail(config.invoices.detail, config.invoices.max_per_organization)
         await self._intake.configure(self._organizations, config.collectors, detail)
         self._failures = Counter(
@@ -115,39 +118,54 @@ class Poller:
             tasks.create_task(self._intake.watch_due_dates())
             while True:
                 self._wake.clear()
-                delay = None  # a poll that ends wakes this loop
-                while len(self._polls) < self._concurrency:
-                    now = self._clock.monotonic()
-                    unit = self._schedule.take(now)
-                    if unit is None:
-                        due = self._schedule.next_due()
-                        delay = None if due == math.inf else due - now
-                        break
-                    organization = self._organizations[unit.org_id]
-                    task = tasks.create_task(self._poll(unit, organization, self._reader))
-                    self._polls[unit] = Poll(task, organization, self._reader)
+                while len(self._polls) < self._concurrency and (poll := self._next()):
+                    worker = tasks.create_task(self._work(poll))
+                    self._polls[worker] = poll
+                    worker.add_done_callback(self._ended)
+                delay = None  # a worker that ends wakes this loop
+                if len(self._polls) < self._concurrency:
+                    due = self._schedule.next_due()
+                    delay = None if due == math.inf else due - self._clock.monotonic()
                 try:
                     async with asyncio.timeout(delay):
                         await self._wake.wait()
                 except TimeoutError:
                     pass
 
-    async def _poll(self, unit: Unit, organization: Organization, reader: BillingReader) -> None:
+    def _next(self) -> Poll | None:
+        """Return a poll that is due."""
+        unit = self._schedule.take(self._clock.monotonic())
+        return unit and Poll(unit, self._organizations[unit.org_id], self._reader)
+
+    async def _work(self, poll: Poll | None) -> None:
+        """Make polls, one after another, while any is due: a task for each costs more."""
+        worker = cast("asyncio.Task[None]", asyncio.current_task())
+        while poll is not None:
+            await self._make(poll)
+            self._polls[worker] = None
+            if len(self._polls) > self._concurrency:  # which a reload has lowered
+                return
+            poll = self._polls[worker] = self._next()
+
+    def _ended(self, worker: asyncio.Task[None]) -> None:
+        """Let a poll that was given up be due at once. A worker may end before it begins."""
+        poll = self._polls.pop(worker)
+        if poll is not None:
+            self._schedule.give_back(poll.unit, self._clock.monotonic())
+        self._wake.set()
+
+    async def _make(self, poll: Poll) -> None:
+        unit, organization, reader = poll
         started = self._clock.monotonic()
         try:
             raw = await reader.read(RPC[unit.collector], unit.org_id, organization.api_key)
-            self._intake.succeed(unit, raw, self._clock.monotonic() - started)
-        except asyncio.CancelledError:
-            self._schedule.give_back(unit, self._clock.monotonic())
-            raise
+            now = self._clock.monotonic()
+            self._intake.succeed(unit, raw, now - started)
         except BillingError as error:
             self._fail(unit, organization, error, started)
         else:
             self._failures.pop(unit, None)
-            self._schedule.done(unit, self._clock.monotonic())
-        finally:
-            del self._polls[unit]
-            self._wake.set()
+            self._schedule.done(unit, now)
 
     def _fail(
         self, unit: Unit, organization: Organization, error: BillingError, started: float

@@ -20,7 +20,7 @@ import structlog
 
 from exporter import health, pages, render
 from exporter.catalog import COLLECTORS, SECTIONS, SPECS, apply
-from exporter.model import Clock, Fragment, OrganizationState
+from exporter.model import Clock, Fragment, Organization, OrganizationState
 from exporter.pages import Body, Encoding, Piece
 from exporter.render import NOTHING, Format
 from exporter.schedule import Deadlines
@@ -45,6 +45,7 @@ PER_INVOICE = [index for index, spec in enumerate(SPECS) if spec.per_invoice]
 class Row(NamedTuple):
     """An organization's lines, as in SPECS, and what those of each section were made from."""
 
+    organization: Organization
     fragments: Sequence[Fragment]
     sources: Sequence[object]
 
@@ -176,6 +177,8 @@ class Publisher:
             answer = report.current.get(collector.name)
             fragments.extend(answer.fragments if answer else [NOTHING] * len(collector.specs))
         before = self._rows.get(state.organization.id)
+        if before is not None and before.organization != state.organization:
+            before = None  # its name is in every line
         sources = [section.source(report) for section in SECTIONS]
         for index, section in enumerate(SECTIONS):
             if before is not None and before.sources[index] == sources[index]:
@@ -185,7 +188,7 @@ class Publisher:
             for spec in section.specs:
                 family, _ = apply(spec, state.organization, report)
                 fragments.append(render.fragment(family))
-        return Row(fragments, sources)
+        return Row(state.organization, fragments, sources)
 
     def _replace(self, org_id: str, row: Row) -> None:
         """Note an organization's lines, and which of them changed."""

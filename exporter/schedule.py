@@ -27,6 +27,19 @@ def phase(org_id: str) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
+class Turns(NamedTuple):
+    """A unit's turns: once an interval, that far into it. In seconds."""
+
+    interval: float
+    offset: float
+
+    def after(self, now: float) -> float:
+        """Return the first turn after `now`."""
+        interval, offset = self
+        turn = (math.floor((now - offset) / interval) + 1) * interval + offset
+        return turn if turn > now else turn + interval  # rounding can land on now itself
+
+
 class Deadlines(Generic[KeyT]):
     """A time for each of any number of keys, and which of them is next.
 
@@ -87,12 +100,12 @@ class Schedule:
     """
 
     def __init__(self) -> None:
-        self._intervals: dict[Unit, float] = {}
+        self._turns: dict[Unit, Turns] = {}
         self._waiting: Deadlines[Unit] = Deadlines()
         self._taken: set[Unit] = set()
 
     def __contains__(self, unit: Unit) -> bool:
-        return unit in self._intervals
+        return unit in self._turns
 
     def replace(
         self,
@@ -104,15 +117,18 @@ class Schedule:
 
         New ones are due at once, or when `first` says; the others keep their turn.
         """
-        for unit in self._intervals.keys() - intervals.keys():
+        for unit in self._turns.keys() - intervals.keys():
             self._waiting.discard(unit)
+            del self._turns[unit]
         for unit, interval in intervals.items():
-            known = self._intervals.get(unit)
+            known = self._turns.get(unit)
+            if known is not None and known.interval == interval:
+                continue
+            turns = self._turns[unit] = Turns(interval, phase(unit.org_id) * interval)
             if known is None:
                 self._wait(unit, max(now, (first or {}).get(unit, now)))
-            elif known != interval and (due := self._waiting.get(unit)) is not None:
-                self._wait(unit, min(due, _next_turn(unit, interval, now)))
-        self._intervals = dict(intervals)
+            elif (due := self._waiting.get(unit)) is not None:
+                self._wait(unit, min(due, turns.after(now)))
 
     def take(self, now: float) -> Unit | None:
         """Return a unit that is due, the longest waiting first, or None."""
@@ -124,13 +140,13 @@ class Schedule:
     def done(self, unit: Unit, now: float, earliest: float = 0.0) -> None:
         """Let a unit that was taken wait for its next turn, which is not before `earliest`."""
         self._taken.remove(unit)
-        if (interval := self._intervals.get(unit)) is not None:
-            self._wait(unit, max(_next_turn(unit, interval, now), earliest))
+        if (turns := self._turns.get(unit)) is not None:
+            self._wait(unit, max(turns.after(now), earliest))
 
     def give_back(self, unit: Unit, at: float) -> None:
         """Let a unit that was taken in vain be due again at a time of the caller's."""
         self._taken.remove(unit)
-        if unit in self._intervals:
+        if unit in self._turns:
             self._wait(unit, at)
 
     def next_due(self) -> float:
@@ -140,10 +156,3 @@ class Schedule:
     def _wait(self, unit: Unit, due: float) -> None:
         if unit not in self._taken:
             self._waiting.set(unit, due)
-
-
-def _next_turn(unit: Unit, interval: float, now: float) -> float:
-    """Return the first moment after `now` at the unit's phase."""
-    offset = phase(unit.org_id) * interval
-    turn = (math.floor((now - offset) / interval) + 1) * interval + offset
-    return turn if turn > now else turn + interval  # rounding can land on now itself

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter.app import SystemClock
 from exporter.billing import BillingError, ReadRpc
-from exporter.client import BillingClient
+from exporter.client import BillingClient, Token
 from exporter.config import Api
 from exporter.model import ApiKey, Cause, Secret
 from exporter.pb import billing_pb2 as pb
@@ -259,7 +259,7 @@ def test_every_call_has_a_deadline() -> None:
             assert (error.cause, error.transient) == (Cause.OUTAGE, True)
             assert error.code == "DEADLINE_EXCEEDED"
             assert "Authenticate" in str(error)
-            pair.client._tokens[FIRST.api_key_id] = Secret("a token")
+            pair.client._tokens[FIRST.api_key_id] = Token("a token")
             error = await failure(pair.usage())
             assert error.code == "DEADLINE_EXCEEDED"
             assert "GetCurrentMonthUsage" in str(error)
@@ -374,7 +374,7 @@ def test_calls_name_us_and_authenticate_carries_no_token() -> None:
         await server.start()
         telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
         client = make_client(telemetry, f"127.0.0.1:{port}")
-        client._tokens["id"] = Secret("the-token")
+        client._tokens["id"] = Token("the-token")
         await failure(client.read(USAGE, "o", ApiKey("other", secret=Secret("k"))))
         await failure(client.read(USAGE, "o", ApiKey("id", secret=Secret("k"))))
         await client.close()
@@ -429,7 +429,7 @@ def test_the_server_s_wish_for_a_pause_is_understood(
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         client = make_client(Telemetry(CollectorRegistry(), "1", "a"), f"127.0.0.1:{port}")
-        client._tokens["id"] = Secret("token")
+        client._tokens["id"] = Token("token")
         error = await failure(client.read(USAGE, "o", ApiKey("id", secret=Secret("k"))))
         assert (error.cause, error.retry_after) == (Cause.THROTTLED, expected)
         await client.close()

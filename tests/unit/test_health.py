@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from exporter import health
 from exporter.model import Answer, Cause, CollectorState, Failure, OrganizationState
 from support.reader import organization
@@ -31,7 +29,7 @@ def state(**collectors: CollectorState) -> OrganizationState:
 
 def test_data_is_withdrawn_at_max_age_and_not_before() -> None:
     """Age is counted for each collector, on the clock that does not jump."""
-    fresh = replace(OK, answer=replace(ANSWER, received_monotonic=100.0))
+    fresh = OK._replace(answer=ANSWER._replace(received_monotonic=100.0))
     both = state(usage=OK, invoices=fresh)
     assert set(health.report(both, 289.9).current) == {"usage", "invoices"}
     assert set(health.report(both, 290.0).current) == {"invoices"}
@@ -40,7 +38,7 @@ def test_data_is_withdrawn_at_max_age_and_not_before() -> None:
 
 def test_a_report_says_when_the_next_data_is_withdrawn() -> None:
     """So that the page changes then, without anybody looking every second."""
-    fresh = replace(OK, answer=replace(ANSWER, received_monotonic=100.0))
+    fresh = OK._replace(answer=ANSWER._replace(received_monotonic=100.0))
     both = state(usage=OK, invoices=fresh)
     assert health.report(both, 100.0).next_withdrawal == 290.0
     assert health.report(both, 300.0).next_withdrawal == 340.0
@@ -50,18 +48,18 @@ def test_a_report_says_when_the_next_data_is_withdrawn() -> None:
 def test_a_period_that_ended_is_withdrawn_a_day_later_if_polls_fail() -> None:
     """Data of a period that has ended is not the new period's; a fresh answer always is current."""
     slow = organization(max_age=30 * DAY)
-    answer = replace(ANSWER, period_end=ANSWER.received + 10.0)
-    failing = OrganizationState(slow, {"usage": replace(OK, answer=answer, failure=OUTAGE)})
+    answer = ANSWER._replace(period_end=ANSWER.received + 10.0)
+    failing = OrganizationState(slow, {"usage": OK._replace(answer=answer, failure=OUTAGE)})
     assert health.report(failing, 50.0 + 10.0 + DAY - 1).current
     assert not health.report(failing, 50.0 + 10.0 + DAY).current
-    succeeding = OrganizationState(slow, {"usage": replace(OK, answer=answer)})
+    succeeding = OrganizationState(slow, {"usage": OK._replace(answer=answer)})
     assert health.report(succeeding, 50.0 + 10.0 + 5 * DAY).current
 
 
 def test_up_is_absent_until_every_collector_was_polled() -> None:
     """No poll yet is neither up nor down."""
     unpolled = CollectorState()
-    failed = replace(OK, failure=OUTAGE)
+    failed = OK._replace(failure=OUTAGE)
     assert [*health.up(health.report(state(a=OK, b=unpolled), 60.0))] == []
     assert [s.value for s in health.up(health.report(state(a=OK, b=OK), 60.0))] == [1.0]  # type: ignore[union-attr]
     assert [s.value for s in health.up(health.report(state(a=OK, b=failed), 60.0))] == [0.0]  # type: ignore[union-attr]

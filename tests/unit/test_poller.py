@@ -375,6 +375,26 @@ def test_a_reload_gives_up_polls_that_it_concerns_and_makes_them_anew() -> None:
     run(scenario())
 
 
+def test_a_reload_loses_no_poll_that_was_about_to_begin() -> None:
+    """A poll can be given up before it was asked for; it is made all the same."""
+    rig = Rig(config(organization()))
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(0)  # so far that polls are taken, and none has begun
+            assert rig.poller._polls
+            assert not rig.reader.calls
+            await rig.poller.configure(config(organization(budget_usd=1.0)), rig.reader)
+            await asyncio.sleep(5)
+            assert {(rpc, org_id) for _, rpc, org_id in rig.reader.calls} == {
+                (USAGE, "o1"),
+                (BILLING, "o1"),
+                (INVOICES, "o1"),
+            }
+
+    run(scenario())
+
+
 def test_a_reload_that_changes_nothing_publishes_nothing() -> None:
     """Ten thousand organizations are not rendered anew because one was added."""
     stays, comes = organization("stays"), organization("comes")

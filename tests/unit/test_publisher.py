@@ -72,6 +72,23 @@ def test_an_unchanged_answer_is_neither_decoded_nor_rendered() -> None:
     run(scenario())
 
 
+def test_a_new_name_is_in_every_line() -> None:
+    """Nothing that was rendered under the old name stays, though no number changed."""
+    rig = Rig(config(organization("a", interval=600.0)))
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(2)
+            renamed = config(organization("a", interval=600.0, name="Renamed"))
+            await rig.poller.configure(renamed, rig.reader)
+            await asyncio.sleep(2)
+            lines = [line for line in rig.page().splitlines() if 'org_id="a"' in line]
+            assert len(lines) > 20
+            assert [line for line in lines if 'org_name="Renamed"' not in line] == []
+
+    run(scenario())
+
+
 def test_both_formats_have_the_same_samples_and_one_end() -> None:
     """Lines are shared; OpenMetrics ends with its end, the text format without."""
     rig = Rig(config())
