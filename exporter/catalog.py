@@ -8,6 +8,7 @@ listed in the same shape in exporter/telemetry.py.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -442,28 +443,32 @@ def apply(
     The row sums on equal labels where money adds up and refuses duplicates elsewhere,
     withholds what is not a finite number, and sorts.
     """
-    withheld: dict[str, int] = {}
-    values: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], list[float]] = {}
+    width = len(spec.labels) - len(ORG)
+    withheld: Counter[str] = Counter()
+    values: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], float] = {}
+    more: dict[object, list[float]] = {}  # where money adds up: all parts of a sum
     for sample in spec.extract(source):
         if isinstance(sample, Withheld):
-            withheld[sample.reason] = withheld.get(sample.reason, 0) + 1
+            withheld[sample.reason] += 1
             continue
-        if len(sample.labels) + len(ORG) != len(spec.labels):
-            raise ValueError(
-                f"{spec.name}: {sample.labels!r} are not the values of {spec.labels!r}"
-            )
-        parts = values.setdefault((sample.labels, sample.extra), [])
-        if parts and not spec.sums:
-            withheld["duplicate"] = withheld.get("duplicate", 0) + 1
+        labels, value, extra = sample
+        if len(labels) != width:
+            raise ValueError(f"{spec.name}: {labels!r} are not the values of {spec.labels!r}")
+        key = (labels, extra)
+        if key not in values:
+            values[key] = value
+        elif not spec.sums:
+            withheld["duplicate"] += 1
+        elif key in more:
+            more[key].append(value)
         else:
-            parts.append(sample.value)
+            more[key] = [values[key], value]
     samples = []
-    for (labels, extra), parts in sorted(values.items()) if len(values) > 1 else values.items():
-        value = exact_sum(parts) if len(parts) > 1 else parts[0]
+    for key in sorted(values) if len(values) > 1 else values:
+        value = exact_sum(more[key]) if key in more else values[key]
         if math.isfinite(value):
             # + 0.0 turns the negative zero of a sum of credits into 0.
-            samples.append(Sample(labels, value + 0.0, extra))
+            samples.append(Sample(key[0], value + 0.0, key[1]))
         else:
-            reason = "nan" if math.isnan(value) else "infinity"
-            withheld[reason] = withheld.get(reason, 0) + 1
+            withheld["nan" if math.isnan(value) else "infinity"] += 1
     return Family(spec, organization, tuple(samples)), withheld

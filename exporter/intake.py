@@ -154,8 +154,16 @@ class Intake:
         self, state: OrganizationState, unit: Unit, after: CollectorState, spend: Spend | None
     ) -> None:
         before = state.collectors[unit.collector]
-        self._publish(state, unit, after, spend)
-        if before.failure is not None or after.failure is not None:
+        failing = before.failure is not None or after.failure is not None
+        confirms = (
+            before.polled
+            and not failing
+            and before.answer is not None
+            and after.answer is not None
+            and before.answer.fragments is after.answer.fragments
+        )
+        self._publish(state, unit, after, spend, confirms=confirms)
+        if failing:
             self._log_change(state, unit, before.failure, after.failure)
 
     def _take_in(
@@ -249,7 +257,14 @@ class Intake:
         return cast("OrganizationState", self._store.get(unit.org_id))
 
     def _publish(
-        self, state: OrganizationState, unit: Unit, collector: CollectorState, spend: Spend | None
+        self,
+        state: OrganizationState,
+        unit: Unit,
+        collector: CollectorState,
+        spend: Spend | None,
+        *,
+        confirms: bool = False,
     ) -> None:
         collectors = {**state.collectors, unit.collector: collector}
-        self._store.put(OrganizationState(state.organization, collectors, spend))
+        after = OrganizationState(state.organization, collectors, spend)
+        self._store.put(after, confirms=confirms)

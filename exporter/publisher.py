@@ -11,9 +11,11 @@ joined and compressed anew when a line of it changed. The rest of the page stays
 from __future__ import annotations
 
 import asyncio
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import structlog
@@ -31,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 # How old the exporter's own metrics may be, and how late a withdrawal, in seconds.
 HEARTBEAT = 1.0
+# How late the page may tell that a poll found nothing new: only the times of polls move then, and
+# ten thousand organizations that are polled at once need not be rendered each time.
+CONFIRMATIONS = 5.0
 # Changes are gathered for twice as long as the last page took to build, within these bounds, so
 # that building takes no more than a third of the time, and a change is seen soon.
 MIN_PAUSE, MAX_PAUSE = 0.02, 1.0
@@ -39,14 +44,21 @@ TURN = 0.002
 # Organizations in a block: 0.1 MB in each family, which is compressed in less than a millisecond.
 BLOCK = 512
 
-PER_INVOICE = [index for index, spec in enumerate(SPECS) if spec.per_invoice]
+GROUPS = [*(each.specs for each in COLLECTORS), *(each.specs for each in SECTIONS)]
+FIRST = [*accumulate([len(specs) for specs in GROUPS[:-1]], initial=0)]  # places in SPECS
+# For each of SPECS: its group, and its place there.
+PLACES = [(group, place) for group, specs in enumerate(GROUPS) for place in range(len(specs))]
+PER_INVOICE = [at for at, spec in zip(PLACES, SPECS, strict=True) if spec.per_invoice]
 
 
 class Row(NamedTuple):
-    """An organization's lines, as in SPECS, and what those of each section were made from."""
+    """An organization's lines, a group for each collector and section, as in SPECS.
+
+    What the sections were made from is there, too.
+    """
 
     organization: Organization
-    fragments: Sequence[Fragment]
+    groups: Sequence[Sequence[Fragment]]
     sources: Sequence[object]
 
 
@@ -88,7 +100,9 @@ class Publisher:
         self, store: Store, telemetry: Telemetry, clock: Clock, *, max_series: int
     ) -> None:
         self._store = store
-        self._changes = store.subscribe()
+        self._news = store.subscribe(confirmations=False)
+        self._confirmations = store.subscribe(news=False)
+        self._confirmed = -math.inf  # when they were last shown, on the monotonic clock
         self._telemetry = telemetry
         self._clock = clock
         self._max_series = max_series
@@ -127,7 +141,7 @@ class Publisher:
             await asyncio.sleep(min(max(2 * took, MIN_PAUSE), MAX_PAUSE))
             try:
                 async with asyncio.timeout(HEARTBEAT):
-                    await self._changes.wait()
+                    await self._news.wait()
             except TimeoutError:
                 pass
 
@@ -146,8 +160,11 @@ class Publisher:
     # --- Lines ---
 
     async def _render_changes(self) -> None:
-        changed = self._changes.take()
+        changed = self._news.take()
         now = turn = self._clock.monotonic()
+        if now - self._confirmed >= CONFIRMATIONS:
+            changed |= self._confirmations.take()
+            self._confirmed = now
         while (org_id := self._withdrawals.take(now)) is not None:
             changed.add(org_id)
         for org_id in changed:
@@ -172,31 +189,29 @@ class Publisher:
         report = health.report(state, now)
         if report.next_withdrawal is not None:
             self._withdrawals.set(state.organization.id, report.next_withdrawal)
-        fragments: list[Fragment] = []
+        groups: list[Sequence[Fragment]] = []
         for collector in COLLECTORS:
             answer = report.current.get(collector.name)
-            fragments.extend(answer.fragments if answer else [NOTHING] * len(collector.specs))
+            groups.append(answer.fragments if answer else (NOTHING,) * len(collector.specs))
         before = self._rows.get(state.organization.id)
         if before is not None and before.organization != state.organization:
             before = None  # its name is in every line
         sources = [section.source(report) for section in SECTIONS]
         for index, section in enumerate(SECTIONS):
             if before is not None and before.sources[index] == sources[index]:
-                start = len(fragments)
-                fragments.extend(before.fragments[start : start + len(section.specs)])
+                groups.append(before.groups[len(COLLECTORS) + index])
                 continue
-            for spec in section.specs:
-                family, _ = apply(spec, state.organization, report)
-                fragments.append(render.fragment(family))
-        return Row(state.organization, fragments, sources)
+            families = [apply(spec, state.organization, report)[0] for spec in section.specs]
+            groups.append([*map(render.fragment, families)])
+        return Row(state.organization, groups, sources)
 
     def _replace(self, org_id: str, row: Row) -> None:
         """Note an organization's lines, and which of them changed."""
         before = self._rows.get(org_id)
         self._rows[org_id] = row
         series = Series(
-            sum(fragment.series for fragment in row.fragments),
-            sum(row.fragments[index].series for index in PER_INVOICE),
+            sum([fragment.series for group in row.groups for fragment in group]),
+            sum([row.groups[group][place].series for group, place in PER_INVOICE]),
         )
         if series != self._series.get(org_id):
             self._series[org_id] = series
@@ -205,10 +220,11 @@ class Publisher:
             self._arranged = False
             return
         block = self._blocks[max(0, bisect_right(self._first, org_id) - 1)]
-        pairs = zip(before.fragments, row.fragments, strict=True)
-        for index, (old, new) in enumerate(pairs):
-            if old is not new and old.lines != new.lines:
-                block.pieces[index] = self._families[index] = None
+        for first, old, new in zip(FIRST, before.groups, row.groups, strict=True):
+            if old is not new:
+                for index in range(len(new)):
+                    if old[index].lines != new[index].lines:
+                        block.pieces[first + index] = self._families[first + index] = None
 
     def _remove(self, org_id: str) -> None:
         if self._rows.pop(org_id, None) is not None:
@@ -301,9 +317,9 @@ class Publisher:
         for block in self._blocks:
             piece = block.pieces[index]
             if piece is None:
-                lines = b"".join(
-                    [self._rows[org_id].fragments[index].lines for org_id in block.org_ids]
-                )
+                group, place = PLACES[index]
+                rows = [self._rows[org_id] for org_id in block.org_ids]
+                lines = b"".join([row.groups[group][place].lines for row in rows])
                 piece = block.pieces[index] = pages.piece(lines)
             pieces.append(piece)
         return pages.join(pieces)

@@ -40,7 +40,8 @@ class Store:
 
     def __init__(self) -> None:
         self._states: dict[str, OrganizationState] = {}
-        self._subscribers: list[Changes] = []
+        self._of_news: list[Changes] = []
+        self._of_confirmations: list[Changes] = []
 
     def __len__(self) -> int:
         return len(self._states)
@@ -49,26 +50,27 @@ class Store:
         """Yield the states in the order of organization ids."""
         return iter([self._states[org_id] for org_id in sorted(self._states)])
 
-    def subscribe(self) -> Changes:
-        """Return the changes from now on."""
+    def subscribe(self, *, news: bool = True, confirmations: bool = True) -> Changes:
+        """Return the changes from now on: what is new, or polls that found what was known."""
         changes = Changes()
-        self._subscribers.append(changes)
+        if news:
+            self._of_news.append(changes)
+        if confirmations:
+            self._of_confirmations.append(changes)
         return changes
 
     def get(self, org_id: str) -> OrganizationState | None:
         """Return the state of an organization, or None if there is no such organization."""
         return self._states.get(org_id)
 
-    def put(self, state: OrganizationState) -> None:
-        """Make a state current."""
+    def put(self, state: OrganizationState, *, confirms: bool = False) -> None:
+        """Make a state current. One that confirms the state before differs in times only."""
         self._states[state.organization.id] = state
-        self._note(state.organization.id)
+        for changes in self._of_confirmations if confirms else self._of_news:
+            changes.note(state.organization.id)
 
     def remove(self, org_id: str) -> None:
         """Forget an organization."""
         del self._states[org_id]
-        self._note(org_id)
-
-    def _note(self, org_id: str) -> None:
-        for changes in self._subscribers:
+        for changes in self._of_news:
             changes.note(org_id)

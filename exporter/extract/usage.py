@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from exporter.extract.values import (
@@ -46,37 +47,33 @@ class Usage(View):
 
     costs: tuple[Cost, ...]
     totals: tuple[Total, ...]
+    month_to_date: float  # net costs of all sources
     subtotal: float
     period_start: float | None
-
-    @property
-    def month_to_date(self) -> float:
-        """Net costs of all sources."""
-        return exact_sum(total.net for total in self.totals)
 
 
 def view(answer: pb.GetCurrentMonthUsageResponse) -> Usage:
     """Return what a GetCurrentMonthUsage answer means."""
     sources = answer.resource_usage_costs_by_source
     costs, totals = _by_source(answer) if sources else _deprecated(answer)
-    unknown_enums = {
-        "SourceType": unknown(pb.SourceType, (source.source_type for source in sources)),
-        "UsageCostType": unknown(
-            pb.UsageCostType,
-            (
-                cost.resource_type
-                for source in sources
-                for cost in source.resource_usage_costs.usage_costs
-            ),
-        ),
-    }
     return Usage(
         costs=costs,
         totals=totals,
+        month_to_date=exact_sum([total.net for total in totals]),
         subtotal=answer.subtotal,
         period_start=unix_time(answer.start_date),
         period_end=unix_time(answer.end_date),
-        unknown_enums=unknown_enums,
+        unknown_enums={
+            "SourceType": unknown(pb.SourceType, [source.source_type for source in sources]),
+            "UsageCostType": unknown(
+                pb.UsageCostType,
+                [
+                    cost.resource_type
+                    for source in sources
+                    for cost in source.resource_usage_costs.usage_costs
+                ],
+            ),
+        },
     )
 
 
@@ -92,9 +89,12 @@ def _by_source(
         source_type = enum_label(pb.SourceType, "SOURCE_TYPE_", source.source_type)
         tier = tiers[source.tier_name]
         bill = source.resource_usage_costs
-        for cost in bill.usage_costs:
-            resource_type = enum_label(pb.UsageCostType, "USAGE_COST_TYPE_", cost.resource_type)
-            costs.append(Cost(source_type, tier, resource_type, cost.cost))
+        costs.extend(
+            [
+                Cost(source_type, tier, _resource_type(cost.resource_type), cost.cost)
+                for cost in bill.usage_costs
+            ]
+        )
         totals.append(
             Total(
                 source_type,
@@ -105,6 +105,11 @@ def _by_source(
             )
         )
     return tuple(costs), tuple(totals)
+
+
+@lru_cache(maxsize=1024)
+def _resource_type(number: int) -> str:
+    return enum_label(pb.UsageCostType, "USAGE_COST_TYPE_", number)
 
 
 def _tier_labels(names: Iterable[str]) -> Mapping[str, str]:

@@ -44,12 +44,13 @@ def unix_time(timestamp: Timestamp) -> float | None:
 def exact_sum(parts: Iterable[float]) -> float:
     """Return the correctly rounded sum; NaN or an infinity if a part, or the sum, is one."""
     parts = list(parts)
-    if not all(map(math.isfinite, parts)):
-        return math.nan if any(map(math.isnan, parts)) else math.inf
     try:
-        return math.fsum(parts)
-    except OverflowError:
-        return math.inf
+        total = math.fsum(parts)
+    except (OverflowError, ValueError):  # too large, or infinities of both signs
+        total = math.inf
+    if math.isfinite(total):
+        return total
+    return math.nan if any(map(math.isnan, parts)) else math.inf
 
 
 def optional(value: float | None) -> Samples:
@@ -61,7 +62,7 @@ def optional(value: float | None) -> Samples:
 def unknown(enum: EnumTypeWrapper, numbers: Iterable[int]) -> int:
     """Return how many of the numbers are in no enum that we know."""
     known = _numbers(enum)
-    return sum(number not in known for number in numbers)
+    return sum([number not in known for number in numbers])
 
 
 @cache

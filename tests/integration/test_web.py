@@ -6,6 +6,7 @@ import gzip
 import http.client
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,15 @@ def raw(
     connection.close()
     return answer
 
+
+AIOHTTP = """
+import asyncio, sys, aiohttp
+async def read():
+    async with aiohttp.ClientSession() as session, session.get(sys.argv[1]) as response:
+        assert response.headers["Content-Encoding"] == "gzip"
+        sys.stdout.buffer.write(await response.read())
+asyncio.run(read())
+"""
 
 READ = [endpoint.path for endpoint in ENDPOINTS if "GET" in endpoint.methods]
 
@@ -105,11 +115,19 @@ def test_the_demo_shows_every_metric_that_there_is(demo: Exporter) -> None:
     assert {name for name in shown if name.startswith("viam_")} == expected
 
 
-def test_gzip_is_one_member_that_curl_reads_whole(demo: Exporter) -> None:
-    """Curl stops after the first member of a gzip stream; ours has the page in it."""
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("curl", "--silent", "--show-error", "--fail", "--compressed"),
+        ("wget", "--quiet", "--compression=gzip", "--output-document=-"),
+        (sys.executable, "-c", AIOHTTP),
+    ],
+    ids=["curl", "wget", "aiohttp"],
+)
+def test_gzip_is_one_member_that_clients_read_whole(demo: Exporter, command: list[str]) -> None:
+    """Some stop after the first member of a gzip stream; ours has the page in it."""
     url = f"http://127.0.0.1:{demo.port}/metrics"
-    command = ["curl", "--silent", "--show-error", "--fail", "--compressed", url]
-    page = subprocess.run(command, check=True, capture_output=True).stdout
+    page = subprocess.run([*command, url], check=True, capture_output=True).stdout
     packed = get(demo.port, "/metrics", {"Accept-Encoding": "gzip"})
     assert packed.headers["Content-Encoding"] == "gzip"
     types = re.compile(rb"^# TYPE .*$", re.MULTILINE)

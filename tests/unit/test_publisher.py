@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from exporter.catalog import ATTEMPTS
 from exporter.pages import Encoding
 from exporter.pb import billing_pb2 as pb
+from exporter.publisher import CONFIRMATIONS, GROUPS, HEARTBEAT
 from exporter.render import Format
 from support.reader import INVOICES, config, organization
 from support.rig import Rig
@@ -68,6 +70,25 @@ def test_an_unchanged_answer_is_neither_decoded_nor_rendered() -> None:
             assert new is not None
             assert new.received > old.received
             assert new.fragments is old.fragments
+
+    run(scenario())
+
+
+def test_a_poll_that_finds_nothing_new_moves_the_times_of_polls_only() -> None:
+    """Everything else of the organization stays as it was rendered, and the times soon follow."""
+    rig = Rig(config(organization(interval=60.0)))
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(70)
+            before = rig.publisher._rows["o1"]
+            await asyncio.sleep(60 + CONFIRMATIONS + HEARTBEAT)
+            after = rig.publisher._rows["o1"]
+            groups = zip(GROUPS, before.groups, after.groups, strict=True)
+            assert [specs for specs, old, new in groups if old is not new] == [ATTEMPTS]
+            assert rig.values("viam_billing_collector_last_success_timestamp_seconds", "collector")[
+                ("usage",)
+            ] == rig.clock.time() - (asyncio.get_running_loop().time() - rig.reader.calls[-1][0])
 
     run(scenario())
 

@@ -20,6 +20,7 @@ def usage(net: float, start: float | None = JULY, **costs: float) -> Usage:
     return Usage(
         costs=tuple(Cost("org", "", name, usd) for name, usd in costs.items()),
         totals=(Total("org", "", net, 0.0, net),),
+        month_to_date=net,
         subtotal=net,
         period_start=start,
     )
