@@ -63,6 +63,8 @@ CAUSES: Final[Mapping[grpc.StatusCode, tuple[Cause, bool]]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: (Cause.OUTAGE, True),
     grpc.StatusCode.ABORTED: (Cause.OUTAGE, True),
     grpc.StatusCode.INTERNAL: (Cause.OUTAGE, True),
+    # Of a server that fails without saying how, and of gRPC for a connection that breaks oddly.
+    grpc.StatusCode.UNKNOWN: (Cause.OUTAGE, True),
     grpc.StatusCode.RESOURCE_EXHAUSTED: (Cause.THROTTLED, True),
 }
 

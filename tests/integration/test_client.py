@@ -206,6 +206,7 @@ def test_wrong_keys_fail_for_all_who_wait_and_are_tried_again() -> None:
         (grpc.StatusCode.UNAVAILABLE, Cause.OUTAGE, True),
         (grpc.StatusCode.ABORTED, Cause.OUTAGE, True),
         (grpc.StatusCode.INTERNAL, Cause.OUTAGE, True),
+        (grpc.StatusCode.UNKNOWN, Cause.OUTAGE, True),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, Cause.THROTTLED, True),
         (grpc.StatusCode.PERMISSION_DENIED, Cause.PERMISSION, False),
         (grpc.StatusCode.NOT_FOUND, Cause.OTHER, False),

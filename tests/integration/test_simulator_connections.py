@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import subprocess
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from support.simulated import (
 )
 
 USAGE = "GetCurrentMonthUsage"
+# gRPC says the second, rarely, when what breaks a connection comes amid its own first frames.
+BROKEN = ("UNAVAILABLE", "UNKNOWN")
 
 
 async def connects(port: int) -> bool:
@@ -55,6 +58,17 @@ async def fresh(sim: Simulation, **options: Any) -> str:
         except grpc.aio.AioRpcError as error:
             return error.code().name
         return "OK"
+
+
+async def succeeds(call: Callable[..., Awaitable[object]]) -> None:
+    """Call until it succeeds: gRPC may find only on the way that its old connection is broken."""
+    while True:
+        try:
+            await call(wait_for_ready=True)
+        except grpc.aio.AioRpcError as error:
+            assert error.code().name in BROKEN
+        else:
+            return
 
 
 # --- The front ----------------------------------------------------------------------------
@@ -170,11 +184,11 @@ def test_a_connection_that_leads_nowhere(fault: str) -> None:
         async with simulation(front=True) as sim:
             assert await sim.caller.authenticate()
             injected = sim.simulator.inject(fault)
-            assert await fresh(sim) == "UNAVAILABLE"
-            assert await code(sim.caller.authenticate()) == "UNAVAILABLE"
+            assert await fresh(sim) in BROKEN
+            assert await code(sim.caller.authenticate()) in BROKEN
             injected.clear()
             assert await fresh(sim) == "OK"
-            assert await sim.caller.authenticate(wait_for_ready=True)
+            await succeeds(sim.caller.authenticate)
 
     run(scenario())
 
@@ -210,7 +224,7 @@ def test_a_connection_is_reset_in_mid_call() -> None:
             fault = sim.simulator.inject("reset:times=1")
             assert await code(sim.caller.call(USAGE, token=token)) == "UNAVAILABLE"
             assert fault.hits == 1
-            assert await sim.caller.call(USAGE, token=token, wait_for_ready=True)
+            await succeeds(lambda **options: sim.caller.call(USAGE, token=token, **options))
 
     run(scenario())
 
