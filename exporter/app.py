@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry
 
+from exporter import garbage
 from exporter.address import Address
 from exporter.budget import Budget
 from exporter.client import BillingClient, system_roots
@@ -110,6 +111,7 @@ class App:
                     tasks.create_task(self._poller.run()),
                     tasks.create_task(self._publisher.run()),
                     tasks.create_task(self._reload_on_request()),
+                    tasks.create_task(garbage.collect()),
                 ]
                 if saver is not None:
                     running.append(tasks.create_task(saver.run()))

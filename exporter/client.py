@@ -207,7 +207,10 @@ class BillingClient:
             self._telemetry.api_request(name, self._clock.monotonic() - started, code)
         # Outside of the handler and without a cause: a traceback would show the server's words,
         # which may repeat what it was sent.
-        raise _billing_error(name, refusal)
+        try:
+            raise _billing_error(name, refusal)
+        finally:
+            del refusal  # or it would refer to itself by way of its traceback
 
 
 def system_roots() -> bytes | None:

@@ -183,25 +183,17 @@ class Failure:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """The sample lines of one family of one organization, rendered."""
-
-    lines: bytes = b""
-    series: int = 0
-
-
 class Answer(NamedTuple):
     """The last good answer of a collector, and what was made from it.
 
     Kept as a digest, by which an unchanged answer is recognised without decoding it, as a
-    message without what is personal or secret, and as rendered lines, which take a tenth of
-    the memory of sample objects.
+    message without what is personal or secret, and as rendered lines: they take a tenth of
+    the memory of sample objects, and bytes cost the garbage collector nothing.
     """
 
     digest: bytes  # of the answer as it came
     message: bytes  # serialized, without personal data: what may be kept and stored
-    fragments: tuple[Fragment, ...]  # one for each of the collector's specs, in order
+    fragments: tuple[bytes, ...]  # lines for each of the collector's specs, in order
     withheld: Mapping[str, int]  # reason -> samples
     unknown_enums: Mapping[str, int]  # enum -> values
     received: float  # Unix seconds

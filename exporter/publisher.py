@@ -22,9 +22,9 @@ import structlog
 
 from exporter import health, pages, render
 from exporter.catalog import COLLECTORS, SECTIONS, SPECS, apply
-from exporter.model import Clock, Fragment, Organization, OrganizationState
+from exporter.model import Clock, Organization, OrganizationState
 from exporter.pages import Body, Encoding, Piece
-from exporter.render import NOTHING, Format
+from exporter.render import Format
 from exporter.schedule import Deadlines
 from exporter.store import Store
 from exporter.telemetry import Telemetry
@@ -54,19 +54,14 @@ PER_INVOICE = [at for at, spec in zip(PLACES, SPECS, strict=True) if spec.per_in
 class Row(NamedTuple):
     """An organization's lines, a group for each collector and section, as in SPECS.
 
-    What the sections were made from is there, too.
+    What the sections were made from is there, too, and how many series there are.
     """
 
     organization: Organization
-    groups: Sequence[Sequence[Fragment]]
-    sources: Sequence[object]
-
-
-class Series(NamedTuple):
-    """How many series an organization has."""
-
-    all: int
-    per_invoice: int
+    groups: tuple[tuple[bytes, ...], ...]
+    sources: tuple[object, ...]
+    series: int
+    per_invoice: int  # of the series
 
 
 class Limit(NamedTuple):
@@ -108,7 +103,6 @@ class Publisher:
         self._max_series = max_series
         self._withdrawals: Deadlines[str] = Deadlines()  # by the monotonic clock
         self._rows: dict[str, Row] = {}  # by organization
-        self._series: dict[str, Series] = {}  # by organization
         self._series_changed = False  # since the limit was applied
         self._unpolled: set[str] = set()
         self._limit = Limit(without_invoices=False, organizations=0, samples=0)
@@ -189,32 +183,33 @@ class Publisher:
         report = health.report(state, now)
         if report.next_withdrawal is not None:
             self._withdrawals.set(state.organization.id, report.next_withdrawal)
-        groups: list[Sequence[Fragment]] = []
+        groups: list[tuple[bytes, ...]] = []
         for collector in COLLECTORS:
             answer = report.current.get(collector.name)
-            groups.append(answer.fragments if answer else (NOTHING,) * len(collector.specs))
+            groups.append(answer.fragments if answer else (b"",) * len(collector.specs))
         before = self._rows.get(state.organization.id)
         if before is not None and before.organization != state.organization:
             before = None  # its name is in every line
-        sources = [section.source(report) for section in SECTIONS]
+        sources = tuple([section.source(report) for section in SECTIONS])
         for index, section in enumerate(SECTIONS):
             if before is not None and before.sources[index] == sources[index]:
                 groups.append(before.groups[len(COLLECTORS) + index])
                 continue
             families = [apply(spec, state.organization, report)[0] for spec in section.specs]
-            groups.append([*map(render.fragment, families)])
-        return Row(state.organization, groups, sources)
+            groups.append(tuple(map(render.fragment, families)))
+        return Row(
+            state.organization,
+            tuple(groups),
+            sources,
+            sum([lines.count(b"\n") for group in groups for lines in group]),
+            sum([groups[group][place].count(b"\n") for group, place in PER_INVOICE]),
+        )
 
     def _replace(self, org_id: str, row: Row) -> None:
         """Note an organization's lines, and which of them changed."""
         before = self._rows.get(org_id)
         self._rows[org_id] = row
-        series = Series(
-            sum([fragment.series for group in row.groups for fragment in group]),
-            sum([row.groups[group][place].series for group, place in PER_INVOICE]),
-        )
-        if series != self._series.get(org_id):
-            self._series[org_id] = series
+        if before is None or (before.series, before.per_invoice) != (row.series, row.per_invoice):
             self._series_changed = True
         if before is None or not self._blocks:
             self._arranged = False
@@ -223,12 +218,11 @@ class Publisher:
         for first, old, new in zip(FIRST, before.groups, row.groups, strict=True):
             if old is not new:
                 for index in range(len(new)):
-                    if old[index].lines != new[index].lines:
+                    if old[index] != new[index]:
                         block.pieces[first + index] = self._families[first + index] = None
 
     def _remove(self, org_id: str) -> None:
         if self._rows.pop(org_id, None) is not None:
-            del self._series[org_id]
             self._series_changed, self._arranged = True, False
         self._unpolled.discard(org_id)
         self._withdrawals.discard(org_id)
@@ -243,16 +237,16 @@ class Publisher:
         if not self._series_changed:
             return
         self._series_changed = False
-        everything = sum(series.all for series in self._series.values())
+        everything = sum([row.series for row in self._rows.values()])
         shown, withheld = everything, 0
         without_invoices = everything > self._max_series
         if without_invoices:
-            shown -= sum(series.per_invoice for series in self._series.values())
-            for org_id in sorted(self._series, reverse=True):
+            shown -= sum([row.per_invoice for row in self._rows.values()])
+            for org_id in sorted(self._rows, reverse=True):
                 if shown <= self._max_series:
                     break
-                series = self._series[org_id]
-                shown -= series.all - series.per_invoice
+                row = self._rows[org_id]
+                shown -= row.series - row.per_invoice
                 withheld += 1
         limit = Limit(without_invoices, withheld, everything - shown)
         if limit != self._limit:
@@ -319,7 +313,7 @@ class Publisher:
             if piece is None:
                 group, place = PLACES[index]
                 rows = [self._rows[org_id] for org_id in block.org_ids]
-                lines = b"".join([row.groups[group][place].lines for row in rows])
+                lines = b"".join([row.groups[group][place] for row in rows])
                 piece = block.pieces[index] = pages.piece(lines)
             pieces.append(piece)
         return pages.join(pieces)

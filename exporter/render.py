@@ -10,11 +10,9 @@ import math
 from enum import Enum
 from functools import lru_cache
 
-from exporter.model import Family, Fragment, Metric
+from exporter.model import Family, Metric
 
 GO_EXPONENT_FROM = 6  # digits before the point; Python would turn to exponents later
-
-NOTHING = Fragment()
 
 
 class Format(Enum):
@@ -24,17 +22,15 @@ class Format(Enum):
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
-def fragment(family: Family) -> Fragment:
-    """Return the sample lines of a family of one organization."""
-    if not family.samples:
-        return NOTHING
+def fragment(family: Family) -> bytes:
+    """Return the sample lines of a family of one organization: one for each series."""
     spec, organization = family.spec, family.organization
     org_id, org_name = _organization(organization.id, organization.name)
     lines = []
     for labels, value, extra in family.samples:
         before, between, after = _around(spec.name, spec.labels, labels, extra)
         lines.append(f"{before}{org_id}{between}{org_name}{after}{number(value)}\n")
-    return Fragment("".join(lines).encode(), len(lines))
+    return "".join(lines).encode()
 
 
 @lru_cache(maxsize=64)  # the families of an organization are rendered one after another

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -247,6 +249,27 @@ def test_another_organizations_key_is_a_matter_of_permission() -> None:
             error = await failure(pair.usage(SECOND, key_of(FIRST)))
             assert error.cause is Cause.PERMISSION
             assert "owner" in str(error)
+
+    run(scenario)
+
+
+def test_a_failure_leaves_nothing_for_the_garbage_collector() -> None:
+    """What failed is freed with it: thousands of calls a second may fail."""
+
+    async def scenario() -> None:
+        async with connected() as pair:
+            await pair.usage()  # with a token, so that what fails is the one call
+            pair.simulator.inject("unavailable")
+            left: weakref.ref[BillingError] | None = None
+            gc.disable()
+            try:
+                await pair.usage()
+            except BillingError as error:
+                left = weakref.ref(error)
+            finally:
+                gc.enable()
+            assert left is not None
+            assert left() is None
 
     run(scenario)
 

@@ -105,7 +105,8 @@ UNSEEN = {
     "short-lived-tokens": "short-lived-tokens:lifetime=500ms",
     "expired-token": "expired-token:every=7",
     "revoked-tokens": "revoked-tokens:times=1",
-    "unavailable (one in four)": f"unavailable:every=4,method=GetCurrentMonthUsage,organization={HIT.id}",
+    "unavailable (one in four)": "unavailable:every=4,method=GetCurrentMonthUsage"
+    f",organization={HIT.id}",
     "aborted (once)": "aborted:times=1",
     "internal (once)": "internal:times=1",
     "frozen": "frozen",

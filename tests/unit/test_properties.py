@@ -67,7 +67,7 @@ def test_the_page_parses_back_to_the_same_samples(
     for form, parse in ((Format.TEXT, parse_text), (Format.OPENMETRICS, parse_openmetrics)):
         end = b"# EOF\n" if form is Format.OPENMETRICS else b""
         page = b"".join(
-            render.header(family.spec, form) + render.fragment(family).lines for family in made
+            render.header(family.spec, form) + render.fragment(family) for family in made
         )
         read = Counter(
             (sample.name, frozenset(sample.labels.items()), sample.value)

@@ -73,7 +73,7 @@ def test_bytes_are_those_of_the_client_library(made: list[Family]) -> None:
         (Format.TEXT, text_oracle(registry)),
         (Format.OPENMETRICS, openmetrics_oracle(registry).removesuffix(b"# EOF\n")),  # type: ignore[no-untyped-call]
     ):
-        page = b"".join(render.header(f.spec, form) + render.fragment(f).lines for f in made)
+        page = b"".join(render.header(f.spec, form) + render.fragment(f) for f in made)
         assert page == expected
 
 

@@ -1,0 +1,158 @@
+"""Every query of every dashboard, asked of a real Prometheus that has seen a quarter."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from math import fsum
+from typing import Any, Final
+
+import pytest
+
+from support.dashboards import EXCEPTIONS, Target, dashboards, expand, of_variable, targets
+from support.quarter import database
+from support.quarter.database import Server
+from support.quarter.scrapes import JOB
+from support.quarter.story import ACCOUNTS, CREDITED, DAY, END, HOUR, month_to_date
+
+TARGETS: Final = list(targets())
+EMPTY: Final = EXCEPTIONS["empty_queries"]
+WIDTH: Final = 1000  # points that a panel has room for
+SCRAPE_INTERVAL: Final = 60  # seconds, as the data source is told
+# Grafana rounds steps to these, each from halfway to the next on: seconds.
+STEPS: Final = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
+
+Choices = Mapping[str, str | Sequence[str]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Make the quarter, and serve it."""
+    folder = tmp_path_factory.mktemp("quarter") / "made"
+    database.make(folder)
+    with database.serving(folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def values(server: Server) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """Return what can be chosen for each variable of each dashboard, by asking as Grafana does."""
+    found: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    everything = dict.fromkeys(("job", "organization"), ".+")
+    for dashboard in dashboards():
+        for variable in dashboard["templating"]["list"][1:]:
+            name = variable["name"]
+            label = "org_id" if name == "organization" else variable["definition"].split()[-1][:-1]
+            series = server.instant(expand(of_variable(variable), everything))
+            found[dashboard["uid"]][name] = sorted({each["metric"][label] for each in series})
+    return found
+
+
+def _seconds(duration: str) -> int:
+    return int(duration[:-1]) * UNITS[duration[-1]]
+
+
+def _step(target: Target, seconds: float) -> int:
+    """Return the step that Grafana asks for: a round one, and never below the panel's."""
+    least = target.query.get("interval") or target.panel.get("interval") or "1m"
+    rounded = min(STEPS, key=lambda step: abs(step - seconds / WIDTH))
+    return max(rounded, _seconds(least))
+
+
+def ask(server: Server, target: Target, choices: Choices) -> Sequence[Any]:
+    """Return the series of a query, asked as Grafana asks, at the end of the quarter."""
+    dashboard = next(each for each in dashboards() if each["uid"] == target.uid)
+    seconds = _seconds(dashboard["time"]["from"].removeprefix("now-"))
+    step = _step(target, seconds)
+    built_in = {
+        "__interval": f"{step}s",
+        "__range": f"{seconds}s",
+        "__rate_interval": f"{max(step + SCRAPE_INTERVAL, 4 * SCRAPE_INTERVAL)}s",
+    }
+    expr = expand(target.expr, {**choices, **built_in})
+    if target.query["instant"]:
+        return server.instant(expr)
+    return server.range(expr, END - seconds, END, step)
+
+
+def all_choices(uid: str) -> Iterator[Choices]:
+    """Yield what is to be tried on a dashboard: All; of one organization, each there is."""
+    everything = dict.fromkeys(("job", "resource_type", "source_type", "invoice"), ".+")
+    if uid == "viam-billing-organization":
+        for account in ACCOUNTS:
+            yield {**everything, "organization": [account.id]}
+    else:
+        yield {**everything, "organization": ".+"}
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_a_query_has_data(server: Server, target: Target) -> None:
+    """With everything chosen, or with one of the organizations; but for those that are listed.
+
+    A query that is listed has none: the list is no longer than it must be.
+    """
+    found = any(ask(server, target, choices) for choices in all_choices(target.uid))
+    assert found == (target.name not in EMPTY)
+
+
+def test_queries_that_are_listed_as_empty_exist() -> None:
+    """Else the list would hide what comes in their place."""
+    assert EMPTY.keys() <= {target.name for target in TARGETS}
+
+
+def test_variables_have_values(
+    server: Server, values: Mapping[str, Mapping[str, Sequence[str]]]
+) -> None:
+    """Each offers what there is: the job, all organizations by id, and what they have."""
+    for choices in values.values():
+        assert choices["job"] == [JOB]
+        assert choices["organization"] == sorted(account.id for account in ACCOUNTS)
+        assert all(choices.values())
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_choosing_each_value_is_choosing_all(
+    server: Server, values: Mapping[str, Mapping[str, Sequence[str]]], target: Target
+) -> None:
+    """Values that are chosen one by one, as a pattern with each of them escaped, find the same."""
+    for everything in all_choices(target.uid):
+        each = {**values[target.uid]}
+        if isinstance(everything["organization"], list):
+            each["organization"] = everything["organization"]
+        assert ask(server, target, each) == ask(server, target, everything)
+
+
+@pytest.mark.parametrize("account", ACCOUNTS, ids=lambda account: account.name)
+def test_days_add_up_to_what_was_spent(server: Server, account: Any) -> None:
+    """Thirty days of spend per day, over a period's end and credits: within half a percent.
+
+    What the end of a period hides is what is spent between its last poll and it: three hours.
+    """
+    first, last = (datetime(2026, month, 21, tzinfo=UTC).timestamp() for month in (10, 11))
+    expr = f'org:viam_billing_usage_net_spend_usd:increase1d{{org_id="{account.id}"}}'
+    days = [server.instant(expr, first + (1 + n) * DAY) for n in range(31)]
+    spent = fsum(float(series["value"][1]) for (series,) in days)
+    november = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
+    truth = month_to_date(account, november - 1) - month_to_date(account, first)
+    truth += month_to_date(account, last)
+    assert spent == pytest.approx(truth, rel=0.005, abs=0.005)
+
+
+def test_the_last_period_is_as_old_as_this_one(server: Server) -> None:
+    """On the 10th stands the 10th of the month before, whether it had 30 days or 31."""
+    (target,) = (
+        t
+        for t in TARGETS
+        if t.panel["title"] == "Month to date against the last period" and t.query["refId"] == "B"
+    )
+    for month, before in ((10, 9), (11, 10)):
+        now, then = (datetime(2026, m, 10, 12, tzinfo=UTC).timestamp() for m in (month, before))
+        expr = expand(target.expr, {"job": JOB, "organization": [CREDITED.id]})
+        (series,) = server.instant(expr, now)
+        # Between the polls before and after.
+        low, high = (month_to_date(CREDITED, then - hours * HOUR) for hours in (6, 0))
+        assert low <= float(series["value"][1]) <= high
+    (day_31,) = [datetime(2026, 10, 31, 12, tzinfo=UTC).timestamp()]
+    assert server.instant(expr, day_31) == [], "September had none"
