@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import gzip
 import http.client
-import json
 import re
 import subprocess
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -22,30 +18,15 @@ from support.process import (
     OPENMETRICS,
     TEXT,
     Exporter,
-    Process,
     exporter,
-    free_port,
     get,
     parse,
-    running,
     samples,
-    succeeds,
     until,
 )
+from support.prometheus import Labels, Prometheus, prometheus
 
-# What Prometheus itself adds to each scrape.
-ADDED = frozenset(
-    {
-        "up",
-        "scrape_duration_seconds",
-        "scrape_samples_scraped",
-        "scrape_samples_post_metric_relabeling",
-        "scrape_series_added",
-    }
-)
 SCRAPES = 3  # of each format
-
-Labels = frozenset[tuple[str, str]]
 
 
 @dataclass
@@ -98,49 +79,6 @@ class Recorder:
         return Handler
 
 
-@dataclass(frozen=True)
-class Prometheus:
-    """A running Prometheus."""
-
-    process: Process
-    port: int
-
-    def api(self, path: str, **parameters: str) -> Any:
-        """Return the data of an answer of the HTTP API."""
-        query = "&".join(f"{name}={quote(value)}" for name, value in parameters.items())
-        answer = json.loads(get(self.port, f"/api/v1/{path}?{query}").body)
-        assert answer["status"] == "success", answer
-        return answer["data"]
-
-    def query(self, promql: str) -> dict[Labels, float]:
-        """Return an instant vector, without the labels of the scrape."""
-        result = self.api("query", query=promql)["result"]
-        vector = {_labels(series["metric"]): float(series["value"][1]) for series in result}
-        assert len(vector) == len(result), "the query mixes targets"
-        return vector
-
-    def scrapes(self, job: str) -> list[dict[Labels, float]]:
-        """Return what was stored of each scrape, `__name__` among the labels, oldest first."""
-        by_time: defaultdict[float, dict[Labels, float]] = defaultdict(dict)
-        for series in self.api("query", query=f'{{job="{job}"}}[1h]')["result"]:
-            if series["metric"]["__name__"] not in ADDED:
-                for time, value in series["values"]:
-                    by_time[time][_labels(series["metric"])] = float(value)
-        return [by_time[time] for time in sorted(by_time)]
-
-    def target(self, job: str) -> dict[str, Any]:
-        """Return the state of a job's only target."""
-        (target,) = [t for t in self.api("targets")["activeTargets"] if t["labels"]["job"] == job]
-        found: dict[str, Any] = target
-        return found
-
-
-def _labels(metric: dict[str, str]) -> Labels:
-    return frozenset(
-        (name, value) for name, value in metric.items() if name not in {"job", "instance"}
-    )
-
-
 def _stored(page: str, accept: str) -> dict[Labels, float]:
     """Return a page as Prometheus stores it: the name is a label, and an empty label is none."""
     return {
@@ -183,22 +121,13 @@ def lab(demo: Exporter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
                 for job, port in ports.items()
             ],
         }
-        (folder / "prometheus.yml").write_text(json.dumps(config))
-        port = free_port()
-        with running(
-            "prometheus",
-            f"--config.file={folder}/prometheus.yml",
-            f"--storage.tsdb.path={folder}/data",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ) as process:
-            prometheus = Prometheus(process, port)
-            until(lambda: not process.alive or succeeds(port, "/-/ready"), "Prometheus is ready")
+        with prometheus(folder, config) as server:
             for job in ports:
                 until(
-                    lambda job=job: len(prometheus.scrapes(job)) >= SCRAPES,  # type: ignore[misc]
+                    lambda job=job: len(server.scrapes(job)) >= SCRAPES,  # type: ignore[misc]
                     f"{SCRAPES} scrapes of {job}",
                 )
-            yield Lab(demo, prometheus, recorders)
+            yield Lab(demo, server, recorders)
 
 
 def test_the_target_is_up(lab: Lab) -> None:
