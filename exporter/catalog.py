@@ -21,7 +21,7 @@ from exporter.extract import billing_information, invoices, usage
 from exporter.extract.billing_information import BillingInformation
 from exporter.extract.invoices import Invoices
 from exporter.extract.usage import Usage
-from exporter.extract.values import Samples, View, exact_sum, keep_known, optional
+from exporter.extract.values import Samples, View, keep_known, optional
 from exporter.health import OrganizationReport
 from exporter.model import Family, MetricSpec, MetricType, Organization, Sample, Withheld
 from exporter.pb import billing_pb2 as pb
@@ -47,28 +47,24 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
         "Cost in the current billing period before discounts, as last polled.",
         (*SOURCE, "resource_type"),
         extract=usage.cost,
-        sums=True,
     ),
     MetricSpec(
         "viam_billing_usage_gross_cost_usd",
         "Total in the current billing period without discount, as last polled.",
         SOURCE,
         extract=usage.gross_cost,
-        sums=True,
     ),
     MetricSpec(
         "viam_billing_usage_discount_usd",
         "Discount in the current billing period, as last polled.",
         SOURCE,
         extract=usage.discount,
-        sums=True,
     ),
     MetricSpec(
         "viam_billing_usage_net_cost_usd",
         "Total in the current billing period with discount, as last polled.",
         SOURCE,
         extract=usage.net_cost,
-        sums=True,
     ),
     MetricSpec(
         "viam_billing_usage_month_to_date_usd",
@@ -440,13 +436,11 @@ def apply(
 ) -> tuple[Family, Mapping[str, int]]:
     """Return the family that a row makes of an organization, and what it withheld by reason.
 
-    The row sums on equal labels where money adds up and refuses duplicates elsewhere,
-    withholds what is not a finite number, and sorts.
+    The row refuses duplicates, withholds what is not a finite number, and sorts.
     """
     width = len(spec.labels) - len(ORG)
     withheld: Counter[str] = Counter()
-    values: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], float] = {}
-    more: dict[object, list[float]] = {}  # where money adds up: all parts of a sum
+    samples: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], Sample] = {}
     for sample in spec.extract(source):
         if isinstance(sample, Withheld):
             withheld[sample.reason] += 1
@@ -454,21 +448,12 @@ def apply(
         labels, value, extra = sample
         if len(labels) != width:
             raise ValueError(f"{spec.name}: {labels!r} are not the values of {spec.labels!r}")
-        key = (labels, extra)
-        if key not in values:
-            values[key] = value
-        elif not spec.sums:
+        if (labels, extra) in samples:
             withheld["duplicate"] += 1
-        elif key in more:
-            more[key].append(value)
-        else:
-            more[key] = [values[key], value]
-    samples = []
-    for key in sorted(values) if len(values) > 1 else values:
-        value = exact_sum(more[key]) if key in more else values[key]
-        if math.isfinite(value):
+        elif math.isfinite(value):
             # + 0.0 turns the negative zero of a sum of credits into 0.
-            samples.append(Sample(key[0], value + 0.0, key[1]))
+            samples[labels, extra] = Sample(labels, value + 0.0, extra)
         else:
             withheld["nan" if math.isnan(value) else "infinity"] += 1
-    return Family(spec, organization, tuple(samples)), withheld
+    ordered = sorted(samples.items()) if len(samples) > 1 else samples.items()
+    return Family(spec, organization, tuple([sample for _, sample in ordered])), withheld

@@ -145,7 +145,6 @@ class MetricSpec(Metric, Generic[SourceT]):
     """
 
     extract: Callable[[SourceT], Iterable[Sample | Withheld]] = field(kw_only=True)
-    sums: bool = field(default=False, kw_only=True)  # equal labels add up; else they are refused
     per_invoice: bool = field(default=False, kw_only=True)  # goes first above limits.max_series
 
 

@@ -55,11 +55,11 @@ def _by_resource(usage: Usage, known: Collection[str]) -> Mapping[str, float]:
 
     Those that are known keep counters of their own; the rest get one as long as there is room.
     """
-    new = sorted({cost.resource_type for cost in usage.costs}.difference(known))
+    new = sorted({name for _, _, name in usage.costs}.difference(known))
     counted = {*known, *new[: max(0, MAX_RESOURCE_TYPES - len(known))]}
-    parts = defaultdict(list)
-    for cost in usage.costs:
-        parts[cost.resource_type if cost.resource_type in counted else REST].append(cost.usd)
+    parts: defaultdict[str, list[float]] = defaultdict(list)
+    for (_, _, name), costs in usage.costs.items():
+        parts[name if name in counted else REST].extend(costs)
     return {name: exact_sum(costs) for name, costs in parts.items()}
 
 

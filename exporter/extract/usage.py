@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,31 +23,23 @@ from exporter.pb import billing_pb2 as pb
 MAX_TIERS = 20
 
 
-class Cost(NamedTuple):
-    """One line of the bill. The same labels can come twice."""
+class Totals(NamedTuple):
+    """The totals of sources with the same labels, in US dollars: parts that add up."""
 
-    source_type: str
-    tier: str
-    resource_type: str
-    usd: float
-
-
-class Total(NamedTuple):
-    """The totals of one source. The same labels can come twice."""
-
-    source_type: str
-    tier: str
-    gross: float
-    discount: float
-    net: float
+    gross: list[float]
+    discount: list[float]
+    net: list[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage(View):
-    """The current period's bill so far, in US dollars."""
+    """The current period's bill so far, in US dollars.
 
-    costs: tuple[Cost, ...]
-    totals: tuple[Total, ...]
+    The same labels can come several times: what has them in common is added up, exactly.
+    """
+
+    costs: Mapping[tuple[str, str, str], Sequence[float]]  # by source type, tier, resource type
+    totals: Mapping[tuple[str, str], Totals]  # by source type, tier
     month_to_date: float  # net costs of all sources
     subtotal: float
     period_start: float | None
@@ -59,7 +52,7 @@ def view(answer: pb.GetCurrentMonthUsageResponse) -> Usage:
     return Usage(
         costs=costs,
         totals=totals,
-        month_to_date=exact_sum([total.net for total in totals]),
+        month_to_date=exact_sum([usd for total in totals.values() for usd in total.net]),
         subtotal=answer.subtotal,
         period_start=unix_time(answer.start_date),
         period_end=unix_time(answer.end_date),
@@ -77,34 +70,30 @@ def view(answer: pb.GetCurrentMonthUsageResponse) -> Usage:
     )
 
 
-def _by_source(
-    answer: pb.GetCurrentMonthUsageResponse,
-) -> tuple[tuple[Cost, ...], tuple[Total, ...]]:
+Costs = defaultdict[tuple[str, str, str], list[float]]
+TotalsOfSources = defaultdict[tuple[str, str], Totals]
+
+
+def _nothing() -> tuple[Costs, TotalsOfSources]:
+    return defaultdict(list), defaultdict(lambda: Totals([], [], []))
+
+
+def _by_source(answer: pb.GetCurrentMonthUsageResponse) -> tuple[Costs, TotalsOfSources]:
     tiers = _tier_labels(source.tier_name for source in answer.resource_usage_costs_by_source)
-    costs: list[Cost] = []
-    totals: list[Total] = []
+    costs, totals = _nothing()
     for source in answer.resource_usage_costs_by_source:
         if not source.HasField("resource_usage_costs"):
             continue
         source_type = enum_label(pb.SourceType, "SOURCE_TYPE_", source.source_type)
         tier = tiers[source.tier_name]
         bill = source.resource_usage_costs
-        costs.extend(
-            [
-                Cost(source_type, tier, _resource_type(cost.resource_type), cost.cost)
-                for cost in bill.usage_costs
-            ]
-        )
-        totals.append(
-            Total(
-                source_type,
-                tier,
-                gross=bill.total_without_discount,
-                discount=bill.discount,
-                net=bill.total_with_discount,
-            )
-        )
-    return tuple(costs), tuple(totals)
+        for cost in bill.usage_costs:
+            costs[source_type, tier, _resource_type(cost.resource_type)].append(cost.cost)
+        total = totals[source_type, tier]
+        total.gross.append(bill.total_without_discount)
+        total.discount.append(bill.discount)
+        total.net.append(bill.total_with_discount)
+    return costs, totals
 
 
 @lru_cache(maxsize=1024)
@@ -122,9 +111,7 @@ def _tier_labels(names: Iterable[str]) -> Mapping[str, str]:
     return {"": ""} | dict.fromkeys(distinct, "other") | kept
 
 
-def _deprecated(
-    answer: pb.GetCurrentMonthUsageResponse,
-) -> tuple[tuple[Cost, ...], tuple[Total, ...]]:
+def _deprecated(answer: pb.GetCurrentMonthUsageResponse) -> tuple[Costs, TotalsOfSources]:
     binary = answer.binary_data_cloud_storage_usage_cost
     other = answer.other_cloud_storage_usage_cost
     by_type = {
@@ -138,40 +125,39 @@ def _deprecated(
         "standard_compute": answer.standard_compute_usage_cost,
         "per_machine": answer.per_machine_usage_cost,
     }
-    costs = tuple(Cost("org", "", resource, usd) for resource, usd in by_type.items() if usd)
-    total = Total(
-        "org",
-        "",
-        gross=answer.total_usage_without_discount,
-        discount=answer.discount_amount,
-        net=answer.total_usage_with_discount,
-    )
-    given = costs or total.gross or total.discount or total.net
-    return costs, (total,) if given else ()
+    costs, totals = _nothing()
+    for resource_type, usd in by_type.items():
+        if usd:
+            costs["org", "", resource_type].append(usd)
+    gross, discount = answer.total_usage_without_discount, answer.discount_amount
+    net = answer.total_usage_with_discount
+    if costs or gross or discount or net:
+        totals["org", ""] = Totals([gross], [discount], [net])
+    return costs, totals
 
 
 def cost(usage: Usage) -> Samples:
     """Cost of each (source_type, tier, resource_type)."""
-    for cost in usage.costs:
-        yield Sample((cost.source_type, cost.tier, cost.resource_type), cost.usd)
+    for labels, parts in usage.costs.items():
+        yield Sample(labels, exact_sum(parts))
 
 
 def gross_cost(usage: Usage) -> Samples:
     """Total without discount of each (source_type, tier)."""
-    for total in usage.totals:
-        yield Sample((total.source_type, total.tier), total.gross)
+    for labels, totals in usage.totals.items():
+        yield Sample(labels, exact_sum(totals.gross))
 
 
 def discount(usage: Usage) -> Samples:
     """Discount of each (source_type, tier)."""
-    for total in usage.totals:
-        yield Sample((total.source_type, total.tier), total.discount)
+    for labels, totals in usage.totals.items():
+        yield Sample(labels, exact_sum(totals.discount))
 
 
 def net_cost(usage: Usage) -> Samples:
     """Total with discount of each (source_type, tier)."""
-    for total in usage.totals:
-        yield Sample((total.source_type, total.tier), total.net)
+    for labels, totals in usage.totals.items():
+        yield Sample(labels, exact_sum(totals.net))
 
 
 def reconciliation_difference(usage: Usage) -> Samples:

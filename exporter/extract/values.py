@@ -22,7 +22,10 @@ MAX_LABEL_LENGTH = 256
 
 def label_text(text: str) -> str:
     """Return the API's text as a label value: what UTF-8 cannot hold replaced, and cut."""
-    return text[:MAX_LABEL_LENGTH].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = text[:MAX_LABEL_LENGTH]
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @lru_cache(maxsize=1024)

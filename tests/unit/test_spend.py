@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.extract.usage import Cost, Total, Usage
+from exporter.extract.usage import Totals, Usage
 from exporter.model import Spend, Tally
 from exporter.spend import MAX_RESOURCE_TYPES, REST, advance
 
@@ -18,8 +18,8 @@ JULY, AUGUST, SEPTEMBER = 1_000.0, 2_000.0, 3_000.0
 def usage(net: float, start: float | None = JULY, **costs: float) -> Usage:
     """Return an answer with a month to date and costs by resource type."""
     return Usage(
-        costs=tuple(Cost("org", "", name, usd) for name, usd in costs.items()),
-        totals=(Total("org", "", net, 0.0, net),),
+        costs={("org", "", name): [usd] for name, usd in costs.items()},
+        totals={("org", ""): Totals([net], [0.0], [net])},
         month_to_date=net,
         subtotal=net,
         period_start=start,
@@ -122,8 +122,8 @@ def test_a_part_withheld_over_a_period_s_end_counts_the_new_period_whole() -> No
 def test_sources_and_tiers_of_one_resource_type_are_one_amount() -> None:
     """A tier that changes in mid-month moves cost from one label to another: no spend."""
     july = usage(3.0)
-    low = replace(july, costs=(Cost("org", "low", "a", 3.0),))
-    high = replace(july, costs=(Cost("org", "high", "a", 3.5),))
+    low = replace(july, costs={("org", "low", "a"): [3.0]})
+    high = replace(july, costs={("org", "high", "a"): [3.5]})
     assert resource("a", low, high) == (0.5, 0.0)
 
 
