@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench venv generate lock sbom audit clean
+.PHONY: help demo test test-full check bench venv generate rules dashboards lock sbom audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,12 +17,12 @@ demo: venv ## run the exporter on a simulated billing service, at http://localho
 	$(BIN)/viam-billing-exporter --demo
 
 test: venv $(PEER)/.done ## run all tests but the hours-long ones
-	@tests/debian_packages.sh prometheus openssl curl wget
+	@tests/debian_packages.sh prometheus prometheus-alertmanager openssl curl wget
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -m "not slow"
 
 test-full: venv $(PEER)/.done ## run all tests
-	@tests/debian_packages.sh prometheus openssl curl wget
+	@tests/debian_packages.sh prometheus prometheus-alertmanager openssl curl wget
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --hypothesis-profile=random
 
@@ -39,8 +39,11 @@ lint: venv
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
+	cd deploy/prometheus && ../../$(BIN)/mypy --config-file=../../pyproject.toml --cache-dir=../../.mypy_cache/rules source
 	$(BIN)/lint-imports
 	$(BIN)/python -m exporter.reference --check
+	cd deploy/prometheus && ../../$(BIN)/python -m source --check
+	$(BIN)/python -m grafana.source --check
 
 venv: $(VENV)/.done ## set up .venv with the package and its hash-pinned dependencies
 
@@ -61,6 +64,12 @@ $(PEER)/.done: requirements/peer.txt
 generate: venv ## write the generated files anew: messages, docs, the contract
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=exporter/pb --pyi_out=exporter/pb protos/*.proto
 	$(BIN)/python -m exporter.reference
+
+rules: venv ## write the rules for Prometheus anew, from deploy/prometheus/settings.yml
+	cd deploy/prometheus && ../../$(BIN)/python -m source
+
+dashboards: venv ## write the dashboards for Grafana anew, from grafana/source/
+	$(BIN)/python -m grafana.source
 
 lock: venv ## write the hash-pinned requirement files anew, with the newest versions
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt

@@ -1,0 +1,1 @@
+"""Makes the rules in ../rules from ../settings.yml: `python -m source`."""

@@ -1,0 +1,179 @@
+"""The recorded series: one definition of each number, for dashboards and alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from source.promql import (
+    NAME,
+    START,
+    by_organization,
+    growth,
+    growth_of_resource_types,
+    named,
+    of_newest_period,
+)
+from source.rules import Recording
+from source.settings import Settings, seconds
+
+MONTH_TO_DATE = "org:viam_billing_usage_month_to_date_usd:max"
+ELAPSED = "org:viam_billing_usage_period_elapsed:ratio"
+END = "viam_billing_usage_period_end_timestamp_seconds"
+SPEND = "org:viam_billing_usage_spend_usd"
+CORRECTIONS = "org:viam_billing_usage_corrections_usd"
+NET_SPEND = "org:viam_billing_usage_net_spend_usd"
+MEDIAN_DAY = f"{SPEND}:increase1d_median7d"
+LARGEST_DAY = f"{NET_SPEND}:increase1d_max13d"
+COST = "org_resource_type:viam_billing_usage_cost_usd:max"
+PACE = "org_id_basis:viam_billing_usage_pace_usd:per_day"
+MONTH_END = "org:viam_billing_month_end_usd"
+BUDGET = "org:viam_billing_budget_usd:max"
+EXPORTERS_DOWN = "fleet:viam_billing_exporters_down:count"
+SHARDS_MISSING = "fleet:viam_billing_exporter_shards_missing:count"
+
+# Gauges of an organization that are recorded as they are.
+GAUGES = (
+    "viam_billing_budget_usd",
+    "viam_billing_outstanding_balance_usd",
+    "viam_billing_invoices_unpaid_amount_usd",
+    "viam_billing_invoices_overdue_amount_usd",
+    "viam_billing_invoices_overdue",
+)
+
+
+def recordings(settings: Settings) -> Iterator[Recording]:
+    """Yield the rules, each after those that it needs."""
+    yield from _presence(settings)
+    yield from _amounts()
+    yield from _spend(settings)
+    yield from _forecast(settings)
+    yield from _budgets()
+    yield from _fleet()
+
+
+def _presence(settings: Settings) -> Iterator[Recording]:
+    """Which organizations there are, by the names to show, and when they were last on a page.
+
+    The exporter that loaded its configuration last names an organization. While an exporter is
+    missing, those on no page stay for a while: nobody knows whether they left.
+    """
+    up = f'up{{job="{settings.job}"}}'
+    yield Recording(EXPORTERS_DOWN, f"count({up} == 0) or sum(absent({up}))")
+    yield Recording(
+        SHARDS_MISSING,
+        "max(viam_billing_exporter_total_shards) "
+        '- count(count_values("shard", viam_billing_exporter_shard_ordinal))',
+    )
+    loaded = "viam_billing_exporter_config_last_reload_success_timestamp_seconds"
+    names = f"viam_billing_org_info * on (job, instance) group_left () {loaded}"
+    on_a_page = f"0 * topk by (org_id) (1, max by (org_id, org_name) ({names})) + time()"
+    lately = (
+        f"topk by (org_id) (1, last_over_time({NAME}[{settings.windows.memory}]) "
+        f"> time() - {seconds(settings.windows.exporter_outage)}) "
+        f"and on () ({EXPORTERS_DOWN} > 0 or {SHARDS_MISSING} > 0)"
+    )
+    yield Recording(NAME, f"({on_a_page}) or on (org_id) ({lately})")
+
+
+def _amounts() -> Iterator[Recording]:
+    month_to_date = of_newest_period("viam_billing_usage_month_to_date_usd")
+    yield Recording(MONTH_TO_DATE, named(month_to_date))
+    start, end = by_organization(START), by_organization(END)
+    elapsed = f"clamp((time() - {start}) / ({end} - {start} > 0), 0, 1)"
+    yield Recording(ELAPSED, named(elapsed))
+    of_types = "sum without (source_type, tier) (viam_billing_usage_cost_usd)"
+    yield Recording(COST, named(of_newest_period(of_types, "resource_type")))
+    for metric in GAUGES:
+        yield Recording(f"org:{metric}:max", named(by_organization(metric)))
+
+
+def _spend(settings: Settings) -> Iterator[Recording]:
+    """Spend of the last day and week: growth, corrections, and the one less the other."""
+    total = "viam_billing_usage_spend_usd_total"
+    of_resources = (
+        "viam_billing_usage_resource_spend_usd_total",
+        "viam_billing_usage_resource_corrections_usd_total",
+    )
+    for name, count in (("increase1d", 1), ("increase7d", 7)):
+        window = settings.windows.days(count)
+        yield Recording(f"{SPEND}:{name}", named(growth(total, window)))
+        corrections = growth("viam_billing_usage_corrections_usd_total", window)
+        yield Recording(f"{CORRECTIONS}:{name}", named(corrections))
+        yield Recording(f"{NET_SPEND}:{name}", f"{SPEND}:{name} - {CORRECTIONS}:{name}")
+        spend, corrections = (
+            growth_of_resource_types(counter, known_by=total, window=window)
+            for counter in of_resources
+        )
+        record = f"org_resource_type:viam_billing_usage_net_spend_usd:{name}"
+        yield Recording(record, named(f"{spend} - {corrections}"))
+    # A reading each day of the two weeks before the last day. Days on end overlap nowhere.
+    day, before = settings.windows.day, settings.windows.days(13)
+    days = f"{by_organization(f'{NET_SPEND}:increase1d')}[{before}:{day}] offset {day}"
+    known = f"count_over_time({days}) >= {settings.thresholds.spike_known_days}"
+    largest = f"clamp_min(max_over_time({days}), 0) and on (org_id) ({known})"
+    yield Recording(LARGEST_DAY, named(largest))
+
+
+def _forecast(settings: Settings) -> Iterator[Recording]:
+    """Month to date and, for the time that is left, a pace: see docs/adr/0012-rules.md."""
+    windows, forecast = settings.windows, settings.forecast
+    day = seconds(windows.day)
+    # The name is not the same all week if it was changed: reduced before the median is taken.
+    days = f"{by_organization(f'{SPEND}:increase1d')}[{windows.days(7)}:{windows.days(0.25)}]"
+    # Six days of seven: Prometheus itself may have been away for a while.
+    known = f"(count_over_time({days}) >= {6 * 4})"
+    median = f"quantile_over_time(0.5, {days}) and on (org_id) {known}"
+    yield Recording(MEDIAN_DAY, named(median))
+
+    seconds_gone = f"(time() - {by_organization(START)})"
+    period = (
+        f"clamp_min({by_organization(MONTH_TO_DATE)}, 0) / {seconds_gone} * {day} "
+        f"and on (org_id) ({ELAPSED} > {forecast.early_share})"
+    )
+    median_day = by_organization(MEDIAN_DAY)
+    mean = f"{by_organization(f'{SPEND}:increase7d')} / 7 and on (org_id) {median_day}"
+    unknown = f"({period}) unless on (org_id) {median_day}"
+    paces = {
+        "period": period,
+        "week_mean": mean,
+        "week_median": median_day,
+        "unknown_low": f"{forecast.unknown_low} * ({unknown})",
+        "unknown_high": f"{forecast.unknown_high} * ({unknown})",
+    }
+    labelled = (
+        f'label_replace({pace}, "basis", "{basis}", "", "")' for basis, pace in paces.items()
+    )
+    yield Recording(PACE, " or ".join(labelled))
+
+    days_left = f"clamp_min({by_organization(END)} - time(), 0) / {day}"
+    for name, reduction in (
+        ("forecast", f"quantile by (org_id) (0.5, {PACE})"),
+        ("forecast_lower", f"min by (org_id) ({PACE})"),
+        ("forecast_upper", f"max by (org_id) ({PACE})"),
+    ):
+        total = f"{by_organization(MONTH_TO_DATE)} + {days_left} * {reduction}"
+        yield Recording(f"{MONTH_END}:{name}", named(total))
+
+
+def _budgets() -> Iterator[Recording]:
+    """Shares of the budget, 1 being all of it, for as long as the period lasts."""
+    for name, amount in (
+        ("used:ratio", MONTH_TO_DATE),
+        ("forecast:ratio", f"{MONTH_END}:forecast"),
+        ("forecast_lower:ratio", f"{MONTH_END}:forecast_lower"),
+    ):
+        share = f"{amount} / on (org_id) group_left () ({by_organization(BUDGET)} > 0)"
+        ended = f"{by_organization(END)} <= time()"
+        yield Recording(f"org:viam_billing_budget_{name}", f"{share} unless on (org_id) {ended}")
+
+
+def _fleet() -> Iterator[Recording]:
+    for record, operation in (
+        (MONTH_TO_DATE, "sum"),
+        (f"{NET_SPEND}:increase1d", "sum_increase1d"),
+        (f"{NET_SPEND}:increase7d", "sum_increase7d"),
+        (f"{MONTH_END}:forecast", "sum_forecast"),
+        *((f"org:{metric}:max", "sum") for metric in GAUGES[:-1]),
+    ):
+        metric = record.split(":")[1]
+        yield Recording(f"fleet:{metric}:{operation}", f"sum({record})")

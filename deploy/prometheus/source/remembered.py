@@ -1,0 +1,80 @@
+"""What alerts about money look at: data that was withdrawn is remembered, for it is still owed.
+
+Each series carries itself on: what is on a page, else what this rule said before, for as long as
+the organization is there. That costs the same for an outage of a week as for one of a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from source.promql import NAME, START, by_organization
+from source.recording import BUDGET, END, GAUGES, MONTH_END, MONTH_TO_DATE
+from source.rules import Recording
+from source.settings import Settings
+
+FORECAST_LOWER = "viam_billing_month_end_lower_usd"
+SINCE = "org_id:viam_billing_org_info:since"
+
+# By metric: what is fresh of it, and the value for data that is fresh and rightly lacks it.
+USAGE_WITHOUT = f"0 * {by_organization('viam_billing_usage_month_to_date_usd')}"
+INVOICES_WITHOUT = f"0 * {by_organization('viam_billing_invoices_unpaid')}"
+REMEMBERED = {
+    "viam_billing_usage_month_to_date_usd": (
+        by_organization(MONTH_TO_DATE),
+        f"0 * {by_organization(START)}",
+    ),
+    END: (by_organization(END), USAGE_WITHOUT),
+    FORECAST_LOWER: (
+        by_organization(f"{MONTH_END}:forecast_lower"),
+        USAGE_WITHOUT,
+    ),
+    "viam_billing_budget_usd": (
+        by_organization(BUDGET),
+        # 0 is a budget: nothing may be spent.
+        f"0 * {by_organization('viam_billing_poll_interval_seconds')} - 1",
+    ),
+    **{
+        metric: (by_organization(f"org:{metric}:max"), "")
+        for metric in GAUGES
+        if metric.endswith("_usd") and metric != "viam_billing_budget_usd"
+    },
+    "viam_billing_invoices_payment_failed_amount_usd": (
+        by_organization("viam_billing_invoices_payment_failed_amount_usd", "reason"),
+        "",
+    ),
+    **{
+        metric: (by_organization(metric), INVOICES_WITHOUT)
+        for metric in (
+            "viam_billing_invoice_next_due_timestamp_seconds",
+            "viam_billing_invoice_latest_amount_usd",
+            "viam_billing_invoice_previous_median_amount_usd",
+        )
+    },
+    "viam_billing_payment_method_verification_pending": (
+        by_organization("viam_billing_payment_method_verification_pending"),
+        "",
+    ),
+}
+
+
+def last(metric: str) -> str:
+    """Return the name of the recorded series that remembers a metric."""
+    level = "org_id_reason" if "payment_failed" in metric else "org_id"
+    return f"{level}:{metric}:last"
+
+
+def remembered(settings: Settings) -> Iterator[Recording]:
+    """What alerts about money look at: what was withdrawn is still owed."""
+    for name, (fresh, otherwise) in REMEMBERED.items():
+        record = last(name)
+        expr = _kept(record, fresh, settings.windows.memory, otherwise)
+        yield Recording(record, expr)
+    since = f"last_over_time({SINCE}[{settings.windows.memory}]) and on (org_id) {NAME}"
+    yield Recording(SINCE, f"({since}) or {by_organization(NAME)}")
+
+
+def _kept(record: str, fresh: str, memory: str, otherwise: str) -> str:
+    parts = [f"({fresh})", f"({otherwise})"] if otherwise else [f"({fresh})"]
+    parts.append(f"(last_over_time({record}[{memory}]) and on (org_id) {NAME})")
+    return " or ".join(parts)

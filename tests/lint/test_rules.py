@@ -1,0 +1,220 @@
+"""What every rule must have, read from the files that Prometheus is given."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import promql_parser
+import pytest
+import yaml
+
+from rules.harness import ALERTS, GROUPS, RULES
+from rules.inference import COMPARISONS, SCRAPED, TARGET, Wrong, labels, metrics, reach, walk
+
+ROOT: Final = RULES.parents[2]
+SETTINGS: Final = yaml.safe_load((RULES.parent / "settings.yml").read_text())
+RUNBOOK: Final = (ROOT / "docs" / "runbooks" / "viam-billing.md").read_text()
+REFERENCE: Final = (ROOT / "docs" / "alerts.md").read_text()
+RECORDED: Final = [rule for group in GROUPS for rule in group["rules"] if "record" in rule]
+# The first part of a recorded series' name, and the labels that it stands for.
+LEVELS: Final[dict[str, set[str]]] = {
+    "fleet": set(),
+    "org": {"org_id", "org_name"},
+    "org_resource_type": {"org_id", "org_name", "resource_type"},
+    "org_id": {"org_id"},
+    "org_id_basis": {"org_id", "basis"},
+    "org_id_reason": {"org_id", "reason"},
+}
+NAME: Final = re.compile(r"(?P<level>[a-z_]+):viam_billing_[a-z0-9_]+:[a-z0-9_]+")
+KNOWN: Final = {
+    **SCRAPED,
+    **{r["record"]: frozenset(LEVELS.get(r["record"].partition(":")[0], ())) for r in RECORDED},
+}
+# Recorded for users' own graphs and alerts.
+FOR_USERS: Final = {
+    "org:viam_billing_budget_forecast_lower:ratio",  # our alert compares dollars: a budget may be 0
+}
+# What Prometheus keeps if nobody tells it otherwise.
+RETENTION: Final = timedelta(days=15)
+TEMPLATE: Final = "{{"
+
+
+def ids(rule: dict[str, Any]) -> str:
+    """Return a rule's name."""
+    return str(rule.get("alert") or rule.get("record"))
+
+
+RULES_OF_ALL: Final = [*RECORDED, *ALERTS.values()]
+
+
+@pytest.mark.parametrize("rule", RULES_OF_ALL, ids=ids)
+def test_every_metric_and_label_of_an_expression_exists(rule: dict[str, Any]) -> None:
+    """A name that was mistyped, or changed, gives no error in Prometheus: only silence."""
+    try:
+        labels(promql_parser.parse(rule["expr"]), KNOWN)
+    except Wrong as wrong:
+        pytest.fail(f"{ids(rule)}: {wrong}")
+
+
+@pytest.mark.parametrize("rule", RECORDED, ids=ids)
+def test_a_recorded_series_has_the_labels_of_its_level(rule: dict[str, Any]) -> None:
+    """And a name of level, metric and operation; never a label of one exporter."""
+    match = NAME.fullmatch(rule["record"])
+    assert match
+    assert labels(promql_parser.parse(rule["expr"]), KNOWN) == LEVELS[match["level"]]
+    assert "labels" not in rule
+
+
+def test_rules_stand_after_those_that_they_need() -> None:
+    """Else they see what was true a minute ago. What a series itself was before is meant so."""
+    seen = set(SCRAPED)
+    for rule in RECORDED:
+        assert metrics(rule["expr"]) - {rule["record"]} <= seen, rule["record"]
+        seen.add(rule["record"])
+
+
+@pytest.mark.parametrize("rule", RULES_OF_ALL, ids=ids)
+def test_no_rule_looks_back_further_than_prometheus_keeps(rule: dict[str, Any]) -> None:
+    """With its default retention."""
+    assert reach(promql_parser.parse(rule["expr"])) < RETENTION
+
+
+def test_names_are_unique() -> None:
+    """Of alerts and of recorded series."""
+    names = [ids(rule) for group in GROUPS for rule in group["rules"]]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("alert", ALERTS.values(), ids=ids)
+def test_an_alert_compares(alert: dict[str, Any]) -> None:
+    """One that does not would fire on whatever exists."""
+    nodes = list(walk(promql_parser.parse(alert["expr"])))
+    compares = [
+        node
+        for node in nodes
+        if isinstance(node, promql_parser.BinaryExpr) and str(node.op) in COMPARISONS
+    ]
+    assert [node for node in compares if not (node.modifier and node.modifier.return_bool)]
+
+
+@pytest.mark.parametrize("alert", ALERTS.values(), ids=ids)
+def test_an_alert_says_all_that_it_must(alert: dict[str, Any]) -> None:
+    """Severity, a fixed summary, a description with names, and where to go on."""
+    name, annotations = alert["alert"], alert["annotations"]
+    assert re.fullmatch(r"ViamBilling([A-Z][a-z]+)+", name)
+    assert alert["for"]
+    assert alert["labels"]["severity"] in {"critical", "warning", "info"}
+    assert alert["labels"]["area"] in {"exporter", "polling", "money", "spend"}
+    assert list(annotations) == ["summary", "description", "runbook_url", "dashboard_url"]
+    assert TEMPLATE not in annotations["summary"]
+    assert annotations["summary"].endswith(".")
+    assert annotations["runbook_url"] == f"{SETTINGS['runbooks']}#{name.lower()}"
+    assert annotations["dashboard_url"].startswith(f"{SETTINGS['dashboards']}/d/viam-billing-")
+
+
+@pytest.mark.parametrize("alert", ALERTS.values(), ids=ids)
+def test_an_alert_of_an_organization_names_it_and_no_exporter(alert: dict[str, Any]) -> None:
+    """Labels with a value in them would make a new alert of each value."""
+    there = labels(promql_parser.parse(alert["expr"]), KNOWN) | set(alert["labels"])
+    texts = alert["annotations"].values()
+    assert not [text for text in alert["labels"].values() if TEMPLATE in text]
+    assert {n for text in texts for n in re.findall(r"\$labels\.(\w+)", text)} <= there
+    if "org_id" in there:
+        assert {"org_id", "org_name"} <= there
+        assert not there & TARGET
+        assert "$labels.org_name" in alert["annotations"]["description"]
+        assert (
+            "var-organization={{ $labels.org_id | urlquery }}"
+            in (alert["annotations"]["dashboard_url"])
+        )
+
+
+@pytest.mark.parametrize("alert", ALERTS.values(), ids=ids)
+def test_every_series_that_a_text_looks_up_exists(alert: dict[str, Any]) -> None:
+    """Budgets and usual amounts, beside the alert's own value."""
+    text = alert["annotations"]["description"]
+    for series in re.findall(r'printf "([\w:]+)\{org_id=%q\}"', text):
+        assert "org_id" in KNOWN[series]
+    assert text.count("| query") == len(re.findall(r"[\w:]+\{org_id=%q\}", text))
+
+
+def test_the_runbook_has_a_heading_for_each_alert_and_no_other() -> None:
+    """With the four things that somebody who was woken up wants to know."""
+    parts = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", RUNBOOK, re.DOTALL | re.MULTILINE))
+    assert set(parts) == set(ALERTS)
+    for name, part in parts.items():
+        found = re.findall(r"^\*\*(.+?)\.\*\* ", part, re.MULTILINE)
+        assert found == ["Meaning", "Impact", "Find out", "Do"], name
+
+
+def test_the_reference_has_a_row_for_each_alert_and_each_recorded_series() -> None:
+    """And no row for one that does not exist; severities and times are those of the settings."""
+    rows = re.findall(r"^\| \[`(\w+)`\]\((\S+)\) \| (\w+) \| (\w+) \|", REFERENCE, re.MULTILINE)
+    assert rows == [
+        (
+            name,
+            f"runbooks/viam-billing.md#{name.lower()}",
+            alert["labels"]["severity"],
+            alert["for"],
+        )
+        for name, alert in ALERTS.items()
+    ]
+    series = re.findall(r"^\| `([a-z_]+:[\w:]+)` \|", REFERENCE, re.MULTILINE)
+    public = [rule["record"] for rule in RECORDED if not rule["record"].endswith(":last")]
+    assert sorted(series) == sorted(public)
+
+
+def test_every_recorded_series_in_the_documents_exists() -> None:
+    """In queries of the runbook, and elsewhere."""
+    for path in (ROOT / "docs").rglob("*.md"):
+        for match in NAME.finditer(path.read_text()):
+            assert match[0] in KNOWN, f"{path.name}: {match[0]}"
+
+
+def test_every_recorded_series_is_used() -> None:
+    """By an alert, another rule, a text or a dashboard."""
+    texts = [rule["expr"] for rule in RULES_OF_ALL]
+    texts += [str(alert["annotations"]) for alert in ALERTS.values()]
+    texts += [path.read_text() for path in (ROOT / "grafana" / "dashboards").glob("*.json")]
+    unused = [
+        rule["record"]
+        for rule in RECORDED
+        if not any(_names(text, rule["record"]) for text in texts if text != rule["expr"])
+    ]
+    assert set(unused) <= FOR_USERS
+
+
+def _names(text: str, series: str) -> bool:
+    return re.search(rf"(?<![\w:]){series}(?![\w:])", text) is not None
+
+
+def test_the_files_are_what_the_settings_make() -> None:
+    """`make rules` writes them."""
+    command = [sys.executable, "-m", "source", "--check"]
+    subprocess.run(command, cwd=RULES.parent, check=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("windows: {day: 1}", "windows.day"),
+        ("alerts: {ViamBillingTypo: {for: 1m, severity: info}}", "ViamBillingTypo"),
+        ("alerts: {ViamBillingStorageFailing: {severity: page}}", "severity"),
+        ("threshold: {}", "threshold"),
+    ],
+)
+def test_settings_that_are_wrong_make_no_rules(settings: str, message: str, tmp_path: Path) -> None:
+    """And what is wrong is said."""
+    file = tmp_path / "settings.yml"
+    file.write_text(settings)
+    command = [sys.executable, "-m", "source", f"--settings={file}", f"--output={tmp_path}/rules"]
+    done = subprocess.run(command, cwd=RULES.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "rules").exists()

@@ -1,0 +1,155 @@
+"""The configuration that Alertmanager is given: amtool's verdict, who hears of what, and how."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from rules.harness import ALERTS, RULES
+
+FOLDER: Final = RULES.parents[1] / "alertmanager"
+CONFIGURATION: Final = FOLDER / "alertmanager.yml"
+TEMPLATES: Final = FOLDER / "templates" / "*.tmpl"
+EXAMPLE: Final = RULES.parents[1] / "exporter.example.yml"
+# Somebody may call an organization anything.
+NASTY: Final = "Acme <!channel> & <b>Sons</b>"
+
+
+def run(*command: str) -> str:
+    """Return what a program says. Fails with it if the program does."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_amtool_accepts_the_configuration() -> None:
+    """With its templates, and without the secrets, whose files it opens only to send."""
+    assert "SUCCESS" in run("amtool", "check-config", str(CONFIGURATION))
+
+
+@pytest.mark.parametrize(
+    ("alert", "org_id", "receivers"),
+    [
+        ("ViamBillingExporterDown", "", "on-call-pagerduty,operators-slack"),
+        ("ViamBillingStorageFailing", "", "operators-slack"),
+        ("ViamBillingCredentialsRefused", "acme-1", "operators-slack"),
+        ("ViamBillingUpstreamOutageEverywhere", "", "operators-slack"),
+        ("ViamBillingUnknownCostType", "acme-1", "nobody"),
+        ("ViamBillingInvoiceOverdue", "acme-1", "on-call-pagerduty,finance-email"),
+        ("ViamBillingBudgetExceeded", "acme-1", "finance-email"),
+        ("ViamBillingBudgetExceeded", "3c59dc04-8e88-4d24-8c5b-1f4d2a6e7a01", "team-slack"),
+        ("ViamBillingNewCostType", "acme-1", "nobody"),
+    ],
+)
+def test_an_alert_reaches_whom_it_should(alert: str, org_id: str, receivers: str) -> None:
+    """By its own labels: severity, area and organization."""
+    labels = {**ALERTS[alert]["labels"], "alertname": alert}
+    labels |= {"org_id": org_id} if org_id else {}
+    told = run(
+        "amtool",
+        "config",
+        "routes",
+        "test",
+        f"--config.file={CONFIGURATION}",
+        f"--verify.receivers={receivers}",
+        *(f"{key}={value}" for key, value in labels.items()),
+    )
+    assert receivers in told
+
+
+def test_the_organization_in_the_routes_is_one_of_the_example() -> None:
+    """Somebody who starts from both files has a route that works."""
+    organizations = yaml.safe_load(EXAMPLE.read_text())["organizations"]
+    assert any(organization["id"] in CONFIGURATION.read_text() for organization in organizations)
+
+
+def rendered(template: str, data: Path, kind: str = "text") -> str:
+    """Return a message."""
+    return run(
+        "amtool",
+        "template",
+        "render",
+        f"--template.glob={TEMPLATES}",
+        f'--template.text={{{{ template "viam-billing.{template}" . }}}}',
+        f"--template.data={data}",
+        f"--template.type={kind}",
+    )
+
+
+@pytest.fixture(name="message")
+def a_message(tmp_path: Path) -> Path:
+    """Return what Alertmanager hands to the templates: one alert that fires, one resolved."""
+    labels = {"org_id": "acme-1", "org_name": NASTY, "severity": "critical"}
+    alerts: list[dict[str, Any]] = [
+        {
+            "status": status,
+            "labels": labels | {"alertname": name},
+            "annotations": {
+                "summary": ALERTS[name]["annotations"]["summary"],
+                "description": f"{NASTY} owes $312.50.",
+                "runbook_url": f"https://docs.example.com/runbook#{name.lower()}",
+                "dashboard_url": "https://grafana.example.com/d/x?var-organization=acme-1",
+            },
+            "startsAt": "2026-11-01T10:00:00Z",
+            "endsAt": "2026-11-02T10:00:00Z",
+            "generatorURL": "http://localhost:9090/graph",
+        }
+        for status, name in (
+            ("firing", "ViamBillingInvoiceOverdue"),
+            ("resolved", "ViamBillingPaymentFailed"),
+        )
+    ]
+    data = {
+        "receiver": "any",
+        "status": "firing",
+        "alerts": alerts,
+        "groupLabels": {"org_id": "acme-1"},
+        "commonLabels": labels,
+        "commonAnnotations": {"dashboard_url": alerts[0]["annotations"]["dashboard_url"]},
+        "externalURL": "http://localhost:9093",
+    }
+    file = tmp_path / "message.json"
+    file.write_text(json.dumps(data))
+    return file
+
+
+@pytest.mark.parametrize(("template", "kind"), [("text", "text"), ("html", "html"), ("slack", "")])
+def test_a_message_has_all_that_one_needs(template: str, kind: str, message: Path) -> None:
+    """Organization, amount, runbook, dashboard, and which of the alerts are over."""
+    text = rendered(template, message, kind or "text")
+    for part in (
+        "Acme",
+        "owes $312.50.",
+        "An unpaid invoice is past its due date.",
+        "https://docs.example.com/runbook#viambillinginvoiceoverdue",
+        "https://grafana.example.com/d/x?var-organization=acme-1",
+    ):
+        assert part in text
+    assert text.lower().count("resolved") == 1
+
+
+def test_a_message_s_title_says_how_many_and_whose(message: Path) -> None:
+    """It is all that a telephone shows."""
+    assert rendered("title", message) == f"1 firing: {NASTY}"
+    assert rendered("link", message) == "https://grafana.example.com/d/x?var-organization=acme-1"
+
+
+@pytest.mark.parametrize("template", ["slack", "slack-title"])
+def test_a_name_calls_nobody_on_slack(template: str, message: Path) -> None:
+    """Its three special characters are escaped; links of our own stay links."""
+    text = rendered(template, message)
+    assert "Acme &lt;!channel&gt; &amp; &lt;b&gt;Sons&lt;/b&gt;" in text
+    assert "<!channel>" not in text
+    assert ("|What to do>" in text) == (template == "slack")
+
+
+def test_a_name_is_no_markup_in_a_mail(message: Path) -> None:
+    """Alertmanager escapes what stands in a template for HTML."""
+    text = rendered("html", message, "html")
+    assert "Acme &lt;!channel&gt; &amp; &lt;b&gt;Sons&lt;/b&gt;" in text
+    assert "<b>" not in text

@@ -1,0 +1,91 @@
+"""The real Alertmanager with our inhibition: who is silent while what fires."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from rules.harness import ALERTS, RULES
+from support.process import free_port, get, running, succeeds, until
+
+CONFIGURATION: Final = RULES.parents[1] / "alertmanager" / "alertmanager.yml"
+
+
+@pytest.fixture(name="port")
+def alertmanager(tmp_path: Path) -> Iterator[int]:
+    """Run Alertmanager with our routes and inhibition, and receivers that tell nobody."""
+    ours = yaml.safe_load(CONFIGURATION.read_text())
+    told = [{"name": receiver["name"]} for receiver in ours["receivers"]]
+    file = tmp_path / "alertmanager.yml"
+    rules = {"route": ours["route"], "inhibit_rules": ours["inhibit_rules"]}
+    file.write_text(yaml.safe_dump(rules | {"receivers": told}))
+    port = free_port()
+    with running(
+        "prometheus-alertmanager",
+        f"--config.file={file}",
+        f"--storage.path={tmp_path / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ):
+        until(lambda: succeeds(port, "/-/ready"), "Alertmanager is ready")
+        yield port
+
+
+def fire(port: int, *alerts: str) -> None:
+    """Fire alerts, written as `Name`, or `Name of-organization`."""
+    for text in alerts:
+        name, _, org_id = text.partition(" ")
+        labels = ALERTS[f"ViamBilling{name}"]["labels"] | ({"org_id": org_id} if org_id else {})
+        subprocess.run(
+            [
+                "amtool",
+                "alert",
+                "add",
+                f"--alertmanager.url=http://127.0.0.1:{port}",
+                f"alertname=ViamBilling{name}",
+                *(f"{key}={value}" for key, value in labels.items()),
+            ],
+            check=True,
+            capture_output=True,
+        )
+
+
+def silent(port: int) -> set[str]:
+    """Return the alerts that are inhibited, written in the same way."""
+    alerts = json.loads(get(port, "/api/v2/alerts").body)
+    names = [
+        f"{a['labels']['alertname'].removeprefix('ViamBilling')} {a['labels'].get('org_id', '')}"
+        for a in alerts
+        if a["status"]["inhibitedBy"]
+    ]
+    return {name.strip() for name in names}
+
+
+def test_the_worse_of_two_silences_the_other_of_the_same_organization(port: int) -> None:
+    """Beta's are silenced by nothing of Acme's."""
+    both = ("InvoiceDueSoon", "BudgetForecastExceeded", "DataStale", "OutstandingBalance")
+    fire(port, *(f"{name} {org_id}" for name in both for org_id in ("acme", "beta")))
+    assert silent(port) == set()
+    fire(port, "InvoiceOverdue acme", "BudgetExceeded acme", "CredentialsRefused acme")
+    assert silent(port) == {f"{name} acme" for name in both}
+
+
+def test_an_exporter_that_is_down_silences_polls_and_no_money(port: int) -> None:
+    """What follows from it is no news; what is owed still is."""
+    polls = {name for name, alert in ALERTS.items() if alert["labels"]["area"] == "polling"}
+    quiet = {name.removeprefix("ViamBilling") for name in polls} | {"ShardMissing"}
+    fire(port, *quiet, "InvoiceOverdue acme", "SpendSpike acme", "ExporterDown")
+    assert silent(port) == quiet
+
+
+def test_an_outage_everywhere_is_told_once(port: int) -> None:
+    """Not once for each organization."""
+    fire(port, "UpstreamOutage acme", "DataStale beta", "CredentialsRefused acme")
+    fire(port, "UpstreamOutageEverywhere")
+    assert silent(port) == {"UpstreamOutage acme", "DataStale beta"}

@@ -1,0 +1,90 @@
+"""An organization with every reason for an alert about money, and what may happen to its data."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rules.harness import (
+    ACME,
+    ALERTS,
+    COLLECTORS,
+    HOUR,
+    MINUTE,
+    Labels,
+    Pages,
+    between,
+    gone,
+    same,
+    series,
+)
+from rules.healthy import add_exporter, add_organization
+
+STEP: Final = 2 * MINUTE
+AN_HOUR: Final = HOUR // STEP
+OF_BUDGETS: Final = ("ViamBillingBudgetExceeded", "ViamBillingBudgetForecastExceeded")
+OF_MONEY: Final = (
+    *OF_BUDGETS,
+    "ViamBillingBankAccountUnverified",
+    "ViamBillingInvoiceDueSoon",
+    "ViamBillingInvoiceOverdue",
+    "ViamBillingInvoiceUnusuallyLarge",
+    "ViamBillingOutstandingBalance",
+    "ViamBillingPaymentFailed",
+)
+# What an organization keeps on the page when its data is withdrawn.
+KEPT: Final = ("_total", "_info", "_budget_usd", "_poll_interval_seconds", "_collector_")
+
+
+def trouble(hours: float, *targets: Labels) -> Pages:
+    """Return the pages of exporters that all have Acme, which owes and overspends."""
+    pages = Pages(int(hours * AN_HOUR), STEP)
+    for target in targets:
+        add_exporter(pages, target)
+        add_trouble(pages, target, ACME)
+    return pages
+
+
+def add_trouble(pages: Pages, target: Labels, org: Labels) -> None:
+    """Add to an exporter's page an organization that has every reason for an alert."""
+    add_organization(pages, target, org)
+    for name, value in (
+        ("viam_billing_invoices_unpaid", 2),
+        ("viam_billing_invoices_unpaid_amount_usd", 500),
+        ("viam_billing_invoices_overdue", 1),
+        ("viam_billing_invoices_overdue_amount_usd", 300),
+        ("viam_billing_invoice_next_due_timestamp_seconds", 2 * HOUR),
+        ("viam_billing_invoice_latest_amount_usd", 2000),
+        ("viam_billing_outstanding_balance_usd", 500),
+        ("viam_billing_payment_method_verification_pending", 1),
+        ("viam_billing_budget_usd", 100),
+    ):
+        pages.set(name, same(value), target, org)
+    failed = "viam_billing_invoices_payment_failed_amount_usd"
+    pages.set(failed, same(300), target, org, reason="card_declined")
+
+
+def fail(pages: Pages, target: Labels, start: int, steps: int) -> None:
+    """Let every poll of an exporter fail for so long that the data is withdrawn."""
+    withdraw(pages, target, start, steps)
+    for collector in COLLECTORS:
+        labels = {**target, **ACME, "collector": collector, "cause": "outage"}
+        key = series("viam_billing_collector_failure", labels)
+        pages.input[key] = between(gone, start, steps, same(1))
+
+
+def withdraw(pages: Pages, target: Labels, start: int, steps: int) -> None:
+    """Take what was polled off an exporter's page."""
+    names = {key.partition("{")[0] for key in pages.input}
+    lost = {n for n in names if n.startswith("viam_billing_") and not n.endswith(KEPT)}
+    lost = {n for n in lost if not any(kept in n for kept in ("_exporter_", "_collector_"))}
+    pages.during(target, start, steps, *lost)
+
+
+def expect_throughout(pages: Pages, at: int, steps: int, *alerts: str, org: Labels = ACME) -> None:
+    """Expect alerts to have fired at every one of the last so many evaluations, once each."""
+    window = f"{steps * STEP // MINUTE - 1}m"
+    for alert in sorted(ALERTS):
+        fired = f'ALERTS{{alertname="{alert}", alertstate="firing", org_id="acme-1"}}'
+        samples = [(series("", org), float(steps))] if alert in alerts else []
+        expr = f"sum by (org_id, org_name) (count_over_time({fired}[{window}]))"
+        pages.expect_sample(expr, at, *samples)
