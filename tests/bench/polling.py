@@ -20,6 +20,8 @@ LATENCY = 0.05  # seconds
 WIDE = Polling(concurrency=1024)
 CAPS = (100_000, 100)  # calls in flight on one connection that the server allows
 
+IN_FLIGHT = {0.0: (1, 8, 32, 128), LATENCY: (32, 128, 512)}  # by latency
+
 OURS, BARE = "viam-billing-exporter", "bare grpc.aio loop"
 NEW, UNCHANGED, CHANGED = "first round, all new", "nothing changed", "every amount changed"
 DROPPED = "decoded and dropped"
@@ -37,6 +39,7 @@ def run(setting: Setting) -> Findings:
     findings = Findings()
     _rates(setting, findings)
     _rounds(setting, findings)
+    _concurrencies(setting, findings)
     return findings
 
 
@@ -133,3 +136,16 @@ def _rounds(setting: Setting, findings: Findings) -> None:
             ],
         )
     )
+
+
+def _concurrencies(setting: Setting, findings: Findings) -> None:
+    """How many calls in flight gRPC makes use of."""
+    rows = []
+    for latency, tried in IN_FLIGHT.items():
+        for concurrency in tried:
+            with programs.billing(setting.folder, setting.largest, latency=f"{latency}s") as it:
+                programs.bare_loop(it, setting.largest, concurrency)
+                rate = _pace(it.requests(), 0.0).rate
+            rows.append([short(1000 * latency), short(concurrency), short(rate)])
+    columns = ("latency ms", "calls in flight", "calls a second, bare loop")
+    findings.tables.append(Table("concurrency", columns, rows))

@@ -14,7 +14,16 @@ from support.dashboards import EXCEPTIONS, Target, dashboards, expand, of_variab
 from support.quarter import database
 from support.quarter.database import Server
 from support.quarter.scrapes import JOB
-from support.quarter.story import ACCOUNTS, CREDITED, DAY, END, HOUR, month_to_date
+from support.quarter.story import (
+    ACCOUNTS,
+    CREDITED,
+    DAY,
+    END,
+    HOUR,
+    OUTAGE_ENDS,
+    START,
+    month_to_date,
+)
 
 TARGETS: Final = list(targets())
 EMPTY: Final = EXCEPTIONS["empty_queries"]
@@ -23,6 +32,8 @@ SCRAPE_INTERVAL: Final = 60  # seconds, as the data source is told
 # Grafana rounds steps to these, each from halfway to the next on: seconds.
 STEPS: Final = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
+
+pytestmark = pytest.mark.timeout(300)  # the first waits for the quarter to be made
 
 Choices = Mapping[str, str | Sequence[str]]
 
@@ -87,6 +98,26 @@ def all_choices(uid: str) -> Iterator[Choices]:
         yield {**everything, "organization": ".+"}
 
 
+def test_the_quarter_is_an_eventful_one(server: Server) -> None:
+    """Else what is shown of it would prove little: every event is in the data."""
+    quarter = f"{(END - START) / DAY:.0f}d"
+    events = {
+        f"min_over_time(up[{quarter}])": 0.0,  # restarts
+        f"max(resets(viam_billing_usage_spend_usd_total[{quarter}]))": 0.0,  # that forget nothing
+        f"min(changes(viam_billing_usage_period_start_timestamp_seconds[{quarter}]))": 3.0,
+        "count(viam_billing_usage_corrections_usd_total > 100)": 1.0,  # credits
+        "count(viam_billing_invoices_overdue > 0)": 1.0,
+        "count(viam_billing_up == 0)": 1.0,
+        'count(viam_billing_usage_cost_usd{resource_type=~"unknown_.*"})': 1.0,
+    }
+    for expr, value in events.items():
+        found = {float(series["value"][1]) for series in server.instant(expr)}
+        assert found == {value}, expr
+    late = OUTAGE_ENDS - HOUR / 6
+    assert len(server.instant("viam_billing_org_info", late)) == len(ACCOUNTS)
+    assert server.instant("viam_billing_usage_month_to_date_usd", late) == [], "not withdrawn"
+
+
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_a_query_has_data(server: Server, target: Target) -> None:
     """With everything chosen, or with one of the organizations; but for those that are listed.
@@ -102,9 +133,7 @@ def test_queries_that_are_listed_as_empty_exist() -> None:
     assert EMPTY.keys() <= {target.name for target in TARGETS}
 
 
-def test_variables_have_values(
-    server: Server, values: Mapping[str, Mapping[str, Sequence[str]]]
-) -> None:
+def test_variables_have_values(values: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
     """Each offers what there is: the job, all organizations by id, and what they have."""
     for choices in values.values():
         assert choices["job"] == [JOB]

@@ -1,0 +1,313 @@
+"""The exporter itself: how fresh the numbers are, what failed, and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from grafana.source import board
+from grafana.source.board import Board
+from grafana.source.freshness import (
+    DATA_AGE_IN_INTERVALS,
+    ORGANIZATIONS_STALE,
+    STALE_AFTER,
+    parts_table,
+)
+from grafana.source.money import NOTHING_POLLED, firing
+from grafana.source.panels import (
+    BYTES,
+    COUNT,
+    NONE_IS_GOOD,
+    OF_LIMIT_LEFT,
+    ONE_IS_GOOD,
+    PER_SECOND,
+    SECONDS,
+    SHARE,
+    Panel,
+    Query,
+    bars,
+    lines,
+    stat,
+    value_map,
+)
+from grafana.source.promql import metric, most
+from grafana.source.tables import TEXT, Column, table
+
+OWN: Final = "viam_billing_exporter_"
+OLDEST: Final = 20  # organizations that are drawn; a fleet may have thousands
+NOT_SCRAPED: Final = "No exporter is scraped"
+NOTHING_FAILED: Final = "Nothing failed"
+NO_CEILING: Final = "No ceiling set"
+NOT_SHARDED: Final = "Not sharded"
+WORKS: Final = value_map({"1": ("Yes", "green"), "0": ("No", "red")})
+SEVERITIES: Final = (("info", "blue"), ("warning", "orange"), ("critical", "red"))
+
+
+def _wrong() -> Sequence[Panel]:
+    return (
+        stat(
+            "Exporters that answer",
+            "Share of the exporters that Prometheus could scrape last. Should be 100 %. Below it, "
+            "look at the log of the one that does not: the table of exporters below says which.",
+            f"avg({metric('up')})",
+            unit=SHARE,
+            empty=NOT_SCRAPED,
+            colours=ONE_IS_GOOD,
+        ),
+        stat(
+            "Shards missing",
+            "Shards of which no exporter is seen. Should be 0: all of a missing shard's "
+            "organizations are missing from every dashboard. Start it, or look at its log.",
+            f'max({own("total_shards")}) - count(count_values("shard", {own("shard_ordinal")}))',
+            unit=COUNT,
+            empty=NOT_SHARDED,
+            colours=NONE_IS_GOOD,
+        ),
+        stat(
+            "Organizations with old data",
+            "Organizations with a part that had no good poll for two poll intervals, or never. "
+            "Should be 0. The table below says why.",
+            ORGANIZATIONS_STALE,
+            unit=COUNT,
+            empty=NOTHING_POLLED,
+            colours=NONE_IS_GOOD,
+        ),
+        stat(
+            "Requests left today",
+            "Share of the daily ceiling on calls to the billing API that is left, of the exporter "
+            "that has least. It is full at midnight UTC; at 0 % polls fail until then. Raise the "
+            "ceiling or the poll interval if it comes near.",
+            f"min({own('api_requests_remaining')} / {own('api_requests_limit')})",
+            unit=SHARE,
+            empty=NO_CEILING,
+            colours=OF_LIMIT_LEFT,
+        ),
+        stat(
+            "Configuration loaded",
+            "Whether the last reload of every exporter was taken. If not, the old configuration "
+            "stays: the log says what is wrong with the new one.",
+            f"min({own('config_last_reload_successful')})",
+            unit=COUNT,
+            empty=NOT_SCRAPED,
+            mappings=[WORKS],
+        ),
+        stat(
+            "Data stored",
+            "Whether every exporter could last write what it keeps across restarts. If not, a "
+            "restart would lose what is polled now: look at the disk.",
+            f"min({own('storage_last_write_successful')})",
+            unit=COUNT,
+            empty="No storage set",
+            mappings=[WORKS],
+        ),
+    )
+
+
+def own(name: str) -> str:
+    """Return a selector of one of the exporter's own metrics."""
+    return metric(OWN + name)
+
+
+def _alerts() -> Sequence[Panel]:
+    texts = {str(rank): shown for rank, shown in enumerate(SEVERITIES)}
+    severity = " or ".join(
+        f"{rank} * max by (alertname, org_name) ({firing(name)})"
+        for rank, (name, _) in reversed([*enumerate(SEVERITIES)])
+    )
+    return (
+        table(
+            "Alerts firing",
+            "Alerts of this project that fire now, worst first; critical ones page somebody. "
+            "Should be empty. Each alert has a part of its own in the runbook.",
+            Column("Severity", severity, texts=texts, cell=TEXT, width=90),
+            Column("Alert", label="alertname"),
+            Column("Organization", label="org_name", width=190),
+            key=None,
+            empty="No alert fires",
+            sort="Severity",
+            width=10,
+            height=11,
+        ),
+        parts_table(one_organization=False),
+    )
+
+
+def _polls() -> Sequence[Panel]:
+    failures = f"increase({own('api_request_failures_total')}[$__rate_interval])"
+    calls = f"rate({own('api_requests_total')}[$__rate_interval])"
+    seconds = own("api_request_duration_seconds_bucket")
+    return (
+        lines(
+            "Age of the oldest part, in poll intervals",
+            "Time since the last good poll of the part of an organization's bill that is oldest, "
+            "of the twenty oldest at each moment. Should saw up to 1 and back. From 2 on it is "
+            "stale: a line that climbs there is a part that cannot be read, and the table above "
+            "says why.",
+            Query(
+                f"topk({OLDEST}, {DATA_AGE_IN_INTERVALS} * on (org_id) group_left (org_name) "
+                f"max by (org_id, org_name) ({metric('viam_billing_org_info')}))",
+                "{{org_name}}",
+            ),
+            unit=COUNT,
+            empty=NOTHING_POLLED,
+            from_zero=False,
+            doubling=True,
+            limit=STALE_AFTER,
+        ),
+        bars(
+            "Failed calls by code",
+            "Calls to the billing API that failed, retries included. A few UNAVAILABLE or "
+            "DEADLINE_EXCEEDED pass by themselves. UNAUTHENTICATED and PERMISSION_DENIED need a "
+            "person; RESOURCE_EXHAUSTED needs a longer poll interval.",
+            Query(f"sum by (code) ({failures}) > 0", "{{code}}"),
+            unit=COUNT,
+            empty=NOTHING_FAILED,
+        ),
+        lines(
+            "Latency of the billing API",
+            "How long nine of ten calls took at most, by call, failed ones included. Should be "
+            "far below api.timeout. Slow for hours is Viam's, or the network's.",
+            Query(
+                f"histogram_quantile(0.9, sum by (le, method) (rate({seconds}[$__rate_interval])))"
+                " >= 0",  # without calls it is not a number
+                "{{method}}",
+            ),
+            unit=SECONDS,
+            empty="No calls",
+        ),
+        lines(
+            "Calls to the billing API",
+            "Calls a second, by call, retries included. Even, and as many as organizations and "
+            "poll intervals ask for. Authenticate comes only when tokens are needed.",
+            Query(f"sum by (method) ({calls})", "{{method}}"),
+            unit=PER_SECOND,
+            empty="No calls",
+        ),
+        lines(
+            "Requests left of the day",
+            "How many calls each exporter has left until midnight UTC, and what it may make a "
+            "day. The line should reach midnight well above 0.",
+            Query(own("api_requests_remaining"), "left, {{instance}}"),
+            Query(own("api_requests_limit"), "ceiling, {{instance}}"),
+            unit=COUNT,
+            empty=NO_CEILING,
+        ),
+        lines(
+            "How long polls took",
+            "Duration of the slowest last poll of each part, over all organizations. Grows with "
+            "the latency of the API and with retries.",
+            Query(
+                f"max by (collector) ({metric('viam_billing_collector_duration_seconds')})",
+                "{{collector}}",
+            ),
+            unit=SECONDS,
+            empty=NOTHING_POLLED,
+        ),
+    )
+
+
+def _doubts() -> Sequence[Panel]:
+    withheld = f"increase({own('withheld_samples_total')}[$__rate_interval])"
+    unknown = f"increase({own('unknown_enum_values_total')}[$__rate_interval])"
+    return (
+        bars(
+            "Withheld samples by reason",
+            "Samples that were left out, counted at every poll. Should be 0. With the reason "
+            "limit, raise limits.max_series; the others are faults of the answers: the parts of "
+            "the bill above say whose.",
+            Query(f"sum by (reason) ({withheld}) > 0", "{{reason}}"),
+            unit=COUNT,
+            empty="Nothing withheld",
+        ),
+        bars(
+            "Values that are not known yet",
+            "Kinds of cost, source or payment that are newer than this exporter, counted at every "
+            "poll. Their money is shown, as unknown_<n>: look for a newer exporter.",
+            Query(f"sum by (enum) ({unknown}) > 0", "{{enum}}"),
+            unit=COUNT,
+            empty="Everything known",
+        ),
+    )
+
+
+def _process() -> Sequence[Panel]:
+    by = "instance"
+    start = most(by, metric("process_start_time_seconds"))
+    reloaded = most(by, own("config_last_reload_success_timestamp_seconds"))
+    build = f"max by (instance, version, python_version) ({own('build_info')})"
+    return (
+        table(
+            "Exporters",
+            "A row for each exporter, or shard, that is scraped. All should run the same version "
+            "and have about as many organizations.",
+            Column("Exporter", label="instance"),
+            Column(
+                "Answers",
+                most(by, metric("up")),
+                texts={"1": ("yes", "green"), "0": ("no", "red")},
+                cell=TEXT,
+                width=80,
+            ),
+            Column("Version", label="version", width=90),
+            Column("Python", label="python_version", width=90),
+            Column("_build", build, shown=False),
+            Column("Shard", most(by, own("shard_ordinal")), width=70),
+            Column("of", most(by, own("total_shards")), width=60),
+            Column("Organizations", most(by, own("organizations")), width=110),
+            Column("Series", most(by, own("series")), width=90),
+            Column("Up for", f"time() - {start}", unit=SECONDS),
+            Column("Configuration of", f"time() - {reloaded}", unit=SECONDS, width=130),
+            Column("Memory", most(by, metric("process_resident_memory_bytes")), unit=BYTES),
+            key="instance",
+            empty=NOT_SCRAPED,
+            sort="Exporter",
+            ascending=True,
+            height=6,
+        ),
+        lines(
+            "Series on the page",
+            "Series of organizations that each exporter serves. Grows with organizations, and "
+            "with invoices where each has its own. Near limits.max_series, raise that.",
+            Query(own("series"), "{{instance}}"),
+            unit=COUNT,
+            empty=NOT_SCRAPED,
+            width=8,
+        ),
+        lines(
+            "Memory",
+            "Resident memory of each exporter. Level: it follows the number of series. A line "
+            "that climbs for days is a bug to report.",
+            Query(metric("process_resident_memory_bytes"), "{{instance}}"),
+            unit=BYTES,
+            empty=NOT_SCRAPED,
+            width=8,
+        ),
+        lines(
+            "CPU",
+            "CPU time of each exporter, 100 % being one core. Low; polls and changes cost, "
+            "scrapes do not.",
+            Query(f"rate({metric('process_cpu_seconds_total')}[$__rate_interval])", "{{instance}}"),
+            unit=SHARE,
+            empty=NOT_SCRAPED,
+            width=8,
+        ),
+    )
+
+
+def exporter() -> Board:
+    """Return the dashboard of the exporter itself."""
+    return Board(
+        board.EXPORTER,
+        "Viam billing / Exporter",
+        "Whether bills can be read, how old they are, and how the exporter fares.",
+        (board.organization(several=True),),
+        (
+            ("Is anything wrong?", _wrong()),
+            ("Whose bill cannot be read, and why", _alerts()),
+            ("Polls", _polls()),
+            ("Doubtful data", _doubts()),
+            ("Processes", _process()),
+        ),
+        marks=False,
+        since="now-24h",
+    )

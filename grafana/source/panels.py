@@ -1,0 +1,304 @@
+"""Panels of one look: every one is described, has a unit, and says why it is empty if it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from exporter.config import Poll
+from grafana.source import sdk
+
+# Between two points of a panel there is no news: it is how often bills are polled by default.
+INTERVAL: Final = f"{Poll().interval / 60:g}m"
+
+USD: Final = "currency:financial:$"  # with all digits: for headlines, tables and invoices
+USD_AXIS: Final = "currencyUSD"  # shortened: for axes
+SECONDS: Final = "s"
+SHARE: Final = "percentunit"
+COUNT: Final = "short"
+BYTES: Final = "bytes"
+PER_SECOND: Final = "reqps"
+DATE: Final = "time:YYYY-MM-DD"
+
+# Steps of colours. A number that is neither good nor bad has the colour of text, and so has the
+# text of a panel that is empty: Grafana gives it the first colour.
+Steps = Sequence[tuple[float | None, str]]
+PLAIN: Final[Steps] = ((None, "text"),)
+NONE_IS_GOOD: Final[Steps] = ((None, "text"), (0, "green"), (0.005, "red"))
+NONE_IS_BETTER: Final[Steps] = ((None, "text"), (0, "green"), (0.005, "orange"))
+ONE_IS_GOOD: Final[Steps] = ((None, "text"), (0, "red"), (1, "green"))
+OF_BUDGET: Final[Steps] = ((None, "text"), (0, "green"), (0.8, "orange"), (1, "red"))
+OF_LIMIT_LEFT: Final[Steps] = ((None, "text"), (0, "red"), (0.1, "orange"), (0.25, "green"))
+SHARE_OF_FAILURES: Final[Steps] = ((None, "text"), (0, "green"), (0.05, "orange"), (0.2, "red"))
+DAYS_LEFT: Final[Steps] = ((None, "red"), (0, "orange"), (3, "green"))
+INTERVALS_OLD: Final[Steps] = ((None, "text"), (0, "green"), (1.5, "orange"), (2, "red"))
+
+DATASOURCE: Final = sdk.models.DataSourceRef("prometheus", "${datasource}")
+
+Panel = Any  # a builder of any of the SDK's panels: they have no base in common
+
+
+@dataclass(frozen=True)
+class Query:
+    """An expression and what its series are called."""
+
+    expr: str
+    legend: str = ""
+    interval: str | None = None  # least step; None for the panel's
+
+
+def target(query: Query, ref_id: str, *, instant: bool, table: bool = False) -> Any:
+    """Return a query of a panel: of the moment at the end of the time range, or of all of it."""
+    built = (
+        sdk.prometheus.Dataquery()
+        .ref_id(ref_id)
+        .datasource(DATASOURCE)
+        .expr(query.expr)
+        .legend_format(query.legend)
+        .format(
+            sdk.prometheus_models.PromQueryFormat.TABLE
+            if table
+            else sdk.prometheus_models.PromQueryFormat.TIME_SERIES
+        )
+    )
+    if query.interval:
+        built.interval(query.interval)
+    return built.instant() if instant else built.range()
+
+
+def steps(colours: Steps) -> Any:
+    """Return colours from values on."""
+    return (
+        sdk.dashboard.ThresholdsConfig()
+        .mode(sdk.models.ThresholdsMode.ABSOLUTE)
+        .steps([sdk.models.Threshold(value, colour) for value, colour in colours])
+    )
+
+
+def link(title: str, url: str) -> Any:
+    """Return a link in the same window."""
+    return sdk.dashboard.DashboardLink(title).url(url)
+
+
+def stat(  # noqa: PLR0913 - a panel is what it is called with
+    title: str,
+    description: str,
+    expression: str,
+    *,
+    unit: str,
+    empty: str,
+    colours: Steps = PLAIN,
+    url: str | None = None,
+    mappings: Sequence[Any] = (),
+    legend: str = "",
+    decimals: int | None = None,
+    width: int = 4,
+    height: int = 4,
+) -> Panel:
+    """Return a number as it is at the end of the time range, never one from before it."""
+    panel = (
+        sdk.stat.Panel()
+        .reduce_options(sdk.common.ReduceDataOptions().calcs(["lastNotNull"]))
+        .graph_mode(sdk.common_models.BigValueGraphMode.NONE)
+        .color_mode(sdk.common_models.BigValueColorMode.VALUE)
+        .justify_mode(sdk.common_models.BigValueJustifyMode.AUTO)
+        .mappings(list(mappings))
+        .thresholds(steps(colours))
+        .with_target(target(Query(expression, legend), "A", instant=True))
+    )
+    if legend:
+        panel.text_mode(sdk.common_models.BigValueTextMode.NAME)
+    if unit == USD or decimals is not None:
+        panel.decimals(2 if decimals is None else decimals)
+    if url:
+        panel.data_links([link("Details", url)])
+    return described(panel, title, description, unit, empty, width, height)
+
+
+def lines(  # noqa: PLR0913 - a panel is what it is called with
+    title: str,
+    description: str,
+    *queries: Query,
+    unit: str,
+    empty: str,
+    width: int = 12,
+    height: int = 8,
+    styles: Sequence[tuple[str, Sequence[tuple[str, Any]]]] = (),
+    legend_right: bool = False,
+    calcs: Sequence[str] = (),
+    from_zero: bool = True,
+    doubling: bool = False,
+    limit: float | None = None,
+) -> Panel:
+    """Return lines over time. `styles` are properties by the name of a series.
+
+    On a `doubling` axis each step is twice the one below. A line is drawn at the `limit`.
+    """
+    panel = _time_series(queries, legend_right=legend_right, calcs=calcs)
+    panel.draw_style(sdk.common_models.GraphDrawStyle.LINE).line_width(2).fill_opacity(0)
+    if from_zero:
+        panel.min(0)
+    if doubling:
+        scale = sdk.common_models.ScaleDistribution.LOG
+        panel.scale_distribution(sdk.common.ScaleDistributionConfig().type(scale).log(2))
+    if limit is not None:
+        dashed = sdk.common_models.GraphThresholdsStyleMode.DASHED
+        panel.thresholds(steps(((None, "transparent"), (limit, "red"))))
+        panel.thresholds_style(sdk.common.GraphThresholdsStyleConfig().mode(dashed))
+    for name, properties in styles:
+        values = [sdk.models.DynamicConfigValue(key, value) for key, value in properties]
+        panel.override_by_name(name, values)
+    return described(panel, title, description, unit, empty, width, height)
+
+
+def bars(  # noqa: PLR0913 - a panel is what it is called with
+    title: str,
+    description: str,
+    *queries: Query,
+    unit: str,
+    empty: str,
+    width: int = 12,
+    height: int = 8,
+    legend_right: bool = True,
+    calcs: Sequence[str] = ("sum",),
+) -> Panel:
+    """Return bars over time, one upon the other."""
+    panel = _time_series(queries, legend_right=legend_right, calcs=calcs)
+    (
+        panel.draw_style(sdk.common_models.GraphDrawStyle.BARS)
+        .line_width(0)
+        .fill_opacity(85)
+        .bar_alignment(sdk.common_models.BarAlignment.AFTER)
+        .bar_width_factor(0.8)
+        .stacking(sdk.common.StackingConfig().mode(sdk.common_models.StackingMode.NORMAL))
+    )
+    if unit == COUNT:
+        panel.decimals(0)
+    return described(panel, title, description, unit, empty, width, height)
+
+
+def _time_series(queries: Sequence[Query], *, legend_right: bool, calcs: Sequence[str]) -> Any:
+    placement = sdk.common_models.LegendPlacement
+    as_table = sdk.common_models.LegendDisplayMode.TABLE
+    as_list = sdk.common_models.LegendDisplayMode.LIST
+    panel = (
+        sdk.timeseries.Panel()
+        .interval(INTERVAL)
+        .legend(
+            sdk.common.VizLegendOptions()
+            .show_legend(True)
+            .display_mode(as_table if calcs else as_list)
+            .placement(placement.RIGHT if legend_right else placement.BOTTOM)
+            .calcs(list(calcs))
+        )
+        .tooltip(
+            sdk.common.VizTooltipOptions()
+            .mode(sdk.common_models.TooltipDisplayMode.MULTI)
+            .sort(sdk.common_models.SortOrder.DESCENDING)
+        )
+        .span_nulls(False)
+        .show_points(sdk.common_models.VisibilityMode.NEVER)
+        .color_scheme(colour("palette-classic"))
+    )
+    for letter, query in zip("ABCDEFGH", queries, strict=False):
+        panel.with_target(target(query, letter, instant=False))
+    return panel
+
+
+def ranking(  # noqa: PLR0913 - a panel is what it is called with
+    title: str,
+    description: str,
+    *queries: Query,
+    unit: str,
+    empty: str,
+    colours: Mapping[str, str],
+    width: int = 12,
+    height: int = 8,
+) -> Panel:
+    """Return horizontal bars, one for each series, as they are at the end of the time range.
+
+    `colours` are by the name of a series.
+    """
+    panel = (
+        sdk.bargauge.Panel()
+        .reduce_options(sdk.common.ReduceDataOptions().calcs(["lastNotNull"]))
+        .orientation(sdk.common_models.VizOrientation.HORIZONTAL)
+        .display_mode(sdk.common_models.BarGaugeDisplayMode.BASIC)
+        .value_mode(sdk.common_models.BarGaugeValueMode.TEXT)
+        .show_unfilled(False)
+        .min(0)
+        .thresholds(steps(PLAIN))
+    )
+    for name, shade in colours.items():
+        value = {"mode": "fixed", "fixedColor": shade}
+        panel.override_by_name(name, [sdk.models.DynamicConfigValue("color", value)])
+    if unit == USD:
+        panel.decimals(2)
+    for letter, query in zip("ABCDEFGH", queries, strict=False):
+        panel.with_target(target(query, letter, instant=True))
+    return described(panel, title, description, unit, empty, width, height)
+
+
+def states(  # noqa: PLR0913 - a panel is what it is called with
+    title: str,
+    description: str,
+    *queries: Query,
+    values: Sequence[tuple[int, str, str]],
+    empty: str,
+    width: int = 12,
+    height: int = 8,
+) -> Panel:
+    """Return what state each series was in over time; `values` are number, text and colour."""
+    panel = (
+        sdk.statetimeline.Panel()
+        .interval(INTERVAL)
+        .merge_values(True)
+        .show_value(sdk.common_models.VisibilityMode.NEVER)
+        .row_height(0.8)
+        .fill_opacity(80)
+        .line_width(0)
+        .legend(
+            sdk.common.VizLegendOptions()
+            .show_legend(True)
+            .display_mode(sdk.common_models.LegendDisplayMode.LIST)
+            .placement(sdk.common_models.LegendPlacement.BOTTOM)
+        )
+        .mappings([value_map({str(number): (text, colour)}) for number, text, colour in values])
+        .color_scheme(colour("thresholds"))
+        .thresholds(steps(PLAIN))
+    )
+    for letter, query in zip("ABCDEFGH", queries, strict=False):
+        panel.with_target(target(query, letter, instant=False))
+    return described(panel, title, description, COUNT, empty, width, height)
+
+
+def value_map(texts: dict[str, tuple[str, str]]) -> Any:
+    """Return texts and colours to show in place of values."""
+    return sdk.models.ValueMap(
+        {
+            value: sdk.models.ValueMappingResult(text=text, color=colour, index=index)
+            for index, (value, (text, colour)) in enumerate(texts.items())
+        }
+    )
+
+
+def colour(mode: str, fixed: str | None = None) -> Any:
+    """Return how series get their colours."""
+    built = sdk.dashboard.FieldColor().mode(sdk.models.FieldColorModeId(mode))
+    return built.fixed_color(fixed) if fixed else built
+
+
+def described(  # noqa: PLR0913 - what every panel has
+    panel: Panel, title: str, description: str, unit: str, empty: str, width: int, height: int
+) -> Panel:
+    """Give a panel what every panel has: words, a unit, a place, and a text for no data."""
+    return (
+        panel.title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(unit)
+        .no_value(empty)
+        .span(width)
+        .height(height)
+    )

@@ -1,0 +1,112 @@
+"""How invoices are paid, and why they are not: panels of the dashboard of invoices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from grafana.source.invoice_tables import ORGANIZATION_COLUMN
+from grafana.source.money import FAILED, NOTHING_POLLED
+from grafana.source.panels import COUNT, DATE, SHARE, USD, Panel, Query, lines
+from grafana.source.promql import by_id, metric, most, named
+from grafana.source.tables import NOTHING, TEXT, Column, table
+
+ALL_BY_STATUS: Final = "viam_billing_invoices_amount_usd"
+FAILED_COUNT: Final = "viam_billing_invoices_payment_failed"
+PENDING: Final = "viam_billing_payment_method_verification_pending"
+WAITING: Final = 'status=~"outstanding|payment_processing"'
+
+
+def payments() -> Sequence[Panel]:
+    """Return the row of payments."""
+    reasons = "org_id, org_name, reason"
+    last_failure = by_id("viam_billing_payment_last_failure_timestamp_seconds")
+    latest = by_id("viam_billing_invoice_latest_amount_usd")
+    median = by_id("viam_billing_invoice_previous_median_amount_usd")
+    oldest = by_id("viam_billing_invoice_oldest_unpaid_due_timestamp_seconds")
+    failed = most(reasons, metric(FAILED))
+    return (
+        table(
+            "Why payments failed",
+            "Organizations with unpaid invoices whose last payment failed, by reason. Should be "
+            "empty. Ask the owner of the card; a declined one is not mended by trying again.",
+            ORGANIZATION_COLUMN,
+            Column("Reason", label="reason"),
+            Column("Amount", f"{failed} > 0", unit=USD),
+            Column("Invoices", f"{most(reasons, metric(FAILED_COUNT))} > 0", width=80),
+            Column(
+                "Last try",
+                f"1000 * ({failed} > 0) ^ 0 * on (org_id) group_left () {last_failure}",
+                unit=DATE,
+            ),
+            key=None,
+            hidden=("org_id",),
+            empty="No payment failed",
+            sort="Amount",
+            width=12,
+            height=8,
+        ),
+        table(
+            "How organizations pay",
+            "Payment method as last polled, the first due date that is unpaid, and what was ever "
+            "paid. None is fine only for those that owe nothing; an unverified bank account cannot "
+            "be charged.",
+            replace(ORGANIZATION_COLUMN, width=None),
+            Column("_known", f"{named('viam_billing_org_info')}", shown=False),
+            Column("Method", label="payment_method", width=135),
+            Column("Brand", label="card_brand", width=100),
+            Column(
+                "_method",
+                "max by (org_id, payment_method, card_brand) "
+                f"({metric('viam_billing_payment_method_info')})",
+                shown=False,
+            ),
+            Column(
+                "Unverified",
+                by_id(PENDING),
+                texts={"1": ("unverified", "orange"), "0": (NOTHING, "text")},
+                cell=TEXT,
+                width=95,
+            ),
+            Column("Due since", f"1000 * {oldest}", unit=DATE, width=105),
+            Column("Paid in all", by_id(ALL_BY_STATUS, 'status="paid"'), unit=USD, width=115),
+            key="org_id",
+            empty=NOTHING_POLLED,
+            sort="Due since",
+            width=12,
+            height=8,
+        ),
+        table(
+            "Latest invoice against usual",
+            "The newest invoice above $0 beside the median of up to six before it. Near 100 %; "
+            "above 200 %, click the organization and look at what grew.",
+            replace(ORGANIZATION_COLUMN, width=None),
+            Column("Latest", named("viam_billing_invoice_latest_amount_usd"), unit=USD),
+            Column("Usual", median, unit=USD),
+            Column(
+                "Share",
+                f"{latest} / ({median} > 0)",
+                unit=SHARE,
+                colours=((None, "text"), (2, "orange")),
+                cell=TEXT,
+            ),
+            key="org_id",
+            empty="No invoices yet",
+            sort="Share",
+            width=12,
+            height=8,
+        ),
+        lines(
+            "Invoices that wait",
+            "How many invoices wait for a payment, or for one that is under way. Both rise when "
+            "invoices come, and should be at 0 well before they come again.",
+            Query(
+                "sum by (status) "
+                f"({most('org_id, status', metric('viam_billing_invoices', WAITING))})",
+                "{{status}}",
+            ),
+            unit=COUNT,
+            empty=NOTHING_POLLED,
+        ),
+    )

@@ -1,0 +1,225 @@
+"""What one organization spends, on what, and against which budget: panels of its dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from grafana.source.money import (
+    BUDGET,
+    DASHED,
+    DAY,
+    FILLED,
+    FORECAST,
+    FORECAST_LOWER,
+    FORECAST_UPPER,
+    NO_RULES,
+    NOTHING_POLLED,
+    SO_FAR,
+    THIN,
+    TYPE_COST,
+    TYPE_DAY,
+    TYPE_WEEK,
+    WEEK,
+    fixed,
+)
+from grafana.source.panels import SHARE, USD, USD_AXIS, Panel, Query, bars, lines
+from grafana.source.promql import by_id, day_ahead, metric, most, recorded
+from grafana.source.tables import GAUGE, Column, table
+
+START: Final = "viam_billing_usage_period_start_timestamp_seconds"
+END: Final = "viam_billing_usage_period_end_timestamp_seconds"
+NET: Final = "viam_billing_usage_net_cost_usd"
+GROSS: Final = "viam_billing_usage_gross_cost_usd"
+DISCOUNT: Final = "viam_billing_usage_discount_usd"
+CORRECTIONS: Final = "viam_billing_usage_corrections_usd_total"
+OF_TYPE: Final = 'resource_type=~"$resource_type"'
+OF_SOURCE: Final = 'source_type=~"$source_type"'
+BY_SOURCE: Final = "org_id, source_type, tier"
+SOURCE_NAME: Final = "{{source_type}} {{tier}}"
+MONTHS_OF_DAYS: Final = (28, 29, 30, 31)
+
+
+def last_period() -> str:
+    """Return month to date of the period before, as far into it as this one is now.
+
+    A period before that lasted n days is n days back: n is right where the two starts are as many
+    days apart. Half a day of difference is left for clocks that are set in spring and autumn.
+    """
+    start = by_id(START)
+    return " or ".join(
+        f"({most('org_id', f'{recorded(SO_FAR)} offset {days}d')} and on (org_id) "
+        f"abs({start} - {most('org_id', f'{metric(START)} offset {days}d')} - {days} * 86400) "
+        "< 43200)"
+        for days in MONTHS_OF_DAYS
+    )
+
+
+def spend_of_source() -> str:
+    """Return what each source and tier cost in the day that begins.
+
+    There are no counters by source. So it is the difference of two values of one period, and the
+    whole value where a new period began in between. Where either is missing there is nothing.
+    """
+    before = most(BY_SOURCE, metric(NET, OF_SOURCE))
+    after = most(BY_SOURCE, f"{metric(NET, OF_SOURCE)} offset -1d")
+    start_before, start_after = by_id(START), most("org_id", f"{metric(START)} offset -1d")
+    return (
+        f"({after} - ({before} and on (org_id) ({start_after} == {start_before})))"
+        f" or ({after} and on (org_id) ({start_after} > {start_before}))"
+    )
+
+
+def budget() -> Sequence[Panel]:
+    """Return the row of the budget."""
+    return (
+        lines(
+            "Budget burn and forecast",
+            "Month to date climbs towards the forecast, which should stay below the budget and "
+            "come to rest as the period goes on. The band is from the lower to the upper bound. "
+            "Only when the lower one is above the budget is it as good as lost.",
+            Query(by_id(SO_FAR), "month to date"),
+            Query(by_id(BUDGET), "budget"),
+            Query(by_id(FORECAST), "forecast"),
+            Query(by_id(FORECAST_UPPER), "upper bound"),
+            Query(by_id(FORECAST_LOWER), "lower bound"),
+            unit=USD_AXIS,
+            empty=NO_RULES,
+            height=9,
+            styles=[
+                ("month to date", [FILLED, fixed("blue")]),
+                ("budget", [fixed("orange")]),
+                ("forecast", [DASHED, fixed("purple")]),
+                (
+                    "upper bound",
+                    [
+                        ("custom.lineWidth", 0),
+                        fixed("purple"),
+                        ("custom.fillBelowTo", "lower bound"),
+                    ],
+                ),
+                ("lower bound", [("custom.lineWidth", 0), fixed("purple")]),
+            ],
+        ),
+        lines(
+            "Month to date against the last period",
+            "The same day of both periods stands above one another: what this period has cost, "
+            "and what the one before had cost when it was as old. A line above the last one's "
+            "that goes on rising faster is a new pace.",
+            Query(by_id(SO_FAR), "this period"),
+            Query(last_period(), "last period"),
+            unit=USD_AXIS,
+            empty="Not two periods known yet",
+            height=9,
+            styles=[
+                ("this period", [FILLED, fixed("blue")]),
+                ("last period", [DASHED, fixed("text")]),
+            ],
+        ),
+    )
+
+
+def spend() -> Sequence[Panel]:
+    """Return the row of spend per day."""
+    by_source = f"sum by (source_type, tier) ({spend_of_source()})"
+    return (
+        bars(
+            "Spend per day by resource type",
+            "Cost of each complete UTC day before discounts, by what it was for. Should be even, "
+            "lower on weekends. A new colour is a kind of cost that was not there before.",
+            Query(
+                most("resource_type", day_ahead(recorded(TYPE_DAY, OF_TYPE))),
+                "{{resource_type}}",
+                "1d",
+            ),
+            unit=USD_AXIS,
+            empty=NO_RULES,
+            height=9,
+        ),
+        bars(
+            "Spend per day by source and tier",
+            "Cost of each complete UTC day after discounts, by who charges: the organization "
+            "itself, or a fragment of a tier. A bar below $0 is a credit. The difference of two "
+            "polls: a day with an outage at its end is left out.",
+            Query(f"{by_source} > 0", SOURCE_NAME, "1d"),
+            # By themselves: in one stack with the others they would be drawn over them.
+            Query(f"{by_source} < 0", f"{SOURCE_NAME}, credited", "1d"),
+            unit=USD_AXIS,
+            empty=NOTHING_POLLED,
+            height=9,
+        ),
+        lines(
+            "Discounts and corrections",
+            "Discounts of the current period, by source and tier, grow with cost. Corrections "
+            "are what month to date fell by in the 24 hours before, as after a credit: usually "
+            "$0, and worth asking for when not.",
+            Query(
+                f"sum by (source_type, tier) ({most(BY_SOURCE, metric(DISCOUNT, OF_SOURCE))})",
+                f"discount, {SOURCE_NAME}",
+            ),
+            Query(
+                f"sum({most('org_id', f'increase({metric(CORRECTIONS)}[1d])')})",
+                "corrections of 24 hours",
+            ),
+            unit=USD_AXIS,
+            empty=NOTHING_POLLED,
+            styles=[("corrections of 24 hours", [fixed("red"), FILLED])],
+        ),
+        lines(
+            "Pace",
+            "What was spent in the 24 hours before each moment, and the mean day of the week "
+            "before it. The first above the second for long is a new pace.",
+            Query(by_id(DAY), "24 hours"),
+            Query(f"{by_id(WEEK)} / 7", "mean day of 7"),
+            unit=USD_AXIS,
+            empty=NO_RULES,
+            from_zero=False,
+            styles=[("24 hours", [fixed("blue"), THIN]), ("mean day of 7", [fixed("orange")])],
+        ),
+    )
+
+
+def period() -> Sequence[Panel]:
+    """Return the row of what the current period is made of."""
+    cost = most("resource_type", recorded(TYPE_COST, OF_TYPE))
+    before = most("resource_type", f"{recorded(TYPE_WEEK, OF_TYPE)} offset 7d")
+    week = most("resource_type", recorded(TYPE_WEEK, OF_TYPE))
+    net = f"sum by (source_type, tier) ({most(BY_SOURCE, metric(NET, OF_SOURCE))})"
+    return (
+        table(
+            "Resource types",
+            "What the current period has cost so far by what it was for, before discounts, and "
+            "what the last 7 days cost beside the 7 before. Look at the greatest change first.",
+            Column("Resource type", label="resource_type"),
+            Column("This period", cost, unit=USD),
+            Column("Share", f"{cost} / on () group_left () sum({cost})", unit=SHARE, cell=GAUGE),
+            Column("Last 7 days", week, unit=USD),
+            Column("Change", f"{week} - {before}", unit=USD),
+            key="resource_type",
+            empty=NOTHING_POLLED,
+            sort="This period",
+            width=12,
+        ),
+        table(
+            "Sources and tiers",
+            "What the current period has cost so far by who charges. Net is what counts: cost "
+            "less discount and credit. A fragment that is not used any more can be removed.",
+            Column("Source", label="source_type", width=90),
+            Column("Tier", label="tier"),
+            Column(
+                "Cost",
+                f"sum by (source_type, tier) ({most(BY_SOURCE, metric(GROSS, OF_SOURCE))})",
+                unit=USD,
+            ),
+            Column(
+                "Discount",
+                f"sum by (source_type, tier) ({most(BY_SOURCE, metric(DISCOUNT, OF_SOURCE))})",
+                unit=USD,
+            ),
+            Column("Net", net, unit=USD),
+            key=None,
+            empty=NOTHING_POLLED,
+            sort="Net",
+            width=12,
+        ),
+    )

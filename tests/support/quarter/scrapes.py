@@ -1,0 +1,170 @@
+"""Two exporters that share the fleet, in virtual time, and what Prometheus would scrape of them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TextIO
+
+from exporter import intake
+from exporter.config import Config, Invoices
+from exporter.model import ApiKey, Secret
+from exporter.sharding import Shard
+from support.quarter.story import ACCOUNTS, DAY, END, HOUR, START, StoryReader
+from support.reader import config, organization
+from support.rig import Rig
+from support.virtual import VirtualClock, run
+
+JOB: Final = "viam-billing"
+SHARDS: Final = 2
+REQUESTS_PER_DAY: Final = 1600  # of one shard
+
+# The last day is scraped as a real one is, or nearly; before it, samples are two hours apart, and
+# who queries them says so to Prometheus with LOOKBACK.
+COARSE, FINE = 2 * HOUR, 300.0
+FINE_FROM: Final = END - DAY
+LOOKBACK: Final = "125m"
+
+
+@dataclass(frozen=True)
+class Life:
+    """An exporter's process, from its start to its end."""
+
+    starts: float
+    ends: float
+    interval: float  # between polls
+
+
+# A machine is replaced in September, for which a scrape fails. Polls are made more frequent in
+# November. On the last day the exporter is upgraded, and two of the finer scrapes fail.
+LIVES: Final = (
+    Life(START, START + 24 * DAY - 0.5 * HOUR, 3 * HOUR),
+    Life(START + 24 * DAY + 0.5 * HOUR, END - 3 * DAY - HOUR, 3 * HOUR),
+    Life(END - 3 * DAY - HOUR + 60, END - 9 * HOUR, 0.5 * HOUR),
+    Life(END - 9 * HOUR + 520, END + 1, 0.25 * HOUR),
+)
+
+
+def write(file: TextIO, folder: Path) -> None:
+    """Write all scrapes of the quarter as OpenMetrics with timestamps, in the order of time.
+
+    `folder` is for what the exporters store.
+    """
+
+    async def everything() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for ordinal in range(SHARDS):
+                tasks.create_task(_exporter(Shard(ordinal, SHARDS), file, folder / f"{ordinal}"))
+
+    with _unhurried_clock_checks():
+        run(everything())
+    file.write("# EOF\n")
+
+
+@contextmanager
+def _unhurried_clock_checks() -> Iterator[None]:
+    """Let the exporter trust the wall clock: looking for jumps would take half of the time here."""
+    before, intake.CLOCK_CHECK = intake.CLOCK_CHECK, HOUR
+    try:
+        yield
+    finally:
+        intake.CLOCK_CHECK = before
+
+
+def grid() -> Iterator[float]:
+    """Yield the times of scrapes, Unix seconds."""
+    now = START + COARSE
+    while now <= END:
+        yield now
+        now += COARSE if now < FINE_FROM else FINE
+
+
+async def _exporter(shard: Shard, file: TextIO, folder: Path) -> None:
+    """Live all lives of a shard's exporter, and write what is scraped of it."""
+    clock = VirtualClock()
+    clock.offset = START
+    scrape = Scrape(file, f"viam-billing-exporter-{shard.ordinal}:8426")
+    times = grid()
+    now = next(times)
+    for life in LIVES:
+        while now < life.starts:  # nobody answers
+            scrape.failed(now)
+            now = next(times)
+        await asyncio.sleep(life.starts - clock.time())
+        reader = StoryReader(clock.time, shard.ordinal, REQUESTS_PER_DAY)
+        async with _process(shard, life, folder, reader, clock) as rig:
+            while now < life.ends:
+                await asyncio.sleep(now - clock.time())
+                await rig.publisher.publish()
+                scrape.succeeded(now, rig.page(), life.starts)
+                now = next(times, math.inf)
+
+
+@asynccontextmanager
+async def _process(
+    shard: Shard, life: Life, folder: Path, reader: StoryReader, clock: VirtualClock
+) -> AsyncIterator[Rig]:
+    part = shard.part_of(_configuration(life.interval))
+    async with Rig.stored(folder, part, reader, clock) as rig:
+        reader.telemetry = rig.telemetry
+        rig.telemetry.sharded(shard.ordinal, shard.total)
+        rig.telemetry.reloaded(life.starts)
+        async with rig.running(publishing=False):
+            await asyncio.sleep(10)  # everything was polled once
+            yield rig
+
+
+def _configuration(interval: float) -> Config:
+    organizations = (
+        organization(
+            account.id,
+            name=account.name,
+            api_key=ApiKey(account.api_key_id, secret=Secret(account.api_key)),
+            interval=interval,
+            max_age=4 * interval,
+            budget_usd=account.budget_usd,
+            labels={"team": account.team},
+        )
+        for account in ACCOUNTS
+    )
+    return config(*organizations, invoices=Invoices(detail="all", max_per_organization=6))
+
+
+class Scrape:
+    """Writes what Prometheus would keep of the scrapes of one target."""
+
+    def __init__(self, file: TextIO, instance: str) -> None:
+        self._file = file
+        self._target = f'job="{JOB}",instance="{instance}"'
+        self._series: dict[str, str] = {}  # with the target's labels, by how the page has them
+
+    def failed(self, now: float) -> None:
+        """Note that nobody answered."""
+        self._file.write(f"up{{{self._target}}} 0 {now:.0f}\n")
+
+    def succeeded(self, now: float, page: str, started: float) -> None:
+        """Take a page. What it says of its process is not of a simulated one, but for the age."""
+        lines = [f"up{{{self._target}}} 1 {now:.0f}\n"]
+        for line in page.splitlines():
+            if line.startswith(("#", "python_")):
+                continue
+            series, value = line.rsplit(" ", 1)
+            if series == "process_start_time_seconds":
+                value = f"{started}"
+            lines.append(f"{self._labelled(series)} {value} {now:.0f}\n")
+        samples = len(lines) - 1
+        lines.append(f"scrape_samples_scraped{{{self._target}}} {samples} {now:.0f}\n")
+        lines.append(f"scrape_duration_seconds{{{self._target}}} 0.004 {now:.0f}\n")
+        self._file.writelines(lines)
+
+    def _labelled(self, series: str) -> str:
+        known = self._series.get(series)
+        if known is None:
+            name, brace, labels = series.partition("{")
+            known = f"{name}{{{self._target}{',' if brace else ''}{labels or '}'}"
+            self._series[series] = known
+        return known
