@@ -181,7 +181,10 @@ class Publisher:
         Those that are the same as before are not rendered again.
         """
         report = health.report(state, now)
-        if report.next_withdrawal is not None:
+        # One that turns out to come later is noted when the earlier one has come: most are put off
+        # by every poll, and nothing is ever withdrawn.
+        known = self._withdrawals.get(state.organization.id)
+        if report.next_withdrawal is not None and not (known and known <= report.next_withdrawal):
             self._withdrawals.set(state.organization.id, report.next_withdrawal)
         groups: list[tuple[bytes, ...]] = []
         for collector in COLLECTORS:

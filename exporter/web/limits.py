@@ -12,6 +12,7 @@ from exporter.web.toolkit import RateLimit
 # Bytes.
 LINE = 8190  # of the request line, and of one header; beyond is 431
 WRITE = 256 * 1024  # written at once; a client has `Limits.stall` to take each of them
+TURN = 4 * 1024 * 1024  # written until others get their turn: one or two milliseconds
 
 HEADER_FIELDS = 64
 PAGES = 4  # for people, being made at once; each takes a thread

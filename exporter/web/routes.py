@@ -15,7 +15,7 @@ from exporter.model import Clock
 from exporter.pages import Encoding
 from exporter.publisher import Publisher
 from exporter.store import Store
-from exporter.web.limits import PAGES, WRITE, Gate
+from exporter.web.limits import PAGES, TURN, WRITE, Gate
 from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
 from exporter.web.site import Handler, Handlers
@@ -97,9 +97,15 @@ class Routes:
                 await response.prepare(request)
                 if request.method != "HEAD":
                     # One write of a whole page would be copied whole, and hold the event loop.
+                    # And whoever reads as fast as we write would have the loop for himself.
+                    sent = 0
                     for chunk in body.chunks:
                         for start in range(0, len(chunk), WRITE):
                             await response.write(memoryview(chunk)[start : start + WRITE])
+                        sent += len(chunk)
+                        if sent >= TURN:
+                            await asyncio.sleep(0)
+                            sent = 0
                 await response.write_eof()
             except ConnectionError:
                 log.debug("the client went away in the middle of a scrape", client=request.remote)

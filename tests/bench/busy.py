@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
+import signal
 import statistics
-import subprocess
-import sys
 import time
+from contextlib import AbstractContextManager
 
 from bench import programs
 from bench.client import Client, pause
+from bench.data import Polling
 from bench.figures import ms, quantile, short
 from bench.findings import Findings, Setting, Table
-from bench.programs import Server
+from bench.programs import Billing, Server
 
 EVERY = 0.1  # seconds from one scrape to the next
 CHANGING = 10  # percent
@@ -23,14 +23,13 @@ def run(setting: Setting) -> Findings:
     """Compare with the same exporter at rest."""
     seconds = setting.some(60, 15)
     with programs.billing(setting.folder, setting.largest, changing=CHANGING) as upstream:
-        with programs.exporter(setting.folder, setting.largest, upstream) as ours:
+        with _exporter(setting, upstream, programs.RARELY) as ours:
             ours.wait_until_ready()
-            idle, idle_pauses, _ = _watch(ours, seconds / 3)
-        flat_out = programs.FLAT_OUT
-        with programs.exporter(setting.folder, setting.largest, upstream, flat_out) as ours:
+            idle, idle_pauses = _watch(ours, seconds / 3)
+        with _exporter(setting, upstream, programs.FLAT_OUT) as ours:
             ours.wait_until_ready()
             before = upstream.requests()
-            busy, pauses, own = _watch(ours, seconds)
+            busy, pauses = _watch(ours, seconds)
             after = upstream.requests()
     rate = (after.number - before.number) / (after.last - before.last)
     p99 = quantile(busy, 0.99)
@@ -42,9 +41,8 @@ def run(setting: Setting) -> Findings:
                 [
                     _row("scrapes, at rest", idle),
                     _row(f"scrapes, at {short(rate)} calls a second", busy),
-                    _row("health page every 5 ms, at rest", idle_pauses),
-                    _row("health page every 5 ms, polling", pauses),
-                    _row("lateness of who asks for it", own),
+                    _row("pauses of the event loop, at rest", idle_pauses),
+                    _row("pauses of the event loop, polling", pauses),
                 ],
             )
         ],
@@ -62,16 +60,27 @@ def _row(what: str, times: list[float]) -> list[str]:
     return [what, *quantiles, ms(max(times)), short(len(times))]
 
 
-def _watch(ours: Server, seconds: float) -> tuple[list[float], list[float], list[float]]:
-    """Return the times of scrapes, of answers to a probe, and the lateness of the probe."""
-    command = (sys.executable, "-m", "bench.peers.probe", str(ours.port), str(seconds))
-    environ = os.environ | programs.TESTS
+def _exporter(
+    setting: Setting, upstream: Billing, polling: Polling
+) -> AbstractContextManager[Server]:
+    folder, count = setting.folder, setting.largest
+    return programs.exporter(folder, count, upstream, polling, programs.WATCHED)
+
+
+def _watch(ours: Server, seconds: float) -> tuple[list[float], list[float]]:
+    """Return the times of scrapes, and how late the event loop was meanwhile."""
+    _late(ours, 1)
     client = Client(ours.port)
     times = []
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as probe:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            times.append(client.scrape("gzip").seconds)
-            pause(EVERY - times[-1])
-        found = json.loads(probe.communicate(timeout=seconds + 10)[0])
-    return times, found["answers"], found["own"]
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        times.append(client.scrape("gzip").seconds)
+        pause(EVERY - times[-1])
+    return times, _late(ours, 2)
+
+
+def _late(ours: Server, time_asked: int) -> list[float]:
+    """Return how late the loop was since the last time that this was asked."""
+    ours.process.send(signal.SIGUSR1)
+    late: list[float] = json.loads(ours.process.stdout.wait_for(rf"late {time_asked}: (.*)")[1])
+    return late

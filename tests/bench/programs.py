@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ GO_PACKAGES: Final = {
 }
 BUILD_WITHIN: Final = 300.0  # seconds
 READY_WITHIN: Final = 300.0  # seconds
+WATCHED: Final = (sys.executable, "-m", "bench.peers.watched_exporter")
 RARELY: Final = Polling()
 CONCURRENCY: Final = 32  # calls in flight, where the server answers at once
 FLAT_OUT: Final = Polling(interval="1ms", first_interval="1ms", concurrency=CONCURRENCY)
@@ -150,21 +151,25 @@ def answers_of(folder: Path, count: int) -> Path:
 
 @contextmanager
 def exporter(
-    folder: Path, count: int, upstream: Billing, polling: Polling = RARELY
+    folder: Path,
+    count: int,
+    upstream: Billing,
+    polling: Polling = RARELY,
+    program: Sequence[str] = EXPORTER,
 ) -> Iterator[Server]:
     """Run our exporter while inside."""
     file = data.write_configuration(folder / "exporter.yml", count, upstream.port, polling)
-    with launched(f"--config.file={file}") as server:
+    with launched(f"--config.file={file}", program=program) as server:
         server.process.stderr.wait_for("msg=serving", READY_WITHIN)
         yield server
 
 
 @contextmanager
-def launched(*arguments: str) -> Iterator[Server]:
+def launched(*arguments: str, program: Sequence[str] = EXPORTER) -> Iterator[Server]:
     """Start our exporter; whether it serves yet is for the caller to see."""
     port = free_port()
     listen = f"--web.listen-address=127.0.0.1:{port}"
-    with running(*EXPORTER, listen, *arguments) as process:
+    with running(*program, listen, *arguments, environ=TESTS) as process:
         yield Server(process, port)
 
 

@@ -77,5 +77,13 @@ def test_a_scrape_calls_the_web_side_only() -> None:
 
 
 def test_a_scrape_calls_as_much_for_one_organization_as_for_many() -> None:
-    """Not one call of ours comes with another organization."""
-    assert asyncio.run(called_by_scrapes(1)) == asyncio.run(called_by_scrapes(700))
+    """Not one call of ours comes with another organization.
+
+    But for what connections count: that depends on how fast the client reads.
+    """
+    few, many = (asyncio.run(called_by_scrapes(count)) for count in (1, 700))
+    for counted in few, many:
+        for name in [name for name in counted if name.startswith("web/connection.py")]:
+            del counted[name]
+    assert few == many
+    assert sum(few.values()) > len(SCRAPES)

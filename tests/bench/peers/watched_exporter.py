@@ -1,0 +1,52 @@
+"""Our exporter on an event loop that notes how late it comes to what is due.
+
+Takes the exporter's own arguments. On SIGUSR1 it prints in one line how late the loop was since the
+signal before, in seconds: once every 5 ms, or once for a pause that is longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from typing import Final
+
+from exporter import cli
+
+EVERY: Final = 0.005
+
+
+class WatchedLoop(asyncio.SelectorEventLoop):
+    """Has something due every few milliseconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._late: list[float] = []
+        self._told = 0
+        self.add_signal_handler(signal.SIGUSR1, self._tell)
+        self._watch()
+
+    def _watch(self) -> None:
+        due = self.time() + EVERY
+        self.call_at(due, self._note, due)
+
+    def _note(self, due: float) -> None:
+        self._late.append(self.time() - due)
+        self._watch()
+
+    def _tell(self) -> None:
+        late, self._late = self._late, []
+        self._told += 1
+        print(f"late {self._told}: {json.dumps(late)}", flush=True)
+
+
+class Policy(asyncio.DefaultEventLoopPolicy):
+    """Makes such loops."""
+
+    _loop_factory = WatchedLoop
+
+
+if __name__ == "__main__":
+    asyncio.set_event_loop_policy(Policy())
+    sys.exit(cli.main())
