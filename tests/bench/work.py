@@ -1,0 +1,122 @@
+"""Where the time goes: the exporter's own parts, in this process, without gRPC and HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from bench import programs
+from bench.figures import short
+from bench.findings import Findings, Setting, Table
+from exporter.app import SystemClock
+from exporter.catalog import COLLECTORS, InvoiceDetail
+from exporter.intake import Intake
+from exporter.model import ApiKey, Organization
+from exporter.publisher import CONFIRMATIONS, Publisher
+from exporter.schedule import Unit
+from exporter.store import Store
+from exporter.telemetry import Telemetry
+
+COUNT = 1000  # organizations
+BLOCKS = 7  # of the file of answers for each: its id, and three answers with their amounts
+
+
+class LateClock(SystemClock):
+    """A clock that can be put forward, so that confirmations are shown when we want them."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        """Return seconds since some moment."""
+        return time.monotonic() + self.ahead
+
+
+def run(setting: Setting) -> Findings:
+    """Take in answers and publish them, step by step."""
+    return asyncio.run(_steps(programs.answers_of(setting.folder, COUNT)))
+
+
+async def _steps(file: Path) -> Findings:
+    answers = {org_id: raws for org_id, *raws in _organizations(file)}
+    clock, store = LateClock(), Store()
+    telemetry = Telemetry(CollectorRegistry(), "", "")
+    intake = Intake(store, telemetry, clock, {})
+    publisher = Publisher(store, telemetry, clock, max_series=10_000_000)
+    known = {o: Organization(o, o[:8], ApiKey("bench"), 900.0, 3600.0) for o in answers}
+    names = [collector.name for collector in COLLECTORS]
+    await intake.configure(known, names, InvoiceDetail())
+
+    def take_in(index: int) -> None:
+        for org_id in answers:
+            intake.succeed(Unit(org_id, names[index]), answers[org_id][index], 0.01)
+
+    async def publish() -> None:
+        clock.ahead += CONFIRMATIONS
+        await publisher.publish()
+
+    rows = []
+
+    def note(what: str, seconds: float) -> None:
+        rows.append([what, f"{short(1e6 * seconds / COUNT)} us an organization"])
+
+    def note_page(what: str, seconds: float) -> None:
+        rows.append([what, f"{short(1e3 * seconds)} ms"])
+
+    for index, name in enumerate(names):
+        size = short(len(next(iter(answers.values()))[index]))
+        spent = _spent(lambda index=index: take_in(index))  # type: ignore[misc]
+        note(f"a new answer, {name}, {size} bytes", spent)
+    started = time.process_time()
+    await publish()
+    note("a page of new organizations", time.process_time() - started)
+    for index, name in enumerate(names):
+        spent = _spent(lambda index=index: take_in(index))  # type: ignore[misc]
+        note(f"the same answer again, {name}", spent)
+    started = time.process_time()
+    await publish()
+    note("showing that all were polled", time.process_time() - started)
+    started = time.process_time()
+    await publish()
+    note_page("a page on which nothing changed", time.process_time() - started)
+    await intake.configure(
+        {o: each if i else _renamed(each) for i, (o, each) in enumerate(known.items())},
+        names,
+        InvoiceDetail(),
+    )
+    started = time.process_time()
+    await publish()
+    note_page(
+        "a page on which all lines of one organization changed", time.process_time() - started
+    )
+    columns = (f"of {short(COUNT)} organizations", "processor time")
+    return Findings(tables=[Table("work", columns, rows)])
+
+
+def _renamed(organization: Organization) -> Organization:
+    return Organization(organization.id, "Renamed", organization.api_key, 900.0, 3600.0)
+
+
+def _spent(work: Callable[[], None]) -> float:
+    """Return the processor time that something takes, in seconds."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def _organizations(file: Path) -> Iterator[tuple[str, bytes, bytes, bytes]]:
+    """Yield the id and the three answers of each organization."""
+    content, blocks, at = file.read_bytes(), [], 0
+    while at < len(content):
+        (size,) = struct.unpack_from("<I", content, at)
+        blocks.append(content[at + 4 : at + 4 + size])
+        at += 4 + size
+    _token, *rest = blocks
+    for first in range(0, len(rest), BLOCKS):
+        org_id, usage, _, billing, _, invoices, _ = rest[first : first + BLOCKS]
+        yield org_id.decode(), usage, billing, invoices
