@@ -13,13 +13,14 @@ import pytest
 from support.dashboards import EXCEPTIONS, Target, dashboards, expand, of_variable, targets
 from support.quarter import database
 from support.quarter.database import Server
-from support.quarter.scrapes import JOB
+from support.quarter.scrapes import JOB, LIVES
 from support.quarter.story import (
     ACCOUNTS,
     CREDITED,
     DAY,
     END,
     HOUR,
+    OUTAGE,
     OUTAGE_ENDS,
     START,
     month_to_date,
@@ -160,13 +161,57 @@ def test_days_add_up_to_what_was_spent(server: Server, account: Any) -> None:
     What the end of a period hides is what is spent between its last poll and it: three hours.
     """
     first, last = (datetime(2026, month, 21, tzinfo=UTC).timestamp() for month in (10, 11))
-    expr = f'org:viam_billing_usage_net_spend_usd:increase1d{{org_id="{account.id}"}}'
-    days = [server.instant(expr, first + (1 + n) * DAY) for n in range(31)]
-    spent = fsum(float(series["value"][1]) for (series,) in days)
+    spent = fsum(spent_on(server, account, first + n * DAY) for n in range(31))
     november = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
     truth = month_to_date(account, november - 1) - month_to_date(account, first)
     truth += month_to_date(account, last)
     assert spent == pytest.approx(truth, rel=0.005, abs=0.005)
+
+
+@pytest.mark.parametrize("month", [9, 10])
+@pytest.mark.parametrize("account", ACCOUNTS, ids=lambda account: account.name)
+def test_the_days_of_a_month_are_its_bill(server: Server, account: Any, month: int) -> None:
+    """From end to end, a restart in September and an outage in October: within half a percent."""
+    first, last = (
+        datetime(2026, number, 1, tzinfo=UTC).timestamp() for number in (month, month + 1)
+    )
+    days = [spent_on(server, account, first + n * DAY) for n in range(round((last - first) / DAY))]
+    assert fsum(days) == pytest.approx(month_to_date(account, last - 1), rel=0.005, abs=0.005)
+
+
+@pytest.mark.parametrize("account", ACCOUNTS, ids=lambda account: account.name)
+def test_a_day_is_what_its_polls_saw(server: Server, account: Any) -> None:
+    """Every day of the quarter lies between what the polls before and at its ends could see.
+
+    But for days with an outage at an end: what was spent in it is on the day after.
+    """
+    first, last = (datetime(2026, *day, tzinfo=UTC).timestamp() for day in ((9, 2), (11, 22)))
+    late = LIVES[0].interval + HOUR  # a poll, and the retries of one that failed
+    for number in range(round((last - first) / DAY)):
+        start, end = first + number * DAY, first + (number + 1) * DAY
+        if any(edge - late < OUTAGE_ENDS and edge > OUTAGE for edge in (start, end)):
+            continue
+        seen = [
+            spent_until(account, at_end) - spent_until(account, at_start)
+            for at_end in (end - late, end)
+            for at_start in (start - late, start)
+        ]
+        spent = spent_on(server, account, start)
+        assert min(seen) - 0.01 <= spent <= max(seen) + 0.01, datetime.fromtimestamp(start, UTC)
+
+
+def spent_on(server: Server, account: Any, start: float) -> float:
+    """Return what the rules say of the day that starts then."""
+    expr = f'org:viam_billing_usage_net_spend_usd:increase1d{{org_id="{account.id}"}}'
+    (series,) = server.instant(expr, start + DAY)
+    return float(series["value"][1])
+
+
+def spent_until(account: Any, moment: float) -> float:
+    """Return what the ledger says was spent from August on."""
+    starts = [datetime(2026, month, 1, tzinfo=UTC).timestamp() for month in (9, 10, 11)]
+    ended = fsum(month_to_date(account, start - 1) for start in starts if start <= moment)
+    return ended + month_to_date(account, moment)
 
 
 def test_the_last_period_is_as_old_as_this_one(server: Server) -> None:
