@@ -40,8 +40,8 @@ class Life:
 
 
 # A machine is replaced in September, for which a scrape fails: at noon, since samples two hours
-# apart would say too little of the days on both sides of a midnight. Polls are made more frequent in
-# November. On the last day the exporter is upgraded, and two of the finer scrapes fail.
+# apart would say too little of the days on both sides of a midnight. Polls are made more frequent
+# in November. On the last day the exporter is upgraded, and two of the finer scrapes fail.
 LIVES: Final = (
     Life(START, START + 24.5 * DAY - 0.5 * HOUR, 3 * HOUR),
     Life(START + 24.5 * DAY + 0.5 * HOUR, END - 3 * DAY - HOUR, 3 * HOUR),
