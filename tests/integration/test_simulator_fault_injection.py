@@ -636,7 +636,7 @@ CAUSES = [
     ("invalid-argument", "other", "INVALID_ARGUMENT"),
     ("not-found", "other", "NOT_FOUND"),
     ("unimplemented", "other", "UNIMPLEMENTED"),
-    ("unknown", "other", "UNKNOWN"),
+    ("unknown", "outage", "UNKNOWN"),
     ("data-loss", "other", "DATA_LOSS"),
     ("cancelled", "other", "CANCELLED"),
     ("garbage:method=Authenticate", "invalid_answer", "INVALID_ANSWER"),
