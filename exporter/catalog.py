@@ -407,18 +407,17 @@ COLLECTORS: tuple[Collector[Any, Any], ...] = (
 class Section:
     """Metrics of what is known of an organization beside its bill, and what they are made from."""
 
-    name: str
     # While it, and what is configured of the organization, stay equal, so do the samples.
     source: Callable[[OrganizationReport], object]
     specs: tuple[MetricSpec[OrganizationReport], ...]
 
 
 SECTIONS: tuple[Section, ...] = (
-    Section("spend", lambda report: report.spend, SPEND),
-    Section("configured", lambda report: report.billing_tier, CONFIGURED),
-    Section("outcomes", health.outcomes, OUTCOMES),
-    Section("attempts", lambda report: report.collectors, ATTEMPTS),
-    Section("content", health.content, CONTENT),
+    Section(lambda report: report.spend, SPEND),
+    Section(lambda report: report.billing_tier, CONFIGURED),
+    Section(health.outcomes, OUTCOMES),
+    Section(lambda report: report.collectors, ATTEMPTS),
+    Section(health.content, CONTENT),
 )
 
 # Every family of an organization, in the order of the page.
@@ -440,7 +439,8 @@ def apply(
     """
     width = len(spec.labels) - len(ORG)
     withheld: Counter[str] = Counter()
-    samples: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], Sample] = {}
+    # Withheld ones are None: what comes again under their labels must not be shown in their place.
+    samples: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], Sample | None] = {}
     for sample in spec.extract(source):
         if isinstance(sample, Withheld):
             withheld[sample.reason] += 1
@@ -454,6 +454,7 @@ def apply(
             # + 0.0 turns the negative zero of a sum of credits into 0.
             samples[labels, extra] = Sample(labels, value + 0.0, extra)
         else:
+            samples[labels, extra] = None
             withheld["nan" if math.isnan(value) else "infinity"] += 1
     ordered = sorted(samples.items()) if len(samples) > 1 else samples.items()
-    return Family(spec, organization, tuple([sample for _, sample in ordered])), withheld
+    return Family(spec, organization, tuple([sample for _, sample in ordered if sample])), withheld

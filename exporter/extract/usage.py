@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from exporter.extract.values import (
@@ -88,17 +87,13 @@ def _by_source(answer: pb.GetCurrentMonthUsageResponse) -> tuple[Costs, TotalsOf
         tier = tiers[source.tier_name]
         bill = source.resource_usage_costs
         for cost in bill.usage_costs:
-            costs[source_type, tier, _resource_type(cost.resource_type)].append(cost.cost)
+            resource_type = enum_label(pb.UsageCostType, "USAGE_COST_TYPE_", cost.resource_type)
+            costs[source_type, tier, resource_type].append(cost.cost)
         total = totals[source_type, tier]
         total.gross.append(bill.total_without_discount)
         total.discount.append(bill.discount)
         total.net.append(bill.total_with_discount)
     return costs, totals
-
-
-@lru_cache(maxsize=1024)
-def _resource_type(number: int) -> str:
-    return enum_label(pb.UsageCostType, "USAGE_COST_TYPE_", number)
 
 
 def _tier_labels(names: Iterable[str]) -> Mapping[str, str]:

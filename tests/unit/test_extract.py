@@ -11,7 +11,7 @@ from exporter.catalog import COLLECTORS, InvoiceDetail, apply
 from exporter.extract.invoices import view as view_invoices
 from exporter.extract.usage import view as view_usage
 from exporter.extract.values import label_text
-from exporter.model import Sample
+from exporter.model import MetricSpec, Sample
 from exporter.pb import billing_pb2 as pb
 from support.reader import organization
 
@@ -461,3 +461,16 @@ def test_a_row_refuses_samples_that_do_not_fit_its_labels() -> None:
     )
     with pytest.raises(ValueError, match="are not the values of"):
         apply(broken, organization(), None)
+
+
+def test_what_comes_again_is_not_shown_in_place_of_what_is_withheld() -> None:
+    """The first of two with equal labels counts, though it is no number."""
+    twice: MetricSpec[None] = MetricSpec(
+        "viam_billing_twice",
+        "The same labels twice.",
+        ("org_id", "org_name"),
+        extract=lambda _: iter([Sample((), math.nan), Sample((), 5.0)]),
+    )
+    family, withheld = apply(twice, organization(), None)
+    assert family.samples == ()
+    assert withheld == {"nan": 1, "duplicate": 1}
