@@ -6,11 +6,10 @@ import gzip
 import http.client
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -22,6 +21,7 @@ from support.process import (
     get,
     parse,
     samples,
+    serving,
     until,
 )
 from support.prometheus import Labels, Prometheus, prometheus
@@ -45,14 +45,8 @@ class Recorder:
     @contextmanager
     def serving(self) -> Iterator[int]:
         """Serve on a port of its own while inside."""
-        with ThreadingHTTPServer(("127.0.0.1", 0), self._handler()) as server:
-            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-            thread.start()
-            try:
-                yield server.server_port
-            finally:
-                server.shutdown()
-                thread.join()
+        with serving(self._handler()) as port:
+            yield port
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         recorder = self

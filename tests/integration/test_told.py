@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -27,7 +27,8 @@ from exporter.app import SystemClock
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
 from exporter.simulator.accounts import PaymentHabit
 from rules.harness import ALERTS, RULES
-from support.process import EXPORTER, ROOT, free_port, running, succeeds, until
+from support.alertmanager import alertmanager
+from support.process import EXPORTER, ROOT, free_port, running, serving, succeeds, until
 from support.prometheus import prometheus
 
 MONTH: Final = 60.0  # seconds
@@ -64,14 +65,8 @@ class Inbox:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-            thread.start()
-            try:
-                yield server.server_port
-            finally:
-                server.shutdown()
-                thread.join()
+        with serving(Handler) as port:
+            yield port
 
     def alerts(self, receiver: str, after: int) -> list[Mapping[str, Any]]:
         """Return the alerts that a receiver was told, but for the first posts of all."""
@@ -165,9 +160,9 @@ def rules(folder: Path) -> Path:
     return output
 
 
-def alertmanager_file(folder: Path, inbox: int) -> Path:
-    """Write our configuration with receivers on this machine, and without its patience."""
-    ours = yaml.safe_load((ALERTMANAGER / "alertmanager.yml").read_text())
+def routes(folder: Path, inbox: int) -> Mapping[str, Any]:
+    """Return our configuration with receivers on this machine, and without its patience."""
+    ours: dict[str, Any] = yaml.safe_load((ALERTMANAGER / "alertmanager.yml").read_text())
     shutil.copytree(ALERTMANAGER / "templates", folder / "templates")
     slack = folder / "slack-url"
     slack.write_text(f"http://127.0.0.1:{inbox}/slack")
@@ -181,24 +176,7 @@ def alertmanager_file(folder: Path, inbox: int) -> Path:
         receiver["webhook_configs"] = [{"url": url, "send_resolved": True}]
         receiver.pop("email_configs", None)
         receiver.pop("pagerduty_configs", None)
-    file = folder / "alertmanager.yml"
-    file.write_text(yaml.safe_dump(ours))
-    return file
-
-
-@contextmanager
-def alertmanager(folder: Path, inbox: int) -> Iterator[int]:
-    """Run Alertmanager while inside."""
-    port = free_port()
-    with running(
-        "prometheus-alertmanager",
-        f"--config.file={alertmanager_file(folder, inbox)}",
-        f"--storage.path={folder / 'alertmanager'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ):
-        until(lambda: succeeds(port, "/-/ready"), "Alertmanager is ready")
-        yield port
+    return ours
 
 
 def test_what_is_wrong_arrives_in_words_and_resolves(tmp_path: Path) -> None:
@@ -207,23 +185,14 @@ def test_what_is_wrong_arrives_in_words_and_resolves(tmp_path: Path) -> None:
     with ExitStack() as stack:
         told = stack.enter_context(inbox.serving())
         api = stack.enter_context(simulated([who]))
+        messenger = stack.enter_context(alertmanager(tmp_path, routes(tmp_path, told)))
         listen = f"--web.listen-address=127.0.0.1:{web}"
         command = (*EXPORTER, listen, f"--config.file={exporter_file(tmp_path, who, api)}")
         configuration = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [f"{rules(tmp_path)}/*.yml"],
             "alerting": {
-                "alertmanagers": [
-                    {
-                        "static_configs": [
-                            {
-                                "targets": [
-                                    f"127.0.0.1:{stack.enter_context(alertmanager(tmp_path, told))}"
-                                ]
-                            }
-                        ]
-                    }
-                ]
+                "alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{messenger}"]}]}]
             },
             "scrape_configs": [
                 {

@@ -12,28 +12,19 @@ import pytest
 import yaml
 
 from rules.harness import ALERTS, RULES
-from support.process import free_port, get, running, succeeds, until
+from support.alertmanager import alertmanager
+from support.process import get
 
 CONFIGURATION: Final = RULES.parents[1] / "alertmanager" / "alertmanager.yml"
 
 
 @pytest.fixture(name="port")
-def alertmanager(tmp_path: Path) -> Iterator[int]:
+def alertmanager_of_ours(tmp_path: Path) -> Iterator[int]:
     """Run Alertmanager with our routes and inhibition, and receivers that tell nobody."""
     ours = yaml.safe_load(CONFIGURATION.read_text())
     told = [{"name": receiver["name"]} for receiver in ours["receivers"]]
-    file = tmp_path / "alertmanager.yml"
     rules = {"route": ours["route"], "inhibit_rules": ours["inhibit_rules"]}
-    file.write_text(yaml.safe_dump(rules | {"receivers": told}))
-    port = free_port()
-    with running(
-        "prometheus-alertmanager",
-        f"--config.file={file}",
-        f"--storage.path={tmp_path / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ):
-        until(lambda: succeeds(port, "/-/ready"), "Alertmanager is ready")
+    with alertmanager(tmp_path, rules | {"receivers": told}) as port:
         yield port
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -247,6 +248,19 @@ def exporter(*arguments: str, environ: Mapping[str, str] | None = None) -> Itera
         else:
             serving = process.stderr.wait_for(r"msg=serving .*addresses=127\.0\.0\.1:(\d+)")
         yield Exporter(process, int(serving[1]))
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """Serve HTTP with a handler of the test's own, on a port of its own, while inside."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 # --- Pages --------------------------------------------------------------------------------

@@ -70,16 +70,19 @@ def _labels(metric: dict[str, str]) -> Labels:
 
 
 @contextmanager
-def prometheus(folder: Path, configuration: Mapping[str, Any]) -> Iterator[Prometheus]:
-    """Run it while inside, with its data in a folder."""
+def prometheus(
+    folder: Path, configuration: Mapping[str, Any], *options: str, port: int = 0
+) -> Iterator[Prometheus]:
+    """Run it while inside, with its data in a folder, at a port or at one of its own."""
     file = folder / "prometheus.yml"
     file.write_text(json.dumps(configuration))
-    port = free_port()
+    port = port or free_port()
     with running(
         "prometheus",
         f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
+        *options,
     ) as process:
         until(lambda: not process.alive or succeeds(port, "/-/ready"), "Prometheus is ready")
         yield Prometheus(process, port)

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import yaml
 
-from support.process import ROOT, free_port, get, running, succeeds, until
+from support.process import ROOT
+from support.prometheus import Prometheus, prometheus
 from support.quarter import scrapes
 from support.quarter.story import END, START
 
@@ -33,14 +33,8 @@ Rule = Mapping[str, Any]
 class Server:
     """A Prometheus that serves the quarter."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    def get(self, path: str, **parameters: str) -> Any:
-        """Return the data of an answer of the HTTP API, or fail with what it says."""
-        answer = json.loads(get(self.port, f"/api/v1/{path}?{urlencode(parameters)}").body)
-        assert answer["status"] == "success", (parameters, answer)
-        return answer["data"]
+    def __init__(self, server: Prometheus) -> None:
+        self._server = server
 
     def instant(self, expr: str, at: float = END) -> list[Any]:
         """Return the series of an instant query."""
@@ -54,7 +48,7 @@ class Server:
         )
 
     def _series(self, path: str, **parameters: str) -> list[Any]:
-        data = self.get(path, **parameters)
+        data = self._server.api(path, **parameters)
         found: list[Any] = data["result"]
         return [{"metric": {}, "value": found}] if data["resultType"] == "scalar" else found
 
@@ -105,20 +99,13 @@ def _evaluate(rule: Rule, server: Server) -> Iterator[str]:
 @contextmanager
 def serving(folder: Path, port: int = 0) -> Iterator[Server]:
     """Serve the database while inside."""
-    port = port or free_port()
-    configuration = folder / "prometheus.yml"
-    configuration.write_text("global: {}\n")
-    with running(
-        "prometheus",
-        f"--config.file={configuration}",
-        f"--storage.tsdb.path={folder / 'data'}",
+    options = (
         "--storage.tsdb.retention.time=400d",
         f"--query.lookback-delta={scrapes.LOOKBACK}",
-        f"--web.listen-address=127.0.0.1:{port}",
         "--web.cors.origin=.*",
-    ) as process:
-        until(lambda: not process.alive or succeeds(port, "/-/ready"), "Prometheus is ready")
-        yield Server(port)
+    )
+    with prometheus(folder, {}, *options, port=port) as server:
+        yield Server(server)
 
 
 def rules(files: Iterable[Path]) -> Iterator[Rule]:
