@@ -149,6 +149,10 @@ class Schedule:
         if unit in self._turns:
             self._wait(unit, at)
 
+    def due(self, unit: Unit) -> float | None:
+        """Return when a unit is due; None while it is taken, or is none of these."""
+        return self._waiting.get(unit)
+
     def next_due(self) -> float:
         """Return when the next unit is due; infinity if none waits."""
         return self._waiting.next()

@@ -11,18 +11,23 @@ from typing import Final, NamedTuple
 import structlog
 from aiohttp import web
 
+from exporter.discovery import Looks
 from exporter.model import Clock
 from exporter.pages import Encoding
+from exporter.poller import Poller
 from exporter.publisher import Publisher
 from exporter.store import Store
 from exporter.web.limits import PAGES, TURN, WRITE, Gate
 from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
-from exporter.web.site import Handler, Handlers
-from exporter.web.status import StatusPage
+from exporter.web.site import ANY_ID, Handler, Handlers, plain
+from exporter.web.status import StatusPages
+from exporter.web.status.pages import Facts
+from exporter.web.status.summary import Now
 
 log = structlog.get_logger(__name__)
 
+ORGANIZATIONS_PATH: Final = "/organizations/"
 METRICS_PATH: Final = "/metrics"  # unless --web.telemetry-path says otherwise
 READ: Final = ("GET", "HEAD")
 
@@ -38,20 +43,29 @@ class Source:
     configuration: Callable[[], str]  # the effective one, as YAML
     # Reloads the configuration; returns what is wrong with it if the old one stays.
     reload: Callable[[], Awaitable[str | None]]
+    poller: Poller
+    configuration_hash: Callable[[], str]  # another one for another configuration
+    looks: Callable[[], Looks | None]  # how discovery fares
 
 
 class Routes:
     """The pages. `scrapes` counts those in flight."""
 
     def __init__(
-        self, source: Source, location: Location, scrapes: Gate, *, enable_lifecycle: bool
+        self,
+        source: Source,
+        location: Location,
+        scrapes: Gate,
+        *,
+        enable_lifecycle: bool,
+        started: float,
     ) -> None:
-        """Read the templates, so not on the event loop."""
+        """Read the templates, so not on the event loop. `started` is on the monotonic clock."""
         self._source = source
         self._publisher = source.publisher
         self._location = location
-        self._status = StatusPage(
-            source.store,
+        self._started = started
+        self._status = StatusPages(
             version=source.version,
             telemetry_path=location.metrics,
             links=location.links,
@@ -111,14 +125,45 @@ class Routes:
                 log.debug("the client went away in the middle of a scrape", client=request.remote)
         return response
 
-    async def index(self, _request: web.BaseRequest) -> web.Response:
-        """Show every organization with its state."""
+    async def index(self, request: web.BaseRequest) -> web.Response:
+        """Show every organization with its state, or those that the query asks for."""
+        source = self._source
+        with self._pages.enter():
+            states, now, progress = source.store.states(), self._now(), source.poller.progress
+            looks = source.looks()
+
+            def render() -> str:
+                facts = Facts(
+                    uptime=now.monotonic - self._started,
+                    configuration_hash=source.configuration_hash(),
+                    progress=progress,
+                    ready=self._publisher.ready,
+                    unpolled=self._publisher.page.unpolled,
+                    settled=self._publisher.settled,
+                    looks=looks,
+                )
+                return self._status.status(states, now, facts, request.query)
+
+            return self._html(await asyncio.to_thread(render))
+
+    async def organization(self, request: web.BaseRequest) -> web.Response:
+        """Show how each number of an organization came to be."""
+        org_id = request.path.removeprefix(self._location.prefix + ORGANIZATIONS_PATH)
+        state = self._source.store.get(org_id)
+        if state is None:
+            return plain(HTTPStatus.NOT_FOUND)
         with self._pages.enter():
             html = await asyncio.to_thread(
-                self._status.render,
-                ready=self._publisher.ready,
-                unpolled=self._publisher.page.unpolled,
+                self._status.organization, state, self._now(), self._source.poller.invoice_detail
             )
+        return self._html(html)
+
+    def _now(self) -> Now:
+        clock = self._source.clock
+        publisher, poller = self._publisher, self._source.poller
+        return Now(clock.time(), clock.monotonic(), poller.next_poll, publisher.limit)
+
+    def _html(self, html: str) -> web.Response:
         response = web.Response(text=html, content_type="text/html")
         response.headers["Content-Security-Policy"] = self._status.security_policy
         return response
@@ -131,10 +176,10 @@ class Routes:
         """Say whether every organization was polled once."""
         if self._publisher.ready:
             return _text("ready\n")
-        left = self._publisher.page.unpolled
-        return _text(
-            f"not ready: organizations not polled yet: {left}\n", HTTPStatus.SERVICE_UNAVAILABLE
-        )
+        left = f"organizations not polled yet: {self._publisher.page.unpolled}"
+        if not self._publisher.settled:
+            left += ", and it is not known yet which others there are"
+        return _text(f"not ready: {left}\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def reload(self, request: web.BaseRequest) -> web.Response:
         """Reload the configuration, unless another site's page asks for it."""
@@ -173,7 +218,17 @@ class Endpoint(NamedTuple):
 
 
 ENDPOINTS: Final = (
-    Endpoint("/", Routes.index, "Status page: the version, every organization with its state."),
+    Endpoint(
+        "/",
+        Routes.index,
+        "Status page: the version, every organization with its amounts and its state; searched, "
+        "sorted and in pages.",
+    ),
+    Endpoint(
+        ORGANIZATIONS_PATH + ANY_ID,
+        Routes.organization,
+        "How each number of an organization came to be: what was received and what is made of it.",
+    ),
     Endpoint(
         METRICS_PATH,
         Routes.metrics,

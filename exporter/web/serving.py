@@ -47,7 +47,12 @@ async def serve(
     connections = Connections(options.limits)
     scrapes = Gate(options.max_requests or math.inf, connections.end_stalled)
     routes = await asyncio.to_thread(
-        Routes, source, location, scrapes, enable_lifecycle=options.enable_lifecycle
+        Routes,
+        source,
+        location,
+        scrapes,
+        enable_lifecycle=options.enable_lifecycle,
+        started=source.clock.monotonic(),
     )
     auth = BasicAuth()
     site = Site(

@@ -15,7 +15,9 @@ from exporter.web.limits import Full, TokenBucket
 from exporter.web.toolkit import WebConfig
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-Handlers = Mapping[str, Mapping[str, Handler]]  # by path, then by method
+# By path, then by method. A path that ends in ANY_ID stands for all that are below it.
+Handlers = Mapping[str, Mapping[str, Handler]]
+ANY_ID: Final = "<id>"
 
 TEXTS: Final[Mapping[int, str]] = {
     HTTPStatus.BAD_REQUEST: "bad request",
@@ -57,6 +59,11 @@ class Site:
         open_to_all: Collection[str] = (),  # paths that need no password
     ) -> None:
         self._handlers = handlers
+        self._below = {
+            path.removesuffix(ANY_ID): methods
+            for path, methods in handlers.items()
+            if path.endswith(ANY_ID)
+        }
         self._configuration = configuration
         self._auth = auth
         self._bucket = bucket
@@ -105,7 +112,7 @@ class Site:
         return plain(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": CHALLENGE})
 
     async def _page(self, request: web.BaseRequest) -> web.StreamResponse:
-        methods = self._handlers.get(request.path)
+        methods = self._methods(request.path)
         if methods is None:
             return plain(HTTPStatus.NOT_FOUND)
         handler = methods.get(request.method)
@@ -115,6 +122,12 @@ class Site:
             return await handler(request)
         except Full:
             return plain(HTTPStatus.SERVICE_UNAVAILABLE, RETRY_SOON)
+
+    def _methods(self, path: str) -> Mapping[str, Handler] | None:
+        """Return what answers below a path. Paths are compared, never resolved."""
+        if (methods := self._handlers.get(path)) is not None:
+            return methods
+        return next((self._below[above] for above in self._below if path.startswith(above)), None)
 
 
 def _misdirected(request: web.BaseRequest) -> web.Response | None:

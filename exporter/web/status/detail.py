@@ -1,0 +1,267 @@
+"""How each number of one organization came to be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, cast
+
+from google.protobuf import text_format
+from google.protobuf.message import Message
+
+from exporter.catalog import COLLECTORS, Collector, InvoiceDetail, apply
+from exporter.extract.billing_information import BillingInformation
+from exporter.extract.invoices import Invoice, Invoices
+from exporter.extract.usage import Usage
+from exporter.extract.values import enum_label, exact_sum, label_text
+from exporter.history import PastPoll, polls
+from exporter.model import CollectorState, Metric, Organization
+from exporter.pb import billing_pb2 as pb
+from exporter.schedule import Unit
+from exporter.web.status.summary import Summary
+
+# What a page shows of an answer, which may have 32 MiB.
+MAX_RECEIVED: Final = 64 * 1024  # bytes of a message, to be shown as it came
+MAX_SOURCES: Final = 100
+MAX_COSTS: Final = 100  # of a source
+MAX_INVOICES: Final = 200
+MAX_LINES: Final = 100  # of a metric
+HALF_A_CENT: Final = 0.005
+
+
+class Withholding(NamedTuple):
+    """Samples of a metric that are not shown, and why."""
+
+    metric: Metric
+    reason: str
+    samples: int
+
+
+class Shown(NamedTuple):
+    """A metric as it is on /metrics."""
+
+    metric: Metric
+    lines: Sequence[str]
+    more: int
+
+
+class Cost(NamedTuple):
+    """What a source costs of one type, as received."""
+
+    resource_type: str
+    usd: float
+
+
+class Source(NamedTuple):
+    """A source of costs, as received. Without a bill the amounts are None."""
+
+    source_type: str
+    tier: str
+    costs: Sequence[Cost]
+    more: int  # costs
+    gross: float | None
+    discount: float | None
+    net: float | None
+
+
+class Bill(NamedTuple):
+    """The month so far: what came, and what is made of it. US dollars."""
+
+    view: Usage
+    sources: Sequence[Source]
+    more: int  # sources
+    older: Sequence[Cost]  # the totals of the older shape, where no source is given
+    costs: float
+    gross: float
+    discount: float
+    net: float
+    difference: float  # subtotal minus net
+
+    @property
+    def subtotal_is(self) -> str:
+        """What the API's subtotal, which it does not define, comes to here."""
+        subtotal = self.view.subtotal
+        if math.isclose(subtotal, self.net, abs_tol=HALF_A_CENT):
+            return "the sum after discounts"
+        if math.isclose(subtotal, self.gross, abs_tol=HALF_A_CENT):
+            return "the sum before discounts"
+        return "neither the sum after discounts nor the one before"
+
+
+class BilledInvoice(NamedTuple):
+    """An invoice as received, and what is made of it."""
+
+    invoice: Invoice
+    status: str  # as received
+    state: str
+    duplicate: bool  # another one before it has its id
+
+
+class Account(NamedTuple):
+    """All invoices."""
+
+    view: Invoices
+    invoices: Sequence[BilledInvoice]  # the newest first
+    more: int
+    unpaid: float  # US dollars
+    overdue: float  # US dollars
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """One collector: how it is polled, and what it brought."""
+
+    collector: Collector[Any, Any]
+    state: CollectorState
+    polls: Sequence[PastPoll]  # the newest first
+    next_poll: float | None  # seconds from now
+    current: bool
+    received: str | None  # the message as text; None if it is too long, or there is none
+    size: int  # of the message, in bytes
+    withheld: Sequence[Withholding]
+    shown: Sequence[Shown]
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One organization."""
+
+    summary: Summary
+    organization: Organization
+    collected: Sequence[Collected]
+    bill: Bill | None
+    account: Account | None
+    billing: BillingInformation | None
+
+
+def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
+    """Return all there is to say. Reads the answers again, as they were kept: no personal data."""
+    collected = []
+    views: dict[str, tuple[Any, Any]] = {}
+    for collector in COLLECTORS:
+        state = summary.state.collectors.get(collector.name)
+        if state is None:
+            continue
+        message = None
+        if state.answer is not None:
+            message = collector.message.FromString(state.answer.message)
+            view = collector.view(message, summary.now.time, invoice_detail)
+            views[collector.name] = message, view
+        collected.append(_collected(summary, collector, state, message, views))
+    usage, invoices, billing = (
+        views.get(name) for name in ("usage", "invoices", "billing_information")
+    )
+    return Detail(
+        summary,
+        summary.state.organization,
+        collected,
+        None if usage is None else _bill(*usage),
+        None if invoices is None else _account(*invoices, summary.now.time),
+        None if billing is None else cast("BillingInformation", billing[1]),
+    )
+
+
+def _collected(
+    summary: Summary,
+    collector: Collector[Any, Any],
+    state: CollectorState,
+    message: Message | None,
+    views: Mapping[str, tuple[Any, Any]],
+) -> Collected:
+    organization = summary.state.organization
+    due = summary.now.next_poll(Unit(organization.id, collector.name))
+    withheld: list[Withholding] = []
+    shown: list[Shown] = []
+    current = summary.report.current.get(collector.name)
+    if current is not None:
+        view = views[collector.name][1]
+        for spec, fragment in zip(collector.specs, current.fragments, strict=True):
+            _, reasons = apply(spec, organization, view)
+            withheld += [Withholding(spec, reason, n) for reason, n in sorted(reasons.items())]
+            if not fragment:
+                continue
+            lines = fragment.decode().removesuffix("\n").split("\n")
+            if summary.now.limit.withholds(organization.id, per_invoice=spec.per_invoice):
+                withheld.append(Withholding(spec, "limit", len(lines)))
+            else:
+                shown.append(Shown(spec, lines[:MAX_LINES], max(0, len(lines) - MAX_LINES)))
+    size = len(state.answer.message) if state.answer is not None else 0
+    short = message is not None and size <= MAX_RECEIVED
+    return Collected(
+        collector,
+        state,
+        polls(state.history),
+        None if due is None else due - summary.now.monotonic,
+        current is not None,
+        text_format.MessageToString(cast("Message", message), as_utf8=True) if short else None,
+        size,
+        withheld,
+        shown,
+    )
+
+
+def _bill(message: pb.GetCurrentMonthUsageResponse, view: Usage) -> Bill:
+    received = message.resource_usage_costs_by_source
+    totals = view.totals.values()
+    older: Sequence[Cost] = ()
+    if not received:
+        older = tuple(
+            Cost(field.name, value)
+            for field, value in message.ListFields()
+            if isinstance(value, float) and field.name != "subtotal"
+        )
+    return Bill(
+        view,
+        [_source(source) for source in received[:MAX_SOURCES]],
+        max(0, len(received) - MAX_SOURCES),
+        older,
+        costs=exact_sum(cost for costs in view.costs.values() for cost in costs),
+        gross=exact_sum(part for total in totals for part in total.gross),
+        discount=exact_sum(part for total in totals for part in total.discount),
+        net=view.month_to_date,
+        difference=view.subtotal - view.month_to_date,
+    )
+
+
+def _source(source: pb.ResourceUsageCostsBySource) -> Source:
+    bill = source.resource_usage_costs if source.HasField("resource_usage_costs") else None
+    costs = bill.usage_costs if bill is not None else ()
+    return Source(
+        enum_label(pb.SourceType, "SOURCE_TYPE_", source.source_type),
+        label_text(source.tier_name),
+        [
+            Cost(enum_label(pb.UsageCostType, "USAGE_COST_TYPE_", cost.resource_type), cost.cost)
+            for cost in costs[:MAX_COSTS]
+        ],
+        max(0, len(costs) - MAX_COSTS),
+        None if bill is None else bill.total_without_discount,
+        None if bill is None else bill.discount,
+        None if bill is None else bill.total_with_discount,
+    )
+
+
+def _account(message: pb.GetInvoicesSummaryResponse, view: Invoices, now: float) -> Account:
+    seen: set[str] = set()
+    billed = []
+    for received, invoice in zip(message.invoices, view.all, strict=True):
+        status = label_text(received.status)
+        billed.append(BilledInvoice(invoice, status, _state(invoice, now), invoice.id in seen))
+        seen.add(invoice.id)
+    billed.sort(key=lambda each: -(each.invoice.issued or 0.0))
+    return Account(
+        view,
+        billed[:MAX_INVOICES],
+        max(0, len(billed) - MAX_INVOICES),
+        exact_sum(invoice.usd for invoice in view.unpaid),
+        exact_sum(invoice.usd for invoice in view.overdue),
+    )
+
+
+def _state(invoice: Invoice, now: float) -> str:
+    """Say whether somebody still has to pay."""
+    if not math.isfinite(invoice.usd):
+        return "unknown"
+    if not invoice.unpaid:
+        return "credit" if invoice.usd < 0 else "settled"
+    return "overdue" if invoice.due is not None and invoice.due <= now else "unpaid"

@@ -1,0 +1,115 @@
+"""Makes HTML: nothing in it runs, nothing is loaded, and whatever is put in is escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+import jinja2
+
+from exporter.catalog import InvoiceDetail
+from exporter.discovery import Looks
+from exporter.model import OrganizationState
+from exporter.poller import Progress
+from exporter.web.status import words
+from exporter.web.status.detail import detail
+from exporter.web.status.forecast import EARLY_SHARE
+from exporter.web.status.summary import MONTH_TO_DATE, OVERDUE, OWED, Now, Summary
+from exporter.web.status.table import COLUMNS, SHOWS, Query, table
+
+REASONS: Final[Mapping[str, str]] = {
+    "nan": "not a number, or a sum with such a part",
+    "infinity": "infinite, or a sum with such a part",
+    "duplicate": "another one with the same id is shown",
+    "limit": "there are more series than limits.max_series",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What there is to say of the exporter itself."""
+
+    uptime: float  # seconds
+    configuration_hash: str
+    progress: Progress
+    ready: bool
+    unpolled: int  # organizations
+    settled: bool = True  # whether it is known which organizations there are
+    looks: Looks | None = None  # how discovery fares
+
+
+class StatusPages:
+    """Renders the status page, and the one of an organization."""
+
+    def __init__(self, *, version: str, telemetry_path: str, links: str = "") -> None:
+        """Read the templates. `links` stands before each link: nothing, or a path."""
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("exporter.web"),
+            autoescape=True,
+            auto_reload=False,  # or every use looks at the file
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        for name in ("usd", "exact_usd", "share", "moment", "day", "machine", "span"):
+            environment.filters[name] = getattr(words, name)
+        environment.filters |= {"ago": words.ago, "ahead": words.ahead, "address": _address}
+        style = environment.get_template("style.css").render()
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        self.security_policy = (
+            f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
+            "form-action 'self'; frame-ancestors 'none'"
+        )
+        self._status = environment.get_template("status.html")
+        self._organization = environment.get_template("organization.html")
+        self._fixed: Mapping[str, Any] = {
+            "style": style,
+            "version": version,
+            "telemetry_path": telemetry_path.removeprefix("/"),
+            "columns": COLUMNS,
+            "shows": SHOWS,
+            "reasons": REASONS,
+            "MONTH_TO_DATE": MONTH_TO_DATE,
+            "OWED": OWED,
+            "OVERDUE": OVERDUE,
+            "EARLY_SHARE": EARLY_SHARE,
+        }
+        self._links = links
+
+    def status(
+        self,
+        organizations: tuple[OrganizationState, ...],
+        now: Now,
+        facts: Facts,
+        parameters: Mapping[str, str],
+    ) -> str:
+        """Return the status page as HTML. `parameters` are those of the URL."""
+        rows = [Summary(state, now) for state in organizations]
+        return self._status.render(
+            self._fixed,
+            table=table(rows, Query.of(parameters)),
+            total=len(rows),
+            facts=facts,
+            now=now,
+            links=self._links,
+        )
+
+    def organization(
+        self, state: OrganizationState, now: Now, invoice_detail: InvoiceDetail
+    ) -> str:
+        """Return the page of an organization as HTML."""
+        return self._organization.render(
+            self._fixed,
+            it=detail(Summary(state, now), invoice_detail),
+            now=now,
+            links=self._links or "../",
+        )
+
+
+def _address(org_id: str) -> str:
+    """Return the path of an organization's page, below that of all pages."""
+    return f"organizations/{quote(org_id, safe='')}"

@@ -1,0 +1,90 @@
+"""Numbers, times and durations as people read them."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Final
+
+MINUS: Final = "\N{MINUS SIGN}"
+TOO_LONG: Final = 1e15  # from where on digits are left out: doubles have no cents there
+
+_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def usd(amount: float, most_digits: int = 2) -> str:
+    """Return US dollars with cents, or with as many digits after the point as it takes, at most."""
+    if math.isnan(amount):
+        return "not a number"
+    if math.isinf(amount):
+        return "infinite"
+    size = abs(amount)
+    if size >= TOO_LONG:
+        text = f"{size:.6g}"
+    else:
+        whole, _, digits = f"{size:,.{most_digits}f}".partition(".")
+        text = f"{whole}.{digits[:2]}{digits[2:].rstrip('0')}"
+    nothing = not text.strip("0.")
+    return f"{MINUS if amount < 0 and not nothing else ''}${text}"
+
+
+def exact_usd(amount: float) -> str:
+    """Return US dollars as received, to a millionth."""
+    return usd(amount, most_digits=6)
+
+
+def share(part: float) -> str:
+    """Return a share of a whole as whole percents."""
+    return f"{part:,.0%}" if abs(part) < TOO_LONG else "far above 100%"
+
+
+def moment(unix: float) -> str:
+    """Return a time to the second. What no calendar has is given in seconds."""
+    when = _datetime(unix)
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC" if when else f"{unix:.0f} s after 1970"
+
+
+def day(unix: float) -> str:
+    """Return the date of a time, in UTC."""
+    when = _datetime(unix)
+    return f"{when:%Y-%m-%d}" if when else f"{unix:.0f} s after 1970"
+
+
+def machine(unix: float) -> str:
+    """Return a time as the attribute `datetime` has it; empty for what no calendar has."""
+    when = _datetime(unix)
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}" if when else ""
+
+
+def span(seconds: float) -> str:
+    """Return a duration in its two largest units, such as `3 d 4 h`."""
+    left = max(0, int(seconds))
+    parts: list[tuple[int, str]] = []
+    for size, unit in _UNITS:
+        count, left = divmod(left, size)
+        if count or parts or unit == "s":
+            parts.append((count, unit))
+    return " ".join(f"{count} {unit}" for count, unit in parts[:2] if count or len(parts) == 1)
+
+
+def ago(seconds: float) -> str:
+    """Say how long ago something was; a clock that was set back makes nothing the future."""
+    return f"{_rough(seconds)} ago"
+
+
+def ahead(seconds: float) -> str:
+    """Say in how long something will be."""
+    return f"in {_rough(seconds)}" if seconds > 0 else "now"
+
+
+def _rough(seconds: float) -> str:
+    """Return a duration in its largest unit."""
+    size, unit = next((each for each in _UNITS if seconds >= each[0]), _UNITS[-1])
+    return f"{max(0, int(seconds // size))} {unit}"
+
+
+def _datetime(unix: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(unix, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

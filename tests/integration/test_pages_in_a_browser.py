@@ -1,0 +1,116 @@
+"""The pages for people in a real browser: content, order, themes, a phone, and for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.demo import SEED
+from exporter.simulator import demo_fleet
+from support.browser import DESK, PHONE, Browser, Theme, browser
+from support.process import Exporter, exporter
+
+ACCOUNTS = demo_fleet(SEED)
+OVER_BUDGET, LATE, *_, GROSS = ACCOUNTS
+ORGANIZATION = f"/organizations/{LATE.id}"
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Exporter]:
+    """Run the demo."""
+    with exporter("--demo") as running:
+        running.wait_until_ready()
+        yield running
+
+
+@pytest.fixture
+def desk(demo: Exporter) -> Iterator[Browser]:
+    """Open a browser, which must have nothing to complain of and ask nobody else."""
+    with browser(demo.port) as opened:
+        yield opened
+        assert opened.complaints == []
+        assert opened.requests
+        assert all(url.startswith(f"http://127.0.0.1:{demo.port}/") for url in opened.requests)
+
+
+def test_every_organization_is_there_and_leads_to_its_page(desk: Browser) -> None:
+    """Names beyond ASCII as well; and the way back."""
+    page = desk.open()
+    assert sorted(desk.column()) == sorted(account.name for account in ACCOUNTS)
+    page.get_by_role("link", name=GROSS.name).click()
+    page.wait_for_url(f"**/organizations/{GROSS.id}")
+    assert page.get_by_role("heading", level=1).inner_text() == GROSS.name
+    assert page.get_by_role("rowheader", name="Subtotal").is_visible()
+    page.get_by_text("The answer as it was received").first.click()
+    assert page.get_by_text("resource_usage_costs_by_source").first.is_visible()
+    page.get_by_role("link", name="Status").click()
+    page.wait_for_url("**/")
+    assert page.locator("table.cards").is_visible()
+
+
+def test_a_click_on_a_head_sorts_and_another_one_turns_it_round(desk: Browser) -> None:
+    """The largest amount first; people are told which column it is."""
+    page = desk.open()
+    page.get_by_role("link", name="Month so far").click()
+    page.wait_for_url("**/?sort=-month")
+
+    def amounts() -> list[float]:
+        return [float(text.strip("$").replace(",", "")) for text in desk.column(2)]
+
+    assert amounts() == sorted(amounts(), reverse=True)
+    assert page.locator("th[aria-sort=descending]").inner_text().startswith("Month so far")
+    page.get_by_role("link", name="Month so far").click()
+    page.wait_for_url("**/?sort=month")
+    assert amounts() == sorted(amounts())
+    assert page.locator("th[aria-sort=ascending]").inner_text().startswith("Month so far")
+
+
+def test_the_form_searches_and_filters_with_the_keyboard_alone(desk: Browser) -> None:
+    """And keeps what was asked for."""
+    page = desk.open()
+    page.get_by_label("Name or id").fill(LATE.name[:5].lower())
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=*")
+    assert desk.column() == [LATE.name]
+    assert page.get_by_label("Name or id").input_value() == LATE.name[:5].lower()
+    page.get_by_label("Name or id").fill("")
+    page.get_by_label("Show").select_option("overdue")
+    page.get_by_role("button", name="Apply").click()
+    page.wait_for_url("**show=overdue*")
+    assert LATE.name in desk.column()
+    assert len(desk.column()) < len(ACCOUNTS)
+    page.get_by_label("Name or id").fill("<script>document.title = 'in'</script>")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**script*")
+    assert page.get_by_text("No organization fits.").is_visible()
+    assert page.title() == "Viam billing exporter"
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_use_the_pages(demo: Exporter, theme: Theme, width: int) -> None:
+    """Axe-core finds nothing, on a phone nothing is wider than it, and dark is dark."""
+    with browser(demo.port, width=width, theme=theme) as opened:
+        for path in ("/", ORGANIZATION):
+            page = opened.open(path)
+            assert opened.obstacles() == ""
+            assert opened.overflow == 0
+            color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            brightness = sum(int(part) for part in color.strip("rgb()").split(",")) / 3
+            assert (brightness > 128) == (theme == "light")
+        assert opened.complaints == []
+
+
+def test_on_a_phone_each_line_is_a_card_with_all_its_amounts(demo: Exporter) -> None:
+    """Nothing has to be scrolled sideways, and each amount says what it is."""
+    with browser(demo.port, width=PHONE) as opened:
+        page = opened.open()
+        card = page.get_by_role("row").filter(has_text=OVER_BUDGET.name)
+        box = card.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE
+        for cell in card.get_by_role("cell").all():
+            label = cell.evaluate("e => getComputedStyle(e, '::before').content")
+            assert label.strip('"') == cell.get_attribute("data-label")

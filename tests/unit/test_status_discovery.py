@@ -1,0 +1,41 @@
+"""What the status page says of discovery."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.discovery import Looks
+from exporter.model import Cause, Failure
+from support.status import FACTS, status
+from support.virtual import START
+
+REFUSED = Failure(Cause.CREDENTIALS, "UNAUTHENTICATED", "Authenticate: the API key was refused")
+
+
+def said(looks: Looks | None) -> str:
+    """Return the page's text in one line."""
+    return " ".join(status(facts=replace(FACTS, looks=looks)).text.split())
+
+
+def test_it_says_how_fresh_the_list_of_organizations_is() -> None:
+    """Of all keys, so of the one that answered longest ago."""
+    assert "first look under way" in said(Looks(2, {}, None))
+    assert "asked 10 min ago with 2 API keys" in said(Looks(2, {}, START - 600))
+    assert "asked 10 min ago with 1 API key" in (one := said(Looks(1, {}, START - 600)))
+    assert "1 API keys" not in one
+    assert "Discovery" not in said(None)
+
+
+def test_a_failure_names_the_key_and_what_is_wrong() -> None:
+    """The first of several. An id is text, whatever stands in it."""
+    failing = {"<b>one": REFUSED, "two": REFUSED}
+    assert (
+        "fails with 2 of 3 API keys, what was found stays: "
+        "<b>one: Authenticate: the API key was refused"
+    ) in said(Looks(3, failing, START))
+
+
+def test_before_it_is_known_what_there_is_the_page_says_so() -> None:
+    """Or a page without organizations would pass for a good one."""
+    facts = replace(FACTS, ready=False, settled=False, looks=Looks(1, {}, None))
+    assert "it is not known yet which others there are" in status(facts=facts).text

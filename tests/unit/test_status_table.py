@@ -1,0 +1,252 @@
+"""The status page: what it shows of each organization, and which of them in which order."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.model import Cause, Failure, OrganizationState
+from exporter.publisher import Limit
+from exporter.web.status import StatusPages
+from exporter.web.status.forecast import EARLY_SHARE, forecast
+from exporter.web.status.table import COLUMNS, PAGE_ROWS, SHOWS, Query
+from support.reader import organization
+from support.status import DAY, FACTS, NOW, invoices, state, status, usage
+
+ROOT = Path(__file__).parents[2]
+OUTAGE = Failure(Cause.OUTAGE, "UNAVAILABLE", "the server cannot be reached")
+NOBODY = NOW._replace(next_poll=lambda _unit: None)
+
+
+def named(
+    name: str, *messages: object, budget: float | None = None, **changes: object
+) -> OrganizationState:
+    """Return an organization that was polled."""
+    who = organization(name, name=name, max_age=3600.0, budget_usd=budget)
+    return state(who, *messages, **changes)  # type: ignore[arg-type]
+
+
+def test_a_line_says_what_an_organization_spends_and_owes() -> None:
+    """Half of the month is over, so the forecast is twice the month so far."""
+    bills = invoices(
+        {"id": "a", "invoice_amount": 30.0, "status": "outstanding", "due_date": -1},
+        {"id": "b", "invoice_amount": 12.0, "status": "outstanding", "due_date": 9},
+        {"id": "c", "invoice_amount": 99.0, "status": "paid", "due_date": -40},
+    )
+    html = status(named("Acme", usage(40.0, 10.0), bills, budget=80.0))
+    assert html.row("Acme")[1:8] == [
+        "$50.00",
+        "$100.00",
+        "62% of $80.00",
+        "$42.00",
+        "$30.00",
+        "never",
+        "in 1 min",
+    ]
+
+
+def test_what_is_missing_says_why() -> None:
+    """No number is not 0: nothing came yet, too old, or withheld."""
+    nothing = status(named("none")).row("none")
+    assert (nothing[1], nothing[2], nothing[4]) == ("unknown", "none", "unknown")
+    old = status(named("old", usage(1.0), received=-4000.0)).row("old")
+    assert old[1] == "withdrawn"
+    assert "too old, withdrawn: usage" in old[8]
+    assert status(named("nan", usage(1.0, math.nan))).row("nan")[1] == "withheld"
+    off = named("off", usage(1.0))
+    off = off._replace(collectors={"usage": off.collectors["usage"]})
+    assert status(off).row("off")[4] == "not polled"
+
+
+def test_a_state_has_its_reason_in_words() -> None:
+    """Up, waiting, or what failed and how."""
+    everything = (usage(1.0), invoices())
+    waiting = status(named("a", *everything)).row("a")[8]
+    assert waiting == "waiting for the first poll since the start: billing_information"
+    assert status(named("a", *everything, polled=True)).row("a")[8] == "up"
+    failing = status(named("a", *everything, polled=True, failure=OUTAGE)).row("a")[8]
+    assert "usage: the server cannot be reached; billing_information: " in failing
+
+
+def test_the_exporter_itself_is_there() -> None:
+    """Version, uptime, configuration and polls; and while it is not ready, what is left."""
+    text = status(named("a"), now=NOBODY).text
+    for words in ("1.2.3", "2 h", "0123456789ab", "3 good, 1 failed", "polling 1 organization\n"):
+        assert words in text, words
+    text = status(named("a"), named("b"), facts=replace(FACTS, ready=False, unpolled=1)).text
+    assert "first polls under way, 1 of 2 organizations left" in text
+
+
+FLEET = (
+    named("b", usage(5.0), budget=1.0),
+    named("C", usage(7.0), budget=100.0, polled=True),
+    named("a", usage(6.0), invoices({"invoice_amount": 3.0, "due_date": -1}), failure=OUTAGE),
+    named("d"),
+)
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ("", "abdC"),
+        ("name", "abCd"),
+        ("-name", "dCba"),
+        ("month", "baCd"),
+        ("-month", "Cabd"),
+        ("-forecast", "Cabd"),
+        ("-budget", "bCad"),
+        ("owed", "abCd"),
+        ("-state", "Cbda"),
+        ("month'--", "abdC"),
+        ("-nothing", "abdC"),
+    ],
+)
+def test_the_order_is_asked_for(order: str, names: str) -> None:
+    """Whoever has no number comes last both ways; equals by name; nonsense is the default."""
+    assert "".join(status(*FLEET, sort=order).column()) == names
+
+
+@pytest.mark.parametrize(
+    ("parameters", "names"),
+    [
+        ({"q": "A"}, "a"),
+        ({"q": " nobody "}, ""),
+        ({"show": "failing"}, "a"),
+        ({"show": "waiting"}, "bd"),
+        ({"show": "up"}, "C"),
+        ({"show": "overdue"}, "a"),
+        ({"show": "over-budget"}, "b"),
+        ({"show": "forecast-over-budget"}, "b"),
+        ({"show": "withdrawn"}, ""),
+        ({"show": "failing", "q": "b"}, ""),
+        ({"show": "<script>"}, "abdC"),
+    ],
+)
+def test_a_part_is_asked_for(parameters: dict[str, str], names: str) -> None:
+    """By a part of the name or id, and by state."""
+    html = status(*FLEET, asked=parameters)
+    assert "".join(html.column()) == names
+    assert f"{len(names)} of 4 organizations" in html.text
+
+
+def test_who_is_not_on_metrics_can_be_asked_for() -> None:
+    """From a certain id on, when there are more series than may be."""
+    html = status(*FLEET, now=NOW._replace(limit=Limit(first="c")), show="over-limit")
+    assert "".join(html.column()) == "d"
+    assert "not on /metrics: over limits.max_series" in html.text
+
+
+def test_sums_are_of_all_that_fit_and_say_what_they_lack() -> None:
+    """Not of one page only."""
+    many = [named(f"o{number:03}", usage(0.1)) for number in range(PAGE_ROWS + 20)]
+    html = status(*many, named("x"), page="2", sort="name")
+    assert html.row("All 121")[1] == "$12.00 without 1 unknown"
+
+
+def test_ten_thousand_come_in_pages() -> None:
+    """Of a hundred, with a way to the next; a page that is not there is the last."""
+    many = [named(f"o{number:03}") for number in range(2 * PAGE_ROWS + 1)]
+    first = status(*many, sort="name")
+    assert first.column()[0] == "o000"
+    assert len(first.column()) == PAGE_ROWS
+    assert "page 1 of 3" in first.text
+    assert "./?sort=name&page=2" in first.links()
+    assert status(*many, sort="name", page="2").column()[0] == "o100"
+    for beyond in ("3", "99999999"):
+        assert status(*many, sort="name", page=beyond).column() == ["o200"]
+    for nonsense in ("0", "-1", "x", "9" * 20, "٣"):
+        assert "page 1 of 3" in status(*many, page=nonsense).text
+
+
+@given(
+    search=st.text(max_size=20),
+    show=st.sampled_from([*SHOWS]),
+    sort=st.sampled_from([*COLUMNS]),
+    descending=st.booleans(),
+    page=st.integers(1, 1000),
+)
+def test_a_link_asks_for_what_it_was_made_of(
+    search: str,
+    show: str,
+    sort: str,
+    descending: bool,  # noqa: FBT001 - drawn
+    page: int,
+) -> None:
+    """However odd the search."""
+    query = Query(search.strip(), show, sort, descending, page)
+    link = query.link(page=page)
+    parameters = {name: values[0] for name, values in parse_qs(link[1:]).items()}
+    assert Query.of(parameters) == query
+
+
+@given(st.dictionaries(st.sampled_from(["q", "show", "sort", "page"]), st.text(max_size=30)))
+def test_no_parameter_is_an_error(parameters: dict[str, str]) -> None:
+    """What means nothing has its default."""
+    query = Query.of(parameters)
+    assert query.show in SHOWS
+    assert query.sort in COLUMNS
+    assert query.page >= 0
+
+
+def test_the_style_is_the_one_that_the_policy_allows() -> None:
+    """By its digest; nothing else is loaded or run, and forms lead nowhere else."""
+    pages = StatusPages(version="1", telemetry_path="/metrics")
+    html = pages.status((named("a"),), NOW, FACTS, {})
+    (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert pages.security_policy == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    )
+    assert "style=" not in html
+    assert "<script" not in html
+
+
+def test_links_follow_the_external_url() -> None:
+    """Behind a reverse proxy everything is below its path."""
+    pages = StatusPages(version="1", telemetry_path="/m", links="/viam/")
+    html = pages.status((named("a/b c"),), NOW, FACTS, {})
+    for link in ("/viam/", "/viam/m", "/viam/config", "/viam/organizations/a%2Fb%20c"):
+        assert f'href="{link}"' in html, link
+    assert 'action="/viam/"' in html
+
+
+# --- The forecast ---
+
+
+def test_the_forecast_goes_on_at_the_pace_of_the_period() -> None:
+    """Month to date, and the days left at that pace; a credit is not expected again."""
+    found = forecast(100.0, 0.0, 40.0 * DAY, 10.0 * DAY)
+    assert found is not None
+    assert (found.usd, found.pace, found.days_left, found.elapsed) == (400.0, 10.0, 30.0, 0.25)
+    credit = forecast(-5.0, 0.0, 40.0 * DAY, 10.0 * DAY)
+    assert credit is not None
+    assert credit.usd == -5.0
+    ended = forecast(100.0, 0.0, 40.0 * DAY, 41.0 * DAY)
+    assert ended is not None
+    assert ended.usd == 100.0
+
+
+def test_early_or_without_a_period_there_is_no_forecast() -> None:
+    """A day's pace says nothing of a month."""
+    assert forecast(5.0, 0.0, 100.0, 10.0) is None
+    assert forecast(5.0, 0.0, 100.0, 10.1) is not None
+    assert forecast(5.0, None, 100.0, 50.0) is None
+    assert forecast(5.0, 0.0, None, 50.0) is None
+    assert forecast(5.0, 100.0, 100.0, 200.0) is None
+
+
+def test_the_page_and_the_rules_agree_on_what_is_early() -> None:
+    """One number, in two places that cannot read each other."""
+    settings = yaml.safe_load((ROOT / "deploy/prometheus/settings.yml").read_text())
+    assert settings["forecast"]["early_share"] == EARLY_SHARE
