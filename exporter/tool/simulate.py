@@ -1,8 +1,4 @@
-"""The `viam-billing` command: for people, beside the daemon.
-
-A sub-command is a function from the parsed arguments to an exit code, and an `_add_...` function
-that declares it.
-"""
+"""`viam-billing simulate`: the simulated billing service on a port of its own."""
 
 from __future__ import annotations
 
@@ -16,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from exporter.address import Address
-from exporter.app import SystemClock
-from exporter.config import parse_duration
+from exporter.clock import SystemClock
 from exporter.simulator import (
     Account,
     FaultError,
@@ -32,12 +27,9 @@ from exporter.simulator import (
     demo_fleet,
     fleet,
 )
+from exporter.tool.arguments import address, describe, duration, seconds, within
+from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError, complain
 
-if TYPE_CHECKING:
-    # Private to argparse, and yet the only type that add_subparsers returns.
-    SubCommands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
-
-EXIT_CODES: Final = "Exit codes: 0 done, 1 failed, 2 wrong usage."
 SIMULATE: Final = """\
 Runs a simulated Viam billing service: real gRPC, invented companies, no account, no
 internet. Prints an exporter configuration that fits it, and serves until interrupted.
@@ -66,40 +58,13 @@ MOST_ORGANIZATIONS: Final = 100_000
 STOP_WITHIN: Final = 1.0  # seconds that calls under way have to end
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line's parser. The documentation is checked against it."""
-    root = argparse.ArgumentParser(
-        prog="viam-billing",
-        description="Tools for Viam bills, beside the Prometheus exporter.",
-        epilog=EXIT_CODES,
-        allow_abbrev=False,
-    )
-    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_simulate(commands)
-    return root
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the sub-command that `argv` names and return its exit code."""
-    arguments = parser().parse_args(argv)
-    code: int = arguments.run(arguments)
-    return code
-
-
-def _add_simulate(commands: SubCommands) -> None:
-    command = commands.add_parser(
-        "simulate",
-        help="run a simulated billing service, to try the exporter without an account",
-        description=SIMULATE,
-        epilog=SIMULATE_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    command.set_defaults(run=_simulate)
+def define(command: argparse.ArgumentParser) -> None:
+    """Say what the command does, and what it is told."""
+    describe(command, _simulate, SIMULATE, SIMULATE_EXAMPLE)
     command.add_argument(
         "--listen-address",
         metavar="ADDRESS",
-        type=_listen_address,
+        type=address,
         default="127.0.0.1:8427",
         help="where to listen: host:port or [v6]:port, port 0 for any free one "
         "(default: %(default)s)",
@@ -134,7 +99,7 @@ def _add_simulate(commands: SubCommands) -> None:
     command.add_argument(
         "--latency",
         metavar="DURATION",
-        type=_seconds,
+        type=seconds,
         default=0.0,
         help="wait this long before each answer (default: not at all)",
     )
@@ -148,7 +113,7 @@ def _add_simulate(commands: SubCommands) -> None:
     command.add_argument(
         "--token-lifetime",
         metavar="DURATION",
-        type=_seconds,
+        type=seconds,
         help="let access tokens expire after this time (default: never)",
     )
     command.add_argument(
@@ -185,7 +150,7 @@ def _add_simulate(commands: SubCommands) -> None:
     command.add_argument(
         "--poll-interval",
         metavar="DURATION",
-        type=_duration,
+        type=duration,
         default="15s",
         help="the poll interval in the configuration printed (default: %(default)s)",
     )
@@ -197,20 +162,21 @@ def _add_simulate(commands: SubCommands) -> None:
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
-    address: Address = arguments.listen_address
-    if not (address.is_loopback or arguments.allow_remote):
-        return _failed(
-            f"other machines could reach {address}: listen on 127.0.0.1, or say --allow-remote", 2
+    where: Address = arguments.listen_address
+    if not (where.is_loopback or arguments.allow_remote):
+        raise CommandError(
+            f"other machines could reach {where}: listen on 127.0.0.1, or say --allow-remote",
+            WRONG_USAGE,
         )
     if arguments.tls_cert is None and (arguments.tls_key or arguments.tls_ca):
-        return _failed("--tls-key and --tls-ca need --tls-cert", 2)
+        raise CommandError("--tls-key and --tls-ca need --tls-cert", WRONG_USAGE)
     try:
         asyncio.run(_serve(arguments))
     except FaultError as error:
-        return _failed(f"--fault: {error}", 2)
+        raise CommandError(f"--fault: {error}", WRONG_USAGE) from error
     except OSError as error:
-        return _failed(str(error), 1)
-    return 0
+        raise CommandError(str(error)) from error
+    return DONE
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
@@ -243,14 +209,14 @@ async def _serve(arguments: argparse.Namespace) -> None:
     if problems := rehearsal.load():
         raise OSError("\n".join(problems))
     loop.add_signal_handler(signal.SIGHUP, rehearsal.reload)
-    address: Address = arguments.listen_address
+    where: Address = arguments.listen_address
     port = await simulator.start(
-        str(address if address.host else replace(address, host="::")),
+        str(where if where.host else replace(where, host="::")),
         front=arguments.fault_file is not None,  # faults of connections may come later
         tls=tls,
     )
     try:
-        _announce(accounts, replace(address, port=port), arguments)
+        _announce(accounts, replace(where, port=port), arguments)
         await stop.wait()
     finally:
         await simulator.stop(STOP_WITHIN)
@@ -283,15 +249,15 @@ class Rehearsal:
         """Read the files again and say on standard error what came of it."""
         problems = self.load()
         for problem in problems:
-            _failed(problem, 1)
+            complain(problem)
         if not problems:
             count = len(self._faults) if self._faults is not None else 0
             print(f"viam-billing: read again; faults in the file: {count}", file=sys.stderr)
 
 
-def _announce(accounts: Sequence[Account], address: Address, arguments: argparse.Namespace) -> None:
+def _announce(accounts: Sequence[Account], where: Address, arguments: argparse.Namespace) -> None:
     """Give out the configuration, then say on standard error what to do with it."""
-    target = reachable(address)
+    target = reachable(where)
     text = configuration(
         accounts,
         str(target),
@@ -309,16 +275,16 @@ def _announce(accounts: Sequence[Account], address: Address, arguments: argparse
         next_step = "now run: "
     file = arguments.config_out or "simulated.yml"
     print(
-        f"simulating {len(accounts)} organizations on {address}; "
+        f"simulating {len(accounts)} organizations on {where}; "
         f"{next_step}viam-billing-exporter --config.file={file}",
         file=sys.stderr,
     )
 
 
-def reachable(address: Address) -> Address:
-    """Return where this machine reaches a server that listens on `address`."""
-    everywhere = address.host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-    return replace(address, host="127.0.0.1") if everywhere else address
+def reachable(where: Address) -> Address:
+    """Return where this machine reaches a server that listens there."""
+    everywhere = where.host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    return replace(where, host="127.0.0.1") if everywhere else where
 
 
 def _write_private(file: str, text: str) -> None:
@@ -328,58 +294,19 @@ def _write_private(file: str, text: str) -> None:
         stream.write(text)
 
 
-def _failed(message: str, code: int) -> int:
-    print(f"viam-billing: {message}", file=sys.stderr)
-    return code
-
-
 # --- Types of arguments -------------------------------------------------------------------
 
 
-def _listen_address(text: str) -> Address:
-    try:
-        return Address.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _duration(text: str) -> str:
-    _seconds(text)
-    return text
-
-
-def _seconds(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
-
-
 def _organizations(text: str) -> int:
-    number = _within(text, 1, MOST_ORGANIZATIONS)
+    number = within(text, 1, MOST_ORGANIZATIONS)
     if not number.is_integer():
         raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number")
     return int(number)
 
 
 def _speed(text: str) -> float:
-    return _within(text, 0.001, FASTEST)
+    return within(text, 0.001, FASTEST)
 
 
 def _share(text: str) -> float:
-    return _within(text, 0, 1)
-
-
-def _within(text: str, low: float, high: float) -> float:
-    error = argparse.ArgumentTypeError(f"{text!r}: must be a number from {low:g} to {high:g}")
-    try:
-        number = float(text)
-    except ValueError:
-        raise error from None
-    if not low <= number <= high:  # so that NaN is refused, too
-        raise error
-    return number
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return within(text, 0, 1)

@@ -1,0 +1,93 @@
+"""What several commands are told in the same way."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from exporter.address import Address
+from exporter.config import DEFAULT_FILE, parse_duration
+from exporter.tool.errors import EXIT_CODES, complain
+
+
+def describe(
+    command: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int],
+    description: str,
+    epilog: str = EXIT_CODES,
+) -> None:
+    """Say what a command does, and that `run` makes an exit code of its arguments."""
+    command.description = description
+    command.epilog = epilog
+    command.set_defaults(run=run)
+
+
+def add_configuration(command: argparse.ArgumentParser) -> None:
+    """Declare where the configuration is, and which of its organizations are meant."""
+    command.add_argument(
+        "--config.file",
+        dest="config_file",
+        metavar="FILE",
+        type=Path,
+        help=f"the exporter's configuration (default: {DEFAULT_FILE}, if there is one, else the "
+        "environment)",
+    )
+    command.add_argument(
+        "--organization",
+        dest="organizations",
+        metavar="ORGANIZATION",
+        action="append",
+        default=[],
+        help="only this organization of the configuration, by id or name; may be given several "
+        "times (default: all)",
+    )
+
+
+def address(text: str) -> Address:
+    """Parse where to listen."""
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def duration(text: str) -> str:
+    """Check a duration, and leave it as it is written."""
+    seconds(text)
+    return text
+
+
+def seconds(text: str) -> float:
+    """Parse a duration."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+
+
+def date(text: str) -> float:
+    """Parse a day, YYYY-MM-DD, and return its first second in UTC, in Unix seconds."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a day as YYYY-MM-DD") from None
+
+
+def warn_of_future(moment: float | None, now: float) -> None:
+    """Say so if the day that --since names has not come yet: nothing is of then."""
+    if moment is not None and moment > now:
+        complain("--since lies in the future")
+
+
+def within(text: str, low: float, high: float) -> float:
+    """Parse a number that lies between two others, or is one of them."""
+    error = argparse.ArgumentTypeError(f"{text!r}: must be a number from {low:g} to {high:g}")
+    try:
+        number = float(text)
+    except ValueError:
+        raise error from None
+    if not low <= number <= high:  # so that NaN is refused, too
+        raise error
+    return number

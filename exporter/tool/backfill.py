@@ -1,0 +1,148 @@
+"""`viam-billing backfill`: the past that invoices tell of, for Prometheus."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from exporter.billing import ReadRpc
+from exporter.catalog import LABEL_NAMES, InvoiceDetail
+from exporter.config import Config, format_duration
+from exporter.model import Organization
+from exporter.tool import arguments as declare
+from exporter.tool import bills, output
+from exporter.tool.errors import DONE, EXIT_CODES, FAILED, complain
+from exporter.tool.history import History, history, write
+from exporter.tool.output import printable
+
+DAY: Final = 86_400.0
+# Prometheus has written no block of the last hours itself yet: one of ours would be in its way.
+HEAD: Final = 3 * 3600.0
+DESCRIPTION: Final = """\
+Writes what the invoices tell of the past as OpenMetrics with timestamps, to standard output: what
+was unpaid and overdue, and each invoice, as the exporter would have shown it. Nothing of the last
+three hours is written, because Prometheus itself still has those in the making.
+"""
+EPILOG: Final = f"""\
+To put it into Prometheus, with the labels that its target has there:
+  viam-billing backfill --label=job=viam-billing --label=instance=localhost:8426 > past.om
+  promtool tsdb create-blocks-from openmetrics past.om DATA_FOLDER_OF_PROMETHEUS
+
+{EXIT_CODES}
+"""
+
+
+def define(command: argparse.ArgumentParser) -> None:
+    """Say what the command does, and what it is told."""
+    declare.describe(command, _backfill, DESCRIPTION, EPILOG)
+    declare.add_configuration(command)
+    command.add_argument(
+        "--label",
+        dest="labels",
+        metavar="NAME=VALUE",
+        type=_label,
+        action="append",
+        default=[],
+        help="a label for every series, such as the job and the instance of the target; may be "
+        "given several times",
+    )
+    command.add_argument(
+        "--step",
+        metavar="DURATION",
+        type=declare.seconds,
+        default="1h",
+        help="time between two samples of a series; 5m fills a graph at any scale, at twelve times "
+        "the size (default: %(default)s)",
+    )
+    command.add_argument(
+        "--since",
+        metavar="DATE",
+        type=declare.date,
+        default=0.0,
+        help="begin with this day, YYYY-MM-DD in UTC (default: the first invoice)",
+    )
+    command.add_argument(
+        "--until",
+        metavar="DATE",
+        type=declare.date,
+        default=math.inf,
+        help="end before this day, such as the first of the live data (default: three hours ago)",
+    )
+    command.add_argument(
+        "--retention",
+        metavar="DURATION",
+        type=declare.seconds,
+        default="15d",
+        help="how long Prometheus keeps data, to warn of what it would delete (default: "
+        "%(default)s, as Prometheus' own)",
+    )
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (equals and re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name)) or name.startswith("__"):
+        raise argparse.ArgumentTypeError("must be NAME=VALUE, NAME a label's name in Prometheus")
+    if name in LABEL_NAMES:
+        raise argparse.ArgumentTypeError(f"{name} is a label of the metrics themselves")
+    return name, value
+
+
+def _backfill(arguments: argparse.Namespace) -> int:
+    config = bills.configuration(arguments)
+    return bills.run(_write(arguments, config))
+
+
+async def _write(arguments: argparse.Namespace, config: Config) -> int:
+    now = arguments.clock.time()
+    declare.warn_of_future(arguments.since, now)
+    end = min(now - HEAD, arguments.until - 1)
+    call = ReadRpc.GET_INVOICES_SUMMARY
+    read, failures = await bills.answers(config, call, arguments.organizations)
+    detail = InvoiceDetail(config.invoices.detail, config.invoices.max_per_organization)
+    labels = tuple(dict(arguments.labels).items())
+    found = [
+        (each.organization, history(each.organization, each.value, detail, labels, end))
+        for each in read
+    ]
+    histories = [each for _, each in found]
+    count = write(histories, arguments.step, arguments.since, end, sys.stdout.write)
+    bills.report(failures)
+    if not count:
+        complain("there is nothing to write: no invoice says anything of that time")
+        return FAILED if failures else DONE
+    for organization, each in found:
+        if each.uncertain_from < end:
+            complain(_uncertain(organization, each))
+    _advise(arguments, histories, now)
+    return FAILED if failures else DONE
+
+
+def _uncertain(organization: Organization, past: History) -> str:
+    since = output.day(past.uncertain_from) if past.uncertain_from > 0 else "the beginning"
+    return (
+        f"{printable(organization.name)}: what was unpaid is left out from {since} on: an invoice "
+        "without its date, or settled without a date of payment, hides it"
+    )
+
+
+def _advise(arguments: argparse.Namespace, histories: Sequence[History], now: float) -> None:
+    """Say what would make the samples useless."""
+    names = {name for name, _ in arguments.labels}
+    if missing := [name for name in ("job", "instance") if name not in names]:
+        complain(
+            f"these series are not those of a target, which have the labels {' and '.join(missing)}"
+            " too: see --label"
+        )
+    starts = [past.spans[0].start for past in histories if past.spans]
+    first = max(min(starts, default=now), arguments.since)
+    if now - first > arguments.retention:
+        days = math.ceil((now - first) / DAY)
+        complain(
+            f"the first sample is of {output.day(first)}, and a Prometheus that keeps "
+            f"{format_duration(arguments.retention)} deletes such blocks: let it keep {days}d or "
+            "more (storage.tsdb.retention.time), and then say so with --retention"
+        )

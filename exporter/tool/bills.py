@@ -1,0 +1,268 @@
+"""Reads bills as the exporter does: its configuration, its client, its retries, its extractors."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+from exporter import logs, privileges
+from exporter.billing import MAX_RETRIES, RETRY_BASE, BillingError, ReadRpc, decoded
+from exporter.catalog import COLLECTORS, LABEL_NAMES, Collector
+from exporter.client import BillingClient, system_roots
+from exporter.clock import SystemClock
+from exporter.config import Api, Config, ConfigError, find
+from exporter.discovery import api_keys, merge, usable
+from exporter.model import ApiKey, FoundOrganization, Organization
+from exporter.tool.errors import STOPPED, WRONG_USAGE, CommandError, complain
+from exporter.tool.output import printable
+from exporter.version import version
+
+T = TypeVar("T")
+
+LONGEST_WAIT = 60.0  # seconds; a server that asks for more is a failure to somebody who waits
+
+
+class Read(NamedTuple):
+    """What was read of an organization."""
+
+    organization: Organization
+    value: Any
+
+
+class Failure(NamedTuple):
+    """What could not be read: an organization, or without one, which of them a key reads."""
+
+    what: str  # for people
+    organization: Organization | None
+    error: BillingError
+
+
+class Answers(NamedTuple):
+    """What came of asking for the bills of organizations, in the order of the configuration."""
+
+    read: Sequence[Read]
+    failures: Sequence[Failure]
+
+
+class Organizations(NamedTuple):
+    """The organizations that are wanted, and why there may be others."""
+
+    wanted: Sequence[Organization]
+    failures: Sequence[Failure]
+
+
+def configuration(arguments: argparse.Namespace) -> Config:
+    """Return the configuration, and see to it that its keys stay where they are.
+
+    Raises CommandError.
+    """
+    logs.configure("warning", "logfmt")
+    privileges.start_without_tracing(os.environ)
+    privileges.leave_no_core_dump()
+    try:
+        # Whether the exporter has storage is of no interest to a command.
+        config = find(arguments.config_file, os.environ, LABEL_NAMES, storage=True)
+    except ConfigError as error:
+        raise CommandError(str(error), prefix="") from error
+    if config is None:
+        raise CommandError(
+            "no configuration: name one with --config.file, or set VIAM_ORG_ID, "
+            "VIAM_API_KEY_ID and VIAM_API_KEY"
+        )
+    return config
+
+
+def _chosen(found: Organizations, names: Sequence[str]) -> Organizations:
+    """Return the organizations that are named by id or name, all if none are named.
+
+    Raises CommandError for a name that none of them has, and if there are none.
+    """
+    every, failures = found
+    known = {each for o in every for each in (o.id, o.name)}
+    missing = [each for each in names if each not in known]
+    if missing or not (every or failures):
+        report(failures)
+        if not missing:
+            raise CommandError(
+                "no organizations: discovery found none whose name discovery.name_pattern takes"
+            )
+        reason = f"--organization={printable(missing[0])}: there is no such id or name"
+        if failures:
+            raise CommandError(f"{reason} among those that could be found")
+        raise CommandError(reason, WRONG_USAGE)
+    wanted = [o for o in every if {o.id, o.name} & set(names)] if names else every
+    return Organizations(wanted, failures)
+
+
+def run(work: Coroutine[Any, Any, int]) -> int:
+    """Run what reads bills until it is done, or stopped by SIGINT or SIGTERM.
+
+    Raises CommandError if it was stopped.
+    """
+
+    async def stoppable() -> int:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for mypy
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(stoppable())
+    except asyncio.CancelledError:
+        raise CommandError(STOPPED) from None
+
+
+class Uncounted:
+    """In place of the exporter's telemetry: nobody scrapes a command."""
+
+    def api_request(self, method: str, seconds: float, failure_code: str | None) -> None:
+        """Count nothing."""
+
+
+class Bills:
+    """Reads bills over one connection, no more of them at once than the configuration allows."""
+
+    def __init__(self, client: BillingClient, api: Api) -> None:
+        self.client = client
+        self._slots = asyncio.Semaphore(api.max_concurrency)
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, config: Config) -> AsyncIterator[Bills]:
+        """Have a connection while inside. Raises CommandError if the authorities are missing."""
+        api = config.api
+        try:
+            roots = await asyncio.to_thread(api.ca_file.read_bytes if api.ca_file else system_roots)
+        except OSError as error:
+            raise CommandError(f"{error.filename}: cannot be read: {error.strerror}") from error
+        client = BillingClient(
+            api,
+            user_agent=f"viam-billing/{version().number}",
+            roots=roots,
+            telemetry=Uncounted(),
+            clock=SystemClock(),
+        )
+        try:
+            yield cls(client, api)
+        finally:
+            await client.close()
+
+    async def answer(self, collector: Collector[Any, Any], organization: Organization) -> Any:
+        """Return a collector's answer, without what is personal in it. Raises BillingError."""
+        rpc, key = collector.rpc, organization.api_key
+        raw = await self.tried(lambda: self.client.read(rpc, organization.id, key))
+        return collector.keep(decoded(rpc, collector.message, raw))
+
+    async def answers(self, rpc: ReadRpc, organizations: Sequence[Organization]) -> Answers:
+        """Return the answer to a call for each organization."""
+        collector = next(each for each in COLLECTORS if each.rpc is rpc)
+        return await self.each(organizations, lambda each: self.answer(collector, each))
+
+    async def organizations(self, config: Config, names: Sequence[str]) -> Organizations:
+        """Return the organizations that are named by id or name, those discovered among them.
+
+        Raises CommandError as `_chosen` does.
+        """
+
+        async def listed(key: ApiKey) -> Sequence[FoundOrganization] | BillingError:
+            try:
+                return [*usable(await self.tried(partial(self.client.organizations, key)))]
+            except BillingError as error:
+                return error
+
+        keys = api_keys(config) if config.discovery.enabled else {}
+        found, failures = {}, []
+        came = await asyncio.gather(*map(listed, keys.values()))
+        for key_id, result in zip(keys, came, strict=True):
+            if isinstance(result, BillingError):
+                what = f"organizations of the key {key_id}"
+                failures.append(Failure(what, None, result))
+            else:
+                found[key_id] = result
+        every = merge(config, found).organizations
+        return _chosen(Organizations(every, failures), names)
+
+    async def tried(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call when there is room for it, and again if its failure may pass.
+
+        Raises BillingError.
+        """
+        attempt = 0
+        while True:
+            try:
+                async with self._slots:
+                    return await call()
+            except BillingError as error:
+                wait = error.retry_after or 0.0
+                if not error.transient or attempt == MAX_RETRIES or wait > LONGEST_WAIT:
+                    raise
+            backoff = random.random() * RETRY_BASE * 2**attempt  # noqa: S311 - guards nothing
+            await asyncio.sleep(max(wait, backoff))
+            attempt += 1
+
+    async def each(
+        self,
+        organizations: Sequence[Organization],
+        read: Callable[[Organization], Awaitable[Any]],
+    ) -> Answers:
+        """Return what `read` makes of each organization, or the BillingError that it raises."""
+
+        async def one(organization: Organization) -> Read | Failure:
+            try:
+                return Read(organization, await read(organization))
+            except BillingError as error:
+                return Failure(organization.name, organization, error)
+
+        every = await asyncio.gather(*map(one, organizations))
+        return Answers(
+            [each for each in every if isinstance(each, Read)],
+            [each for each in every if isinstance(each, Failure)],
+        )
+
+
+async def answers(config: Config, rpc: ReadRpc, names: Sequence[str]) -> Answers:
+    """Return the answer to a call for each organization that is named, and all failures."""
+    async with Bills.connected(config) as bills:
+        organizations = await bills.organizations(config, names)
+        read, failures = await bills.answers(rpc, organizations.wanted)
+    return Answers(read, [*organizations.failures, *failures])
+
+
+def total_of(answers: Answers) -> str:
+    """Return what a line of totals is called: of all organizations, or of how many of them."""
+    read, failures = answers
+    if not failures:
+        return "Total"
+    if any(failure.organization is None for failure in failures):
+        return f"Total of {len(read)}, and there are others"
+    return f"Total of {len(read)} of {len(read) + len(failures)} organizations"
+
+
+def report(failures: Iterable[Failure]) -> None:
+    """Say on standard error what could not be read, and why."""
+    for what, _, error in failures:
+        complain(f"{printable(what)}: {printable(str(error))}")
+
+
+def plain(failures: Iterable[Failure]) -> list[dict[str, str | None]]:
+    """Return failures as programs get them."""
+    return [
+        {
+            "org_id": organization.id if organization else None,
+            "org_name": organization.name if organization else None,
+            "what": what,
+            "cause": str(error.cause),
+            "code": error.code,
+            "message": str(error),
+        }
+        for what, organization, error in failures
+    ]

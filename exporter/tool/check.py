@@ -1,0 +1,79 @@
+"""`viam-billing check`: whether the configuration is right, and each key reads its bill."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from exporter import privileges
+from exporter.billing import BillingError
+from exporter.catalog import COLLECTORS
+from exporter.config import DEFAULT_FILE, Config
+from exporter.model import Cause, Organization
+from exporter.tool import arguments as declare
+from exporter.tool import bills
+from exporter.tool.errors import DONE, FAILED, complain
+from exporter.tool.output import printable
+
+DESCRIPTION: Final = """\
+Checks the configuration, as `viam-billing-exporter --config.check` does: files that it names
+included, every error at once, no secret shown. With --connect it also reads the bill of each
+organization once, shows nothing of it, and says for each failure what is wrong and what to do.
+"""
+# What to do, by cause; the error itself says what is wrong.
+ADVICE: Final[Mapping[Cause, str]] = {
+    Cause.CREDENTIALS: "create a key for an owner of the organization, or put the right id and "
+    "key of an existing one into the configuration",
+    Cause.PERMISSION: "take a key of an owner of this organization, and make sure that the id is "
+    "that of the organization which the key belongs to",
+    Cause.OUTAGE: "look at the network, a proxy or firewall in between, and api.address",
+    Cause.THROTTLED: "wait, and try again with fewer organizations at once (api.max_concurrency)",
+    Cause.INVALID_ANSWER: "make sure that api.address is Viam's; if it is, report a bug",
+    Cause.OTHER: "look at the organization's id and api.address",
+}
+KEY_FILE: Final = "make the key file readable for the user that runs this"
+
+
+def define(command: argparse.ArgumentParser) -> None:
+    """Say what the command does, and what it is told."""
+    declare.describe(command, _check, DESCRIPTION)
+    declare.add_configuration(command)
+    command.add_argument(
+        "--connect",
+        action="store_true",
+        help="read each organization's bill once, to see whether its key does",
+    )
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    config = bills.configuration(arguments)
+    file = arguments.config_file or DEFAULT_FILE
+    privileges.warn(config, file, user=os.geteuid())
+    print(f"the configuration is valid: {config.extent}", flush=True)
+    if not arguments.connect:
+        return DONE
+    return bills.run(_connect(config, arguments.organizations))
+
+
+async def _connect(config: Config, names: Sequence[str]) -> int:
+    collectors = [each for each in COLLECTORS if each.name in config.collectors]
+    async with bills.Bills.connected(config) as reader:
+
+        async def attempt(organization: Organization) -> None:
+            for collector in collectors:
+                await reader.answer(collector, organization)
+
+        organizations = await reader.organizations(config, names)
+        read, failures = await reader.each(organizations.wanted, attempt)
+    for organization, _ in read:
+        print(f"{printable(organization.name)}: its bill can be read", flush=True)
+    for what, _, error in (*organizations.failures, *failures):
+        complain(f"{printable(what)}: {printable(str(error))}. To do: {_advice(error)}")
+    print(f"{len(read)} of {len(organizations.wanted)} organizations can be read")
+    return FAILED if organizations.failures or failures else DONE
+
+
+def _advice(error: BillingError) -> str:
+    return KEY_FILE if error.code == "KEY_FILE" else ADVICE[error.cause]

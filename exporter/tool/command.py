@@ -1,0 +1,75 @@
+"""The command line of `viam-billing`: a sub-command is a module with `define`, by its name."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from importlib import import_module
+from typing import Final
+
+from exporter.clock import SystemClock
+from exporter.model import Clock
+from exporter.tool.errors import EXIT_CODES, FAILED, STOPPED, CommandError, complain
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "check": "check the configuration, and with --connect each organization's key",
+    "usage": "show what the current month has cost so far",
+    "invoices": "list invoices, and what is owed",
+    "pdf": "download invoices as PDF files",
+    "backfill": "write the past that invoices tell of, for promtool tsdb create-blocks-from",
+    "simulate": "run a simulated billing service, to try the exporter without an account",
+}
+
+
+def parser(chosen: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Return the command line's parser. The documentation is checked against it.
+
+    Only the commands that are chosen have their arguments: loading all modules takes long.
+    """
+    root = argparse.ArgumentParser(
+        prog="viam-billing",
+        description="Tools for Viam bills, beside the Prometheus exporter.",
+        epilog=EXIT_CODES,
+        allow_abbrev=False,
+    )
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if name in chosen:
+            import_module(f"exporter.tool.{name}").define(command)
+    return root
+
+
+def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
+    """Run the sub-command that `argv` names and return its exit code.
+
+    `clock` is what decides what is overdue and what is past, the machine's own by default.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = parser(COMMANDS.keys() & set(argv)).parse_args(argv)
+        arguments.clock = clock or SystemClock()
+        code: int = arguments.run(arguments)
+        print(end="", flush=True)
+    except CommandError as error:
+        print(error, file=sys.stderr, flush=True)
+        return error.code
+    except KeyboardInterrupt:  # before there was anything to stop
+        complain(STOPPED)
+        return FAILED
+    except OSError as error:
+        if error.filename is not None:  # nothing that is printed comes to a file that has a name
+            raise
+        # Python itself would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # whoever read had enough, as `head` has
+            complain(f"standard output: {error.strerror}")
+        return FAILED
+    return code

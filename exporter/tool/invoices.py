@@ -1,0 +1,212 @@
+"""`viam-billing invoices`: what was billed, what is owed and what is late."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from exporter.billing import ReadRpc
+from exporter.config import Config
+from exporter.extract import invoices
+from exporter.extract.invoices import Invoice, Invoices
+from exporter.extract.values import exact_sum
+from exporter.model import Organization
+from exporter.tool import arguments as declare
+from exporter.tool import bills, output
+from exporter.tool.errors import DONE, FAILED
+from exporter.tool.output import Column, Row
+
+FORMATS: Final = ("table", "json", "csv")
+DESCRIPTION: Final = """\
+Lists the invoices of each organization, and below them what each organization owes, with the
+numbers that the exporter shows. Amounts are US dollars. Overdue: unpaid, and the due date has
+passed.
+"""
+COLUMNS: Final = (
+    "org_id",
+    "org_name",
+    "invoice_id",
+    "issued",
+    "due",
+    "paid",
+    "status",
+    "unpaid",
+    "overdue",
+    "amount_usd",
+    "payment_failure",
+)
+
+
+class Line(NamedTuple):
+    """An invoice of an organization."""
+
+    organization: Organization
+    invoice: Invoice
+    overdue: bool
+
+
+def _latest_first(seconds: float | None) -> float:
+    return math.inf if seconds is None else -seconds
+
+
+def _earliest_first(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds
+
+
+SORTS: Final[Mapping[str, Callable[[Line], Any]]] = {
+    "name": lambda line: (line.organization.name.casefold(), line.organization.id),
+    "issued": lambda line: _latest_first(line.invoice.issued),
+    "due": lambda line: _earliest_first(line.invoice.due),
+    "amount": lambda line: -line.invoice.usd if math.isfinite(line.invoice.usd) else math.inf,
+}
+
+
+def view(answer: Any, now: float) -> Invoices:
+    """Return what an answer means at `now`, in Unix seconds, with every invoice in it."""
+    return invoices.view(answer, now, detail="all", limit=sys.maxsize)
+
+
+def lines(organization: Organization, found: Invoices) -> list[Line]:
+    """Return the invoices of an organization, the newest first.
+
+    One whose id came before is among them: it is in the sums, too.
+    """
+    overdue = {id(invoice) for invoice in found.overdue}
+    every = sorted(found.all, key=lambda invoice: (_latest_first(invoice.issued), invoice.id))
+    return [Line(organization, invoice, id(invoice) in overdue) for invoice in every]
+
+
+def define(command: argparse.ArgumentParser) -> None:
+    """Say what the command does, and what it is told."""
+    declare.describe(command, _invoices, DESCRIPTION)
+    declare.add_configuration(command)
+    command.add_argument(
+        "--output",
+        choices=FORMATS,
+        default="table",
+        help="a table for people, JSON or CSV for programs (default: %(default)s)",
+    )
+    command.add_argument(
+        "--sort",
+        choices=SORTS,
+        help="by name, from the newest, from the one that is due first, or from the largest "
+        "(default: organizations as configured, each from its newest invoice)",
+    )
+    command.add_argument(
+        "--unpaid", action="store_true", help="list only what somebody still has to pay"
+    )
+
+
+def _invoices(arguments: argparse.Namespace) -> int:
+    config = bills.configuration(arguments)
+    return bills.run(_show(arguments, config))
+
+
+async def _show(arguments: argparse.Namespace, config: Config) -> int:
+    call = ReadRpc.GET_INVOICES_SUMMARY
+    read, failures = answers = await bills.answers(config, call, arguments.organizations)
+    now = arguments.clock.time()
+    found = [(each.organization, view(each.value, now)) for each in read]
+    listed = [
+        line
+        for organization, every in found
+        for line in lines(organization, every)
+        if line.invoice.unpaid or not arguments.unpaid
+    ]
+    if arguments.sort:
+        listed.sort(key=SORTS[arguments.sort])
+    match arguments.output:
+        case "table":
+            _table(listed)
+            print()
+            _balances(found, bills.total_of(answers))
+        case "json":
+            output.write_json(
+                {
+                    "organizations": [_balance(*each) for each in found],
+                    "invoices": list(map(_plain, listed)),
+                    "failures": bills.plain(failures),
+                }
+            )
+        case _:
+            output.write_csv(COLUMNS, map(_plain, listed))
+    bills.report(failures)
+    return FAILED if failures else DONE
+
+
+def _table(listed: Sequence[Line]) -> None:
+    rows = [
+        Row(
+            (
+                organization.name,
+                invoice.id,
+                output.day(invoice.issued),
+                output.day(invoice.due),
+                output.day(invoice.paid),
+                f"{invoice.status}, overdue" if overdue else invoice.status,
+                output.money(invoice.usd),
+            ),
+            alarming=overdue,
+        )
+        for organization, invoice, overdue in listed
+    ]
+    columns = (
+        *map(Column, ("Organization", "Invoice", "Date", "Due", "Paid", "Status")),
+        Column("Amount", number=True),
+    )
+    amount = output.money(exact_sum(line.invoice.usd for line in listed))
+    output.show(columns, rows, ("Total", "", "", "", "", "", amount))
+
+
+def _balances(found: Sequence[tuple[Organization, Invoices]], total_of: str) -> None:
+    sums = [
+        (
+            organization.name,
+            every.outstanding_balance,
+            exact_sum(invoice.usd for invoice in every.unpaid),
+            exact_sum(invoice.usd for invoice in every.overdue),
+        )
+        for organization, every in found
+    ]
+    rows = [Row((name, *map(output.money, usd)), alarming=usd[-1] > 0) for name, *usd in sums]
+    total = [output.money(exact_sum(usd)) for usd in zip(*(s[1:] for s in sums), strict=True)]
+    columns = (
+        Column("Organization"),
+        Column("Balance of the last cycle", number=True),
+        Column("Unpaid", number=True),
+        Column("Overdue", number=True),
+    )
+    output.show(columns, rows, (total_of, *(total or ["0.00"] * 3)))
+
+
+def _balance(organization: Organization, found: Invoices) -> dict[str, Any]:
+    return {
+        "org_id": organization.id,
+        "org_name": organization.name,
+        "outstanding_balance_usd": output.number(found.outstanding_balance),
+        "invoices": len(found.all),
+        "unpaid": len(found.unpaid),
+        "unpaid_usd": output.number(exact_sum(invoice.usd for invoice in found.unpaid)),
+        "overdue": len(found.overdue),
+        "overdue_usd": output.number(exact_sum(invoice.usd for invoice in found.overdue)),
+    }
+
+
+def _plain(line: Line) -> dict[str, Any]:
+    organization, invoice, overdue = line
+    return {
+        "org_id": organization.id,
+        "org_name": organization.name,
+        "invoice_id": invoice.id,
+        "issued": output.moment(invoice.issued),
+        "due": output.moment(invoice.due),
+        "paid": output.moment(invoice.paid),
+        "status": invoice.status,
+        "unpaid": invoice.unpaid,
+        "overdue": overdue,
+        "amount_usd": output.number(invoice.usd),
+        "payment_failure": invoice.failure,
+    }

@@ -1,0 +1,173 @@
+"""How bills are shown: as tables for people, as JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+PIPE_WIDTH: Final = 100_000  # characters: where there is no terminal, there is room
+WITHHELD: Final = "withheld"  # in place of an amount that is no number
+FORMULA: Final = frozenset("=+-@\t\r")  # what a spreadsheet takes for the start of one
+
+
+class Column(NamedTuple):
+    """A column of a table; those of numbers are aligned at the right."""
+
+    title: str
+    number: bool = False
+
+
+class Row(NamedTuple):
+    """A line of a table. `alarming` ones are red on a terminal that has colours."""
+
+    cells: Sequence[str]
+    alarming: bool = False
+
+
+def printable(text: str) -> str:
+    r"""Return text with what a terminal would act upon, and line ends, as escapes such as \x1b."""
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape", "surrogatepass").decode()
+        for character in text
+    )
+
+
+def money(usd: float | None) -> str:
+    """Return an amount for people, to the cent."""
+    if usd is None:
+        return ""
+    if not math.isfinite(usd):
+        return WITHHELD
+    text = f"{usd:,.2f}"
+    return "0.00" if text == "-0.00" else text
+
+
+def day(seconds: float | None) -> str:
+    """Return the day, in UTC, of Unix seconds; empty if unset, or beyond the calendar."""
+    return (moment(seconds) or "")[:10]
+
+
+def moment(seconds: float | None) -> str | None:
+    """Return Unix seconds as RFC 3339 in UTC; None if unset, or beyond the calendar."""
+    if seconds is None:
+        return None
+    try:
+        at = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
+    return at.isoformat(timespec="milliseconds" if at.microsecond else "seconds").replace(
+        "+00:00", "Z"
+    )
+
+
+def number(value: float | None) -> float | None:
+    """Return an amount as programs get it: unrounded, None for what is no number."""
+    return value + 0.0 if value is not None and math.isfinite(value) else None
+
+
+def show(columns: Sequence[Column], rows: Sequence[Row], total: Sequence[str] = ()) -> None:
+    """Print a table; `total` is the line below it.
+
+    On a terminal that is too narrow for it, what would be a line is a list: no amount is ever cut.
+    """
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        table = _table(columns, rows, total, PIPE_WIDTH)
+        plain = io.StringIO()
+        Console(file=plain, width=PIPE_WIDTH, highlight=False, force_terminal=False).print(table)
+        print("\n".join(line.rstrip() for line in plain.getvalue().splitlines()).strip("\n"))
+    elif table := _table(columns, rows, total, console.width):
+        console.print(table)
+    else:
+        for row in (*rows, Row(total)) if total else rows:
+            console.print(_list(columns, row))
+
+
+def _table(
+    columns: Sequence[Column], rows: Iterable[Row], total: Sequence[str], room: int
+) -> Table | None:
+    """Return a table of up to that many characters in width, or None if there is none."""
+    titles = [Text(column.title) for column in columns]
+    footer = [*_texts(Row(total))] or [Text()] * len(columns)
+    cells = [[*_texts(row)] for row in rows]
+    widths = _widths([titles, footer, *cells], room - 3 * (len(columns) - 1) - 2)
+    if widths is None:
+        return None
+    table = Table(box=box.SIMPLE, show_footer=bool(total), pad_edge=False)
+    for column, title, foot, width in zip(columns, titles, footer, widths, strict=True):
+        table.add_column(title, foot, justify="right" if column.number else "left", width=width)
+    for each in cells:
+        table.add_row(*each)
+    return table
+
+
+def _widths(lines: Sequence[Sequence[Text]], room: int) -> Sequence[int] | None:
+    """Return the widths of columns that fit into the room, or None if their words do not.
+
+    A library would cut words, and an amount is one.
+    """
+    columns = [[text.plain for text in column] for column in zip(*lines, strict=True)]
+    least = [
+        max(cell_len(w) for text in texts for w in (text.split() or [""])) for texts in columns
+    ]
+    widths = [max(map(cell_len, texts)) for texts in columns]
+    while sum(widths) > room:
+        number = max(range(len(widths)), key=lambda n: widths[n] - least[n])
+        if widths[number] == least[number]:
+            return None
+        widths[number] -= 1
+    return widths
+
+
+def _list(columns: Sequence[Column], row: Row) -> Table:
+    """Return a row with a line for each cell that is not empty, and an empty line."""
+    table = Table.grid(padding=(0, 2))
+    for column, text in zip(columns, _texts(row), strict=True):
+        if text:
+            table.add_row(Text(column.title), text)
+    table.add_row()
+    return table
+
+
+def _texts(row: Row) -> Iterator[Text]:
+    style = "red" if row.alarming else ""
+    return (Text(printable(cell), style, overflow="fold") for cell in row.cells)
+
+
+def write_json(document: object) -> None:
+    """Print a document as JSON, in ASCII, so that no terminal acts upon a name in it."""
+    print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print rows as CSV with a header. What a spreadsheet would take for a formula is quoted."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(row[column]) for column in columns])
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()  # as JSON has it
+    if isinstance(value, float):
+        return f"{Decimal(repr(value)):f}"  # every digit, and no exponent
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text[:1] in FORMULA else text

@@ -1,0 +1,203 @@
+"""`viam-billing pdf`: invoices as PDF files in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from exporter.billing import BillingError, ReadRpc
+from exporter.config import Config
+from exporter.extract.invoices import Invoice
+from exporter.model import Organization
+from exporter.tool import arguments as declare
+from exporter.tool import bills, names, output
+from exporter.tool.download import Wanted, download
+from exporter.tool.errors import DONE, EXIT_CODES, FAILED, WRONG_USAGE, CommandError, complain
+from exporter.tool.folder import BusyError, Folder
+from exporter.tool.invoices import view
+from exporter.tool.output import printable
+from exporter.tool.progress import Progress, progress
+
+DESCRIPTION: Final = """\
+Downloads invoices as PDF files: the ones that are named by their ids, or all, or those since a
+day. A file appears only when it is whole, and what is there already is left alone: run it again
+after a failure, or every month.
+"""
+EPILOG: Final = "\n".join(
+    (
+        "In --name-template stands for",
+        *(f"  {f'{{{field}}}':18}{meaning}" for field, meaning in names.FIELDS.items()),
+        "",
+        EXIT_CODES,
+    )
+)
+
+
+def define(command: argparse.ArgumentParser) -> None:
+    """Say what the command does, and what it is told."""
+    declare.describe(command, _pdf, DESCRIPTION, EPILOG)
+    command.add_argument("invoices", metavar="INVOICE", nargs="*", help="ids of invoices")
+    declare.add_configuration(command)
+    command.add_argument("--all", action="store_true", help="download all invoices")
+    command.add_argument(
+        "--since",
+        metavar="DATE",
+        type=declare.date,
+        help="download the invoices of this day, YYYY-MM-DD in UTC, and after it",
+    )
+    command.add_argument(
+        "--dest",
+        metavar="DIR",
+        type=Path,
+        default=Path("invoices"),
+        help="the folder to put them in, made if it is not there (default: %(default)s)",
+    )
+    command.add_argument(
+        "--name-template",
+        metavar="TEMPLATE",
+        type=_template,
+        default=names.DEFAULT_TEMPLATE,
+        help="name of a file below that folder, see below (default: %(default)s)",
+    )
+
+
+def _template(text: str) -> str:
+    try:
+        return names.check(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _pdf(arguments: argparse.Namespace) -> int:
+    named, every = arguments.invoices, arguments.all or arguments.since is not None
+    if bool(named) == every:
+        raise CommandError("name invoices by id, or say --all or --since", WRONG_USAGE)
+    declare.warn_of_future(arguments.since, arguments.clock.time())
+    config = bills.configuration(arguments)
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(Folder.locked(arguments.dest))
+        except BusyError as error:
+            reason = f"{arguments.dest}: another download into it is under way"
+            raise CommandError(reason) from error
+        except OSError as error:
+            raise CommandError(f"{arguments.dest}: {error.strerror}") from error
+        return bills.run(Run(arguments, config, folder).make())
+
+
+class Run:
+    """One run of the command, and what has come of it."""
+
+    def __init__(self, arguments: argparse.Namespace, config: Config, folder: Folder) -> None:
+        self._arguments = arguments
+        self._config = config
+        self._folder = folder
+        self._done = self._skipped = self._failed = 0
+
+    async def make(self) -> int:
+        """Download what is wanted, say what came of it, and return the exit code."""
+        try:
+            async with bills.Bills.connected(self._config) as reader:
+                await self._make(reader)
+        finally:  # also when it is stopped
+            print(
+                f"{self._done} downloaded, {self._skipped} there already, {self._failed} failed",
+                flush=True,
+            )
+        return FAILED if self._failed else DONE
+
+    async def _make(self, reader: bills.Bills) -> None:
+        organizations = await reader.organizations(self._config, self._arguments.organizations)
+        call = ReadRpc.GET_INVOICES_SUMMARY
+        read, failures = await reader.answers(call, organizations.wanted)
+        for what, _, error in (*organizations.failures, *failures):
+            self._fail(what, str(error))
+        wanted = self._wanted(read)
+        missing = [each for each in wanted if not self._there(each)]
+        self._skipped = len(wanted) - len(missing)
+        with progress(len(missing)) as bars:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for each in missing:
+                        tasks.create_task(self._download(reader, each, bars))
+            except BaseExceptionGroup as group:
+                raise group.exceptions[0] from group  # as when whoever reads has enough
+
+    def _wanted(self, found: Iterable[bills.Read]) -> list[Wanted]:
+        """Return the invoices that are wanted.
+
+        What is wanted and not there, and what would replace another one, is a failure.
+        """
+        named: dict[str, bool] = dict.fromkeys(self._arguments.invoices, False)
+        by_path: dict[tuple[str, ...], Wanted] = {}
+        for organization, answer in found:
+            every = view(answer, self._arguments.clock.time()).all
+            for received, invoice in zip(answer.invoices, every, strict=True):
+                whole_id = received.id  # that of the view is cut, as that of a label is
+                if not self._is_wanted(whole_id, invoice, named):
+                    continue
+                parts = self._parts(organization, whole_id, invoice)
+                wanted = Wanted(organization, whole_id, parts)
+                # An invoice that came twice is one file.
+                if by_path.setdefault(wanted.parts, wanted) != wanted:
+                    self._fail(
+                        wanted.path,
+                        "another invoice has the same name: put {organization_id} into "
+                        "--name-template",
+                    )
+        for invoice_id, is_there in named.items():
+            if not is_there:
+                self._fail(
+                    invoice_id, "no organization that could be read has an invoice of that id"
+                )
+        return list(by_path.values())
+
+    def _is_wanted(self, whole_id: str, invoice: Invoice, named: dict[str, bool]) -> bool:
+        since = self._arguments.since
+        if named:
+            if whole_id not in named:
+                return False
+            named[whole_id] = True
+            return True
+        return since is None or (invoice.issued is not None and invoice.issued >= since)
+
+    def _parts(
+        self, organization: Organization, whole_id: str, invoice: Invoice
+    ) -> tuple[str, ...]:
+        date = output.day(invoice.issued) or names.UNDATED
+        return names.path(
+            self._arguments.name_template,
+            {
+                "organization": names.slug(organization.name),
+                "organization_id": names.part(organization.id),
+                "date": date,
+                "year": date.partition("-")[0],
+                "id": names.part(whole_id),
+            },
+        )
+
+    def _there(self, wanted: Wanted) -> bool:
+        try:
+            return self._folder.has(wanted.parts)
+        except OSError:
+            return False  # whatever stands in the way shows when the file is written
+
+    async def _download(self, reader: bills.Bills, wanted: Wanted, bars: Progress) -> None:
+        with bars.file(wanted.path) as received:
+            try:
+                await download(reader, wanted, self._folder, received)
+            except BillingError as error:
+                self._fail(wanted.path, str(error))
+            except OSError as error:
+                self._fail(wanted.path, error.strerror or "it cannot be written")
+            else:
+                self._done += 1
+                bars.say(f"downloaded {printable(wanted.path)}")
+
+    def _fail(self, what: str, why: str) -> None:
+        self._failed += 1
+        complain(f"{printable(what)}: {printable(why)}")

@@ -1,0 +1,169 @@
+"""`viam-billing backfill`: real blocks, queried from the real Prometheus beside live data."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.tool.history import OWN
+from support.process import exporter, parse, until
+from support.prometheus import prometheus
+from support.simulated import NOON
+from support.standing import ACCOUNTS, Service, command, simulated, standing, within
+
+STEP = 120  # seconds between two samples of the past
+LOOKBACK = 300  # seconds for which Prometheus shows a sample
+HEAD = 3 * 3600
+# One series for each organization, always there.
+SUMS = (
+    "viam_billing_invoices_unpaid",
+    "viam_billing_invoices_unpaid_amount_usd",
+    "viam_billing_invoices_overdue",
+    "viam_billing_invoices_overdue_amount_usd",
+    "viam_billing_invoice_latest_amount_usd",
+)
+
+
+def write_blocks(past: Path, data: Path) -> None:
+    """Make blocks of samples, as the documentation says."""
+    made = subprocess.run(
+        ["promtool", "tsdb", "create-blocks-from", "openmetrics", past, data],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert made.returncode == 0, made.stderr
+
+
+def test_blocks_and_live_data_are_one_continuous_graph(tmp_path: Path) -> None:
+    """The series of the past are those that are scraped: no gap, no jump, no second series."""
+    with simulated(tmp_path, "--organizations=2") as file:
+        settings = yaml.safe_load(file.read_text())
+        settings["invoices"] = {"detail": "all"}
+        file.write_text(yaml.safe_dump(settings))
+        ids = {each["id"] for each in settings["organizations"]}
+        with exporter(f"--config.file={file}") as target:
+            target.wait_until_ready()
+            live = {name for name, _ in parse(target.scrape())}
+            # As if the exporter had been scraped for three hours by now.
+            now = time.time() + HEAD
+            done = command(
+                "backfill",
+                "--label=job=bills",
+                f"--label=instance=127.0.0.1:{target.port}",
+                f"--step={STEP}s",
+                # A day, or what there is of it, but two hours.
+                f"--since={time.strftime('%Y-%m-%d', time.gmtime(time.time() - 2 * 3600))}",
+                folder=tmp_path,
+                now=now,
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+            past = tmp_path / "past.om"
+            past.write_text(done.stdout)
+            write_blocks(past, tmp_path / "data")
+            job = {
+                "job_name": "bills",
+                "static_configs": [{"targets": [f"127.0.0.1:{target.port}"]}],
+            }
+            scrape = {"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}
+            with prometheus(tmp_path, scrape) as server:
+                until(lambda: server.query("up == 1"), "a scrape")
+                end = time.time()
+
+                def graph(expr: str, start: float, step: float) -> list[Any]:
+                    times = {"start": str(start), "end": str(end), "step": str(step)}
+                    found: list[Any] = server.api("query_range", query=expr, **times)["result"]
+                    return found
+
+                until(lambda: graph(SUMS[0], end - 1, 1), "live samples")
+                times = sorted({int(line.rpartition(" ")[2]) for line in samples(done.stdout)})
+                # Each second around the moment at which one takes over from the other.
+                around = {name: graph(name, times[-2], 1) for name in SUMS}
+                every = graph('count by (__name__) ({job="bills"})', times[0], LOOKBACK)
+                whole = graph('{job="bills",__name__=~"viam_billing_invoice.*"}', times[0], 60)
+    assert times == [*range(times[0], times[-1] + 1, STEP)]
+    assert len(times) > 1
+    for name, series in around.items():
+        assert {each["metric"]["org_id"] for each in series} == ids
+        assert len(series) == len(ids), f"a second series of {name}"
+        for each in series:
+            moments = [moment for moment, _ in each["values"]]
+            assert len(moments) == int(end - times[-2]) + 1, f"a gap in {name}"
+            assert len({value for _, value in each["values"]}) == 1, f"a jump in {name}"
+    # What is told of an invoice is told by one series, from the past to now.
+    told = [frozenset(each["metric"].items()) for each in whole]
+    assert len(told) == len(set(told))
+    per_invoice = [
+        (m["__name__"], m["org_id"], m["invoice_id"])
+        for m in (each["metric"] for each in whole)
+        if "_timestamp_" in m["__name__"] and "invoice_id" in m
+    ]
+    assert len(per_invoice) == len(set(per_invoice)) > 0
+    # And what is not truly a live series has a name that no live series has.
+    written = {line.partition("{")[0] for line in samples(done.stdout)}
+    assert written - live == {spec.name for spec in OWN}
+    assert written <= {each["metric"]["__name__"] for each in every}
+
+
+def samples(text: str) -> list[str]:
+    """Return the lines that are samples."""
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Return a service for the tests of what is written."""
+    with standing(tmp_path_factory.mktemp("past")) as it:
+        yield it
+
+
+def test_nothing_of_the_last_three_hours(service: Service) -> None:
+    """Prometheus itself has those in the making."""
+    done = within("backfill", "--step=5m", "--since=2025-06-20", service.flag)
+    times = [int(line.rpartition(" ")[2]) for line in samples(done.stdout)]
+    assert max(times) == NOON - HEAD
+    none = within("backfill", "--since=2025-06-20", "--until=2025-06-20", service.flag)
+    assert none.returncode == 0
+    assert samples(none.stdout) == []
+    assert "there is nothing to write" in none.stderr
+
+
+def test_what_would_make_it_useless_is_said(service: Service) -> None:
+    """Labels that are missing, a retention that deletes the blocks at once, a day to come."""
+    done = within("backfill", "--step=1d", service.flag)
+    assert done.returncode == 0
+    first, second = done.stderr.splitlines()
+    assert "have the labels job and instance too: see --label" in first
+    assert "a Prometheus that keeps 15d deletes such blocks" in second
+    future = within("backfill", "--since=2062-05-01", service.flag)
+    assert future.stderr.startswith("viam-billing: --since lies in the future\n")
+
+
+def test_what_one_key_cannot_read_hides_no_other(service: Service) -> None:
+    """The past of the others is written, the failure is named, and the exit code is 1."""
+    with service.failing("permission-denied:method=GetInvoicesSummary,organization=1"):
+        done = within("backfill", "--step=1d", service.flag)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"viam-billing: {ACCOUNTS[0].name}: GetInvoicesSummary: ")
+    assert ACCOUNTS[0].id not in done.stdout
+    assert all(account.id in done.stdout for account in ACCOUNTS[1:])
+    assert done.stdout.endswith("# EOF\n")
+
+
+def test_wrong_labels_are_refused() -> None:
+    """With exit code 2: no name, a reserved one, and one that the metrics use."""
+    for label, reason in (
+        ("job", "must be NAME=VALUE"),
+        ("__name__=x", "must be NAME=VALUE"),
+        ("org_id=x", "is a label of the metrics themselves"),
+    ):
+        done = within("backfill", f"--label={label}")
+        assert done.returncode == 2
+        assert reason in done.stderr

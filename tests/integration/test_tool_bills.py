@@ -1,0 +1,361 @@
+"""`viam-billing usage` and `invoices` against the simulated service.
+
+Where the process itself is not the point they run in this one; docs/commands/, the terminal and
+the pipes run them as processes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.process import PATIENCE, TOOL, exporter, parse
+from support.simulated import NOON
+from support.standing import ACCOUNTS, ENVIRON, Service, command, standing, terminal, within
+
+NAMES = [account.name for account in ACCOUNTS]
+SECOND = "--organization=Kestrelmoor Surveys"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Return a service for all tests here."""
+    with standing(tmp_path_factory.mktemp("bills")) as it:
+        yield it
+
+
+def succeed(service: Service, *arguments: str) -> str:
+    """Run a command, which must succeed without a word on standard error; return its output."""
+    done = within(*arguments, service.flag)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def changed(service: Service, folder: Path, **changes: Any) -> str:
+    """Write a configuration with other keys, and return the argument that names it."""
+    file = folder / "changed.yml"
+    file.write_text(json.dumps(yaml.safe_load(service.file.read_text()) | changes))
+    return f"--config.file={file}"
+
+
+def page(service: Service) -> Mapping[tuple[str, str], float]:
+    """Return what the exporter shows of each organization, by metric and id."""
+    with exporter(service.flag) as target:
+        target.wait_until_ready()
+        series = parse(target.scrape())
+    return {
+        (name, dict(labels)["org_id"]): value
+        for (name, labels), value in series.items()
+        if {label for label, _ in labels} == {"org_id", "org_name"}
+    }
+
+
+def test_the_numbers_are_those_of_the_exporter(service: Service) -> None:
+    """To the last digit: usage and balances of every organization."""
+    shown = page(service)
+    used = json.loads(succeed(service, "usage", "--output=json"))["organizations"]
+    owed = json.loads(succeed(service, "invoices", "--output=json"))["organizations"]
+    assert [each["org_name"] for each in used] == NAMES
+    for each in used:
+        for field, metric in (
+            ("month_to_date_usd", "usage_month_to_date_usd"),
+            ("subtotal_usd", "usage_subtotal_usd"),
+        ):
+            assert each[field] == shown[f"viam_billing_{metric}", each["org_id"]]
+    for each in owed:
+        for field, metric in (
+            ("outstanding_balance_usd", "outstanding_balance_usd"),
+            ("unpaid_usd", "invoices_unpaid_amount_usd"),
+            ("unpaid", "invoices_unpaid"),
+        ):
+            assert each[field] == shown[f"viam_billing_{metric}", each["org_id"]]
+    assert any(each["overdue_usd"] > 0 for each in owed)
+
+
+def test_the_table_of_usage_is_aligned_and_adds_up(service: Service) -> None:
+    """Amounts end in one column, and the last line is their sum."""
+    lines = succeed(service, "usage").splitlines()
+    rows = [line for line in lines if re.search(r"\d\.\d\d", line)]
+    assert len(rows) == len(ACCOUNTS) + 1
+    ends = [match.end() for line in rows if (match := re.search(r"^.*?\d\.\d\d(?= )", line))]
+    assert len(set(ends)) == 1
+    documents = json.loads(succeed(service, "usage", "--output=json"))["organizations"]
+    total = math.fsum(each["month_to_date_usd"] for each in documents)
+    assert rows[-1].split()[0] == "Total"
+    assert rows[-1].split()[-1] == f"{total:,.2f}"
+
+
+def cell(value: object) -> str:
+    """Return what CSV has for a value of JSON."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_csv_has_what_json_has(service: Service) -> None:
+    """The same rows and fields, under a header; costs by type are in JSON only."""
+    for name, part in (("usage", "organizations"), ("invoices", "invoices")):
+        rows = list(csv.DictReader(io.StringIO(succeed(service, name, "--output=csv"))))
+        plain = json.loads(succeed(service, name, "--output=json"))[part]
+        for each in plain:
+            each.pop("costs", None)
+        assert rows == [{k: cell(v) for k, v in each.items()} for each in plain]
+
+
+def test_sorting_and_choosing(service: Service) -> None:
+    """--sort orders, --organization takes ids and names."""
+
+    def names(*arguments: str) -> list[Any]:
+        text = succeed(service, "usage", "--output=json", *arguments)
+        return [each["org_name"] for each in json.loads(text)["organizations"]]
+
+    assert names("--sort=name") == sorted(NAMES, key=str.casefold)
+    one, other = ACCOUNTS[4], ACCOUNTS[1]
+    assert names(f"--organization={one.id}", f"--organization={other.name}") == [
+        other.name,
+        one.name,
+    ]
+    text = succeed(service, "invoices", "--output=json", "--sort=amount", "--unpaid")
+    amounts = [each["amount_usd"] for each in json.loads(text)["invoices"]]
+    assert amounts == sorted(amounts, reverse=True)
+    assert all(each["unpaid"] for each in json.loads(text)["invoices"])
+    assert names("--organization=Dunmarrow: Fleet & Field", f"--organization={one.id}") == [
+        one.name
+    ]
+    refused = within("usage", "--organization=Nobody", service.flag)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == "viam-billing: --organization=Nobody: there is no such id or name\n"
+
+
+def test_a_name_that_two_organizations_have_means_both(service: Service, tmp_path: Path) -> None:
+    """Nobody is to guess which one was meant; an id names one."""
+    organizations = yaml.safe_load(service.file.read_text())["organizations"]
+    for each in organizations[:2]:
+        each["name"] = "Twin"
+    flag = changed(service, tmp_path, organizations=organizations)
+
+    def ids(chosen: str) -> list[str]:
+        text = within("usage", "--output=json", f"--organization={chosen}", flag).stdout
+        return [each["org_id"] for each in json.loads(text)["organizations"]]
+
+    assert ids("Twin") == [ACCOUNTS[0].id, ACCOUNTS[1].id]
+    assert ids(ACCOUNTS[1].id) == [ACCOUNTS[1].id]
+
+
+def test_focus_adds_up_to_month_to_date(service: Service) -> None:
+    """The billed costs of an organization are its month to date, in CSV as in JSON."""
+    used = json.loads(succeed(service, "usage", "--output=json"))["organizations"]
+    document = json.loads(succeed(service, "usage", "--output=focus-json"))
+    assert document["FocusVersion"] == "1.2"
+    rows = list(csv.DictReader(io.StringIO(succeed(service, "usage", "--output=focus"))))
+    assert [list(row) for row in document["Rows"]] == [list(row) for row in rows]
+    for each in used:
+        for source in (document["Rows"], rows):
+            billed = math.fsum(
+                float(row["BilledCost"])
+                for row in source
+                if row["BillingAccountId"] == each["org_id"]
+            )
+            assert billed == pytest.approx(each["month_to_date_usd"], abs=0.001)
+
+
+def test_overdue_is_red_on_a_terminal_only(service: Service) -> None:
+    """Colour is for terminals, and not for people who have set NO_COLOR."""
+    red, folder = "\x1b[31m", service.file.parent
+    code, shown = terminal("invoices", SECOND, folder=folder)
+    assert code == 0
+    assert red in shown
+    assert all("overdue" in line for line in shown.splitlines() if red in line and "-usage" in line)
+    assert red not in terminal("invoices", SECOND, folder=folder, NO_COLOR="1")[1]
+    done = command("invoices", SECOND, folder=folder, now=NOON)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "overdue" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_a_narrow_terminal_cuts_no_amount(service: Service) -> None:
+    """At 60 columns a list takes the place of the table, with every amount in it."""
+    folder = service.file.parent
+    code, shown = terminal("usage", folder=folder, columns=60, NO_COLOR="1")
+    assert code == 0
+    lines = [re.sub("\x1b\\[[0-9;]*m", "", line).rstrip() for line in shown.splitlines()]
+    assert max(map(len, lines)) <= 60
+    document = json.loads(succeed(service, "usage", "--output=json"))
+    for each in document["organizations"]:
+        assert f"Month to date     {each['month_to_date_usd']:,.2f}" in lines
+
+
+def test_one_that_fails_hides_no_other(service: Service) -> None:
+    """The rest is shown, the total says that it is no total, and the exit code is 1."""
+    with service.failing("permission-denied:method=GetCurrentMonthUsage,organization=2"):
+        done = within("usage", service.flag)
+        document = json.loads(within("usage", "--output=json", service.flag).stdout)
+        plain = within("usage", "--output=csv", service.flag)
+    assert (done.returncode, plain.returncode) == (1, 1)
+    assert done.stderr == plain.stderr
+    assert done.stderr == (
+        "viam-billing: Kestrelmoor Surveys: GetCurrentMonthUsage: the API key may not read this "
+        "bill: it must belong to an owner of the organization\n"
+    )
+    assert "Total of 7 of 8 organizations" in done.stdout
+    assert [each["org_name"] for each in document["organizations"]] == NAMES[:1] + NAMES[2:]
+    (failure,) = document["failures"]
+    assert (failure["org_id"], failure["cause"]) == (ACCOUNTS[1].id, "permission")
+    assert len(plain.stdout.splitlines()) == len(ACCOUNTS)
+
+
+@pytest.mark.parametrize("name", ["usage", "invoices"])
+def test_what_is_no_number_is_said_to_be_none(name: str, service: Service) -> None:
+    """Amounts that nobody could trust read `withheld`, and null: never 0, never NaN."""
+    with service.failing("nan:organization=1"):
+        table = within(name, service.flag)
+        text = within(name, "--output=json", service.flag).stdout
+    assert table.returncode == 0
+    assert "withheld" in table.stdout
+    assert not re.search(r"\bnan\b", table.stdout, re.IGNORECASE)
+    assert '_usd": null' in text
+    assert "NaN" not in text
+
+
+def test_credits_are_negative(service: Service) -> None:
+    """An invoice below 0 is nothing that somebody has to pay, and the total counts it."""
+    with service.failing("negative:method=GetInvoicesSummary,organization=3"):
+        text = succeed(service, "invoices", "--organization=Quillback Harvesting")
+        documents = succeed(
+            service, "invoices", "--output=json", "--organization=Quillback Harvesting"
+        )
+    listed = json.loads(documents)["invoices"]
+    assert any(each["amount_usd"] < 0 for each in listed)
+    assert not any(each["unpaid"] for each in listed if each["amount_usd"] < 0)
+    total = math.fsum(each["amount_usd"] for each in listed)
+    assert re.search(rf"^ Total +{re.escape(f'{total:,.2f}')}$", text, re.MULTILINE)
+
+
+def test_an_organization_without_invoices(service: Service, tmp_path: Path) -> None:
+    """Is one that owes nothing, with nothing to download and no past."""
+    arguments = (service.flag, SECOND)
+    with service.failing("empty:method=GetInvoicesSummary"):
+        table = succeed(service, "invoices", SECOND)
+        document = json.loads(succeed(service, "invoices", "--output=json", SECOND))
+        files = within("pdf", "--all", f"--dest={tmp_path}", *arguments)
+        past = within("backfill", *arguments)
+    assert re.search(r"^ Kestrelmoor Surveys +0\.00 +0\.00 +0\.00$", table, re.MULTILINE)
+    assert document["invoices"] == []
+    assert (files.returncode, files.stdout) == (
+        0,
+        "0 downloaded, 0 there already, 0 failed\n",
+    )
+    assert past.returncode == 0
+    assert "there is nothing to write" in past.stderr
+
+
+def test_a_hostile_name_does_nothing_to_a_terminal(service: Service, tmp_path: Path) -> None:
+    """Escapes are shown, markup is text, and a spreadsheet sees no formula."""
+    evil = '\x1b[31m[red]=cmd()"\u202e'
+    organizations = yaml.safe_load(service.file.read_text())["organizations"]
+    organizations[0]["name"] = "=[red]HYPERLINK[/red]"
+    flag = changed(service, tmp_path, organizations=organizations)
+    with service.failing("odd-texts"):
+        for arguments in (("usage",), ("invoices",), ("usage", "--output=json")):
+            shown = within(*arguments, flag).stdout
+            assert "[red]HYPERLINK[/red]" in shown
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]", shown)
+        assert ",'=[red]" in within("usage", "--output=csv", flag).stdout
+    refused = within("usage", f"--organization={evil}", flag)
+    assert refused.returncode == 2
+    assert "\x1b" not in refused.stderr
+    assert "\u202e" not in refused.stderr
+
+
+# --- Discovery ---
+
+
+def discovering(service: Service, folder: Path, **changes: Any) -> str:
+    """Write a configuration that lists nobody; its key reads the first account."""
+    settings = yaml.safe_load(service.file.read_text())
+    found = {"credentials": settings["organizations"][0]["credentials"], "organizations": []}
+    return changed(service, folder, **found, discovery={"enabled": True} | changes)
+
+
+def test_discovered_organizations_are_shown(service: Service, tmp_path: Path) -> None:
+    """As the exporter polls them, with their names; those that are listed as well."""
+    flag = discovering(service, tmp_path)
+    found = json.loads(within("usage", "--output=json", flag).stdout)
+    assert [each["org_name"] for each in found["organizations"]] == NAMES[:1]
+    assert within("check", flag).stdout == (
+        "the configuration is valid: 0 organizations, and what discovery finds\n"
+    )
+
+
+def test_a_key_that_cannot_list_hides_no_other(service: Service, tmp_path: Path) -> None:
+    """What is listed is shown, the failure is named, the total is said to be one of a part."""
+    listed = yaml.safe_load(service.file.read_text())["organizations"]
+    listed[0]["credentials"]["api_key"] = "wrong"
+    flag = changed(service, tmp_path, organizations=listed[:2], discovery={"enabled": True})
+    done = within("usage", flag)
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    key_id, refused = ACCOUNTS[0].api_key_id, "the API key was refused: check its id and the key"
+    assert first == f"viam-billing: organizations of the key {key_id}: Authenticate: {refused}"
+    assert second == f"viam-billing: {NAMES[0]}: Authenticate: {refused}"
+    assert NAMES[1] in done.stdout
+    assert "Total of 1, and there are others" in done.stdout
+    failures = json.loads(within("usage", "--output=json", flag).stdout)["failures"]
+    assert [each["org_id"] for each in failures] == [None, ACCOUNTS[0].id]
+    checked = within("check", "--connect", flag)
+    assert checked.returncode == 1
+    assert f"organizations of the key {key_id}: " in checked.stderr
+    assert "1 of 2 organizations can be read" in checked.stdout
+    missing = within("usage", "--organization=Nobody", flag)
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert missing.stderr.splitlines()[0] == first
+    assert "there is no such id or name among those that could be found" in missing.stderr
+
+
+def test_discovery_that_finds_nobody(service: Service, tmp_path: Path) -> None:
+    """Is a failure with its reason: an empty table would read as if nothing was owed."""
+    done = within("usage", discovering(service, tmp_path, name_pattern="nobody"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "viam-billing: no organizations: discovery found none whose name discovery.name_pattern "
+        "takes\n"
+    )
+
+
+# --- Where the output goes ---
+
+
+@pytest.mark.parametrize("shell", ["usage", "invoices --output=json", "backfill --step=1d"])
+def test_a_reader_that_has_enough_is_no_error(shell: str, service: Service) -> None:
+    """`| head` gets its lines, and nobody complains."""
+    done = shelled(f"{' '.join(TOOL)} {shell} {service.flag} 2>&1 | head -1")
+    assert len(done.stdout.splitlines()) == 1
+    assert "Error" not in done.stdout + done.stderr
+
+
+def test_a_file_that_cannot_be_written(service: Service) -> None:
+    """Is one line that says why, and exit code 1."""
+    done = shelled(f"{' '.join(TOOL)} usage {service.flag} > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "viam-billing: standard output: No space left on device\n"
+
+
+def shelled(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of a shell."""
+    return subprocess.run(
+        ["sh", "-c", line],
+        env={**os.environ, **ENVIRON},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )

@@ -1,0 +1,79 @@
+"""`viam-billing check` against the simulated service, and against none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.process import free_port
+from support.standing import Service, standing, within
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Return a service for all tests here."""
+    with standing(tmp_path_factory.mktemp("check")) as it:
+        yield it
+
+
+def test_check_is_that_of_the_daemon(service: Service, tmp_path: Path) -> None:
+    """A good file is said to be good; every error of a bad one is shown, with its line."""
+    good = within("check", service.flag)
+    assert (good.returncode, good.stdout) == (0, "the configuration is valid: 8 organizations\n")
+    bad = tmp_path / "exporter.yml"
+    bad.write_text("api: {timeout: 20}\nnonsense: 1\norganizations: []\n")
+    done = within("check", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 3
+    assert "exporter.yml:2: nonsense: unknown key" in done.stderr
+    bad.unlink()
+    nothing = within("check", folder=tmp_path)
+    assert nothing.returncode == 1
+    assert nothing.stderr.startswith("viam-billing: no configuration: name one with --config.file")
+
+
+@pytest.mark.parametrize(
+    ("fault", "wrong", "advice"),
+    [
+        ("wrong-key:method=Authenticate", "the API key was refused", "create a key for an owner"),
+        (
+            "permission-denied:method=GetCurrentMonthUsage",
+            "may not read this bill",
+            "take a key of an owner",
+        ),
+        (
+            "not-found:method=GetCurrentMonthUsage",
+            "the organization is not known",
+            "look at the organization's id",
+        ),
+        ("unimplemented:method=GetCurrentMonthUsage", "does not know the call", "api.address"),
+        ("garbage:method=GetCurrentMonthUsage", "does not parse", "that api.address is Viam's"),
+    ],
+)
+def test_check_says_what_is_wrong_and_what_to_do(
+    fault: str, wrong: str, advice: str, service: Service
+) -> None:
+    """For the organization that it is about; the others are read."""
+    with service.failing(f"{fault},organization=3"):
+        done = within("check", "--connect", service.flag)
+    assert done.returncode == 1
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("viam-billing: "))
+    assert line.startswith("viam-billing: Quillback Harvesting: ")
+    assert wrong in line
+    assert advice in line.partition("To do: ")[2]
+    assert done.stdout.endswith("7 of 8 organizations can be read\n")
+
+
+def test_check_tells_the_network_from_the_keys(service: Service, tmp_path: Path) -> None:
+    """A service that is not there is said not to be."""
+    settings = yaml.safe_load(service.file.read_text())
+    settings["api"]["address"] = f"127.0.0.1:{free_port()}"
+    settings["organizations"] = settings["organizations"][:1]
+    (tmp_path / "exporter.yml").write_text(yaml.safe_dump(settings))
+    done = within("check", "--connect", folder=tmp_path)
+    assert done.returncode == 1
+    assert "the server cannot be reached: the connection was refused" in done.stderr
+    assert "To do: look at the network" in done.stderr
