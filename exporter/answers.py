@@ -6,13 +6,11 @@ import hashlib
 from collections import Counter
 from typing import Any, NamedTuple
 
-from google.protobuf.message import DecodeError
-
 from exporter import render
-from exporter.billing import BillingError
+from exporter.billing import decoded
 from exporter.catalog import Collector, InvoiceDetail, apply
 from exporter.extract.values import View
-from exporter.model import Answer, Cause, Organization, SavedAnswer
+from exporter.model import Answer, Organization, SavedAnswer
 
 AT_ONCE = 2047  # bytes
 
@@ -41,12 +39,7 @@ def take_in(
     now: Moment,
 ) -> tuple[Answer, View]:
     """Return what is kept of an answer that came now, and what it means. Raises BillingError."""
-    try:
-        message = collector.message.FromString(raw)
-    except DecodeError as error:
-        raise BillingError(
-            Cause.INVALID_ANSWER, "INVALID_ANSWER", f"the answer to {collector.rpc} does not parse"
-        ) from error
+    message = decoded(collector.rpc, collector.message, raw)
     view = collector.view(message, now.time, detail)
     withheld: Counter[str] = Counter()
     fragments = []

@@ -6,7 +6,6 @@ import asyncio
 import random
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -19,7 +18,9 @@ from exporter import garbage
 from exporter.address import Address
 from exporter.budget import Budget
 from exporter.client import BillingClient, system_roots
-from exporter.config import Api, Config, ConfigError, Problem, effective
+from exporter.clock import SystemClock
+from exporter.config import Api, Config, ConfigError, Problem, effective, fingerprint
+from exporter.discovery import Discovery, Found, merge
 from exporter.model import SavedOrganization
 from exporter.poller import Poller
 from exporter.publisher import Publisher
@@ -34,13 +35,6 @@ from exporter.web.routes import Source
 from exporter.web.serving import WebOptions, serve
 
 log = structlog.get_logger(__name__)
-
-
-class SystemClock:
-    """The machine's own clocks."""
-
-    monotonic = staticmethod(time.monotonic)
-    time = staticmethod(time.time)
 
 
 class StartError(Exception):
@@ -67,6 +61,7 @@ class App:
     def __init__(self, config: Config, options: Options) -> None:
         self._config = config  # the whole, of which `_part` is what is polled here
         self._part: Config
+        self._hashed: tuple[Config, str] | None = None
         self._options = options
         self._clock = SystemClock()
         self._telemetry = Telemetry(
@@ -81,6 +76,9 @@ class App:
             self._store, self._telemetry, self._clock, max_series=config.limits.max_series
         )
         self._client: BillingClient | None = None
+        self._saver: Saver | None = None
+        self._discovery: Discovery
+        self._taking = asyncio.Lock()  # what is polled is changed by one at a time
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._reload_waiters: list[asyncio.Future[str | None]] = []
@@ -95,13 +93,15 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         async with AsyncExitStack() as stack:
-            saved = await asyncio.to_thread(self._open_storage)
-            self._poller = Poller(self._store, self._telemetry, self._clock, random.random, saved)
-            saver = None
+            saved, found = await asyncio.to_thread(self._open_storage)
+            self._discovery = Discovery(self._clock, self._telemetry, found)
+            # What moved to another shard is forgotten: it counts there now.
+            own = {each: saved[each] for each in saved if self._options.shard.owns(each)}
+            self._poller = Poller(self._store, self._telemetry, self._clock, random.random, own)
             if self._storage is not None:
                 stack.push_async_callback(asyncio.to_thread, self._storage.close)
-                saver = Saver(self._storage, self._store, self._telemetry, saved)
-                stack.push_async_callback(saver.save)  # what the last second brought
+                self._saver = Saver(self._storage, self._store, self._telemetry, saved, found)
+                stack.push_async_callback(self._saver.save)  # what the last second brought
             stack.push_async_callback(self._close_client)  # the one there is by then
             await self._take(self._config)
             await self._publisher.publish()
@@ -111,10 +111,11 @@ class App:
                     tasks.create_task(self._poller.run()),
                     tasks.create_task(self._publisher.run()),
                     tasks.create_task(self._reload_on_request()),
+                    tasks.create_task(self._discovery.run(self._take_found)),
                     tasks.create_task(garbage.collect()),
                 ]
-                if saver is not None:
-                    running.append(tasks.create_task(saver.run()))
+                if self._saver is not None:
+                    running.append(tasks.create_task(self._saver.run()))
                 await self._stop.wait()
                 log.info("stopping")
                 for task in running:
@@ -127,16 +128,49 @@ class App:
 
     async def _take(self, config: Config) -> None:
         """Poll this shard's part of a configuration from now on. Raises ConfigError."""
-        part = await asyncio.to_thread(self._options.shard.part_of, config)
-        client, replaced = self._client, None
-        if client is None or part.api != self._part.api:
-            client, replaced = await self._connect(part.api), client
-        self._config, self._part, self._client = config, part, client
-        self._publisher.max_series = part.limits.max_series
+        async with self._taking:
+            part = await asyncio.to_thread(self._part_of, config)
+            client, replaced = self._client, None
+            if client is None or part.api != self._part.api:
+                client, replaced = await self._connect(part.api), client
+            self._config, self._client = config, client
+            self._publisher.max_series = part.limits.max_series
+            self._discovery.configure(config, client)
+            await self._poll(part, client)
+            self._telemetry.reloaded(self._clock.time())
+            if replaced is not None:
+                await replaced.close()
+
+    def _part_of(self, config: Config) -> Config:
+        """Return what is polled here of a configuration, and of what was found."""
+        return self._options.shard.part_of(merge(config, self._discovery.found))
+
+    async def _poll(self, part: Config, client: BillingClient) -> None:
+        settled = self._discovery.settled
+        self._part = part
+        if self._saver is not None:
+            self._saver.found = self._discovery.found
         await self._poller.configure(part, client)
-        self._telemetry.reloaded(self._clock.time())
-        if replaced is not None:
-            await replaced.close()
+        self._publisher.settled = settled  # not before those that were found are known to be new
+        listed = {each.id for each in self._config.organizations}
+        found = sum(each.id not in listed for each in part.organizations)
+        self._telemetry.discovered(found if self._config.discovery.enabled else None)
+
+    async def _take_found(self) -> None:
+        """Poll what was found by now beside what is listed."""
+        async with self._taking:
+            before = {each.id for each in self._part.organizations}
+            part = await asyncio.to_thread(self._part_of, self._config)
+            assert self._client is not None  # noqa: S101 - for mypy; `_take` came first
+            await self._poll(part, self._client)
+        after = {each.id for each in part.organizations}
+        if before != after:
+            log.info(
+                "other organizations were found",
+                organizations=len(after),
+                new=len(after - before),
+                gone=len(before - after),
+            )
 
     async def _connect(self, api: Api) -> BillingClient:
         try:
@@ -153,19 +187,19 @@ class App:
             admit=await self._admission(api),
         )
 
-    def _open_storage(self) -> Mapping[str, SavedOrganization]:
+    def _open_storage(self) -> tuple[Mapping[str, SavedOrganization], Found]:
         """Open the storage and return what is in it. Raises StartError if another has it."""
         if self._options.storage_path is None:
-            return {}
+            return {}, {}
         try:
             self._storage = Storage(self._options.storage_path)
-            return self._storage.load()
+            return self._storage.load(), self._storage.load_found()
         except LockedError as error:
             raise StartError(str(error)) from error
         except StorageError as error:
             log.error("nothing is restored", reason=str(error))
             self._telemetry.stored(successful=False)
-            return {}
+            return {}, {}
 
     async def _admission(self, api: Api) -> Callable[[], Awaitable[None]] | None:
         """Return what keeps requests within the daily ceiling, if there is one."""
@@ -192,6 +226,9 @@ class App:
             options.version.number,
             configuration=lambda: effective(self._config),
             reload=self.reload,
+            poller=self._poller,
+            configuration_hash=self._configuration_hash,
+            looks=lambda: self._discovery.looks,
         )
         async with AsyncExitStack() as stack:
             listening = [stack.enter_context(closing(each)) for each in options.web.sockets]
@@ -204,6 +241,13 @@ class App:
                 serve(listening, options.web, options.telemetry_path, source)
             )
             yield [sockets.address(each) for each in listening]
+
+    def _configuration_hash(self) -> str:
+        """Return what tells this configuration from another, made once for each. Blocks."""
+        config, known = self._config, self._hashed
+        if known is None or known[0] is not config:
+            known = self._hashed = (config, fingerprint(config))
+        return known[1]
 
     # --- Reload ---
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol, TypeVar
 
-from exporter.model import ApiKey, Cause, Failure
+from google.protobuf.message import DecodeError, Message
+
+from exporter.model import ApiKey, Cause, Failure, FoundOrganization
+
+MessageT = TypeVar("MessageT", bound=Message)
 
 
 class ReadRpc(StrEnum):
@@ -14,6 +19,12 @@ class ReadRpc(StrEnum):
     GET_CURRENT_MONTH_USAGE = "GetCurrentMonthUsage"
     GET_ORG_BILLING_INFORMATION = "GetOrgBillingInformation"
     GET_INVOICES_SUMMARY = "GetInvoicesSummary"
+
+
+LIST_ORGANIZATIONS: Final = "ListOrganizations"  # of another service, and only for discovery
+
+MAX_RETRIES: Final = 2  # of one call, while its failure is transient
+RETRY_BASE: Final = 1.0  # seconds; doubles with each retry
 
 
 class BillingError(Exception):
@@ -43,6 +54,19 @@ class BillingError(Exception):
         return Failure(self.cause, self.code, str(self))
 
 
+def invalid(rpc: str, what: str) -> BillingError:
+    """Return the error for an answer that is no good: `what` it does, or is."""
+    return BillingError(Cause.INVALID_ANSWER, "INVALID_ANSWER", f"the answer to {rpc} {what}")
+
+
+def decoded(rpc: str, message: type[MessageT], raw: bytes) -> MessageT:
+    """Return an answer as the message that it has to be. Raises BillingError."""
+    try:
+        return message.FromString(raw)
+    except DecodeError as error:
+        raise invalid(rpc, "does not parse") from error
+
+
 class BillingReader(Protocol):
     """Reads one organization's bill."""
 
@@ -52,3 +76,10 @@ class BillingReader(Protocol):
         Undecoded, because most answers equal the one before, and comparing bytes costs a
         hundredth of decoding them. Raises BillingError.
         """
+
+
+class OrganizationLister(Protocol):
+    """Finds out which organizations there are."""
+
+    async def organizations(self, api_key: ApiKey) -> Iterable[FoundOrganization]:
+        """Return the organizations that a key reads. Raises BillingError."""

@@ -19,15 +19,15 @@ from exporter import demo, logs, privileges
 from exporter.address import Address
 from exporter.app import App, Options, StartError
 from exporter.catalog import LABEL_NAMES
-from exporter.config import Config, ConfigError, from_environment, load
+from exporter.config import DEFAULT_FILE, Config, ConfigError, find
 from exporter.sharding import MAX_SHARDS, Shard, choose
 from exporter.version import DISTRIBUTION, Version, version
 from exporter.web import flags
+from exporter.web.routes import ORGANIZATIONS_PATH
 from exporter.web.serving import WebOptions
 
 log = structlog.get_logger(__name__)
 
-DEFAULT_FILE: Final = Path("exporter.yml")
 DEFAULT_ADDRESS: Final = ":8426"
 OPEN_FILES: Final = 8192
 
@@ -150,7 +150,7 @@ def telemetry_path(text: str) -> str:
     if (
         not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text)
         or text == "/config"
-        or text.startswith("/-/")
+        or text.startswith(("/-/", ORGANIZATIONS_PATH))
     ):
         raise argparse.ArgumentTypeError(
             f"{text!r} cannot be the metrics' path: write one like /metrics that is no other page's"
@@ -175,15 +175,13 @@ def configuration(
     `storage` says whether there is some, `shards` how many exporters share it. Raises
     ConfigError, and StartError if nothing says what to poll.
     """
-    if file is None and not DEFAULT_FILE.exists():
-        config = from_environment(environ)
-        if config is None:
-            raise StartError(
-                "nothing to poll: give a configuration with --config.file, or set VIAM_ORG_ID, "
-                "VIAM_API_KEY_ID and VIAM_API_KEY, or try it out with --demo"
-            )
-        return config
-    return load(file or DEFAULT_FILE, environ, LABEL_NAMES, storage=storage, shards=shards)
+    config = find(file, environ, LABEL_NAMES, storage=storage, shards=shards)
+    if config is None:
+        raise StartError(
+            "nothing to poll: give a configuration with --config.file, or set VIAM_ORG_ID, "
+            "VIAM_API_KEY_ID and VIAM_API_KEY, or try it out with --demo"
+        )
+    return config
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -220,8 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         config, web = _both(load_again, lambda: _web_options(arguments))
         if arguments.config_check:
-            count = len(config.organizations)
-            print(f"the configuration is valid: {count} organization{'s' * (count != 1)}")
+            print(f"the configuration is valid: {config.extent}")
             return 0
         privileges.warn(config, arguments.config_file or DEFAULT_FILE, user=os.geteuid())
         options = _options(arguments, running, shard, load_again, web)

@@ -1,7 +1,7 @@
 """Reads bills over gRPC: the one module, beside the simulator, that knows gRPC.
 
-Only calls that read can be made from here: `METHODS` and `AUTHENTICATE` are all the paths
-there are, and there are no generated stubs.
+Only calls that read can be made from here: `METHODS`, `AUTHENTICATE` and `GET_INVOICE_PDF` are
+all the paths there are, and there are no generated stubs.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
-from exporter.billing import BillingError, ReadRpc
+from exporter.billing import LIST_ORGANIZATIONS, BillingError, ReadRpc, decoded, invalid
 from exporter.config import Api, read_key_file
-from exporter.model import ApiKey, Cause, Clock, Secret
-from exporter.pb import auth_pb2, billing_pb2, status_pb2
-from exporter.telemetry import Telemetry
+from exporter.model import ApiKey, Cause, Clock, FoundOrganization, Secret
+from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
 
 AUTHENTICATE: Final = "/proto.rpc.v1.AuthService/Authenticate"
 METHODS: Final[Mapping[ReadRpc, tuple[str, type[Any]]]] = {
@@ -38,6 +37,14 @@ METHODS: Final[Mapping[ReadRpc, tuple[str, type[Any]]]] = {
         billing_pb2.GetInvoicesSummaryRequest,
     ),
 }
+
+# Not polled, and a stream: a command of people's downloads it.
+GET_INVOICE_PDF: Final = "/viam.app.v1.BillingService/GetInvoicePdf"
+PDF: Final = "GetInvoicePdf"
+SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
+
+# Not polled: for discovery, and only where that is switched on.
+ORGANIZATIONS: Final = "/viam.app.v1.AppService/ListOrganizations"
 
 MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024  # as the vendor's own clients allow
 CHANNEL_OPTIONS: Final = (
@@ -67,6 +74,13 @@ CAUSES: Final[Mapping[grpc.StatusCode, tuple[Cause, bool]]] = {
     grpc.StatusCode.UNKNOWN: (Cause.OUTAGE, True),
     grpc.StatusCode.RESOURCE_EXHAUSTED: (Cause.THROTTLED, True),
 }
+
+
+class Requests(Protocol):
+    """Who is told of each call."""
+
+    def api_request(self, method: str, seconds: float, failure_code: str | None) -> None:
+        """Take note of a call: bare name, duration, and the status of a failure."""
 
 
 class Received:
@@ -102,7 +116,7 @@ class BillingClient:
         *,
         user_agent: str,
         roots: bytes | None,
-        telemetry: Telemetry,
+        telemetry: Requests,
         clock: Clock,
         admit: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -131,6 +145,14 @@ class BillingClient:
             rpc: (self._channel.unary_unary(path, request.SerializeToString, Received), request)
             for rpc, (path, request) in METHODS.items()
         }
+        self._list_organizations: Method = self._channel.unary_unary(
+            ORGANIZATIONS, app_pb2.ListOrganizationsRequest.SerializeToString, Received
+        )
+        self._get_invoice_pdf: grpc.aio.UnaryStreamMultiCallable[Any, Received] = (
+            self._channel.unary_stream(
+                GET_INVOICE_PDF, billing_pb2.GetInvoicePdfRequest.SerializeToString, Received
+            )
+        )
 
     async def read(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
         """Return the answer undecoded. Raises BillingError.
@@ -139,23 +161,68 @@ class BillingClient:
         rotated and is read again.
         """
         method, request_type = self._methods[rpc]
-        request = request_type(org_id=org_id)
+        return await self._read(rpc, method, request_type(org_id=org_id), api_key)
+
+    async def organizations(self, api_key: ApiKey) -> Iterable[FoundOrganization]:
+        """Return the organizations that a key reads. Raises BillingError."""
+        method, request = self._list_organizations, app_pb2.ListOrganizationsRequest()
+        raw = await self._read(LIST_ORGANIZATIONS, method, request, api_key)
+        answer = decoded(LIST_ORGANIZATIONS, app_pb2.ListOrganizationsResponse, raw)
+        return [FoundOrganization(each.id, each.name) for each in answer.organizations]
+
+    async def _read(self, name: str, method: Method, request: Message, api_key: ApiKey) -> bytes:
+        """Return the answer to a call that takes a token, undecoded."""
         token = self._tokens.get(api_key.id) or await self._token(api_key)
         try:
-            return await self._call(rpc, method, request, token.metadata)
+            return await self._call(name, method, request, token.metadata)
         except BillingError as error:
             if error.cause is not Cause.CREDENTIALS:
                 raise
-        if self._tokens.get(api_key.id) is token:  # else another call has replaced it already
-            del self._tokens[api_key.id]
-        token = await self._token(api_key)
-        return await self._call(rpc, method, request, token.metadata)
+        token = await self._another_token(api_key, token)
+        return await self._call(name, method, request, token.metadata)
+
+    async def read_invoice_pdf(
+        self,
+        org_id: str,
+        invoice_id: str,
+        api_key: ApiKey,
+        take: Callable[[bytes], Awaitable[None]],
+    ) -> None:
+        """Hand an invoice's file to `take`, chunk by chunk; chunks can be empty.
+
+        The file is whole when this returns. It may take as long as it likes, but not be silent
+        for longer than `api.timeout`. Raises BillingError, and whatever `take` raises.
+        """
+        request = billing_pb2.GetInvoicePdfRequest(id=invoice_id, org_id=org_id)
+        token = self._tokens.get(api_key.id) or await self._token(api_key)
+        begun = False
+
+        async def first_take(chunk: bytes) -> None:
+            nonlocal begun
+            begun = True
+            await take(chunk)
+
+        try:
+            await self._stream_pdf(request, token.metadata, first_take)
+        except BillingError as error:
+            if begun or error.cause is not Cause.CREDENTIALS:  # no chunk is handed over twice
+                raise
+        else:
+            return
+        token = await self._another_token(api_key, token)
+        await self._stream_pdf(request, token.metadata, take)
 
     async def close(self) -> None:
         """Close the channel; calls under way are cancelled."""
         for task in self._authenticating.values():
             task.cancel()
         await self._channel.close()
+
+    async def _another_token(self, api_key: ApiKey, refused: Token) -> Token:
+        """Return a token in place of one that was refused."""
+        if self._tokens.get(api_key.id) is refused:  # else another call has replaced it already
+            del self._tokens[api_key.id]
+        return await self._token(api_key)
 
     async def _token(self, api_key: ApiKey) -> Token:
         """Return the key's token, fetched once however many calls wait for it."""
@@ -182,11 +249,8 @@ class BillingClient:
             credentials=auth_pb2.Credentials(type="api-key", payload=key.reveal()),
         )
         # It is refused when it carries a token.
-        answer = await self._call("Authenticate", self._authenticate, request, NO_METADATA)
-        try:
-            return Token(auth_pb2.AuthenticateResponse.FromString(answer).access_token)
-        except DecodeError as error:
-            raise _invalid("Authenticate", "does not parse") from error
+        raw = await self._call("Authenticate", self._authenticate, request, NO_METADATA)
+        return Token(decoded("Authenticate", auth_pb2.AuthenticateResponse, raw).access_token)
 
     async def _call(
         self, name: str, method: Method, request: Message, metadata: grpc.aio.Metadata
@@ -212,6 +276,42 @@ class BillingClient:
         finally:
             del refusal  # or it would refer to itself by way of its traceback
 
+    async def _stream_pdf(
+        self,
+        request: billing_pb2.GetInvoicePdfRequest,
+        metadata: grpc.aio.Metadata,
+        take: Callable[[bytes], Awaitable[None]],
+    ) -> None:
+        if self._admit is not None:
+            await self._admit()
+        started = self._clock.monotonic()
+        code: str | None = "CANCELLED"
+        call = self._get_invoice_pdf(request, metadata=metadata)
+        try:
+            while True:
+                async with asyncio.timeout(self._timeout):
+                    received = await call.read()
+                if received is grpc.aio.EOF:
+                    break
+                raw = cast("Received", received).raw
+                await take(decoded(PDF, billing_pb2.GetInvoicePdfResponse, raw).chunk)
+        except TimeoutError:
+            code = "DEADLINE_EXCEEDED"
+            raise BillingError(Cause.OUTAGE, code, f"{PDF}: {SILENCE}", transient=True) from None
+        except grpc.aio.AioRpcError as error:
+            code = error.code().name
+            refusal = error
+        else:
+            code = None
+            return
+        finally:
+            call.cancel()  # which does nothing to a call that has ended
+            self._telemetry.api_request(PDF, self._clock.monotonic() - started, code)
+        try:  # outside of the handler, as in _call
+            raise _billing_error(PDF, refusal)
+        finally:
+            del refusal
+
 
 def system_roots() -> bytes | None:
     """Return the system's trusted certificates as PEM, or None if they are not to be found."""
@@ -234,10 +334,6 @@ def _reveal(api_key: ApiKey) -> Secret:
         raise BillingError(Cause.CREDENTIALS, "KEY_FILE", reason) from error
 
 
-def _invalid(name: str, what: str) -> BillingError:
-    return BillingError(Cause.INVALID_ANSWER, "INVALID_ANSWER", f"the answer to {name} {what}")
-
-
 # What to say of a refusal. The server's own words may repeat what it was sent.
 REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
     grpc.StatusCode.UNAUTHENTICATED: "the API key was refused: check its id and the key",
@@ -256,10 +352,14 @@ def _billing_error(name: str, error: grpc.aio.AioRpcError) -> BillingError:
     code = error.code()
     details = error.details() or ""
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
-        return _invalid(name, f"is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+        return invalid(name, f"is larger than {MAX_ANSWER_BYTES >> 20} MiB")
     cause, transient = CAUSES.get(code, (Cause.OTHER, False))
     if name == "Authenticate" and cause is Cause.PERMISSION:
         cause, code_text = Cause.CREDENTIALS, REFUSALS[grpc.StatusCode.UNAUTHENTICATED]
+    elif name == PDF and code is grpc.StatusCode.NOT_FOUND:
+        code_text = "the invoice has no file"
+    elif name == LIST_ORGANIZATIONS and cause is Cause.PERMISSION:
+        code_text = "the API key may not list organizations"
     else:
         code_text = REFUSALS.get(code, "")
     if code is grpc.StatusCode.UNAVAILABLE:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Final
 
-from exporter.app import SystemClock
+from exporter.clock import SystemClock
 from exporter.config import Api, Config, Invoices, Poll
 from exporter.model import ApiKey, Organization, Secret
 from exporter.simulator import SimulatedClock, Simulator, demo_fleet

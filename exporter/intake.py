@@ -8,11 +8,12 @@ from typing import cast
 
 import structlog
 
-from exporter import answers
+from exporter import answers, history
 from exporter.answers import Moment
 from exporter.billing import BillingError
 from exporter.catalog import COLLECTORS, InvoiceDetail
 from exporter.extract.usage import Usage
+from exporter.history import NEWS, NO_NEWS, PastPoll
 from exporter.model import (
     Answer,
     Clock,
@@ -34,6 +35,9 @@ log = structlog.get_logger(__name__)
 COLLECTOR = {collector.name: collector for collector in COLLECTORS}
 DUE_DATE_RESOLUTION = 1.0  # seconds by which a due date may be shown late
 CLOCK_CHECK = 30.0  # seconds after which a wall clock that was set is noticed
+# For how long the spend counters of an organization that left are kept, in seconds: one that a
+# mistake in the configuration, or in an answer, made leave goes on where it was.
+KEEP_SPEND = 86_400.0
 
 
 class Intake:
@@ -54,6 +58,7 @@ class Intake:
         self._detail: InvoiceDetail
         self._due_dates: Deadlines[Unit] = Deadlines()  # by the wall clock
         self._due_date_noted = asyncio.Event()
+        self._left: Deadlines[str] = Deadlines()  # until when spend is kept, by the monotonic clock
 
     # --- Configuration ---
 
@@ -71,9 +76,11 @@ class Intake:
         """
         same_detail = len(self._store) > 0 and detail == self._detail
         self._detail = detail
-        for state in self._store:
-            if state.organization.id not in organizations:
-                self._store.remove(state.organization.id)
+        spends = {org_id: saved.spend for org_id, saved in self._saved.items()}
+        spends |= {state.organization.id: state.spend for state in self._store}
+        for org_id in spends.keys() - organizations.keys():
+            self._store.leave(org_id, spends[org_id])
+            self._left.set(org_id, self._clock.monotonic() + KEEP_SPEND)
         for organization in organizations.values():
             known = self._store.get(organization.id)
             if known is None:
@@ -90,16 +97,18 @@ class Intake:
         self._saved = {}
 
     def _restore(self, organization: Organization, collectors: Iterable[str]) -> None:
-        """Publish an organization that is new, with what a process before this one knew of it."""
+        """Publish an organization that is new, with what was known of it before."""
+        self._left.discard(organization.id)
         saved = self._saved.get(organization.id)
-        old = saved.answers if saved else {}
+        old, spend = saved.answers if saved else {}, saved.spend if saved else None
         restored = {
             name: CollectorState(answer=answer, attempted=answer.received)
             for name in collectors
             if name in old and (answer := self._restored(organization, name, old[name]))
         }
         states = {name: restored.get(name, CollectorState()) for name in collectors}
-        self._store.put(OrganizationState(organization, states, saved.spend if saved else None))
+        spend = spend or self._store.left(organization.id)
+        self._store.put(OrganizationState(organization, states, spend))
 
     def _restored(
         self, organization: Organization, collector: str, saved: SavedAnswer
@@ -139,14 +148,27 @@ class Intake:
         self._note_due_date(unit, answer)
         self._telemetry.withheld(answer.withheld)
         self._telemetry.unknown_enums(answer.unknown_enums)
-        after = CollectorState(answer, polled=True, attempted=now.time, duration=duration)
+        outcome = NEWS if answer.changed == now.time else NO_NEWS
+        past = state.collectors[unit.collector].history
+        after = CollectorState(
+            answer,
+            polled=True,
+            attempted=now.time,
+            duration=duration,
+            history=history.add(past, PastPoll(now.time, duration, outcome)),
+        )
         self._polled(state, unit, after, spend)
 
     def fail(self, unit: Unit, failure: Failure, duration: float) -> None:
         """Publish that a poll failed now, after `duration` seconds. Data stays as it was."""
         state = self._state(unit)
-        after = state.collectors[unit.collector]._replace(
-            polled=True, attempted=self._clock.time(), duration=duration, failure=failure
+        before, now = state.collectors[unit.collector], self._clock.time()
+        after = before._replace(
+            polled=True,
+            attempted=now,
+            duration=duration,
+            failure=failure,
+            history=history.add(before.history, PastPoll(now, duration, failure.cause)),
         )
         self._polled(state, unit, after, state.spend)
 
@@ -197,15 +219,17 @@ class Intake:
         elif before is not None:
             where.info("poll succeeds again", failed_with=before.cause)
 
-    # --- Due dates ---
+    # --- Time ---
 
-    async def watch_due_dates(self) -> None:
-        """Show invoices as overdue when their due date passes, until cancelled.
+    async def watch(self) -> None:
+        """Show invoices as overdue when their due date passes, until cancelled; forget who left.
 
         Looks at the wall clock now and then instead of sleeping until a date, because the wall
         clock can be set.
         """
         while True:
+            while (org_id := self._left.take(self._clock.monotonic())) is not None:
+                self._store.leave(org_id, None)
             while (unit := self._due_dates.take(self._clock.time())) is not None:
                 self._refresh(unit)
                 await asyncio.sleep(0)  # many invoices may be due at one moment

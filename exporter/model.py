@@ -84,6 +84,13 @@ class Organization:
     labels: Mapping[str, str] = field(default_factory=dict)  # on viam_billing_org_info only
 
 
+class FoundOrganization(NamedTuple):
+    """An organization as the API lists it."""
+
+    id: str
+    name: str
+
+
 # --- What is exposed ----------------------------------------------------------------------
 
 
@@ -229,6 +236,7 @@ class CollectorState(NamedTuple):
     attempted: float | None = None  # Unix seconds; None before the first poll
     duration: float | None = None  # seconds, of the last poll
     failure: Failure | None = None  # of the last poll; None if it succeeded
+    history: bytes = b""  # of the last polls by this process: see exporter.history
 
 
 class OrganizationState(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple, cast
 
-from exporter.billing import BillingError, BillingReader
+from exporter.billing import MAX_RETRIES, RETRY_BASE, BillingError, BillingReader
 from exporter.catalog import COLLECTORS, InvoiceDetail
 from exporter.config import Config
 from exporter.intake import Intake
@@ -20,8 +20,6 @@ from exporter.telemetry import Telemetry
 
 RPC = {collector.name: collector.rpc for collector in COLLECTORS}
 
-MAX_RETRIES = 2  # of one poll, while the failure is transient
-RETRY_BASE = 1.0  # seconds; doubles with each retry
 RETRY_DELAY_LIMIT = 24 * 3600.0  # seconds; a server that asks for more is asked again all the same
 # A refusal slows polls down, but after its cause is gone the next success must come within two
 # intervals or a minute, whichever is longer.
@@ -38,6 +36,14 @@ class Poll(NamedTuple):
     unit: Unit
     organization: Organization
     reader: BillingReader
+
+
+class Progress(NamedTuple):
+    """Polls since the start. One that is tried again counts once."""
+
+    succeeded: int
+    failed: int
+    under_way: int
 
 
 class Poller:
@@ -64,8 +70,21 @@ class Poller:
         self._polls: dict[asyncio.Task[None], Poll | None] = {}  # by who makes it
         self._failures: Counter[Unit] = Counter()  # in a row
         self._wake = asyncio.Event()
+        self._succeeded = 0
+        self._failed = 0
         self._reader: BillingReader
         self._concurrency: int
+        self.invoice_detail: InvoiceDetail
+
+    @property
+    def progress(self) -> Progress:
+        """How many polls there were."""
+        under_way = sum([poll is not None for poll in [*self._polls.values()]])
+        return Progress(self._succeeded, self._failed, under_way)
+
+    def next_poll(self, unit: Unit) -> float | None:
+        """Return when a unit is polled next, on the monotonic clock; None while it is polled."""
+        return self._schedule.due(unit)
 
     async def configure(self, config: Config, reader: BillingReader) -> None:
         """Poll what a configuration says, instead of what was polled before.
@@ -92,8 +111,10 @@ class Poller:
                 and poll.reader is reader
             ):
                 worker.cancel()
-        detail = InvoiceDetail(config.invoices.detail, config.invoices.max_per_organization)
-        await self._intake.configure(self._organizations, config.collectors, detail)
+        self.invoice_detail = InvoiceDetail(
+            config.invoices.detail, config.invoices.max_per_organization
+        )
+        await self._intake.configure(self._organizations, config.collectors, self.invoice_detail)
         self._failures = Counter(
             {unit: n for unit, n in self._failures.items() if unit in intervals}
         )
@@ -115,7 +136,7 @@ class Poller:
     async def run(self) -> None:
         """Poll until cancelled. An exception that is no BillingError is a bug, and is raised."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._intake.watch_due_dates())
+            tasks.create_task(self._intake.watch())
             while True:
                 self._wake.clear()
                 while len(self._polls) < self._concurrency and (poll := self._next()):
@@ -164,6 +185,7 @@ class Poller:
         except BillingError as error:
             self._fail(unit, organization, error, started)
         else:
+            self._succeeded += 1
             self._failures.pop(unit, None)
             self._schedule.done(unit, now)
 
@@ -184,6 +206,7 @@ class Poller:
         if not error.transient:
             slowest = max(SLOWEST_INTERVALS * interval, SLOWEST_SECONDS)
             wait = max(wait, min(interval * 2 ** min(failures - 1, 16), slowest))
+        self._failed += 1
         self._schedule.done(unit, now, earliest=now + wait)
         self._intake.fail(unit, error.failure, now - started)
 

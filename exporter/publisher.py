@@ -67,9 +67,16 @@ class Row(NamedTuple):
 class Limit(NamedTuple):
     """What limits.max_series withholds from the page."""
 
-    without_invoices: bool
-    organizations: int
-    samples: int
+    without_invoices: bool = False
+    organizations: int = 0
+    samples: int = 0
+    first: str | None = None  # id of the first organization that is withheld; so are all after it
+
+    def withholds(self, org_id: str, *, per_invoice: bool = False) -> bool:
+        """Say whether the series of an organization, or those of its invoices, are off the page."""
+        if per_invoice and self.without_invoices:
+            return True
+        return self.first is not None and org_id >= self.first
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ class Publisher:
         self._rows: dict[str, Row] = {}  # by organization
         self._series_changed = False  # since the limit was applied
         self._unpolled: set[str] = set()
-        self._limit = Limit(without_invoices=False, organizations=0, samples=0)
+        self.limit = Limit()
         self._blocks: list[Block] = []  # in the order of organization ids
         self._arranged = True  # whoever is shown is in a block, and nobody else
         self._first: list[str] = []  # each block's first organization
@@ -114,6 +121,7 @@ class Publisher:
         }
         self._families: list[Piece | None] = [None] * len(SPECS)  # None: has to be made anew
         self.page: Page  # there from the first `publish` on
+        self.settled = True  # False while it is not known yet which organizations there are
         self.ready = False  # once true it stays: what a reload adds must not stop the scrapes
 
     @property
@@ -145,11 +153,12 @@ class Publisher:
         Python's share of the work is done in turns on the event loop. In a thread it would hold
         the interpreter for longer, and every scrape up.
         """
+        settled = self.settled  # before the page is made, which takes a while
         await self._render_changes()
         self._apply_limit()
         self._arrange()
         self.page = await asyncio.to_thread(self._build)
-        self.ready = self.ready or not self.page.unpolled
+        self.ready = self.ready or (settled and not self.page.unpolled)
 
     # --- Lines ---
 
@@ -241,7 +250,7 @@ class Publisher:
             return
         self._series_changed = False
         everything = sum([row.series for row in self._rows.values()])
-        shown, withheld = everything, 0
+        shown, withheld, first = everything, 0, None
         without_invoices = everything > self._max_series
         if without_invoices:
             shown -= sum([row.per_invoice for row in self._rows.values()])
@@ -250,16 +259,16 @@ class Publisher:
                     break
                 row = self._rows[org_id]
                 shown -= row.series - row.per_invoice
-                withheld += 1
-        limit = Limit(without_invoices, withheld, everything - shown)
-        if limit != self._limit:
+                withheld, first = withheld + 1, org_id
+        limit = Limit(without_invoices, withheld, everything - shown, first)
+        if limit != self.limit:
             self._families = [None] * len(SPECS)
             self._arranged = False
             self._note_limit(limit)
         self._telemetry.published(len(self._rows), shown)
 
     def _note_limit(self, limit: Limit) -> None:
-        before, self._limit = self._limit, limit
+        before, self.limit = self.limit, limit
         self._telemetry.withheld({"limit": max(0, limit.samples - before.samples)})
         if (before.without_invoices, before.organizations) == limit[:2]:
             return
@@ -279,7 +288,7 @@ class Publisher:
         if self._arranged:
             return
         self._arranged = True
-        shown = len(self._rows) - self._limit.organizations
+        shown = len(self._rows) - self.limit.organizations
         ordered = sorted(self._rows)[:shown]
         known = {tuple(block.org_ids): block for block in self._blocks}
         groups = [tuple(ordered[at : at + BLOCK]) for at in range(0, shown, BLOCK)]
@@ -308,7 +317,7 @@ class Publisher:
 
     def _family(self, index: int) -> Piece:
         """Return a family's lines of all organizations."""
-        if self._limit.without_invoices and SPECS[index].per_invoice:
+        if self.limit.without_invoices and SPECS[index].per_invoice:
             return pages.EMPTY
         pieces = []
         for block in self._blocks:

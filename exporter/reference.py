@@ -18,6 +18,7 @@ from typing import Any, Final
 from exporter import catalog, cli, telemetry, tool
 from exporter.config import keys
 from exporter.model import Metric
+from exporter.tool import history as past
 from exporter.web.routes import ENDPOINTS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -34,6 +35,7 @@ def metrics() -> Groups:
         **by_collector,
         "organization": [spec for section in catalog.SECTIONS for spec in section.specs],
         "exporter": telemetry.METRICS,
+        "backfill": past.OWN,
     }
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 
-from exporter.model import OrganizationState, SavedAnswer, SavedOrganization
+from exporter.model import FoundOrganization, OrganizationState, SavedAnswer, SavedOrganization
 from exporter.storage import Storage, StorageError
 from exporter.store import Store
 from exporter.telemetry import Telemetry
@@ -26,14 +26,17 @@ class Saver:
         store: Store,
         telemetry: Telemetry,
         saved: Mapping[str, SavedOrganization],
+        found: Mapping[str, Sequence[FoundOrganization]],
     ) -> None:
-        """Make a saver for a storage in which there is `saved` so far."""
+        """Make a saver for a storage in which there are `saved` and `found` so far."""
         self._storage = storage
         self._store = store
         self._changes = store.subscribe()
         self._telemetry = telemetry
         self._successful = True
         self._saved = dict(saved)
+        self._saved_found = found
+        self.found = found  # what is to be saved of discovery, with the next change of the store
         self._unsaved = set(saved)  # to forget those that are not configured any more
 
     async def run(self) -> None:
@@ -47,22 +50,33 @@ class Saver:
     async def save(self) -> None:
         """Write what changed since the last time."""
         self._unsaved |= self._changes.take()
-        states = {org_id: self._store.get(org_id) for org_id in self._unsaved}
-        organizations = [_saved(state) for state in states.values() if state is not None]
+        kept = {org_id: self._kept(org_id) for org_id in self._unsaved}
         # Most polls change no more than when a failure was last seen, which is not kept.
-        changed = [saved for saved in organizations if self._saved.get(saved.org_id) != saved]
-        removed = [org_id for org_id, state in states.items() if state is None]
+        other_ids = [org_id for org_id in kept if kept[org_id] != self._saved.get(org_id)]
+        changed = [saved for org_id in other_ids if (saved := kept[org_id]) is not None]
+        removed = [org_id for org_id in other_ids if self._store.get(org_id) is None]
+        found = self.found
+        other = found if found != self._saved_found else None
         try:
-            if changed or removed:
-                await asyncio.to_thread(self._storage.save, changed, removed)
+            if changed or removed or other is not None:
+                await asyncio.to_thread(self._storage.save, changed, removed, other)
         except StorageError as error:
             self._note(str(error))
             return
         self._note(None)
         self._unsaved.clear()
-        self._saved |= {saved.org_id: saved for saved in changed}
+        self._saved_found = found
         for org_id in removed:
             self._saved.pop(org_id, None)
+        self._saved |= {saved.org_id: saved for saved in changed}
+
+    def _kept(self, org_id: str) -> SavedOrganization | None:
+        """Return what is to be there of an organization; None if nothing is."""
+        state = self._store.get(org_id)
+        if state is not None:
+            return _saved(state)
+        spend = self._store.left(org_id)
+        return None if spend is None else SavedOrganization(org_id, {}, spend)
 
     def _note(self, error: str | None) -> None:
         """Say in a metric whether the last write succeeded, and in the log when that changes."""

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import structlog
 
-from exporter.model import SavedAnswer, SavedOrganization, Spend, Tally
+from exporter.model import FoundOrganization, SavedAnswer, SavedOrganization, Spend, Tally
 
 log = structlog.get_logger(__name__)
 
@@ -28,19 +28,26 @@ FILE: Final = "exporter.db"
 LOCK: Final = "lock"
 OURS: Final = {FILE, f"{FILE}-wal", LOCK}
 APPLICATION_ID: Final = 0x76626578  # "vbex": tells our file from any other SQLite file
-VERSION: Final = 1  # of the tables below; a file with a higher one was written by a newer release
-
 # Python reads the error text and the schema of a damaged file as UTF-8, which they need not be.
 DAMAGE: Final = (sqlite3.Error, UnicodeDecodeError)
 
-SCHEMA: Final = """
+# What each version of the file has beyond the one before, from version 1 on.
+SCHEMA: Final = (
+    """
 CREATE TABLE answer (
     org_id TEXT, collector TEXT, message BLOB, received REAL, changed REAL,
     checksum INTEGER, PRIMARY KEY (org_id, collector)
 ) WITHOUT ROWID;
 CREATE TABLE spend (org_id TEXT PRIMARY KEY, counters TEXT, checksum INTEGER) WITHOUT ROWID;
 CREATE TABLE requests (day TEXT PRIMARY KEY, reserved INTEGER) WITHOUT ROWID;
-"""
+""",
+    """
+CREATE TABLE found (
+    api_key_id TEXT, org_id TEXT, name TEXT, checksum INTEGER, PRIMARY KEY (api_key_id, org_id)
+) WITHOUT ROWID;
+""",
+)
+VERSION: Final = len(SCHEMA)  # a file with a higher one was written by a newer release
 
 
 class StorageError(Exception):
@@ -125,10 +132,15 @@ class Storage:
             for org_id in answers.keys() | spends.keys()
         }
 
-    def save(self, organizations: Iterable[SavedOrganization], removed: Iterable[str]) -> None:
-        """Replace what is stored of some organizations, and forget others: all or nothing.
+    def save(
+        self,
+        organizations: Iterable[SavedOrganization],
+        removed: Iterable[str],
+        found: Mapping[str, Iterable[FoundOrganization]] | None = None,
+    ) -> None:
+        """Forget some organizations, then replace what is stored of others: all or nothing.
 
-        On disk when it returns. Raises StorageError.
+        And replace what discovery found, if given. On disk when it returns. Raises StorageError.
         """
         answers, spends = [], []
         for saved in organizations:
@@ -150,6 +162,27 @@ class Storage:
             database.executemany("DELETE FROM spend WHERE org_id = ?", gone)
             database.executemany("REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?)", answers)
             database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
+            if found is not None:
+                rows = [(key, *each) for key, listed in found.items() for each in listed]
+                database.execute("DELETE FROM found")
+                database.executemany(
+                    "INSERT INTO found VALUES (?, ?, ?, ?)",
+                    [(*row, _checksum(*row)) for row in rows],
+                )
+
+    def load_found(self) -> Mapping[str, tuple[FoundOrganization, ...]]:
+        """Return what discovery found, by the id of the key, in the order of ids.
+
+        Rows that are damaged are left out.
+        """
+        found: dict[str, list[FoundOrganization]] = {}
+        with self._using() as database:
+            rows = database.execute("SELECT * FROM found ORDER BY api_key_id, org_id")
+            for *values, checksum in rows:
+                if checksum == _checksum(*values):
+                    key_id, org_id, name = values
+                    found.setdefault(key_id, []).append(FoundOrganization(org_id, name))
+        return {key_id: tuple(organizations) for key_id, organizations in found.items()}
 
     # --- Requests ---
 
@@ -197,6 +230,8 @@ class Storage:
             try:
                 self._database = self._connect()
                 reason = _foreign(self._database)
+                if reason is None:
+                    _extend(self._database)
             except sqlite3.OperationalError:
                 raise  # the disk, not the content
             except DAMAGE as error:
@@ -222,10 +257,7 @@ class Storage:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
-                database.executescript(
-                    f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
-                    f"PRAGMA user_version = {VERSION}; COMMIT;"
-                )
+                _extend(database)
         except DAMAGE:
             database.close()
             raise
@@ -273,10 +305,22 @@ def _foreign(database: sqlite3.Connection) -> str | None:
     if version > VERSION:
         return f"it was written by a newer release (version {version}, this one knows {VERSION})"
     tables = database.execute("SELECT sql FROM sqlite_master WHERE type = 'table' ORDER BY rowid")
-    if [sql for (sql,) in tables] != [sql.strip() for sql in SCHEMA.split(";")[:-1]]:
+    made = "".join(SCHEMA[: max(0, version)]).split(";")[:-1]
+    if [sql for (sql,) in tables] != [sql.strip() for sql in made]:
         return "it is damaged (its tables are not as they were made)"
     (check,) = database.execute("PRAGMA quick_check(1)").fetchone()
     return None if check == "ok" else f"it is damaged ({check})"
+
+
+def _extend(database: sqlite3.Connection) -> None:
+    """Give a database that is new, or was written by an older release, what it lacks."""
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version == VERSION:
+        return
+    database.executescript(
+        f"BEGIN; {''.join(SCHEMA[version:])} PRAGMA application_id = {APPLICATION_ID};"
+        f"PRAGMA user_version = {VERSION}; COMMIT;"
+    )
 
 
 def _checksum(*values: Any) -> int:

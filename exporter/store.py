@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from exporter.model import OrganizationState
+from exporter.model import OrganizationState, Spend
 
 
 class Changes:
@@ -40,6 +40,7 @@ class Store:
 
     def __init__(self) -> None:
         self._states: dict[str, OrganizationState] = {}
+        self._left: dict[str, Spend] = {}  # of organizations that may come back
         self._of_news: list[Changes] = []
         self._of_confirmations: list[Changes] = []
 
@@ -63,14 +64,26 @@ class Store:
         """Return the state of an organization, or None if there is no such organization."""
         return self._states.get(org_id)
 
+    def states(self) -> tuple[OrganizationState, ...]:
+        """Return all states of one moment, in no order. A thread may read them at leisure."""
+        return tuple(self._states.values())
+
     def put(self, state: OrganizationState, *, confirms: bool = False) -> None:
         """Make a state current. One that confirms the state before differs in times only."""
         self._states[state.organization.id] = state
+        self._left.pop(state.organization.id, None)
         for changes in self._of_confirmations if confirms else self._of_news:
             changes.note(state.organization.id)
 
-    def remove(self, org_id: str) -> None:
-        """Forget an organization."""
-        del self._states[org_id]
+    def left(self, org_id: str) -> Spend | None:
+        """Return the spend counters of an organization that left, while they are kept."""
+        return self._left.get(org_id)
+
+    def leave(self, org_id: str, spend: Spend | None) -> None:
+        """Forget an organization but for its spend counters, or, with None, whole."""
+        self._states.pop(org_id, None)
+        self._left.pop(org_id, None)
+        if spend is not None:
+            self._left[org_id] = spend
         for changes in self._of_news:
             changes.note(org_id)

@@ -72,6 +72,20 @@ REQUESTS_REMAINING = Metric(
     P + "api_requests_remaining",
     "Calls to the billing API that are left of the UTC day; absent if no ceiling is set.",
 )
+DISCOVERY_SUCCESSFUL = Metric(
+    P + "discovery_last_refresh_successful",
+    "1 if every API key was last asked with success which organizations it reads, else 0; absent "
+    "without discovery, and until each was asked.",
+)
+DISCOVERY_TIME = Metric(
+    P + "discovery_last_refresh_success_timestamp_seconds",
+    "Since when what discovery knows may be out of date: the oldest of the last successes of the "
+    "API keys; absent until each had one since the start.",
+)
+DISCOVERED = Metric(
+    P + "discovered_organizations",
+    "Organizations that are polled because discovery found them; absent without discovery.",
+)
 SHARD_ORDINAL = Metric(
     P + "shard_ordinal", "Which shard this is, from 0 on; absent without sharding."
 )
@@ -105,6 +119,9 @@ METRICS: tuple[Metric, ...] = (
     STORAGE_SUCCESSFUL,
     RELOAD_SUCCESSFUL,
     RELOAD_TIME,
+    DISCOVERY_SUCCESSFUL,
+    DISCOVERY_TIME,
+    DISCOVERED,
     SHARD_ORDINAL,
     TOTAL_SHARDS,
     ORGANIZATIONS,
@@ -118,6 +135,9 @@ OPTIONAL = (
     REQUESTS_LIMIT,
     REQUESTS_REMAINING,
     STORAGE_SUCCESSFUL,
+    DISCOVERY_SUCCESSFUL,
+    DISCOVERY_TIME,
+    DISCOVERED,
     SHARD_ORDINAL,
     TOTAL_SHARDS,
 )
@@ -163,14 +183,10 @@ class Telemetry:
             buckets=BUCKETS,
             registry=registry,
         )
-        # A counter that begins with its first failure hides that failure from increase().
         # Looked up once, not at each of ten thousand calls a second.
         self._calls: dict[str, tuple[Counter, Histogram]] = {}
         for method in ("Authenticate", *ReadRpc):
-            count = self._counters[API_REQUESTS].labels(method)
-            self._calls[method] = (count, self._duration.labels(method))
-            for code in LIKELY_FAILURES:
-                self._counters[API_FAILURES].labels(method, code)
+            self.count_calls(method)
         for reason in ("nan", "infinity", "duplicate", "limit"):
             self._counters[WITHHELD].labels(reason)
         for enum in ("PaymentMethodType", "SourceType", "UsageCostType"):
@@ -181,9 +197,20 @@ class Telemetry:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
+    def count_calls(self, method: str) -> tuple[Counter, Histogram]:
+        """Have the series of a call before it is made, and return those that count it.
+
+        A counter that begins with its first failure hides that failure from increase().
+        """
+        for code in LIKELY_FAILURES:
+            self._counters[API_FAILURES].labels(method, code)
+        counting = self._counters[API_REQUESTS].labels(method), self._duration.labels(method)
+        self._calls[method] = counting
+        return counting
+
     def api_request(self, method: str, seconds: float, failure_code: str | None) -> None:
         """Count one call; `failure_code` is its gRPC status name, None if it succeeded."""
-        count, duration = self._calls[method]
+        count, duration = self._calls.get(method) or self.count_calls(method)
         count.inc()
         duration.observe(seconds)
         if failure_code is not None:
@@ -208,14 +235,33 @@ class Telemetry:
         self._optional(REQUESTS_LIMIT, limit)
         self._optional(REQUESTS_REMAINING, remaining)
 
+    def looked(self, *, successful: bool | None, complete: float | None) -> None:
+        """Note how the last looks for organizations ended; None if there is nothing to say.
+
+        All keys had given a good answer at `complete`, in Unix seconds.
+        """
+        self._optional(DISCOVERY_SUCCESSFUL, successful)
+        self._optional(DISCOVERY_TIME, complete)
+
+    def discovered(self, organizations: int | None) -> None:
+        """Note how many organizations were found beside those listed; None without discovery."""
+        self._optional(DISCOVERED, organizations)
+
     def sharded(self, ordinal: int, total: int) -> None:
         """Note which of how many shards this is."""
         self._optional(SHARD_ORDINAL, ordinal)
         self._optional(TOTAL_SHARDS, total)
 
-    def _optional(self, metric: Metric, value: float) -> None:
+    def _optional(self, metric: Metric, value: float | None) -> None:
+        """Set a gauge, or with None have none."""
+        if value is None:
+            if (gauge := self._gauges.pop(metric, None)) is not None:
+                self._registry.unregister(gauge)
+            return
         if metric not in self._gauges:
-            self._gauges[metric] = Gauge(metric.name, metric.help, registry=self._registry)
+            self._gauges[metric] = Gauge(
+                metric.name, metric.help, unit=metric.unit, registry=self._registry
+            )
         self._gauges[metric].set(value)
 
     def reloaded(self, at: float | None) -> None:

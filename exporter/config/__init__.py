@@ -1,20 +1,24 @@
 """The configuration: a YAML file, or the environment, made into a frozen `Config`.
 
 Text becomes nodes (`source`), nodes become the models of the keys (`schema`, by way of
-`fields`), and the models, checked against each other, become a `Config` (`loader`). Nothing
-here reads the process environment or the clock, and no error shows a secret.
+`fields`), and the models, checked against each other, become a `Config` (`loader`). `origin`
+chooses between a file and the environment. Nothing here reads the process environment or the
+clock, and no error shows a secret.
 """
 
 from exporter.config.duration import format_duration, parse_duration
-from exporter.config.effective import Config, effective
+from exporter.config.effective import MAX_AGE_INTERVALS, Config, effective, fingerprint
 from exporter.config.environment import from_environment
 from exporter.config.keys import Key, keys
 from exporter.config.loader import load
+from exporter.config.origin import DEFAULT_FILE, find
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.schema import Api, Collectors, Discovery, Invoices, Limits, Poll
 from exporter.config.values import read_key_file
 
 __all__ = [
+    "DEFAULT_FILE",
+    "MAX_AGE_INTERVALS",
     "Api",
     "Collectors",
     "Config",
@@ -26,6 +30,8 @@ __all__ = [
     "Poll",
     "Problem",
     "effective",
+    "find",
+    "fingerprint",
     "format_duration",
     "from_environment",
     "keys",

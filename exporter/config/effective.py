@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -30,6 +31,13 @@ class Config:
     credentials: ApiKey | None = None  # of organizations that come without their own
     discovery: Discovery = field(default_factory=Discovery)
 
+    @property
+    def extent(self) -> str:
+        """What it configures, in words."""
+        count = len(self.organizations)
+        more = ", and what discovery finds" if self.discovery.enabled else ""
+        return f"{count} organization{'s' * (count != 1)}{more}"
+
 
 def effective(config: Config) -> str:
     """Return the configuration as a file that says everything, with secrets as `<secret>`.
@@ -48,6 +56,14 @@ def effective(config: Config) -> str:
         "discovery": config.discovery.model_dump(mode="json"),
     }
     return yaml.dump(_escape(file), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def fingerprint(config: Config) -> str:
+    """Return a few characters by which people tell two configurations apart; secrets do not count.
+
+    Takes as long as `effective`.
+    """
+    return hashlib.sha256(effective(config).encode()).hexdigest()[:12]
 
 
 def _organization(organization: Organization) -> dict[str, Any]:

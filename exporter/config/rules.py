@@ -29,10 +29,7 @@ def check(file: ConfigFile, report: Report, *, storage: bool, shards: int) -> No
     if not any(dict(file.collectors).values()) and report.sound(("collectors",)):
         names = ", ".join(Collectors.model_fields)
         report.add(("collectors",), f"must leave at least one collector on: {names}")
-    if file.discovery.enabled:
-        report.add(("discovery", "enabled"), "discovery is not built yet: list the organizations")
-    elif not file.organizations and report.sound(("organizations",)):
-        report.add(("organizations",), "must list at least one organization, by its id")
+    _check_there_is_something(file, report)
     key_file_rule = cache(_key_file_rule)  # thousands of organizations may name the same file
     if file.credentials is not None:
         _check_credentials(file.credentials, ("credentials",), report, key_file_rule)
@@ -51,6 +48,21 @@ def check(file: ConfigFile, report: Report, *, storage: bool, shards: int) -> No
             first = first_with_id.setdefault(entry.id, index)
             if first != index:
                 report.add((*path, "id"), f"is the id of organizations[{first}] too: keep one")
+
+
+def _check_there_is_something(file: ConfigFile, report: Report) -> None:
+    if not file.discovery.enabled:
+        if not file.organizations and report.sound(("organizations",)):
+            report.add(("organizations",), "must list at least one organization, by its id")
+    elif (
+        not file.credentials
+        and not any(entry.credentials for entry in file.organizations)
+        and report.sound(("credentials",), ("organizations",))
+    ):
+        report.add(
+            ("discovery", "enabled"),
+            "needs credentials to look with, at the top level or of an organization",
+        )
 
 
 def _check_api(api: Api, report: Report, *, storage: bool, shards: int) -> None:

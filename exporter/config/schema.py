@@ -139,14 +139,18 @@ class OrganizationEntry(Section):
 
 
 class Discovery(Section):
-    """Organizations beside the list, from the API. Not built yet: leave it off."""
+    """Organizations beside the list, or in place of it, from the API."""
 
-    enabled: Boolean = Field(default=False, description="Ask the API for organizations.")
+    enabled: Boolean = Field(
+        default=False, description="Ask with every API key which organizations it reads."
+    )
     refresh: Duration = Field(
         default=3600.0, description="Time between two looks for organizations."
     )
     name_pattern: RegularExpression = Field(
-        default=".*", description="Regular expression that the names of organizations must match."
+        default=".*",
+        description="Regular expression that the whole name of an organization must match, unless "
+        "it is listed.",
     )
 
 

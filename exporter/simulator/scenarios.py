@@ -22,7 +22,9 @@ BILLING_INFORMATION: Final = "GetOrgBillingInformation"
 INVOICES: Final = "GetInvoicesSummary"
 PDF: Final = "GetInvoicePdf"
 BILLING_METHODS: Final = (USAGE, BILLING_INFORMATION, INVOICES, PDF)
-METHODS: Final = (AUTHENTICATE, *BILLING_METHODS)
+ORGANIZATIONS: Final = "ListOrganizations"  # of the app service
+TOKEN_METHODS: Final = (*BILLING_METHODS, ORGANIZATIONS)
+METHODS: Final = (AUTHENTICATE, *TOKEN_METHODS)
 
 
 class Kind(StrEnum):
@@ -57,9 +59,10 @@ class Scenario:
     def by_default(self) -> tuple[str, ...]:
         """The calls that it hits if a user names none.
 
-        A wrong answer to Authenticate would keep all others from being seen.
+        A wrong answer to Authenticate, or to which organizations there are, would keep all others
+        from being seen.
         """
-        billing = (method for method in self.methods if method != AUTHENTICATE)
+        billing = (method for method in self.methods if method in BILLING_METHODS)
         return tuple(billing) if self.kind is Kind.DATA else self.methods
 
 
@@ -135,9 +138,9 @@ def _authentication() -> Iterator[Scenario]:
     for name, description, methods, parameters in (
         ("wrong-key", "the key is refused, as if it was rotated", (AUTHENTICATE,), {}),
         ("short-lived-tokens", "tokens expire early", (AUTHENTICATE,), lifetime),
-        ("expired-token", "a token that was used before is dead", BILLING_METHODS, {}),
-        ("revoked-tokens", "all tokens die, that of the call first", BILLING_METHODS, {}),
-        ("refused-token", "every token is refused, however new", BILLING_METHODS, {}),
+        ("expired-token", "a token that was used before is dead", TOKEN_METHODS, {}),
+        ("revoked-tokens", "all tokens die, that of the call first", TOKEN_METHODS, {}),
+        ("refused-token", "every token is refused, however new", TOKEN_METHODS, {}),
     ):
         yield Scenario(name, Kind.AUTHENTICATION, description, methods, parameters)
 

@@ -12,18 +12,27 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from exporter.pb import auth_pb2, billing_pb2
+from exporter.pb import app_pb2, auth_pb2, billing_pb2
 from exporter.simulator import answers, failures, ledger
 from exporter.simulator.accounts import Account
 from exporter.simulator.clock import SimulatedClock
 from exporter.simulator.distortions import ON_ANSWER, Scene, distort
 from exporter.simulator.failures import Context
 from exporter.simulator.injection import FaultSet
-from exporter.simulator.scenarios import AUTHENTICATE, BILLING_INFORMATION, INVOICES, PDF, USAGE
+from exporter.simulator.scenarios import (
+    AUTHENTICATE,
+    BILLING_INFORMATION,
+    BILLING_METHODS,
+    INVOICES,
+    ORGANIZATIONS,
+    PDF,
+    USAGE,
+)
 from exporter.simulator.tokens import Grant, Tokens
 
 AUTH_SERVICE = "proto.rpc.v1.AuthService"
 BILLING_SERVICE = "viam.app.v1.BillingService"
+APP_SERVICE = "viam.app.v1.AppService"
 PDF_CHUNK_BYTES = 512  # small, so that even a short file comes in several chunks
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -68,6 +77,10 @@ class Service:
         authenticate: Handler = grpc.unary_unary_rpc_method_handler(
             self._authenticate, request_deserializer=auth_pb2.AuthenticateRequest.FromString
         )
+        organizations: Handler = grpc.unary_unary_rpc_method_handler(
+            self._list_organizations,
+            request_deserializer=app_pb2.ListOrganizationsRequest.FromString,
+        )
         billing: dict[str, Handler] = {
             PDF: grpc.unary_stream_rpc_method_handler(
                 self._get_invoice_pdf,
@@ -87,6 +100,7 @@ class Service:
         return (
             grpc.method_handlers_generic_handler(AUTH_SERVICE, {AUTHENTICATE: authenticate}),
             grpc.method_handlers_generic_handler(BILLING_SERVICE, billing),
+            grpc.method_handlers_generic_handler(APP_SERVICE, {ORGANIZATIONS: organizations}),
         )
 
     def _unary(
@@ -111,7 +125,7 @@ class Service:
         """Return the bytes of an answer, once the faults are in it and the journal has it."""
         hits = self._faults.on_call(ON_ANSWER, method, (account.id,))
         raw = distort(message, hits, Scene(method, account, moment, self._clock.wall))
-        if self.on_answer is not None and method != AUTHENTICATE:
+        if self.on_answer is not None and method in BILLING_METHODS:
             self.on_answer(method, account.id, raw, self._clock.wall(moment))
         return raw
 
@@ -136,6 +150,26 @@ class Service:
         message = auth_pb2.AuthenticateResponse(access_token=token)
         account = self.accounts[organizations[0]]
         return self._send(AUTHENTICATE, account, self._clock.time(), message)
+
+    async def _list_organizations(
+        self, _request: app_pb2.ListOrganizationsRequest, context: Context
+    ) -> bytes:
+        """Answer with the accounts of the key. Faults hit if they are about any of them."""
+        found = self.tokens.find(_token(context))
+        org_ids = tuple(self._of_key[found.api_key_id]) if found else ()
+        await self._grant(ORGANIZATIONS, org_ids, context)
+        first = self.accounts[org_ids[0]]
+        replacement = self.answers.get((ORGANIZATIONS, first.id))
+        if isinstance(replacement, grpc.StatusCode):
+            await context.abort(replacement, "simulated failure")
+        message = app_pb2.ListOrganizationsResponse(
+            organizations=[
+                app_pb2.Organization(id=org_id, name=self.accounts[org_id].name)
+                for org_id in org_ids
+            ]
+        )
+        moment = self._clock.time()
+        return self._send(ORGANIZATIONS, first, moment, replacement or message)
 
     async def _get_invoice_pdf(
         self, request: billing_pb2.GetInvoicePdfRequest, context: Context
@@ -187,19 +221,22 @@ class Service:
 
     async def _admit(self, method: str, request: OrganizationRequest, context: Context) -> Account:
         """Return the account that is asked for, or fail the call as the API does."""
-        organizations = (request.org_id,)
-        await self._arrive(method, organizations, context)
-        scheme, _, token = (_authorization(context) or "").partition(" ")
-        grant = self._accepted(token, method, organizations) if scheme == "Bearer" else None
-        if grant is None:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "invalid or expired token")
+        grant = await self._grant(method, (request.org_id,), context)
         account = self.accounts.get(request.org_id)
         if account is None or account.api_key_id != grant.api_key_id:
             text = "the organization does not exist, or the key may not read it"
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, text)
         return account
 
-    def _accepted(self, token: str, method: str, organizations: tuple[str]) -> Grant | None:
+    async def _grant(self, method: str, organizations: tuple[str, ...], context: Context) -> Grant:
+        """Return what the token of a call stands for, or fail the call."""
+        await self._arrive(method, organizations, context)
+        grant = self._accepted(_token(context), method, organizations)
+        if grant is None:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "invalid or expired token")
+        return grant
+
+    def _accepted(self, token: str, method: str, organizations: tuple[str, ...]) -> Grant | None:
         """Return what a token stands for, None if it is dead, or if a fault has killed it."""
         grant = self.tokens.find(token)
         if grant is None or any(self._faults.on_call({"refused-token"}, method, organizations)):
@@ -223,6 +260,12 @@ class Service:
 def _chunks(file: bytes) -> Iterable[bytes]:
     for offset in range(0, len(file), PDF_CHUNK_BYTES):
         yield file[offset : offset + PDF_CHUNK_BYTES]
+
+
+def _token(context: Context) -> str:
+    """Return the token of a call, empty if it has none."""
+    scheme, _, token = (_authorization(context) or "").partition(" ")
+    return token if scheme == "Bearer" else ""
 
 
 def _authorization(context: Context) -> str | None:

@@ -234,12 +234,14 @@ def _process() -> Sequence[Panel]:
     by = "instance"
     start = most(by, metric("process_start_time_seconds"))
     reloaded = most(by, own("config_last_reload_success_timestamp_seconds"))
+    asked = most(by, own("discovery_last_refresh_success_timestamp_seconds"))
     build = f"max by (instance, version, python_version) ({own('build_info')})"
     return (
         table(
             "Exporters",
             "A row for each exporter, or shard, that is scraped. All should run the same version "
-            "and have about as many organizations.",
+            "and have about as many organizations. Found are those that discovery adds; Asked is "
+            "how long ago all API keys had said which organizations they read.",
             Column("Exporter", label="instance"),
             Column(
                 "Answers",
@@ -254,6 +256,15 @@ def _process() -> Sequence[Panel]:
             Column("Shard", most(by, own("shard_ordinal")), width=70),
             Column("of", most(by, own("total_shards")), width=60),
             Column("Organizations", most(by, own("organizations")), width=110),
+            Column("Found", most(by, own("discovered_organizations")), width=80),
+            Column(
+                "Discovery",
+                most(by, own("discovery_last_refresh_successful")),
+                texts={"1": ("works", "green"), "0": ("fails", "red")},
+                cell=TEXT,
+                width=90,
+            ),
+            Column("Asked", f"time() - {asked}", unit=SECONDS, width=90),
             Column("Series", most(by, own("series")), width=90),
             Column("Up for", f"time() - {start}", unit=SECONDS),
             Column("Configuration of", f"time() - {reloaded}", unit=SECONDS, width=130),

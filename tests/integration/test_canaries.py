@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -23,8 +24,8 @@ import grpc.aio
 import pytest
 import yaml
 
-from exporter.app import SystemClock
 from exporter.client import METHODS
+from exporter.clock import SystemClock
 from exporter.pb import auth_pb2
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
 from exporter.simulator.accounts import BankAccount, Card
@@ -103,6 +104,9 @@ def hidden(values: Iterable[str], text: str) -> None:
 def pages(it: Exporter) -> str:
     """Return every page there is, in every format."""
     texts = [get(it.port, path).text for path in ("/", "/config", "/-/ready", "/-/healthy")]
+    organizations = re.findall(r'href="(organizations/[^"]+)"', texts[0])
+    assert organizations
+    texts += [get(it.port, f"/{path}").text for path in organizations]
     texts += [it.scrape(), it.scrape(OPENMETRICS)]
     return "\n".join(texts)
 

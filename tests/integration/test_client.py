@@ -18,9 +18,9 @@ import grpc.aio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporter.app import SystemClock
 from exporter.billing import BillingError, ReadRpc
 from exporter.client import BillingClient, Token
+from exporter.clock import SystemClock
 from exporter.config import Api
 from exporter.model import ApiKey, Cause, Secret
 from exporter.pb import billing_pb2 as pb

@@ -53,7 +53,17 @@ async def called_by_scrapes(organizations: int) -> Counter[str]:
             await changes.wait()
             changes.take()
             await rig.publisher.publish()
-    source = Source(rig.publisher, rig.store, rig.clock, "1", lambda: "", _no_reload)
+    source = Source(
+        rig.publisher,
+        rig.store,
+        rig.clock,
+        "1",
+        lambda: "",
+        _no_reload,
+        rig.poller,
+        str,
+        lambda: None,
+    )
     listening = await sockets.bind("127.0.0.1", 0)
     port = listening[0].getsockname()[1]
     async with serve(listening, WebOptions(), "/metrics", source):

@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 
 from exporter.sharding import Shard
+from exporter.storage import Storage
 from integration.test_exporter_process import ACCOUNTS, configuration, run, simulator, up, write
 from support.process import exporter, free_port, get, parse, succeeds, until
 
@@ -106,3 +107,17 @@ def test_a_ceiling_with_less_than_a_request_for_each_shard_ends_the_start(tmp_pa
     ended = run(f"--config.file={file}", storage, "--shard=0", f"--total-shards={TOTAL}")
     assert ended.returncode == 1
     assert "api.max_requests_per_day: must be at least 3" in ended.stderr
+
+
+def test_what_moved_to_another_shard_is_forgotten_at_once(tmp_path: Path) -> None:
+    """Its spend counts there now: should it come back, going on would count it twice."""
+    port = free_port()
+    file = write(tmp_path, configuration(port, len(ACCOUNTS)))
+    storage = tmp_path / "state"
+    with simulator(port):
+        for flags in ([], [f"--total-shards={TOTAL}", f"--shard={LAST.ordinal}"]):
+            with exporter(f"--config.file={file}", f"--storage.path={storage}", *flags) as it:
+                it.wait_until_ready()
+    after = Storage(storage)
+    assert set(after.load()) == {org_id for org_id in IDS if LAST.owns(org_id)}
+    after.close()

@@ -26,6 +26,7 @@ from exporter.address import Address
 from exporter.config import load
 from exporter.pb import auth_pb2, billing_pb2
 from exporter.simulator import configuration, demo_fleet, fleet
+from exporter.tool.simulate import reachable
 
 COMMAND = [sys.executable, "-m", "exporter.tool", "simulate"]
 ANY_PORT = "--listen-address=127.0.0.1:0"
@@ -327,7 +328,7 @@ def test_a_command_is_needed(capfd: pytest.CaptureFixture[str]) -> None:
 )
 def test_every_interface_is_reached_by_loopback(listening: str, target: str) -> None:
     """The configuration has an address that an exporter on the same machine can connect to."""
-    assert str(tool.reachable(Address(listening, 8427))) == target
+    assert str(reachable(Address(listening, 8427))) == target
 
 
 def test_names_that_look_like_variables_stay_names() -> None:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from google.protobuf.message import DecodeError
 
-from exporter.app import SystemClock
+from exporter.clock import SystemClock
 from exporter.pb import billing_pb2 as pb
 from exporter.simulator import SimulatedClock, Simulator, configuration, fleet
 from exporter.simulator.injection import Injected

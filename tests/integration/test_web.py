@@ -12,7 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from exporter import reference
+from exporter.demo import SEED
+from exporter.simulator import demo_fleet
 from exporter.web.routes import ENDPOINTS
+from exporter.web.site import ANY_ID
 from support.process import PATIENCE, Exporter, exporter, get
 
 
@@ -45,7 +48,10 @@ async def read():
 asyncio.run(read())
 """
 
-READ = [endpoint.path for endpoint in ENDPOINTS if "GET" in endpoint.methods]
+FIRST, *_ = demo_fleet(SEED)
+READ = [
+    endpoint.path.replace(ANY_ID, FIRST.id) for endpoint in ENDPOINTS if "GET" in endpoint.methods
+]
 
 
 @pytest.mark.parametrize("path", READ)
@@ -72,7 +78,8 @@ def test_a_wrong_method_is_405_with_what_is_allowed(demo: Exporter, path: str, m
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/metrics/", "/-/", "//metrics", "/config.yml", "/../config"]
+    "path",
+    ["/nothing", "/metrics/", "/-/", "//metrics", "/config.yml", "/../config", "/organizations/x"],
 )
 def test_anything_else_is_404(demo: Exporter, path: str) -> None:
     """And repeats nothing of what was asked."""
@@ -153,6 +160,22 @@ def test_the_status_page_shows_every_organization(demo: Exporter) -> None:
     assert "Dunmarrow: Fleet &amp; Field" in response.text
     assert "polling 8 organizations" in response.text
     assert response.text.count('class="ok"') == 8
+
+
+def test_the_status_page_is_searched_and_leads_to_the_page_of_an_organization(
+    demo: Exporter,
+) -> None:
+    """What is asked for is all that there is; the page is whole, and as strict as the other."""
+    found = get(demo.port, "/?q=" + FIRST.name[:6].lower())
+    assert "1 of 8 organizations" in found.text
+    assert f'href="organizations/{FIRST.id}"' in found.text
+    response = get(demo.port, f"/organizations/{FIRST.id}")
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = response.headers["Content-Security-Policy"]
+    assert policy == found.headers["Content-Security-Policy"]
+    for words in (FIRST.name, "How it adds up", "Invoices", "new data", "total_with_discount:"):
+        assert words in response.text, words
+    assert not any(value in response.text for value in FIRST.private_values if len(value) > 4)
 
 
 def test_the_configuration_page_hides_secrets(demo: Exporter) -> None:

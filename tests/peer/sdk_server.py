@@ -6,7 +6,10 @@ Prints `ready PORT`, serves until SIGTERM, then prints as JSON which calls came,
 reader of bills had no business doing.
 
 BILLS.json has `keys`, {key id: key}, and `organizations`, {organization id: {"key_id": ...,
-"usage": ..., "billing_information": ..., "invoices": ...}}, the answers in protobuf's JSON.
+"usage": ..., "billing_information": ..., "invoices": ...}}, the answers in protobuf's JSON. An
+organization may have `pdfs`, {invoice id: the file's bytes as characters of Latin-1}, and
+`broken_pdfs` and `huge_pdfs`, lists of the ids of invoices whose stream breaks in the middle, and
+that come in one chunk larger than any client of Viam's takes. One with a `name` is listed.
 """
 
 # ruff: noqa: N802, T201 - the SDK names the methods, and the test reads the output
@@ -27,7 +30,8 @@ from google.protobuf.json_format import ParseDict
 from grpclib import GRPCError, Status
 from grpclib.const import Handler
 from grpclib.server import Server, Stream
-from viam.gen.app.v1 import billing_pb2
+from viam.gen.app.v1 import app_pb2, billing_pb2
+from viam.gen.app.v1.app_grpc import UnimplementedAppServiceBase
 from viam.gen.app.v1.billing_grpc import UnimplementedBillingServiceBase
 from viam.gen.proto.rpc.v1 import auth_pb2
 from viam.gen.proto.rpc.v1.auth_grpc import AuthServiceBase
@@ -38,6 +42,8 @@ EXPECTED = frozenset(
         "/viam.app.v1.BillingService/GetCurrentMonthUsage",
         "/viam.app.v1.BillingService/GetOrgBillingInformation",
         "/viam.app.v1.BillingService/GetInvoicesSummary",
+        "/viam.app.v1.BillingService/GetInvoicePdf",
+        "/viam.app.v1.AppService/ListOrganizations",
     }
 )
 
@@ -93,14 +99,27 @@ class Auth(AuthServiceBase):
         self.tokens[token] = request.entity
         await stream.send_message(auth_pb2.AuthenticateResponse(access_token=token))
 
+    def key_id(self, stream: Stream[Any, Any], name: str) -> str:
+        """Return the id of the key that a call's token is of, or refuse the call."""
+        authorization = stream.metadata.get("authorization")
+        if authorization is None:
+            self._refuse(f"{name} was asked for without authorization")
+        key_id = self.tokens.get(authorization.removeprefix("Bearer "))
+        if key_id is None or not authorization.startswith("Bearer "):
+            self._refuse(f"{name} was asked for with no token of ours")
+        return key_id
+
+    def _refuse(self, what: str) -> NoReturn:
+        self._journal.complain(what)
+        raise GRPCError(Status.UNAUTHENTICATED, what)
+
 
 class Billing(UnimplementedBillingServiceBase):
     """Reads out the bills. Every method that is not here is refused by the base class."""
 
-    def __init__(self, organizations: dict[str, Any], auth: Auth, journal: Journal) -> None:
+    def __init__(self, organizations: dict[str, Any], auth: Auth) -> None:
         self._organizations = organizations
         self._auth = auth
-        self._journal = journal
 
     async def GetCurrentMonthUsage(self, stream: Stream[Any, Any]) -> None:
         """Answer with `usage`."""
@@ -115,22 +134,55 @@ class Billing(UnimplementedBillingServiceBase):
         """Answer with `invoices`."""
         await self._answer(stream, "invoices", billing_pb2.GetInvoicesSummaryResponse())
 
+    async def GetInvoicePdf(self, stream: Stream[Any, Any]) -> None:
+        """Stream the invoice's file of `pdfs`, in small chunks, some of them empty."""
+        request, organization = await self._asked(stream, "pdfs")
+        file = organization.get("pdfs", {}).get(request.id)
+        if file is None:
+            raise GRPCError(Status.NOT_FOUND, "no such invoice")
+        if request.id in organization.get("huge_pdfs", ()):
+            chunk = file.encode("latin-1") + bytes(40 * 1024 * 1024)
+            await stream.send_message(billing_pb2.GetInvoicePdfResponse(chunk=chunk))
+            return
+        for start in range(0, len(file), 7):
+            chunk = file[start : start + 7].encode("latin-1")
+            await stream.send_message(billing_pb2.GetInvoicePdfResponse(chunk=chunk))
+            await stream.send_message(billing_pb2.GetInvoicePdfResponse())
+            if start and request.id in organization.get("broken_pdfs", ()):
+                raise GRPCError(Status.UNAVAILABLE, "try again later")
+
     async def _answer(self, stream: Stream[Any, Any], name: str, answer: Any) -> None:
+        _, organization = await self._asked(stream, name)
+        await stream.send_message(ParseDict(organization[name], answer))
+
+    async def _asked(self, stream: Stream[Any, Any], name: str) -> tuple[Any, dict[str, Any]]:
+        """Return a request and the organization that it is about, or refuse it."""
         request = await stream.recv_message()
-        authorization = stream.metadata.get("authorization")
-        if authorization is None:
-            self._refuse(Status.UNAUTHENTICATED, f"{name} was asked for without authorization")
-        key_id = self._auth.tokens.get(authorization.removeprefix("Bearer "))
-        if key_id is None or not authorization.startswith("Bearer "):
-            self._refuse(Status.UNAUTHENTICATED, f"{name} was asked for with no token of ours")
+        key_id = self._auth.key_id(stream, name)
         organization = self._organizations.get(request.org_id)
         if organization is None or organization["key_id"] != key_id:
             raise GRPCError(Status.PERMISSION_DENIED, "not an owner of the organization")
-        await stream.send_message(ParseDict(organization[name], answer))
+        return request, organization
 
-    def _refuse(self, status: Status, what: str) -> NoReturn:
-        self._journal.complain(what)
-        raise GRPCError(status, what)
+
+class App(UnimplementedAppServiceBase):
+    """Says which organizations a key reads, and nothing else."""
+
+    def __init__(self, organizations: dict[str, Any], auth: Auth) -> None:
+        self._organizations = organizations
+        self._auth = auth
+
+    async def ListOrganizations(self, stream: Stream[Any, Any]) -> None:
+        """Answer with those of the key, and with more of each than anybody needs."""
+        await stream.recv_message()
+        key_id = self._auth.key_id(stream, "ListOrganizations")
+        answer = app_pb2.ListOrganizationsResponse()
+        for org_id, organization in self._organizations.items():
+            if organization["key_id"] == key_id and "name" in organization:
+                more = {"public_namespace": "PRIVATE", "default_region": "us", "cid": "PRIVATE"}
+                listed = answer.organizations.add(id=org_id, name=organization["name"], **more)
+                listed.created_on.GetCurrentTime()
+        await stream.send_message(answer)
 
 
 async def serve(bills: dict[str, Any], certificate: list[str]) -> None:
@@ -139,7 +191,8 @@ async def serve(bills: dict[str, Any], certificate: list[str]) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     journal = Journal()
     auth = Auth(bills["keys"], journal)
-    server = Server([auth, Billing(bills["organizations"], auth, journal)])
+    organizations = bills["organizations"]
+    server = Server([auth, Billing(organizations, auth), App(organizations, auth)])
     server._mapping = JournaledMethods(server._mapping, journal)
     tls = None
     if certificate:

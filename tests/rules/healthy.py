@@ -30,6 +30,7 @@ def add_exporter(pages: Pages, target: Labels, loaded: float = 0.5) -> None:
         (f"{own}config_last_reload_successful", 1),
         (f"{own}config_last_reload_success_timestamp_seconds", loaded),
         (f"{own}storage_last_write_successful", 1),
+        (f"{own}discovery_last_refresh_successful", 1),
         (f"{own}api_requests_limit", 1000),
         (f"{own}api_requests_remaining", 1000),
         (f"{own}organizations", 1),

@@ -188,6 +188,18 @@ EXPORTERS = (
         delay=5 * 60,
     ),
     Case(
+        "ViamBillingDiscoveryFailing",
+        "warning",
+        "exporter",
+        "Organizations cannot be looked for with every API key.",
+        "The exporter at exporter-0:8426 cannot ask with every API key which organizations there "
+        "are. What was found before is polled; what is new, or gone, is not noticed.",
+        {of_exporter(f"{OWN}discovery_last_refresh_successful"): same(0)},
+        about=FIRST,
+        dashboard=ON_EXPORTERS,
+        delay=5 * 60,
+    ),
+    Case(
         "ViamBillingRequestBudgetRunningOut",
         "warning",
         "exporter",

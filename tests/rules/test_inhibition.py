@@ -76,7 +76,7 @@ def test_an_exporter_that_is_down_silences_polls_and_no_money(port: int) -> None
 
 
 def test_an_outage_everywhere_is_told_once(port: int) -> None:
-    """Not once for each organization."""
+    """Not once for each organization, nor once more for discovery."""
     fire(port, "UpstreamOutage acme", "DataStale beta", "CredentialsRefused acme")
-    fire(port, "UpstreamOutageEverywhere")
-    assert silent(port) == {"UpstreamOutage acme", "DataStale beta"}
+    fire(port, "UpstreamOutageEverywhere", "DiscoveryFailing")
+    assert silent(port) == {"UpstreamOutage acme", "DataStale beta", "DiscoveryFailing"}

@@ -521,6 +521,9 @@ def test_max_series_withholds_invoices_first_then_whole_organizations() -> None:
                 rig.publisher.max_series = int(limit)
                 await asyncio.sleep(2)
                 assert set(rig.values(UP, "org_id")) == shown
+                kept = rig.publisher.limit
+                assert {(each,) for each in "ab" if not kept.withholds(each)} == shown
+                assert kept.withholds("a", per_invoice=True) == (not invoices)
                 assert bool(rig.values("viam_billing_invoice_amount_usd", "org_id")) == invoices
                 series = rig.value("viam_billing_exporter_series")
                 assert series == rig.page().count('org_id="')

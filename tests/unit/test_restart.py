@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from exporter.config import Config
+from exporter.intake import CLOCK_CHECK, KEEP_SPEND
+from exporter.model import SavedOrganization
 from exporter.pb import billing_pb2 as pb
-from exporter.web.status import StatusPage
+from exporter.web.status import StatusPages
+from exporter.web.status.summary import Now
 from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
+from support.status import FACTS
 from support.virtual import VirtualClock, run
 
 MONTH_TO_DATE = "viam_billing_usage_month_to_date_usd"
@@ -73,10 +80,9 @@ def test_restored_data_is_served_at_once_with_its_old_timestamps(tmp_path: Path)
             assert rig.values(SUCCESS, "collector") == {}
             assert rig.value("viam_billing_up") is None
             assert rig.publisher.ready, "restored counts as known"
-            status = await asyncio.to_thread(
-                StatusPage, rig.store, version="1", telemetry_path="/metrics"
-            )
-            html = status.render(ready=True, unpolled=0)
+            pages = await asyncio.to_thread(StatusPages, version="1", telemetry_path="/metrics")
+            now = Now(rig.clock.time(), rig.clock.monotonic(), rig.poller.next_poll)
+            html = await asyncio.to_thread(pages.status, rig.store.states(), now, FACTS, {})
             assert "waiting for the first poll since the start" in html, "and not: up"
 
     run(scenario())
@@ -153,37 +159,88 @@ def test_spend_goes_on_across_a_restart_and_begins_anew_without_storage(tmp_path
     run(scenario())
 
 
-def test_an_organization_that_left_is_forgotten(tmp_path: Path) -> None:
-    """When it comes back, or comes back from another shard, it is seen for the first time."""
+# Polled so seldom that a day passes in no time.
+HERE, GONE = (organization(name, interval=21_600.0, max_age=86_400.0) for name in ("here", "gone"))
+BOTH, ONE = config(HERE, GONE), config(HERE)
+
+
+@asynccontextmanager
+async def process(
+    folder: Path, configuration: Config, api: FakeReader, clock: VirtualClock
+) -> AsyncIterator[Rig]:
+    """Run the exporter while inside, which publishes when it is asked to."""
+    async with (
+        Rig.stored(folder, configuration, api, clock) as rig,
+        rig.running(publishing=False),
+    ):
+        await asyncio.sleep(3)
+        yield rig
+
+
+async def spends(rig: Rig) -> Mapping[tuple[str, ...], float]:
+    """Return what was spent, by organization."""
+    await rig.publisher.publish()
+    return rig.values(SPEND, "org_id")
+
+
+async def kept(rig: Rig) -> Mapping[str, SavedOrganization]:
+    """Return what is stored."""
+    assert rig.storage is not None
+    return await asyncio.to_thread(rig.storage.load)
+
+
+def test_an_organization_that_comes_back_within_a_day_goes_on_counting(tmp_path: Path) -> None:
+    """A mistake that made it leave loses no spend; all else of it is forgotten at once."""
     api = reader(7.0)
-    clock = VirtualClock()
-    here, gone = organization("here"), organization("gone")
 
     async def scenario() -> None:
-        async with Rig.stored(tmp_path / "s", config(here, gone), api, clock) as rig, rig.running():
+        async with process(tmp_path / "s", BOTH, api, VirtualClock()) as rig:
+            await rig.poller.configure(ONE, api)
             await asyncio.sleep(3)
-            await rig.poller.configure(config(here), api)
+            assert await spends(rig) == {("here",): 0.0}
+            assert (await kept(rig))["gone"].answers == {}
+            api.answers[USAGE] = usage(10.0)
+            await asyncio.sleep(KEEP_SPEND - 60)
+            await rig.poller.configure(BOTH, api)
             await asyncio.sleep(3)
-        async with Rig.stored(tmp_path / "s", config(here, gone), api, clock) as rig:
-            assert rig.storage is not None
-            saved = await asyncio.to_thread(rig.storage.load)
-            assert set(saved) == {"here"}
+            assert await spends(rig) == {("here",): 3.0, ("gone",): 3.0}
+            await asyncio.sleep(KEEP_SPEND)
+            assert await spends(rig) == {("here",): 3.0, ("gone",): 3.0}, "it is back"
 
     run(scenario())
 
 
-def test_an_organization_that_left_while_nobody_ran_is_forgotten(tmp_path: Path) -> None:
-    """What is stored of it goes with the first start that does not know it."""
+def test_an_organization_that_left_is_forgotten_after_a_day(tmp_path: Path) -> None:
+    """When it comes back later, it is seen for the first time."""
     api = reader(7.0)
-    here, gone = organization("here"), organization("gone")
 
     async def scenario() -> None:
-        for everyone in (config(here, gone), config(here)):
-            async with Rig.stored(tmp_path / "s", everyone, api) as rig, rig.running():
-                await asyncio.sleep(3)
-        async with Rig.stored(tmp_path / "s", config(here), api) as rig:
-            assert rig.storage is not None
-            assert set(await asyncio.to_thread(rig.storage.load)) == {"here"}
+        async with process(tmp_path / "s", BOTH, api, VirtualClock()) as rig:
+            await rig.poller.configure(ONE, api)
+            await asyncio.sleep(KEEP_SPEND + CLOCK_CHECK + 3)
+            assert set(await kept(rig)) == {"here"}
+            api.answers[USAGE] = usage(10.0)
+            await rig.poller.configure(BOTH, api)
+            await asyncio.sleep(3)
+            assert (await spends(rig))["gone",] == 0.0
+
+    run(scenario())
+
+
+def test_an_organization_that_left_while_nobody_ran_is_kept_for_a_day(tmp_path: Path) -> None:
+    """Of the process that does not know it any more, and of each one after that."""
+    api = reader(7.0)
+    clock = VirtualClock()
+
+    async def scenario() -> None:
+        for everyone, net in ((BOTH, 7.0), (ONE, 8.0), (ONE, 9.0), (BOTH, 10.0)):
+            api.answers[USAGE] = usage(net)
+            async with process(tmp_path / "s", everyone, api, clock) as rig:
+                last = await spends(rig)
+        assert last == {("here",): 3.0, ("gone",): 3.0}
+        async with process(tmp_path / "s", ONE, api, clock) as rig:
+            await asyncio.sleep(KEEP_SPEND + CLOCK_CHECK + 3)
+            assert set(await kept(rig)) == {"here"}
 
     run(scenario())
 

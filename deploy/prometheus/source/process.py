@@ -71,6 +71,15 @@ def _state(make: Alerts) -> Iterator[Alert]:
                 "from now on is lost with a restart."
             ),
         ),
+        (
+            "ViamBillingDiscoveryFailing",
+            "discovery_last_refresh_successful",
+            "Organizations cannot be looked for with every API key.",
+            (
+                f"The exporter at {EXPORTER} cannot ask with every API key which organizations "
+                "there are. What was found before is polled; what is new, or gone, is not noticed."
+            ),
+        ),
     ):
         yield make.about_exporter(
             name, f"{_each(f'max_over_time({OWN}{metric}[{window}])')} == 0", summary, description
