@@ -17,12 +17,12 @@ demo: venv ## run the exporter on a simulated billing service, at http://localho
 	$(BIN)/viam-billing-exporter --demo
 
 test: venv $(PEER)/.done ## run all tests but the hours-long ones
-	@tests/debian_packages.sh prometheus prometheus-alertmanager openssl curl wget
+	@tests/debian_packages.sh prometheus prometheus-alertmanager openssl curl wget chromium
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest -m "not slow"
 
 test-full: venv $(PEER)/.done ## run all tests
-	@tests/debian_packages.sh prometheus prometheus-alertmanager openssl curl wget
+	@tests/debian_packages.sh prometheus prometheus-alertmanager openssl curl wget chromium
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --hypothesis-profile=random
 

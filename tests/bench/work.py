@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from bench import programs
 from bench.figures import short
 from bench.findings import Findings, Setting, Table
-from exporter.app import SystemClock
 from exporter.catalog import COLLECTORS, InvoiceDetail
+from exporter.clock import SystemClock
 from exporter.intake import Intake
 from exporter.model import ApiKey, Organization
 from exporter.publisher import CONFIRMATIONS, Publisher

@@ -13,7 +13,8 @@ from exporter.web.routes import ENDPOINTS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-REFERENCES = {path.name: path.read_text() for path in DOCUMENTS}
+# Of those with one name the first: the README of the repository, not of a folder.
+REFERENCES = {path.name: path.read_text() for path in reversed(DOCUMENTS)}
 
 NAMES = {metric.name for members in reference.metrics().values() for metric in members}
 # What a histogram's samples are called.

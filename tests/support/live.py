@@ -11,8 +11,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.app import SystemClock
 from exporter.client import BillingClient
+from exporter.clock import SystemClock
 from exporter.config import Api, Config, Invoices
 from exporter.model import ApiKey, Organization, Secret
 from exporter.pages import Encoding

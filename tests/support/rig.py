@@ -78,7 +78,7 @@ class Rig:
             if publishing:
                 running.append(tasks.create_task(self.publisher.run()))
             if self.storage:
-                saver = Saver(self.storage, self.store, self.telemetry, self._saved)
+                saver = Saver(self.storage, self.store, self.telemetry, self._saved, {})
                 running.append(tasks.create_task(saver.run()))
             yield
             for task in running:

@@ -16,9 +16,9 @@ import grpc.aio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporter.app import SystemClock
 from exporter.billing import BillingError, ReadRpc
 from exporter.client import BillingClient
+from exporter.clock import SystemClock
 from exporter.config import Api
 from exporter.model import ApiKey, Secret
 from exporter.pb import auth_pb2
