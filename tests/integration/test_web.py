@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter import reference
+from exporter import reference, telemetry
 from exporter.demo import SEED
 from exporter.simulator import demo_fleet
+from exporter.tool import history
 from exporter.web.routes import ENDPOINTS
 from exporter.web.site import ANY_ID
 from support.process import PATIENCE, Exporter, exporter, get
@@ -107,18 +108,12 @@ def test_the_format_is_negotiated(demo: Exporter, accept: str, content_type: str
 
 
 def test_the_demo_shows_every_metric_that_there_is(demo: Exporter) -> None:
-    """But those that exist only while something is wrong, or with storage, a ceiling or shards."""
+    """But those that exist only while something is wrong, where asked for, or in a backfill."""
     shown = set(re.findall(r"^# TYPE (\S+)", demo.scrape(), re.MULTILINE))
     every = {metric.name for members in reference.metrics().values() for metric in members}
     only_when_wrong = {"viam_billing_collector_failure", "viam_billing_withheld_samples"}
-    only_when_asked_for = {
-        "viam_billing_exporter_api_requests_limit",
-        "viam_billing_exporter_api_requests_remaining",
-        "viam_billing_exporter_shard_ordinal",
-        "viam_billing_exporter_total_shards",
-        "viam_billing_exporter_storage_last_write_successful",
-    }
-    expected = every - only_when_wrong - only_when_asked_for
+    not_here = {metric.name for metric in (*telemetry.OPTIONAL, *history.OWN)}
+    expected = every - only_when_wrong - not_here
     assert {name for name in shown if name.startswith("viam_")} == expected
 
 
