@@ -3,12 +3,21 @@
 PYTHON ?= python3
 VENV := .venv
 PEER := .venv-peer
+WHEEL := .venv-wheel
+TOOLS := .tools
+# Programs that the tests start, by Debian package.
+DEBIAN := prometheus prometheus-alertmanager openssl curl wget chromium pipx \
+	buildah debootstrap docker-compose systemd
 BIN := $(VENV)/bin
 # Without it pip would build the package with whatever build tools it finds that day.
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
 
+# Folders too: one changes when a file in it is removed.
+PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
+	$(shell find exporter -name __pycache__ -prune -o -print)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench venv generate rules dashboards lock sbom audit clean
+.PHONY: help demo test test-full check bench venv generate rules dashboards helm lock sbom audit dist image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,15 +25,15 @@ help: ## list the targets
 demo: venv ## run the exporter on a simulated billing service, at http://localhost:8426
 	$(BIN)/viam-billing-exporter --demo
 
-test: venv $(PEER)/.done ## run all tests but the hours-long ones
-	@tests/debian_packages.sh prometheus prometheus-alertmanager openssl curl wget chromium
+test: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done ## run all tests but the hours-long ones
+	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest --installed=$(WHEEL) -m "not slow"
 
-test-full: venv $(PEER)/.done ## run all tests
-	@tests/debian_packages.sh prometheus prometheus-alertmanager openssl curl wget chromium
+test-full: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done ## run all tests
+	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest --hypothesis-profile=random
+	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random
 
 check: venv lint ## the quick part: format, lint, types, imports, generated files, unit tests
 	$(BIN)/pytest tests/unit tests/lint tests/golden
@@ -44,6 +53,7 @@ lint: venv
 	$(BIN)/python -m exporter.reference --check
 	cd deploy/prometheus && ../../$(BIN)/python -m source --check
 	$(BIN)/python -m grafana.source --check
+	$(BIN)/python -m deploy.helm.source --check
 
 venv: $(VENV)/.done ## set up .venv with the package and its hash-pinned dependencies
 
@@ -61,6 +71,29 @@ $(PEER)/.done: requirements/peer.txt
 	$(PEER)/bin/pip install --disable-pip-version-check --quiet --require-hashes -r $<
 	@touch $@
 
+# Helm and kubectl, which Debian does not have. Of the package only they are kept.
+$(TOOLS)/.done: tests/tools/package.json tests/tools/package-lock.json tests/tools/.npmrc
+	@tests/debian_packages.sh npm
+	rm -rf $(TOOLS) && cp -r tests/tools $(TOOLS)
+	cd $(TOOLS) && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --silent
+	cd $(TOOLS) && $(PYTHON) -m zipfile -e node_modules/@aws-cdk/*/lib/layer.zip unpacked
+	cd $(TOOLS) && mv unpacked/*/* . && chmod +x helm kubectl && rm -r unpacked node_modules
+	@touch $@
+
+# What the tests start as a user does: the wheel, and what runs with it, and nothing else.
+$(WHEEL)/.requirements: requirements/runtime.txt | $(VENV)/.done
+	$(PYTHON) -m venv --clear --without-pip $(WHEEL)
+	$(BIN)/pip --python $(WHEEL)/bin/python install --disable-pip-version-check --quiet \
+		--require-hashes -r $<
+	@touch $@
+
+$(WHEEL)/.done: $(WHEEL)/.requirements $(PACKAGED)
+	@rm -rf build/wheel
+	$(BIN)/hatchling build --target wheel --directory build/wheel
+	$(BIN)/pip --python $(WHEEL)/bin/python install --disable-pip-version-check --quiet \
+		--no-deps --force-reinstall build/wheel/*.whl
+	@touch $@
+
 generate: venv ## write the generated files anew: messages, docs, the contract
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=exporter/pb --pyi_out=exporter/pb protos/*.proto
 	$(BIN)/python -m exporter.reference
@@ -71,9 +104,13 @@ rules: venv ## write the rules for Prometheus anew, from deploy/prometheus/setti
 dashboards: venv ## write the dashboards for Grafana anew, from grafana/source/
 	$(BIN)/python -m grafana.source
 
+helm: venv $(TOOLS)/.done ## write anew what the Helm chart and deploy/kubernetes have from elsewhere
+	$(BIN)/python -m deploy.helm.source --helm=$(TOOLS)/helm
+
 lock: venv ## write the hash-pinned requirement files anew, with the newest versions
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile $(LOCK) --group build -o requirements/build.txt
 	$(BIN)/uv pip compile $(LOCK) --group peer -o requirements/peer.txt
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock"
@@ -95,5 +132,22 @@ audit: venv ## ask the public databases for known vulnerabilities in what runs
 		exit 1; } >&2
 AUDIT := build/audit.json
 
+dist: sbom ## make what a release consists of, in dist/: wheel, sdist, bill of materials, checksums
+	@rm -rf dist
+	$(BIN)/hatchling build --directory dist
+	cp $(SBOM) dist/
+	cp requirements/runtime.txt dist/requirements.txt
+	cd dist && sha256sum * > SHA256SUMS
+
+# The same checkout gives the same layers: the times in it are those of the commit.
+image: ## build the container image; BUILDER=podman, BUILDER_OPTIONS=...
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BUILDER) build \
+		--file deploy/container/Dockerfile --tag viam-billing-exporter:$(VERSION) \
+		--build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$$(git describe --always --dirty --abbrev=40 --exclude='*') \
+		--build-arg CREATED=$$(git log -1 --format=%cI) $(BUILDER_OPTIONS) .
+BUILDER ?= docker
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
 clean: ## remove what the targets made
-	rm -rf $(VENV) $(PEER) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEER) $(WHEEL) $(TOOLS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,17 @@ class RevisionHook(BuildHookInterface[Any]):
     """Adds exporter/REVISION to wheels and sdists, which exporter/version.py reads."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Take the revision from the environment or from git; an sdist brings its own."""
-        if version == "editable" or Path(self.root, "exporter/REVISION").exists():
+        """Write the file, but for a checkout that is run in place; an sdist brings its own."""
+        if version == "editable":
             return
-        revision = os.environ.get("SOURCE_REVISION") or self._git_revision()
-        if revision is None:
-            return
-        self._folder = tempfile.TemporaryDirectory()
-        file = Path(self._folder.name, "REVISION")
-        file.write_text(f"{revision}\n", encoding="ascii")
+        file = Path(self.root, "exporter/REVISION")
+        if not file.exists():
+            built_from = revision(Path(self.root), os.environ)
+            if built_from is None:
+                return
+            self._folder = tempfile.TemporaryDirectory()
+            file = Path(self._folder.name, "REVISION")
+            file.write_text(f"{built_from}\n", encoding="ascii")
         build_data["force_include"][str(file)] = "exporter/REVISION"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 - hatchling's interface
@@ -31,10 +34,26 @@ class RevisionHook(BuildHookInterface[Any]):
         if hasattr(self, "_folder"):
             self._folder.cleanup()
 
-    def _git_revision(self) -> str | None:
-        try:
-            command = ["git", "-C", self.root, "rev-parse", "HEAD"]
-            run = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603
-        except (OSError, subprocess.CalledProcessError):
+
+def revision(root: Path, environ: Mapping[str, str]) -> str | None:
+    """Return what SOURCE_REVISION says, else the commit of a checkout, None outside of one.
+
+    A checkout that is not as it was committed says so: nobody can build the same from the commit.
+    """
+    if given := environ.get("SOURCE_REVISION"):
+        return given
+    try:
+        top, commit = _git(root, "rev-parse", "--show-toplevel", "HEAD").splitlines()
+        # Else it is the commit of whatever repository this happens to lie in.
+        if Path(top) != root.resolve():
             return None
-        return run.stdout.strip()
+        changes = _git(root, "status", "--porcelain", "--untracked-files=normal")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}-dirty" if changes else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    # A build only looks: without its lock it disturbs nobody who commits meanwhile.
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout  # noqa: S603

@@ -16,8 +16,12 @@ class Version:
     number: str
     revision: str
 
+    def of(self, program: str) -> str:
+        """Return the line that a program's `--version` prints."""
+        return f"{program} {self.number} (revision {self.revision})"
+
     def __str__(self) -> str:
-        return f"{DISTRIBUTION} {self.number} (revision {self.revision})"
+        return self.of(DISTRIBUTION)
 
 
 def version() -> Version:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import grpc.aio
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
+
+from support import installed
 
 # No test may fail because the machine is busy, nor by chance: what `make test` tries repeats
 # from run to run. `make test-full` tries something else each time.
@@ -25,19 +28,51 @@ os.environ["PATH"] = os.pathsep.join(
 )
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the one flag that rewrites expected output."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the flag that rewrites expected output, and the one for what is tested."""
     parser.addoption(
         "--update-golden",
         action="store_true",
         help="write what the program says to the golden files, to be reviewed as a diff",
     )
+    parser.addoption(
+        "--installed",
+        metavar="FOLDER",
+        type=Path,
+        default=Path(sys.prefix),
+        help="virtual environment whose commands are started (default: the one of the tests)",
+    )
+    # Not later: the next conftest may import what names the commands.
+    config = pluginmanager.get_plugin("pytestconfig")
+    assert isinstance(config, pytest.Config)
+    given = parser.parse_known_args(config.invocation_params.args).installed
+    os.environ[installed.VARIABLE] = str(given.resolve())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse what would test something else than is asked for."""
+    if config.getoption("--installed").resolve() != installed.folder():
+        raise pytest.UsageError("--installed: is read from the command line only")
+    if not Path(installed.command("viam-billing-exporter")).exists():
+        raise pytest.UsageError(f"--installed: no viam-billing-exporter in {installed.folder()}")
+
+
+def pytest_report_header() -> str:
+    """Say what is tested."""
+    return f"installed: {installed.folder()}"
 
 
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Tell whether expected output is to be rewritten rather than compared."""
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Work in an empty folder: what is started must not find the checkout by accident."""
+    with contextlib.chdir(tmp_path_factory.mktemp("elsewhere")):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

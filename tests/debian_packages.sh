@@ -7,6 +7,8 @@ present() {
     case "$1" in
     # ensurepip is what Debian leaves out of its python3.
     python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    # It can be there without being what the machine was booted with.
+    systemd) command -v systemd-analyze >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
     esac
 }

@@ -12,6 +12,7 @@ from typing import Final
 from exporter.clock import SystemClock
 from exporter.model import Clock
 from exporter.tool.errors import EXIT_CODES, FAILED, STOPPED, CommandError, complain
+from exporter.version import version
 
 COMMANDS: Final[Mapping[str, str]] = {
     "check": "check the configuration, and with --connect each organization's key",
@@ -33,6 +34,9 @@ def parser(chosen: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
         description="Tools for Viam bills, beside the Prometheus exporter.",
         epilog=EXIT_CODES,
         allow_abbrev=False,
+    )
+    root.add_argument(
+        "--version", action="version", version=version().of(root.prog), help="print the version"
     )
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():

@@ -11,7 +11,6 @@ import base64
 import hashlib
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -32,6 +31,7 @@ from exporter.simulator.accounts import BankAccount, Card
 from support.process import (
     EXPORTER,
     OPENMETRICS,
+    PYTHON,
     Exporter,
     Process,
     exporter,
@@ -144,7 +144,7 @@ TALKATIVE = {
 @contextmanager
 def talkative(*arguments: str, script: str = "", **environ: str) -> Iterator[Exporter]:
     """Run the exporter while inside, with all the logs there are, or a script that runs it."""
-    command = [sys.executable, "-c", script] if script else EXPORTER
+    command = [PYTHON, "-c", script] if script else EXPORTER
     listen = "--web.listen-address=127.0.0.1:0"
     flags = (listen, "--log.level=debug", *arguments)
     with running(*command, *flags, environ={**TALKATIVE, **environ}) as process:

@@ -9,7 +9,6 @@ import socket
 import ssl
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,8 +26,9 @@ from exporter.config import load
 from exporter.pb import auth_pb2, billing_pb2
 from exporter.simulator import configuration, demo_fleet, fleet
 from exporter.tool.simulate import reachable
+from support.process import TOOL
 
-COMMAND = [sys.executable, "-m", "exporter.tool", "simulate"]
+COMMAND = [*TOOL, "simulate"]
 ANY_PORT = "--listen-address=127.0.0.1:0"
 PATIENCE = 30  # seconds before a test gives up on a process
 

@@ -18,14 +18,13 @@ from exporter.billing import BillingError, ReadRpc
 from exporter.client import BillingClient
 from exporter.model import ApiKey, Cause, Secret
 from exporter.simulator import Fault
+from support.clock import NOON, StandingClock
 from support.simulated import (
     ANSWERS,
     FIRST,
-    NOON,
     SECOND,
     Caller,
     Simulation,
-    StandingClock,
     code,
     exporter_client,
     failure,

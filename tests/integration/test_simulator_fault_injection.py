@@ -17,14 +17,13 @@ from google.protobuf.message import DecodeError
 from exporter.pb import billing_pb2 as pb
 from exporter.simulator import ledger
 from exporter.simulator.scenarios import SCENARIOS, STATUSES, Kind
+from support.clock import NOON, StandingClock
 from support.simulated import (
     ACCOUNTS,
     ANSWERS,
     FIRST,
-    NOON,
     SECOND,
     Simulation,
-    StandingClock,
     code,
     exporter_client,
     failure,

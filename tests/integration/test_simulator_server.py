@@ -16,16 +16,8 @@ import pytest
 
 from exporter.pb import auth_pb2, billing_pb2
 from exporter.simulator import Account, SimulatedClock, Simulator, fleet, ledger
-from support.simulated import (
-    ACCOUNTS,
-    ANSWERS,
-    NOON,
-    StandingClock,
-    code,
-    refusal,
-    run,
-    simulation,
-)
+from support.clock import NOON, StandingClock
+from support.simulated import ACCOUNTS, ANSWERS, code, refusal, run, simulation
 
 USAGE, BILLING_INFORMATION, INVOICES = ANSWERS
 BILLING_RPCS = [*ANSWERS, "GetInvoicePdf"]

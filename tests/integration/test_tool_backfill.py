@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from exporter.tool.history import OWN
+from support.clock import NOON
 from support.process import exporter, parse, until
 from support.prometheus import prometheus
-from support.simulated import NOON
 from support.standing import ACCOUNTS, Service, command, simulated, standing, within
 
 STEP = 120  # seconds between two samples of the past

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import yaml
 
+from support.clock import NOON
 from support.process import PATIENCE, TOOL, exporter, parse
-from support.simulated import NOON
 from support.standing import ACCOUNTS, ENVIRON, Service, command, standing, terminal, within
 
 NAMES = [account.name for account in ACCOUNTS]

@@ -143,7 +143,7 @@ ACTIVATE = """\
 import os, sys
 os.dup2(0, 3)
 os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": "http"}
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
@@ -152,7 +152,7 @@ def test_it_serves_at_a_socket_from_systemd() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         early = socket.create_connection(listening.getsockname(), PATIENCE)
         early.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
-        command = ["-m", "exporter.cli", "--demo", "--web.systemd-socket"]
+        command = [*EXPORTER, "--demo", "--web.systemd-socket"]
         with subprocess.Popen(
             [sys.executable, "-c", ACTIVATE, *command],
             stdin=listening.fileno(),

@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,11 +21,15 @@ from typing import IO, TypeVar
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from support import installed
+
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
-EXPORTER = (sys.executable, "-m", "exporter.cli")
-TOOL = (sys.executable, "-m", "exporter.tool")
+# The commands as their users have them, and the Python that has the package that they run.
+EXPORTER = (installed.command("viam-billing-exporter"),)
+TOOL = (installed.command("viam-billing"),)
+PYTHON = installed.command("python")
 PEER_PYTHON = ROOT / ".venv-peer" / "bin" / "python"  # `make .venv-peer/.done` sets it up
 
 PATIENCE = 30.0  # seconds until a test gives up waiting

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -25,8 +24,8 @@ from exporter.pb import auth_pb2
 from exporter.pb import billing_pb2 as pb
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
 from exporter.telemetry import Telemetry
+from support.clock import StandingClock
 
-NOON = datetime(2025, 6, 20, 12, tzinfo=UTC).timestamp()
 ACCOUNTS = demo_fleet(1)
 FIRST, SECOND, THIRD, *_ = ACCOUNTS
 ANSWERS: dict[str, type[Any]] = {
@@ -34,21 +33,6 @@ ANSWERS: dict[str, type[Any]] = {
     "GetOrgBillingInformation": pb.GetOrgBillingInformationResponse,
     "GetInvoicesSummary": pb.GetInvoicesSummaryResponse,
 }
-
-
-class StandingClock:
-    """A clock that stands where it is put."""
-
-    def __init__(self, now: float = NOON) -> None:
-        self.now = now
-
-    def time(self) -> float:
-        """Return the moment that was set."""
-        return self.now
-
-    def monotonic(self) -> float:
-        """Return the same, as nothing here jumps."""
-        return self.now
 
 
 class Caller:

@@ -21,11 +21,11 @@ from random import Random
 
 from exporter import tool
 from exporter.simulator import FaultFile, SimulatedClock, Simulator, configuration, demo_fleet
-from support.process import PATIENCE, ROOT, TOOL, Process, running
-from support.simulated import NOON, StandingClock
+from support.clock import NOON, StandingClock
+from support.process import PATIENCE, PYTHON, ROOT, TOOL, Process, running
 
-ENVIRON = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
-STANDING = (sys.executable, "-m", "support.standing")
+ENVIRON = {"PYTHONPATH": str(ROOT / "tests")}
+STANDING = (PYTHON, "-m", "support.standing")
 ANY_PORT = "--listen-address=127.0.0.1:0"
 ACCOUNTS = demo_fleet(1)
 

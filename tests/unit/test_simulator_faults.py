@@ -18,7 +18,7 @@ from exporter.simulator.faults import parse
 from exporter.simulator.http2 import Frames, frame
 from exporter.simulator.injection import FaultSet
 from exporter.simulator.scenarios import SCENARIOS, Kind
-from support.simulated import StandingClock
+from support.clock import StandingClock
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "simulator.md"
 USAGE = "GetCurrentMonthUsage"

@@ -1,0 +1,214 @@
+"""The wheel and the sdist: the same from everywhere, complete, and true about themselves."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import tomllib
+import zipfile
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+from packaging.metadata import Metadata
+from readme_renderer import markdown
+
+import hatch_build
+from support.documents import commands_of
+from support.packages import build, git, names, repository, text, tree, unpack
+from support.process import ROOT
+
+GOLDEN = Path(__file__).parent / "golden"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+Packages = Mapping[str, Path]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository of one commit with the files of this one."""
+    return repository(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture(scope="module")
+def built(clone: Path) -> Packages:
+    """Return its packages."""
+    return build(clone)
+
+
+def test_who_builds_it_makes_no_difference(clone: Path, built: Packages, tmp_path: Path) -> None:
+    """Another folder, umask, locale, time zone, age of the files: the same bytes."""
+    now = int(time.time())
+    other = repository(tmp_path / "another folder" / "deeper", clone, umask=0o077, mtime=now)
+    again = build(
+        other,
+        TZ="Asia/Kathmandu",
+        LC_ALL="POSIX",
+        PYTHONUTF8="0",
+        PYTHONCOERCECLOCALE="0",
+        PYTHONHASHSEED="7",
+    )
+    for target, package in built.items():
+        assert again[target].name == package.name
+        assert again[target].read_bytes() == package.read_bytes(), target
+
+
+def test_the_sdist_makes_the_same_wheel(built: Packages, tmp_path: Path) -> None:
+    """Without git: it brings the revision along."""
+    unpacked = unpack(built["sdist"], tmp_path)
+    assert build(unpacked, "wheel")["wheel"].read_bytes() == built["wheel"].read_bytes()
+
+
+def test_files_are_as_old_as_the_builder_says(clone: Path, tmp_path: Path) -> None:
+    """By SOURCE_DATE_EPOCH, as distributions set it."""
+    moment = datetime(2025, 6, 20, 12, tzinfo=UTC)
+    copy = shutil.copytree(clone, tmp_path / "copy", ignore=shutil.ignore_patterns("dist"))
+    packages = build(copy, SOURCE_DATE_EPOCH=str(int(moment.timestamp())))
+    with zipfile.ZipFile(packages["wheel"]) as wheel:
+        assert {info.date_time for info in wheel.infolist()} == {moment.timetuple()[:6]}
+    with tarfile.open(packages["sdist"]) as sdist:
+        assert {info.mtime for info in sdist} == {moment.timestamp()}
+
+
+@pytest.mark.parametrize("target", ["wheel", "sdist"])
+def test_it_contains_what_is_listed(built: Packages, target: str, *, update_golden: bool) -> None:
+    """And nothing else: no test, no document of the repository, nothing that lay about."""
+    version = PROJECT["version"]
+    found = "\n".join(names(built[target])).replace(f"-{version}", "-VERSION") + "\n"
+    file = GOLDEN / f"{target}.txt"
+    if update_golden:
+        file.write_text(found)
+    assert found == file.read_text()
+
+
+def test_every_file_of_the_package_is_in_the_wheel(clone: Path, built: Packages) -> None:
+    """Templates and the marker for types too: the list above says what, not what is missing."""
+    there = {str(name) for name in tree(clone) if name.parts[0] == "exporter"}
+    inside = {name for name in names(built["wheel"]) if name.startswith("exporter/")}
+    assert inside == there | {"exporter/REVISION"}
+
+
+def test_the_metadata_keeps_the_standard(built: Packages) -> None:
+    """Each field valid in itself, and taken from pyproject.toml."""
+    metadata = Metadata.from_email(text(built["wheel"], "/METADATA"))
+    assert metadata.name == PROJECT["name"]
+    assert str(metadata.version) == PROJECT["version"]
+    assert metadata.license_expression == PROJECT["license"]
+    assert metadata.license_files == PROJECT["license-files"]
+    assert str(metadata.requires_python) == PROJECT["requires-python"]
+    assert len(metadata.requires_dist or ()) == len(PROJECT["dependencies"])
+    # Whoever says it twice may contradict themselves: the licence is in one field.
+    assert not [line for line in metadata.classifiers or () if line.startswith("License")]
+    licence = text(built["wheel"], ".dist-info/licenses/LICENSE")
+    assert licence == (ROOT / "LICENSE").read_text()
+
+
+def test_the_readme_shows_on_a_package_index(built: Packages) -> None:
+    """It is in the metadata, and the renderer of indexes takes all of it."""
+    message = message_from_string(text(built["wheel"], "/METADATA"))
+    assert message["Description-Content-Type"] == "text/markdown"
+    readme = (ROOT / "README.md").read_text()
+    description = message.get_payload()
+    assert isinstance(description, str)
+    assert description.strip() == readme.strip()
+    shown = markdown.render(description)
+    assert shown
+    for heading in re.findall(r"^##? (.*)$", readme, re.MULTILINE):
+        assert re.search(rf"<h[12][^>]*>{re.escape(heading)}<", shown), heading
+
+
+def test_the_wheel_runs_on_every_machine(built: Packages) -> None:
+    """It is pure Python, and of the kind that installers take without building."""
+    assert built["wheel"].name.endswith("-py3-none-any.whl")
+    assert "Root-Is-Purelib: true" in text(built["wheel"], "/WHEEL")
+
+
+# --- The revision ---
+
+
+def test_the_revision_is_the_commit(clone: Path, built: Packages) -> None:
+    """In the wheel, and again in the one that the sdist makes."""
+    commit = git(clone, "rev-parse", "HEAD").strip()
+    assert text(built["wheel"], "exporter/REVISION") == f"{commit}\n"
+    assert hatch_build.revision(clone, {}) == commit
+
+
+def test_a_changed_checkout_says_so(clone: Path, tmp_path: Path) -> None:
+    """Be it a change, a file that is not committed, or one that is gone; not what is ignored."""
+    commit = git(clone, "rev-parse", "HEAD").strip()
+    copy = shutil.copytree(clone, tmp_path / "copy")
+    (copy / "exporter" / "__pycache__").mkdir()
+    (copy / "exporter" / "__pycache__" / "cli.pyc").touch()
+    assert hatch_build.revision(copy, {}) == commit
+    git(copy, "config", "status.showUntrackedFiles", "no")
+    module = copy / "exporter" / "cli.py"
+    before = module.read_bytes()
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: module.write_bytes(before + b"# more\n"),
+        (copy / "exporter" / "more.py").touch,
+        (copy / "README.md").unlink,
+    )
+    for change in changes:
+        change()
+        assert hatch_build.revision(copy, {}) == f"{commit}-dirty"
+        git(copy, "checkout", "--quiet", ".")
+        git(copy, "clean", "--quiet", "--force")
+        assert hatch_build.revision(copy, {}) == commit
+    module.write_bytes(before + b"# more\n")
+    assert text(build(copy, "wheel")["wheel"], "exporter/REVISION") == f"{commit}-dirty\n"
+
+
+def test_no_other_repository_s_commit_is_taken(clone: Path, tmp_path: Path) -> None:
+    """Of a folder that lies in one; nor is any where there is none, or no git."""
+    assert hatch_build.revision(clone / "exporter", {}) is None
+    assert hatch_build.revision(tmp_path, {}) is None
+
+
+def test_the_builder_may_say_the_revision(clone: Path) -> None:
+    """Who builds where git is not, as in a container."""
+    assert hatch_build.revision(clone, {"SOURCE_REVISION": "1234abcd"}) == "1234abcd"
+
+
+# --- A release ---
+
+
+def test_a_release_is_complete_and_its_checksums_are_right(clone: Path, tmp_path: Path) -> None:
+    """`make dist`: packages, what they run with, bill of materials, and a sum for each."""
+    copy = shutil.copytree(clone, tmp_path / "copy", ignore=shutil.ignore_patterns("dist"))
+    (copy / "dist").mkdir()
+    (copy / "dist" / "of-the-last-release.whl").touch()
+    # The environment is the one that runs this test, and set up.
+    (copy / ".venv").mkdir()
+    (copy / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    (copy / ".venv" / ".done").touch()
+    (block,) = commands_of("docs/releasing.md", __file__)
+    shown = subprocess.run(
+        ["sh", "-e", "-c", block.text],
+        cwd=copy,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    name = f"viam_billing_exporter-{PROJECT['version']}"
+    packages = {f"{name}-py3-none-any.whl", f"{name}.tar.gz"}
+    others = {"requirements.txt", "sbom.cdx.json"}
+    there = {path.name for path in (copy / "dist").iterdir()}
+    assert there == packages | others | {"SHA256SUMS"}
+    assert set(re.findall(r"^(\S+): OK$", shown, re.MULTILINE)) == packages | others
+    assert git(copy, "status", "--porcelain") == ""
+
+
+def test_the_files_of_a_release_are_described() -> None:
+    """Each, and no other, in a row of the page on releasing."""
+    page = (ROOT / "docs" / "releasing.md").read_text()
+    rows = re.findall(r"^\| `([^` ]+)` \|", page, re.MULTILINE)
+    suffixes = ("-VERSION-py3-none-any.whl", "-VERSION.tar.gz")
+    packages = [f"viam_billing_exporter{suffix}" for suffix in suffixes]
+    assert rows == [*packages, "requirements.txt", "sbom.cdx.json", "SHA256SUMS"]
