@@ -1,0 +1,126 @@
+"""The image that is built: what is in it, and what it says of itself."""
+
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from importlib.metadata import distributions
+from importlib.util import source_from_cache
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import pytest
+
+from support.container import USER, Image, buildah
+from support.packages import COMMIT
+from support.process import ROOT
+
+# The base has to be made first, and pip to fetch what runs.
+pytestmark = pytest.mark.timeout(600)
+
+HOME: Final = PurePosixPath("opt/viam-billing-exporter")
+# buildah leaves an empty file where it has put one of its own while something ran.
+OF_BUILDAH: Final = {"etc", "etc/hosts"}
+
+
+def test_the_same_checkout_gives_the_same_layers(images: list[Image]) -> None:
+    """Whoever builds it, with whatever umask, and whenever the files were written."""
+    first, second = images
+    assert first.layers == second.layers
+
+
+def test_it_runs_as_nobody_and_says_so_by_number(image: Image) -> None:
+    """Kubernetes knows by the number alone that it is not root."""
+    assert image.config["User"] == f"{USER}:{USER}"
+
+
+def test_it_needs_no_shell(image: Image) -> None:
+    """Neither to start nor for its health check."""
+    assert image.config["Entrypoint"] == ["viam-billing-exporter"]
+    assert not image.config["Cmd"]
+    kind, program, *_ = image.config["Healthcheck"]["Test"]
+    assert (kind, program) == ("CMD", "python3")
+
+
+def test_it_says_where_it_serves_and_how_it_stops(image: Image) -> None:
+    """And leaves it to people whether anything is stored, and where."""
+    assert list(image.config["ExposedPorts"]) == ["8426/tcp"]
+    assert image.config["StopSignal"] == "SIGTERM"
+    assert not image.config["Volumes"]
+
+
+def test_its_labels_say_what_it_was_built_from(image: Image, working: str) -> None:
+    """As the annotations of OCI, which registries and scanners read; the program says the same."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    labels = {
+        name.removeprefix("org.opencontainers.image."): value
+        for name, value in image.config["Labels"].items()
+    }
+    assert labels["title"] == project["name"]
+    assert labels["description"] == project["description"]
+    assert labels["licenses"] == project["license"]
+    assert labels["version"] == project["version"]
+    assert labels["created"] == COMMIT["GIT_COMMITTER_DATE"]
+    assert re.fullmatch("[0-9a-f]{40}", labels["revision"])
+    said = buildah("run", working, "--", *image.command, "--version")
+    expected = f"{project['name']} {project['version']} (revision {labels['revision']})"
+    assert said == expected
+
+
+def test_nothing_is_added_but_the_exporter_and_two_empty_folders(image: Image) -> None:
+    """For the configuration and for what is stored. No keys, no .git, no caches, no settings."""
+    names = {entry.name for entry in image.added}
+    outside = {name for name in names if not PurePosixPath(name).is_relative_to(HOME)}
+    assert outside - OF_BUILDAH == {"opt", "data", "etc/viam-billing-exporter"}
+    there = {PurePosixPath(name).relative_to(HOME).parts[:1] for name in names - outside}
+    in_home = {"healthcheck.py", "pyvenv.cfg", "bin", "include", "lib", "lib64"}
+    assert there - {()} == {(name,) for name in in_home}
+
+
+def test_only_what_is_stored_can_be_written(image: Image) -> None:
+    """All else is root's, readable for everybody; nothing has the rights of its owner."""
+    for entry in image.added:
+        mode = stat.S_IMODE(entry.mode)
+        if entry.name == "data":
+            assert (entry.uid, entry.gid, mode) == (USER, USER, 0o700)
+            continue
+        assert (entry.uid, entry.gid) == (0, 0), entry.name
+        if not entry.issym():
+            assert mode in ({0o755} if entry.isdir() else {0o644, 0o755}), entry.name
+
+
+@pytest.fixture(scope="module")
+def site(working: str) -> Path:
+    """Return the folder of the Python packages that the exporter runs with."""
+    (folder,) = Path(buildah("mount", working), HOME, "lib").glob("python3.*/site-packages")
+    return folder
+
+
+def test_the_packages_are_those_that_are_pinned_and_ours(site: Path) -> None:
+    """In their versions: no pip, no build tools, nothing that came along."""
+    there = {each.name: each.version for each in distributions(path=[str(site)])}
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = dict(
+        re.findall(
+            r"^([\w-]+)==(\S+)", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE
+        )
+    )
+    normal = {re.sub("[-_.]+", "-", name).lower(): version for name, version in there.items()}
+    assert normal == {**pinned, ours["name"]: ours["version"]}
+
+
+def test_every_file_belongs_to_a_package_and_has_its_bytecode(site: Path) -> None:
+    """So a start compiles nothing, which it could not keep. Bytecode holds no time of a file."""
+    listed = {
+        Path(str(file.locate())).resolve()
+        for each in distributions(path=[str(site)])
+        for file in each.files or ()
+    }
+    there = {path.resolve() for path in site.rglob("*") if path.is_file()}
+    compiled = {path for path in there if path.suffix == ".pyc"}
+    assert there - compiled <= listed
+    sources = {Path(source_from_cache(str(path))) for path in compiled}
+    assert sources == {path for path in there if path.suffix == ".py"}
+    # PEP 552: a hash instead of a time, and not checked.
+    assert {path.read_bytes()[4:8] for path in compiled} == {(0b01).to_bytes(4, "little")}

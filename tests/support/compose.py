@@ -1,0 +1,78 @@
+"""The stack of deploy/compose, as Debian's docker-compose reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import yaml
+
+from support.process import EXPORTER, ROOT
+
+FOLDER: Final = ROOT / "deploy" / "compose"
+STACK: Final = ("compose.yaml",)
+ACCOUNT: Final = (*STACK, "compose.account.yaml")
+# The programs that Debian has, or this repository, by service.
+PROGRAMS: Final[Mapping[str, Sequence[str]]] = {
+    "exporter": EXPORTER,
+    "prometheus": ("prometheus",),
+    "alertmanager": ("prometheus-alertmanager",),
+}
+
+Service = Mapping[str, Any]
+
+
+def config(files: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Have the files checked and joined, every path absolute."""
+    return subprocess.run(
+        ["docker-compose", *(f"--file={FOLDER / file}" for file in files), "config"],
+        env={"PATH": os.environ["PATH"]},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+@cache
+def services(files: Sequence[str] = STACK) -> Mapping[str, Service]:
+    """Return the services by name."""
+    found: Mapping[str, Service] = yaml.safe_load(config(files).stdout)["services"]
+    return found
+
+
+class Mount(NamedTuple):
+    """What a container sees of this machine, or a volume with a name."""
+
+    source: str
+    target: str
+    mode: str
+
+    @property
+    def path(self) -> Path | None:
+        """The file or folder; a named volume has none."""
+        return Path(self.source) if self.source.startswith("/") else None
+
+
+def mounts(service: Service) -> Sequence[Mount]:
+    """Return the volumes of a service."""
+    return [Mount(*volume.split(":")) for volume in service.get("volumes", ())]
+
+
+def lay_out(service: Service, root: Path) -> Sequence[str]:
+    """Copy what is mounted to below a folder; returns the command with its paths there."""
+    for mount in mounts(service):
+        target = root / mount.target.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if mount.path is None:
+            target.mkdir()
+        elif mount.path.is_dir():
+            shutil.copytree(mount.path, target)
+        else:
+            shutil.copy(mount.path, target)
+    return [re.sub(r"=(?=/)", f"={root}", argument) for argument in service["command"]]

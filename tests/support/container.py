@@ -1,0 +1,217 @@
+"""The container image: built by Debian's buildah on a minimal Debian, looked into, and run.
+
+What takes long to make, the minimal Debian, is kept in build/container/ until `make clean`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from support.documents import commands_of
+from support.process import ROOT, Process, running
+
+FOLDER: Final = ROOT / "build" / "container"
+STORAGE: Final = FOLDER / "storage.conf"
+DEBIAN: Final = "localhost/debian"
+BASE: Final = "localhost/debian-with-index"
+README: Final = "deploy/container/README.md"
+USER: Final = 65532
+AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+# No overlay file system, no namespaces of users: none of it is to be had in every container.
+ENVIRON: Final = {
+    "CONTAINERS_STORAGE_CONF": str(STORAGE),
+    "BUILDAH_ISOLATION": "chroot",
+    "BUILDAH_FORMAT": "docker",  # the one that has health checks
+}
+# As `docker run --read-only --cap-drop=ALL --security-opt=no-new-privileges` does it: process 1,
+# a root file system that nobody can write to, no rights, and volumes as SOURCE:TARGET.
+SEALED: Final = """
+set -eu
+root=$1; folder=$2; shift 2
+mount --bind "$root" "$root"
+while [ "$1" != -- ]; do mount --bind "${1%%:*}" "$root${1#*:}"; shift; done
+shift
+mount --bind /dev "$root/dev"
+mount -t proc proc "$root/proc"
+mount -o remount,bind,ro "$root"
+exec setpriv --no-new-privs --inh-caps=-all \
+    chroot --userspec=65532:65532 --groups=65532 "$root" env --chdir="$folder" "$@"
+"""
+
+
+def buildah(*arguments: str | Path) -> str:
+    """Run buildah, with images and containers of its own, and return what it prints."""
+    return _run("buildah", *arguments).strip()
+
+
+def _run(*command: str | Path, cwd: Path | None = None, **environ: str) -> str:
+    run = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **ENVIRON, **environ},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, f"{command}:\n{run.stdout}\n{run.stderr}"
+    return run.stdout
+
+
+# --- The base -----------------------------------------------------------------------------
+
+
+def base() -> str:
+    """Return the name of an image with Python, whose pip is set up as the one of this machine."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    places = {"driver": "vfs", "graphroot": FOLDER / "storage", "runroot": FOLDER / "run"}
+    lines = ["[storage]", *(f'{name} = "{value}"' for name, value in places.items())]
+    STORAGE.write_text("\n".join(lines) + "\n")
+    if not buildah("images", "--quiet", "--filter", f"reference={DEBIAN}"):
+        with container("scratch") as name:
+            _bootstrap(Path(buildah("mount", name)))
+            buildah("commit", "--quiet", name, DEBIAN)
+    with container(DEBIAN) as name:
+        root = Path(buildah("mount", name))
+        (root / "etc/pip.conf").write_text(pip_settings())
+        if AUTHORITIES.exists():
+            shutil.copy(AUTHORITIES, root / AUTHORITIES.relative_to("/"))
+        buildah("commit", "--quiet", name, BASE)
+    return BASE
+
+
+def _bootstrap(root: Path) -> None:
+    """Put a minimal Debian with Python into a folder, from the mirror of this machine."""
+    suite, mirror = _mirror()
+    _run(
+        "debootstrap",
+        "--variant=minbase",
+        "--include=ca-certificates,python3-venv",
+        suite,
+        root,
+        mirror,
+    )
+    for leftover in ("dev", "var/cache/apt", "var/lib/apt/lists", "var/log"):
+        for path in (root / leftover).iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _mirror() -> tuple[str, str]:
+    """Return the Debian that this machine runs, and where its packages come from."""
+    release = dict(
+        line.split("=", 1)
+        for line in Path("/etc/os-release").read_text().splitlines()
+        if "=" in line
+    )
+    suite = release["VERSION_CODENAME"].strip('"')
+    listed = _run(
+        "apt-get",
+        "indextargets",
+        "--format=$(REPO_URI) $(COMPONENT) $(RELEASE) $(CODENAME)",
+        "Created-By: Packages",
+    )
+    for line in listed.splitlines():
+        mirror, component, *names = line.split()
+        if component == "main" and suite in names:
+            return suite, mirror
+    raise AssertionError(f"apt knows no mirror of {suite}:\n{listed}")
+
+
+def pip_settings() -> str:
+    """Return what pip is set up with on this machine, by files and by variables, as a file."""
+    settings = {}
+    listed = _run(sys.executable, "-m", "pip", "config", "list")
+    for line in listed.splitlines():  # what comes later wins
+        key, _, value = line.partition("=")
+        settings[key.rpartition(".")[2]] = ast.literal_eval(value).replace("\n", "\n    ")
+    if AUTHORITIES.exists():
+        settings["cert"] = str(AUTHORITIES)
+    return "[global]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items())
+
+
+# --- The image ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that was built."""
+
+    name: str
+    config: Mapping[str, Any]  # as Docker has it
+    layers: Sequence[str]  # digests of what is in each, from the base on
+    added: Sequence[tarfile.TarInfo]  # to the base
+
+    @property
+    def command(self) -> Sequence[str]:
+        """What it runs."""
+        return [*self.config["Entrypoint"], *self.config["Cmd"]]
+
+
+def build(checkout: Path, folder: Path) -> Image:
+    """Build the image of a checkout as its README says; `folder` is for what is looked into.
+
+    The image has the id for its name, so that another checkout's does not take it away.
+    """
+    (how,) = commands_of(README, "tests/deploy/test_container_image.py")
+    commit = _run("git", "log", "-1", "--format=%ct", cwd=checkout).strip()
+    file = folder / "id"
+    options = [f"--build-arg=BASE_IMAGE={BASE}", f"--timestamp={commit}", f"--iidfile={file}"]
+    _run("sh", "-c", how.text, cwd=checkout, BUILDER="buildah", BUILDER_OPTIONS=" ".join(options))
+    name = file.read_text().removeprefix("sha256:")
+    image = json.loads(buildah("inspect", "--type=image", name))["Docker"]
+    content = folder / "content"
+    buildah("push", "--quiet", "--disable-compression", name, f"dir:{content}")
+    manifest = json.loads((content / "manifest.json").read_text())
+    digest = manifest["layers"][-1]["digest"].removeprefix("sha256:")
+    with tarfile.open(content / digest) as layer:
+        added = layer.getmembers()
+    return Image(name, image["config"], image["rootfs"]["diff_ids"], added)
+
+
+# --- Running ------------------------------------------------------------------------------
+
+
+@contextmanager
+def container(image: str) -> Iterator[str]:
+    """Make a container of an image; it is gone afterwards."""
+    name = buildah("from", "--pull-never", image)
+    try:
+        yield name
+    finally:
+        buildah("rm", name)
+
+
+@contextmanager
+def sealed(
+    enter: Sequence[str], image: Image, name: str, *arguments: str, volumes: Sequence[str]
+) -> Iterator[Process]:
+    """Run a container as one is best run; `enter` is what comes before, for its network."""
+    unshare = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+    root = buildah("mount", name)
+    start = ("sh", "-c", SEALED, "sh", root, image.config["WorkingDir"], *volumes, "--")
+    path = dict(each.split("=", 1) for each in image.config["Env"])["PATH"]
+    command = (*enter, *unshare, *start, *image.command, *arguments)
+    with running(*command, environ={"PATH": path}) as process:
+        yield process
+
+
+def innermost(process: Process) -> int:
+    """Return the id of the process that a chain of programs has started in the end."""
+    pid = process._popen.pid
+    while children := [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]:
+        (pid,) = children
+    return pid
