@@ -22,6 +22,7 @@ from exporter.clock import SystemClock
 from exporter.config import Api, Config, ConfigError, Problem, effective, fingerprint
 from exporter.discovery import Discovery, Found, merge
 from exporter.model import SavedOrganization
+from exporter.notify import Pulse, ServiceManager
 from exporter.poller import Poller
 from exporter.publisher import Publisher
 from exporter.saver import Saver
@@ -35,6 +36,11 @@ from exporter.web.routes import Source
 from exporter.web.serving import WebOptions, serve
 
 log = structlog.get_logger(__name__)
+
+# When polls have stopped: one is tried three times, and each time at most authenticated and asked
+# twice, each within its deadline. A minute is for what else there is.
+DEADLINES_OF_A_POLL = 12
+STALLED_AFTER = 60.0  # seconds more
 
 
 class StartError(Exception):
@@ -53,6 +59,7 @@ class Options:
     load: Callable[[], Config]
     web: WebOptions = field(default_factory=WebOptions)
     shard: Shard = field(default_factory=Shard)
+    manager: ServiceManager = field(default_factory=ServiceManager)
 
 
 class App:
@@ -64,6 +71,7 @@ class App:
         self._hashed: tuple[Config, str] | None = None
         self._options = options
         self._clock = SystemClock()
+        self._pulse = Pulse(self._clock)
         self._telemetry = Telemetry(
             CollectorRegistry(), options.version.number, options.version.revision
         )
@@ -106,6 +114,8 @@ class App:
             await self._take(self._config)
             await self._publisher.publish()
             serving(await stack.enter_async_context(self._web_server()))
+            # Not when everybody was polled: that takes an API that answers, and may take long.
+            await self._options.manager.tell("READY=1", self._status())
             async with asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(self._poller.run()),
@@ -113,11 +123,13 @@ class App:
                     tasks.create_task(self._reload_on_request()),
                     tasks.create_task(self._discovery.run(self._take_found)),
                     tasks.create_task(garbage.collect()),
+                    tasks.create_task(self._options.manager.keep_alive(self._polls_get_on)),
                 ]
                 if self._saver is not None:
                     running.append(tasks.create_task(self._saver.run()))
                 await self._stop.wait()
                 log.info("stopping")
+                await self._options.manager.tell("STOPPING=1")
                 for task in running:
                     task.cancel()
 
@@ -125,6 +137,18 @@ class App:
     def organizations(self) -> int:
         """How many organizations are polled here."""
         return len(self._part.organizations)
+
+    def _status(self, and_: str = "") -> str:
+        """Return the line that `systemctl status` shows."""
+        return f"STATUS=organizations polled: {self.organizations}{and_}"
+
+    def _polls_get_on(self) -> bool:
+        progress = self._poller.progress
+        return self._pulse.beats(
+            progress,
+            waiting=progress.under_way > 0 or self._poller.next_due <= self._clock.monotonic(),
+            patience=DEADLINES_OF_A_POLL * self._part.api.timeout + STALLED_AFTER,
+        )
 
     async def _take(self, config: Config) -> None:
         """Poll this shard's part of a configuration from now on. Raises ConfigError."""
@@ -171,6 +195,7 @@ class App:
                 new=len(after - before),
                 gone=len(before - after),
             )
+            await self._options.manager.tell(self._status())
 
     async def _connect(self, api: Api) -> BillingClient:
         try:
@@ -263,7 +288,11 @@ class App:
             await self._reload.wait()
             self._reload.clear()
             waiters, self._reload_waiters = self._reload_waiters, []
+            now = int(self._clock.monotonic() * 1e6)
+            await self._options.manager.tell("RELOADING=1", f"MONOTONIC_USEC={now}")
             error = await self._reload_configuration()
+            failed = "; the configuration was not reloaded, see the log" if error else ""
+            await self._options.manager.tell("READY=1", self._status(failed))
             for done in waiters:
                 if not done.done():  # cancelled: nobody waits any more
                     done.set_result(error)

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from exporter import demo, logs, privileges
+from exporter import demo, logs, notify, privileges
 from exporter.address import Address
 from exporter.app import App, Options, StartError
 from exporter.catalog import LABEL_NAMES
@@ -220,7 +220,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.config_check:
             print(f"the configuration is valid: {config.extent}")
             return 0
-        privileges.warn(config, arguments.config_file or DEFAULT_FILE, user=os.geteuid())
+        reader = privileges.Reader.current(os.environ)
+        privileges.warn(config, arguments.config_file or DEFAULT_FILE, reader)
         options = _options(arguments, running, shard, load_again, web)
         asyncio.run(_serve(config, options))
     except ConfigError as error:
@@ -279,6 +280,7 @@ def _options(
         load=load_again,
         web=web,
         shard=shard,
+        manager=notify.from_systemd(os.environ, os.getpid()),
     )
 
 

@@ -82,6 +82,11 @@ class Poller:
         under_way = sum([poll is not None for poll in [*self._polls.values()]])
         return Progress(self._succeeded, self._failed, under_way)
 
+    @property
+    def next_due(self) -> float:
+        """When the next poll is to begin, on the monotonic clock; infinity if none waits."""
+        return self._schedule.next_due()
+
     def next_poll(self, unit: Unit) -> float | None:
         """Return when a unit is polled next, on the monotonic clock; None while it is polled."""
         return self._schedule.due(unit)

@@ -6,9 +6,9 @@ import os
 import resource
 import stat
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -37,17 +37,33 @@ def leave_no_core_dump() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
-def warn(config: Config, file: Path, *, user: int) -> None:
+class Reader(NamedTuple):
+    """Who reads the files: this process."""
+
+    user: int
+    groups: Collection[int] = ()
+    # The folder that systemd made for the process alone; the access control lists in it look like
+    # rights of a group.
+    credentials: str = ""
+
+    @classmethod
+    def current(cls, environ: Mapping[str, str]) -> Reader:
+        """Return who runs this process."""
+        groups = {os.getegid(), *os.getgroups()}
+        return cls(os.geteuid(), groups, environ.get("CREDENTIALS_DIRECTORY", ""))
+
+
+def warn(config: Config, file: Path, reader: Reader) -> None:
     """Log what lets others read the keys, or makes a break-in worse than it has to be.
 
-    `file` is where the configuration may stand; `user` is who runs the process.
+    `file` is where the configuration may stand.
     """
-    if user == 0:
+    if reader.user == 0:
         log.warning("running as root, which is not needed: run it as a user of its own")
     for path in _key_files(config):
-        if _others_read(path):
+        if _others_read(path, reader):
             log.warning("others can read a key file: chmod 0400", file=str(path))
-    if _others_read(file) and _holds_key(file, config):
+    if _others_read(file, reader) and _holds_key(file, config):
         log.warning(
             "others can read the keys in the configuration: chmod 0400, or use api_key_file",
             file=str(file),
@@ -76,8 +92,15 @@ def _holds_key(file: Path, config: Config) -> bool:
     return any(secret in text for secret in secrets)
 
 
-def _others_read(file: Path) -> bool:
+def _others_read(file: Path, reader: Reader) -> bool:
+    if reader.credentials and file.is_relative_to(reader.credentials):
+        return False
     try:
-        return bool(file.stat().st_mode & OTHERS)
+        found = file.stat()
     except OSError:
         return False  # not there, or not any more: a poll will say so
+    mode = found.st_mode & OTHERS
+    if found.st_uid != reader.user and found.st_gid in reader.groups:
+        # Somebody else's file, as those of Kubernetes' Secrets are: it is read as one of its group.
+        mode &= ~stat.S_IRGRP
+    return bool(mode)

@@ -50,7 +50,7 @@ def define(command: argparse.ArgumentParser) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     config = bills.configuration(arguments)
     file = arguments.config_file or DEFAULT_FILE
-    privileges.warn(config, file, user=os.geteuid())
+    privileges.warn(config, file, privileges.Reader.current(os.environ))
     print(f"the configuration is valid: {config.extent}", flush=True)
     if not arguments.connect:
         return DONE

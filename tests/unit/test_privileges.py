@@ -11,6 +11,7 @@ import structlog
 from exporter import privileges
 from exporter.config import Config
 from exporter.model import ApiKey, Organization, Secret
+from exporter.privileges import Reader
 
 ROOT, SOMEBODY = 0, 1000
 KEY = "sesame"
@@ -36,7 +37,7 @@ def file(path: Path, mode: int, text: str = KEY) -> Path:
 def warnings(config: Config, path: Path, user: int = SOMEBODY) -> list[str]:
     """Return what is warned of, with the name of the file."""
     with structlog.testing.capture_logs() as entries:
-        privileges.warn(config, path, user=user)
+        privileges.warn(config, path, Reader(user))
     assert all(entry["log_level"] == "warning" for entry in entries)
     assert KEY not in str(entries)
     return [f"{Path(entry.get('file', '')).name}: {entry['event']}" for entry in entries]
@@ -63,6 +64,32 @@ def test_a_key_file_that_only_its_owner_can_read_is_right(tmp_path: Path, mode: 
     """To write or to enter is not to read."""
     key = ApiKey("id", file=file(tmp_path / "key", mode))
     assert not warnings(config(key), tmp_path / "none.yml")
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o440, False), (0o640, False), (0o444, True)])
+def test_a_file_that_is_read_by_way_of_its_group_is_right(
+    tmp_path: Path, mode: int, *, warned: bool
+) -> None:
+    """Where it is somebody else's: as Kubernetes hands over a Secret, and Debian's packages do."""
+    key = ApiKey("id", file=file(tmp_path / "key", mode))
+    owner = (tmp_path / "key").stat()
+    for groups, user in (({owner.st_gid}, owner.st_uid + 1), ({owner.st_gid}, owner.st_uid)):
+        with structlog.testing.capture_logs() as entries:
+            privileges.warn(config(key), tmp_path / "none.yml", Reader(user, groups))
+        others = [entry for entry in entries if "others" in entry["event"]]
+        assert bool(others) is (warned or user == owner.st_uid)
+
+
+def test_what_systemd_hands_over_is_for_this_service_alone(tmp_path: Path) -> None:
+    """Its access control list for the service's user looks like a right of the group."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    given = ApiKey("a", file=file(folder / "key", 0o440))
+    other = ApiKey("b", file=file(tmp_path / "other", 0o440))
+    with structlog.testing.capture_logs() as entries:
+        reader = Reader(SOMEBODY, credentials=str(folder))
+        privileges.warn(config(given, other), tmp_path / "none.yml", reader)
+    assert [entry["file"] for entry in entries] == [str(other.file)]
 
 
 def test_each_key_file_is_warned_of_once(tmp_path: Path) -> None:
