@@ -1,0 +1,73 @@
+{{/*
+What the schema cannot say, or not in words that help. All of it is shown at once.
+*/}}
+{{- define "viam.validate" -}}
+{{- $wrong := list }}
+{{- with .Values }}
+{{- if eq .image.tag "latest" }}
+{{- $wrong = append $wrong "image.tag: latest is whatever it was when a node pulled it: name a version" }}
+{{- end }}
+{{- if not .demo }}
+{{- $discovery := default dict .config.discovery }}
+{{- if not (or .config.organizations $discovery.enabled) }}
+{{- $wrong = append $wrong "config names no organization: list some in config.organizations, or set config.discovery.enabled" }}
+{{- end }}
+{{- $holders := dict "config" .config }}
+{{- range $index, $organization := .config.organizations }}
+{{- $_ := set $holders (printf "config.organizations[%d]" $index) $organization }}
+{{- end }}
+{{- range $path, $holder := $holders }}
+{{- $key := toString (get (default dict $holder.credentials) "api_key") }}
+{{- if not (regexMatch "^(\\$\\{[A-Za-z0-9_]+\\})?$" $key) }}
+{{- $wrong = append $wrong (printf "%s.credentials.api_key would stand in a ConfigMap for all to read: put the key into the Secret, and its file's name into api_key_file" $path) }}
+{{- end }}
+{{- end }}
+{{- $api := default dict .config.api }}
+{{- if and $api.max_requests_per_day (not .persistence.enabled) }}
+{{- $wrong = append $wrong "config.api.max_requests_per_day needs persistence.enabled: a new pod would forget the requests of the day" }}
+{{- end }}
+{{- if not (or .keys.data .keys.existingSecret) }}
+{{- $wrong = append $wrong "no API keys: name a Secret in keys.existingSecret" }}
+{{- end }}
+{{- end }}
+{{- if and (or .web.tls .web.certificateSecret) (not .web.existingSecret) }}
+{{- $wrong = append $wrong "web.tls and web.certificateSecret need a web.yml that switches TLS on: name its Secret in web.existingSecret" }}
+{{- end }}
+{{- if and .web.clientCertificates (not .web.tls) }}
+{{- $wrong = append $wrong "web.clientCertificates needs web.tls" }}
+{{- end }}
+{{- if and .networkPolicy.enabled (not (include "viam.apiPort" $)) }}
+{{- $wrong = append $wrong "networkPolicy needs to know the port: write config.api.address as HOST:PORT, without a variable, or set networkPolicy.enabled to false" }}
+{{- end }}
+{{- if and .scrape.tlsConfig (not .web.tls) }}
+{{- $wrong = append $wrong "scrape.tlsConfig needs web.tls" }}
+{{- end }}
+{{- range .extraArgs }}
+{{- $flag := regexFind "^--[a-z.-]*" . }}
+{{- with get (include "viam.ownFlags" . | fromYaml) $flag }}
+{{- $wrong = append $wrong (printf "extraArgs: %s is the chart's own flag: set %s" $flag .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if $wrong }}
+{{- fail (printf "\n\nvalues that cannot work:\n  - %s\n" (join "\n  - " $wrong)) }}
+{{- end }}
+{{- end }}
+
+{{/* Flags that the chart sets, with the value that sets each. */}}
+{{- define "viam.ownFlags" -}}
+--config.file: config
+--storage.path: persistence
+--shard: replicas
+--total-shards: replicas
+--web.listen-address: web.port
+--web.systemd-socket: web.port
+--web.telemetry-path: web.telemetryPath
+--web.external-url: web.externalUrl
+--web.route-prefix: web.routePrefix
+--web.config.file: web.existingSecret
+--web.health-without-auth: web.existingSecret
+--log.level: log.level
+--log.format: log.format
+--demo: demo
+{{- end }}

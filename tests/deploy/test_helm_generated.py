@@ -1,0 +1,86 @@
+"""What the chart and the manifests have from elsewhere is up to date."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from deploy.helm.source import __main__ as generator
+from deploy.helm.source import table
+from exporter.version import version
+from support.chart_values import paths
+from support.kubernetes import CHART, HELM, exporter, manifests
+from support.process import ROOT
+
+LOCK: Final = ROOT / "tests" / "tools" / "package-lock.json"
+
+
+def test_everything_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    """`make helm` would change nothing: copies, README, schema, versions, manifests."""
+    assert generator.main(["--check", f"--helm={HELM}"]) == 0, capsys.readouterr().err
+
+
+def test_there_is_one_version() -> None:
+    """Of the project, of the chart, of what it installs, and of what is installed here."""
+    number = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["version"] == chart["appVersion"] == number == version().number
+    assert exporter(manifests({}))["image"].endswith(f":{number}")
+
+
+def test_every_value_is_in_the_readme() -> None:
+    """Itself, or the mapping that it is in; with the default that it has."""
+    text = (CHART / "values.yaml").read_text()
+    rows = {row.key: row.default for row in table.values(text)}
+    defaults = yaml.safe_load(text)
+    readme = (CHART / "README.md").read_text()
+    for path in paths(defaults):
+        parts = path.split(".")
+        assert rows.keys() & {".".join(parts[:end]) for end in range(1, len(parts) + 1)}, path
+    for key, default in rows.items():
+        assert f"| `{key}` |" in readme
+        value = defaults
+        for part in key.split("."):
+            value = value[part]
+        assert default is None or json.loads(default) == value
+
+
+def test_a_value_without_a_comment_is_an_error() -> None:
+    """It would stand in the table without a meaning."""
+    with pytest.raises(ValueError, match=r"values.yaml:4: a.c has no comment above it"):
+        table.table("a:\n  # Some.\n  b: 1\n  c: 2\n")
+
+
+def test_what_differs_is_named_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is too many as well, which would be shipped otherwise."""
+    monkeypatch.setattr(generator, "ROOT", tmp_path)
+    wanted, unknown = tmp_path / "files" / "wanted", tmp_path / "files" / "unknown"
+    unknown.parent.mkdir()
+    unknown.write_text("")
+    settle = generator._settle
+    assert settle({wanted: "a"}, [unknown.parent], check=True) == 1
+    said = capsys.readouterr().err
+    assert "files/wanted is not up to date: make helm" in said
+    assert "files/unknown is not up to date: make helm" in said
+    assert settle({wanted: "a"}, [unknown.parent], check=False) == 0
+    assert (wanted.read_text(), unknown.exists()) == ("a", False)
+    assert settle({wanted: "a"}, [unknown.parent], check=True) == 0
+
+
+def test_tools_are_pinned_by_hash() -> None:
+    """Each package, and none says where it came from."""
+    packages = json.loads(LOCK.read_text())["packages"]
+    wanted = json.loads((LOCK.parent / "package.json").read_text())["devDependencies"]
+    for name, package in packages.items():
+        if name:
+            assert package["integrity"].startswith("sha512-")
+            assert "resolved" not in package
+            assert wanted[name.removeprefix("node_modules/")] == package["version"]
+    assert len(packages) == len(wanted) + 1

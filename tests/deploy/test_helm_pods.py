@@ -1,0 +1,201 @@
+"""What the pods of the chart may do, and which part of the organizations each has."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from exporter.cli import parser
+from exporter.sharding import MAX_SHARDS, choose
+from support.chart_values import CASES, MATRIX, VARIATIONS
+from support.kubernetes import (
+    CHART,
+    NAME,
+    exporter,
+    flags,
+    helm,
+    manifests,
+    objects,
+    of,
+    one,
+    pod,
+    rendered,
+)
+from support.pod_security import violations
+from support.process import ROOT
+
+SAFE: Final = MATRIX.keys() - {"nothing about security"}
+Change = Callable[[Any], object]
+
+# Each breaks a rule of `restricted` in a pod that keeps them all.
+BREAKS: Final[dict[str, Change]] = {
+    "hostNetwork": lambda pod: pod.update(hostNetwork=True),
+    "hostPID": lambda pod: pod.update(hostPID=True),
+    "hostIPC": lambda pod: pod.update(hostIPC=True),
+    "volumes.hostPath": lambda pod: pod["volumes"].append({"name": "a", "hostPath": {}}),
+    "sysctls.a": lambda pod: pod["securityContext"].update(sysctls=[{"name": "a"}]),
+    "runAsUser": lambda pod: pod["securityContext"].update(runAsUser=0),
+    "exporter: runAsUser": lambda pod: own(pod).update(runAsUser=0),
+    "exporter: runAsNonRoot": lambda pod: own(pod).update(runAsNonRoot=False),
+    "exporter: runAsNonRoot is missing": lambda pod: pod["securityContext"].pop("runAsNonRoot"),
+    "exporter: seccompProfile is missing": lambda pod: pod["securityContext"].pop("seccompProfile"),
+    "exporter: seccompProfile": lambda pod: own(pod).update(seccompProfile={"type": "Unconfined"}),
+    "exporter: appArmorProfile": lambda pod: own(pod).update(
+        appArmorProfile={"type": "Unconfined"}
+    ),
+    "exporter: seLinuxOptions": lambda pod: own(pod).update(seLinuxOptions={"user": "root"}),
+    "exporter: hostProcess": lambda pod: own(pod).update(windowsOptions={"hostProcess": True}),
+    "exporter: privileged": lambda pod: own(pod).update(privileged=True),
+    "exporter: procMount": lambda pod: own(pod).update(procMount="Unmasked"),
+    "exporter: allowPrivilegeEscalation": lambda pod: own(pod).pop("allowPrivilegeEscalation"),
+    "exporter: capabilities.drop": lambda pod: own(pod)["capabilities"].pop("drop"),
+    "exporter: capabilities.add": lambda pod: own(pod)["capabilities"].update(add=["SYS_TIME"]),
+    "exporter: hostPort": lambda pod: pod["containers"][0]["ports"][0].update(hostPort=80),
+    "exporter: livenessProbe.host": lambda pod: pod["containers"][0]["livenessProbe"][
+        "httpGet"
+    ].update(host="elsewhere"),
+}
+
+
+def own(spec: Any) -> Any:
+    """Return what the exporter's container says of its security."""
+    return spec["containers"][0]["securityContext"]
+
+
+@pytest.mark.parametrize("name", SAFE)
+def test_pods_are_restricted(name: str) -> None:
+    """By every rule of the strictest Pod Security Standard, containers of the user's included."""
+    assert not list(violations(pod(manifests(MATRIX[name]))))
+
+
+@pytest.mark.parametrize("rule", BREAKS)
+def test_a_pod_that_is_not_restricted_is_found(rule: str) -> None:
+    """Rule by rule: else the test above would show nothing."""
+    spec = copy.deepcopy(pod(manifests({})))
+    BREAKS[rule](spec)
+    assert rule in list(violations(spec))
+
+
+@pytest.mark.parametrize("name", SAFE)
+def test_pods_can_do_even_less(name: str) -> None:
+    """Write to nothing but volumes, ask nothing of the cluster, and see no other service."""
+    spec = pod(manifests(MATRIX[name]))
+    assert own(spec)["readOnlyRootFilesystem"] is True
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["enableServiceLinks"] is False
+    for account in of(manifests(MATRIX[name]), "ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
+
+
+def test_the_pod_runs_as_the_user_of_the_image() -> None:
+    """And the image needs no command, as the pod gives arguments only."""
+    dockerfile = (ROOT / "deploy" / "container" / "Dockerfile").read_text()
+    context = pod(manifests({}))["securityContext"]
+    user, group = context["runAsUser"], context["runAsGroup"]
+    assert f"\nUSER {user}:{group}\n" in dockerfile
+    assert context["fsGroup"] == group
+    assert f'\nENTRYPOINT ["{NAME}"]\n' in dockerfile
+    assert "command" not in exporter(manifests({}))
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_the_exporter_takes_its_arguments(name: str) -> None:
+    """Each of them, by its own parser."""
+    arguments = parser().parse_args(exporter(manifests(MATRIX[name]))["args"])
+    assert arguments.demo == bool(MATRIX[name].get("demo"))
+    assert arguments.storage_path
+
+
+@pytest.mark.parametrize("replicas", [1, 3, 7])
+def test_every_pod_is_a_shard_and_every_shard_a_pod(replicas: int) -> None:
+    """An organization has exactly one pod, however many there are, by the names of the pods."""
+    found = manifests({"replicas": replicas})
+    stateful = one(found, "StatefulSet")
+    total = parser().parse_args(exporter(found)["args"]).total_shards
+    (variable,) = (each for each in exporter(found)["env"] if each["name"] == "POD_NAME")
+    assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert "--shard" not in flags(found)
+    shards = [
+        choose(None, total, pod_name=f"{stateful['metadata']['name']}-{each}", host_name="node")
+        for each in range(stateful["spec"]["replicas"])
+    ]
+    for organization in (f"organization-{number}" for number in range(50)):
+        assert [shard.owns(organization) for shard in shards].count(True) == 1
+
+
+def test_there_are_no_more_pods_than_shards_can_be() -> None:
+    """The most that the schema allows is the most that the exporter does."""
+    most = VARIATIONS["1000 shards"]["replicas"]
+    assert (
+        most == MAX_SHARDS == one(manifests({"replicas": most}), "StatefulSet")["spec"]["replicas"]
+    )
+
+
+def test_volumes_are_mounted_and_mounts_have_volumes() -> None:
+    """In every case; and what the arguments name is below a mount."""
+    for values in MATRIX.values():
+        found = manifests(values)
+        mounts = {each["name"]: each["mountPath"] for each in exporter(found)["volumeMounts"]}
+        claims = one(found, "StatefulSet")["spec"].get("volumeClaimTemplates", [])
+        names = [each["name"] for each in pod(found)["volumes"]]
+        names += [each["metadata"]["name"] for each in claims]
+        assert sorted(mounts) == sorted(names)
+        for flag in ("--config.file", "--storage.path", "--web.config.file"):
+            path = flags(found).get(flag)
+            assert path is None or path.rpartition("/")[0] in mounts.values(), path
+
+
+def test_nothing_that_is_fixed_changes_in_an_upgrade(tmp_path: Path) -> None:
+    """A StatefulSet refuses it, so neither versions nor what may be set later is in there."""
+    options = ("--version=9.9.9", "--app-version=9.9.9", f"--destination={tmp_path}")
+    assert helm("package", CHART, *options).returncode == 0
+    newer = objects(
+        rendered({"replicas": 5, "commonLabels": {"a": "b"}}, tmp_path / f"{NAME}-9.9.9.tgz")
+    )
+    before, after = (one(each, "StatefulSet") for each in (manifests({}), newer))
+    assert after["metadata"]["labels"]["app.kubernetes.io/version"] == "9.9.9"
+    assert exporter(newer)["image"].endswith(":9.9.9")
+    for key in ("serviceName", "podManagementPolicy", "selector", "volumeClaimTemplates"):
+        assert before["spec"][key] == after["spec"][key]
+
+
+def test_a_long_name_fits() -> None:
+    """In the names of pods, revisions and claims, which become labels of 63 characters."""
+    longest = "r" * 53
+    done = helm("template", longest, CHART, values=VARIATIONS["rules and dashboards"])
+    found = objects(done.stdout)
+    name = one(found, "StatefulSet")["metadata"]["name"]
+    revision, claim = f"{name}-0123456789", f"storage-{name}-999"
+    assert all(len(each) <= 63 for each in (revision, claim))
+    assert all(len(each["metadata"]["name"]) <= 63 for each in found)
+
+
+def test_a_pod_is_made_anew_for_another_configuration_only() -> None:
+    """Or another id of a key. Another key is read from its file, and must leave no trace here."""
+
+    def template(**values: Any) -> Any:
+        return one(manifests(values), "StatefulSet")["spec"]["template"]["metadata"]
+
+    first = {"api-key-id": "a", "api-key": "b"}
+    plain = template(keys={"data": first})
+    assert template(keys={"data": first | {"api-key": "c"}}) == plain
+    assert template(keys={"data": first | {"api-key-id": "c"}}) != plain
+    assert template(keys={"data": first}, config={"poll": {"interval": "5m"}}) != plain
+    assert template(keys={"data": first}, podDisruptionBudget={"enabled": False}) == plain
+
+
+def test_keys_are_files_and_nothing_else() -> None:
+    """In no ConfigMap, variable or argument; only the chart's own Secret has them, encoded."""
+    key = CASES["secured"]["keys"]["data"]["api-key"]
+    assert key not in rendered(CASES["secured"])
+    holder = one(manifests(CASES["secured"]), "Secret")
+    assert not list(of(manifests({}), "Secret"))
+    (volume,) = (
+        each for each in pod(manifests(CASES["secured"]))["volumes"] if each["name"] == "keys"
+    )
+    assert volume["secret"]["secretName"] == holder["metadata"]["name"]
+    assert volume["secret"]["defaultMode"] == 0o440
