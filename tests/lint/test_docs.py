@@ -12,7 +12,12 @@ from exporter.config import ConfigError, keys, load
 from exporter.web.routes import ENDPOINTS
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    *sorted(path for name in ("docs", "deploy", "grafana") for path in (ROOT / name).rglob("*.md")),
+]
 # Of those with one name the first: the README of the repository, not of a folder.
 REFERENCES = {path.name: path.read_text() for path in reversed(DOCUMENTS)}
 
@@ -20,12 +25,14 @@ NAMES = {metric.name for members in reference.metrics().values() for metric in m
 # What a histogram's samples are called.
 NAMES |= {f"{name}_{suffix}" for name in NAMES for suffix in ("bucket", "count", "sum")}
 FLAGS = {flag["flag"] for p in reference.commands().values() for flag in reference.flags(p)}
-# Flags of other programs that the documents show how to call.
+# Flags of other programs that prose names.
 FOREIGN_FLAGS = {
+    "--armor",
+    "--cascade",
     "--check",
-    "--editable",
-    "--no-deps",
-    "--require-hashes",
+    "--detach-sign",
+    "--force",
+    "--installed",
     "--update-golden",
 }
 
@@ -37,11 +44,34 @@ def test_every_metric_that_a_document_names_exists(path: Path) -> None:
     assert named - {"viam_billing_exporter"} <= NAMES
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def ours(path: Path) -> str:
+    """Return a page without the commands of other programs: test_documents.py runs those."""
+    text = re.sub(r" \\\n", " ", path.read_text())
+    for fenced in re.findall(r"^ *```(?:sh|console)\n.*?^ *```$", text, re.DOTALL | re.MULTILINE):
+        lines = re.findall(
+            r"^ *(?:\$ )?(?:\S*/)?viam-billing(?:-exporter)? .*", fenced, re.MULTILINE
+        )
+        text = text.replace(fenced, "\n".join(lines))
+    return text
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_flag_that_a_document_names_exists(path: Path) -> None:
-    """Flags of ours, that is; those of other programs are listed above."""
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z.-]*[a-z]\b", path.read_text()))
+    """Flags of ours, that is; those that prose names of other programs are listed above."""
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z.-]*[a-z]\b", ours(path)))
     assert named <= FLAGS | FOREIGN_FLAGS
+
+
+def test_every_document_is_in_the_list_of_them() -> None:
+    """Those of docs/ that no other list has, and each folder of deploy/ in its own."""
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {name for name in pages if f"]({name})" not in index} == set()
+    ways = {
+        path.parent.relative_to(ROOT / "deploy") for path in (ROOT / "deploy").rglob("README.md")
+    }
+    listed = (ROOT / "deploy" / "README.md").read_text()
+    assert {way for way in ways - {Path()} if f"({way}/README.md)" not in listed} == set()
 
 
 def test_every_metric_key_flag_and_endpoint_is_documented() -> None:
@@ -50,7 +80,7 @@ def test_every_metric_key_flag_and_endpoint_is_documented() -> None:
     assert all(f"`{key.path}`" in REFERENCES["configuration.md"] for key in keys())
     daemon = reference.flags(cli.parser())
     assert all(flag["flag"] in REFERENCES["configuration.md"] for flag in daemon)
-    assert all(f"`{endpoint.path}`" in REFERENCES["README.md"] for endpoint in ENDPOINTS)
+    assert all(f"`{endpoint.path}`" in REFERENCES["web.md"] for endpoint in ENDPOINTS)
 
 
 IDS = [metric.name for members in reference.metrics().values() for metric in members]
@@ -68,7 +98,7 @@ def examples() -> list[tuple[str, str]]:
 
 def test_there_are_examples() -> None:
     """Else the next test would check nothing."""
-    assert {name for name, _ in examples()} >= {"README.md"}
+    assert {name for name, _ in examples()} >= {"configuration.md", "quick-start.md"}
 
 
 @pytest.mark.parametrize(("name", "block"), examples())
@@ -85,12 +115,33 @@ def test_every_configuration_that_a_document_shows_is_valid(
     assert load(file, environ, catalog.LABEL_NAMES).organizations
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_within_the_repository_leads_somewhere(path: Path) -> None:
     """Relative ones; nothing is fetched."""
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
         if "://" not in target:
             assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_picture_is_there(path: Path) -> None:
+    """For bright and dark pages."""
+    for target in re.findall(r' (?:src|srcset)="([^"]+)"', path.read_text()):
+        assert (path.parent / target).is_file(), target
+
+
+def headings(path: Path) -> set[str]:
+    """Return the names by which links lead to the headings of a page."""
+    lines = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in lines}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_heading_finds_it(path: Path) -> None:
+    """On the page itself or on another one."""
+    for target, name in re.findall(r"\]\(([^)#]*)#([^)]+)\)", path.read_text()):
+        if "://" not in target:
+            assert name in headings(path.parent / target if target else path), f"{target}#{name}"
 
 
 def test_the_errors_that_the_configuration_page_shows_are_those_of_its_example(

@@ -62,7 +62,7 @@ def tracked() -> list[Path]:
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
 def test_everything_is_pinned_with_hashes(lock: Path) -> None:
     """One version each, and nothing that was exchanged since gets in."""
-    assert len(entries(lock)) > 10
+    assert entries(lock)
     for requirement, *options in entries(lock):
         assert REQUIREMENT.fullmatch(requirement.strip()), requirement
         assert options, f"{requirement} has no hash"
