@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import os
 import pty
 import signal
@@ -18,6 +19,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from random import Random
+
+import structlog
 
 from exporter import tool
 from exporter.simulator import FaultFile, SimulatedClock, Simulator, configuration, demo_fleet
@@ -119,12 +122,25 @@ def within(
 ) -> subprocess.CompletedProcess[str]:
     """Run `viam-billing` in this process, which is quick, where a process is not the point."""
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), chdir(folder or Path.cwd()):
+    with _logs_as_before(), redirect_stdout(out), redirect_stderr(err), chdir(folder or Path.cwd()):
         try:
             code = tool.main([*map(str, arguments)], StandingClock(now))
         except SystemExit as end:  # of argparse
             code = int(end.code or 0)
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def _logs_as_before() -> Iterator[None]:
+    """Leave where logs go, which a command decides for its process, as it was."""
+    root = logging.getLogger()
+    configuration, handlers, level = structlog.get_config(), root.handlers, root.level
+    try:
+        yield
+    finally:
+        structlog.configure(**configuration)
+        root.handlers = handlers
+        root.setLevel(level)
 
 
 def terminal(
