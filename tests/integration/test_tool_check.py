@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from support.process import free_port
-from support.standing import Service, standing, within
+from support.standing import Service, standing, terminal, within
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +77,17 @@ def test_check_tells_the_network_from_the_keys(service: Service, tmp_path: Path)
     assert done.returncode == 1
     assert "the server cannot be reached: the connection was refused" in done.stderr
     assert "To do: look at the network" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("check", "--connect"), ("backfill", "--step=1d")])
+def test_a_terminal_gets_what_a_pipe_gets(
+    service: Service, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Neither draws a table, so that there is nothing to colour."""
+    piped = within(*command, service.flag)
+    code, shown = terminal(*command, service.flag, folder=tmp_path)
+    assert code == piped.returncode == 0
+    assert "\x1b" not in shown
+    lines = piped.stdout.splitlines()
+    assert lines
+    assert [line for line in shown.splitlines() if line in lines] == lines
