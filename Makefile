@@ -5,9 +5,9 @@ VENV := .venv
 PEER := .venv-peer
 WHEEL := .venv-wheel
 TOOLS := .tools
-# Programs that the tests start, by Debian package.
+# Programs that the tests start, by Debian package. Playwright's own takes libatomic1.
 DEBIAN := prometheus prometheus-alertmanager openssl curl wget chromium pipx \
-	buildah debootstrap docker-compose systemd
+	buildah debootstrap docker-compose systemd libatomic1
 BIN := $(VENV)/bin
 # Without it pip would build the package with whatever build tools it finds that day.
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
