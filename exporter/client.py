@@ -1,7 +1,7 @@
 """Reads bills over gRPC: the one module, beside the simulator, that knows gRPC.
 
-Only calls that read can be made from here: `METHODS`, `AUTHENTICATE` and `GET_INVOICE_PDF` are
-all the paths there are, and there are no generated stubs.
+Only calls that read can be made from here: `METHODS`, `AUTHENTICATE`, `GET_INVOICE_PDF` and
+`ORGANIZATIONS` are all the paths there are, and there are no generated stubs.
 """
 
 from __future__ import annotations

@@ -151,17 +151,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write the generated files, or with --check compare them. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m exporter.reference", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
-    check = parser.parse_args(argv).check
-    differing = [
-        path for path, text in generated().items() if not path.exists() or path.read_text() != text
-    ]
-    for path in differing:
+    return settle(generated(), check=parser.parse_args(argv).check, command="make generate")
+
+
+def settle(
+    expected: Mapping[Path, str],
+    folders: Iterable[Path] = (),
+    *,
+    check: bool,
+    command: str,
+    root: Path = ROOT,
+) -> int:
+    """Write the generated files that differ, or with `check` say so. Returns the exit code.
+
+    In the folders there is nothing else: what is too many goes. `command` is what to type.
+    """
+    there = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+    unknown = there - expected.keys()
+    differing = [p for p, text in expected.items() if not p.exists() or p.read_text() != text]
+    for path in [*differing, *unknown]:
         if check:
-            print(f"{path.relative_to(ROOT)} is not up to date: make generate", file=sys.stderr)
+            print(f"{path.relative_to(root)} is not up to date: {command}", file=sys.stderr)
+        elif path in unknown:
+            path.unlink()
+            print(f"removed {path.relative_to(root)}")
         else:
-            path.write_text(generated()[path])
-            print(f"wrote {path.relative_to(ROOT)}")
-    return 1 if check and differing else 0
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(expected[path])
+            print(f"wrote {path.relative_to(root)}")
+    return 1 if check and (differing or unknown) else 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from exporter.reference import ROOT, settle
 from grafana.source import comparison
 from grafana.source.board import Board, render
 from grafana.source.exporter import exporter
@@ -18,7 +19,6 @@ from grafana.source.fleet import fleet
 from grafana.source.invoices import invoices
 from grafana.source.organization import organization
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 DASHBOARDS: Final = ROOT / "grafana" / "dashboards"
 PAGE: Final = ROOT / "docs" / "dashboards.md"
 
@@ -39,19 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m grafana.source", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
     check = parser.parse_args(argv).check
-    expected = generated()
-    unknown = set(DASHBOARDS.glob("*.json")) - expected.keys()
-    differing = [p for p, text in expected.items() if not p.exists() or p.read_text() != text]
-    for path in [*differing, *unknown]:
-        if check:
-            print(f"{path.relative_to(ROOT)} is not up to date: make dashboards", file=sys.stderr)
-        elif path in unknown:
-            path.unlink()
-            print(f"removed {path.relative_to(ROOT)}")
-        else:
-            path.write_text(expected[path])
-            print(f"wrote {path.relative_to(ROOT)}")
-    return 1 if check and (differing or unknown) else 0
+    return settle(generated(), [DASHBOARDS], check=check, command="make dashboards")
 
 
 if __name__ == "__main__":

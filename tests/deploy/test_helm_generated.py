@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -54,24 +53,6 @@ def test_a_value_without_a_comment_is_an_error() -> None:
     """It would stand in the table without a meaning."""
     with pytest.raises(ValueError, match=r"values.yaml:4: a.c has no comment above it"):
         table.table("a:\n  # Some.\n  b: 1\n  c: 2\n")
-
-
-def test_what_differs_is_named_and_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What is too many as well, which would be shipped otherwise."""
-    monkeypatch.setattr(generator, "ROOT", tmp_path)
-    wanted, unknown = tmp_path / "files" / "wanted", tmp_path / "files" / "unknown"
-    unknown.parent.mkdir()
-    unknown.write_text("")
-    settle = generator._settle
-    assert settle({wanted: "a"}, [unknown.parent], check=True) == 1
-    said = capsys.readouterr().err
-    assert "files/wanted is not up to date: make helm" in said
-    assert "files/unknown is not up to date: make helm" in said
-    assert settle({wanted: "a"}, [unknown.parent], check=False) == 0
-    assert (wanted.read_text(), unknown.exists()) == ("a", False)
-    assert settle({wanted: "a"}, [unknown.parent], check=True) == 0
 
 
 def test_tools_are_pinned_by_hash() -> None:

@@ -40,3 +40,25 @@ def test_a_reference_that_is_not_up_to_date_is_found() -> None:
     assert reference.fill(filled) == filled
     with pytest.raises(KeyError):
         reference.fill(text.replace("endpoints", "no-such-block"))
+
+
+def test_what_differs_is_named_and_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is too many as well, which would be shipped otherwise."""
+    wanted, unknown = tmp_path / "files" / "new" / "wanted", tmp_path / "files" / "unknown"
+    unknown.parent.mkdir()
+    unknown.write_text("")
+
+    def settle(*, check: bool) -> int:
+        return reference.settle(
+            {wanted: "a"}, [unknown.parent], check=check, command="make it", root=tmp_path
+        )
+
+    assert settle(check=True) == 1
+    said = capsys.readouterr().err
+    assert "files/new/wanted is not up to date: make it" in said
+    assert "files/unknown is not up to date: make it" in said
+    assert settle(check=False) == 0
+    assert (wanted.read_text(), unknown.exists()) == ("a", False)
+    assert settle(check=True) == 0

@@ -16,9 +16,9 @@ from typing import Final
 
 from deploy.helm.source import kustomize, schema, table
 from deploy.helm.source.kustomize import CHART
-from exporter.reference import BLOCK
+from exporter.reference import BLOCK, ROOT, settle
 
-ROOT: Final = Path(__file__).resolve().parents[3]
+COMMAND: Final = "make helm"
 RULES: Final = ROOT / "deploy" / "prometheus" / "rules"
 DASHBOARDS: Final = ROOT / "grafana" / "dashboards"
 KUBERNETES: Final = ROOT / "deploy" / "kubernetes"
@@ -68,28 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.helm:
         # After the others are there, for the chart renders them.
         if not arguments.check:
-            _settle(expected, folders, check=False)
+            settle(expected, folders, check=False, command=COMMAND)
         expected |= manifests(arguments.helm)
         folders.append(KUBERNETES / "base")
-    return _settle(expected, folders, check=arguments.check)
-
-
-def _settle(expected: Mapping[Path, str], folders: Sequence[Path], *, check: bool) -> int:
-    """Write what differs and remove what is too many, or say so. Returns the exit code."""
-    there = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
-    unknown = there - expected.keys()
-    differing = [p for p, text in expected.items() if not p.exists() or p.read_text() != text]
-    for path in [*differing, *unknown]:
-        if check:
-            print(f"{path.relative_to(ROOT)} is not up to date: make helm", file=sys.stderr)
-        elif path in unknown:
-            path.unlink()
-            print(f"removed {path.relative_to(ROOT)}")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(expected[path])
-            print(f"wrote {path.relative_to(ROOT)}")
-    return 1 if check and (differing or unknown) else 0
+    return settle(expected, folders, check=arguments.check, command=COMMAND)
 
 
 if __name__ == "__main__":
