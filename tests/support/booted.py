@@ -84,13 +84,13 @@ def booted(root: Path, mounts: Mapping[Path, str]) -> Iterator[Machine]:
     with running(BOOT, str(root), *pairs) as process:
         pid = int(process.stdout.wait_for(r"^(\d+)$")[1])
         machine = Machine(root, pid)
-        until(
-            lambda: (
-                machine.run("systemctl", "is-system-running", check=False).stdout == "running\n"
-            ),
-            "systemd has booted",
-        )
         try:
+            until(
+                lambda: (
+                    machine.run("systemctl", "is-system-running", check=False).stdout == "running\n"
+                ),
+                "systemd has booted",
+            )
             yield machine
         finally:
             os.kill(pid, signal.SIGKILL)  # and with it all that runs in its namespaces
