@@ -17,7 +17,7 @@ PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
 	$(shell find exporter -name __pycache__ -prune -o -print)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench venv generate rules dashboards helm lock sbom audit dist image clean
+.PHONY: help demo test test-full check bench venv generate rules dashboards helm stack lock sbom audit dist image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,7 @@ lint: venv
 	cd deploy/prometheus && ../../$(BIN)/python -m source --check
 	$(BIN)/python -m grafana.source --check
 	$(BIN)/python -m deploy.helm.source --check
+	$(BIN)/python -m deploy.compose.source --check
 
 venv: $(VENV)/.done ## set up .venv with the package and its hash-pinned dependencies
 
@@ -106,6 +107,9 @@ dashboards: venv ## write the dashboards for Grafana anew, from grafana/source/
 
 helm: venv $(TOOLS)/.done ## write anew what the Helm chart and deploy/kubernetes have from elsewhere
 	$(BIN)/python -m deploy.helm.source --helm=$(TOOLS)/helm
+
+stack: venv ## write anew what deploy/compose has from the other configurations
+	$(BIN)/python -m deploy.compose.source
 
 lock: venv ## write the hash-pinned requirement files anew, with the newest versions
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt

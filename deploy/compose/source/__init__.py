@@ -1,0 +1,1 @@
+"""What the stack has of the other configurations."""
