@@ -9,6 +9,7 @@ from typing import Final
 
 from exporter.simulator import bad_gateway, http2
 from exporter.simulator.injection import FaultSet, Injected
+from exporter.transport import abort
 
 READ_BYTES: Final = 65_536
 LOOK_EVERY: Final = 0.05  # seconds between two looks at whether a fault is over
@@ -45,7 +46,7 @@ class Relay:
         except OSError:
             pass  # a side that went away without a word is what happens to connections
         finally:
-            self._writer.transport.abort()
+            abort(self._writer.transport)
 
     def reset(self) -> None:
         """End the connection as a crash does: with a RST in place of what was still to come."""
@@ -54,7 +55,7 @@ class Relay:
                 connected.setsockopt(SOL_SOCKET, SO_LINGER, NO_LINGER)
             except OSError:
                 pass  # closed already
-        self._writer.transport.abort()
+        abort(self._writer.transport)
 
     def _hit(self, name: str) -> Injected | None:
         return self._faults.on_connection({name}, self._decided)
@@ -76,7 +77,7 @@ class Relay:
         try:
             await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            writer.transport.abort()
+            abort(writer.transport)
             for direction in directions:
                 direction.cancel()
             for ended in await asyncio.gather(*directions, return_exceptions=True):

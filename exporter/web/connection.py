@@ -20,6 +20,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
+from exporter.transport import abort
 from exporter.web.limits import HEADER_FIELDS, LINE, Limits
 
 log = structlog.get_logger(__name__)
@@ -162,7 +163,7 @@ class Connection(web.RequestHandler):
         """End it now, whatever is still to send: closing would wait for the client to take it."""
         self._connections.discard(self)
         if self._wire is not None:
-            self._wire.abort()
+            abort(self._wire)
         self.force_close()
 
     def retire(self) -> None:

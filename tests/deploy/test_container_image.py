@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from support.container import USER, Image, buildah
+from support.container import USER, Image, buildah, portable
 from support.packages import COMMIT
 from support.process import ROOT
 
@@ -124,3 +124,20 @@ def test_every_file_belongs_to_a_package_and_has_its_bytecode(site: Path) -> Non
     assert sources == {path for path in there if path.suffix == ".py"}
     # PEP 552: a hash instead of a time, and not checked.
     assert {path.read_bytes()[4:8] for path in compiled} == {(0b01).to_bytes(4, "little")}
+
+
+def test_settings_of_pip_that_name_files_stay_here() -> None:
+    """They would not be found where the image is built; the indexes beside them would."""
+    listed = (
+        "global.constraint='/etc/pip/constraints.txt'\n"
+        "global.index-url='https://index.example.com/simple'\n"
+        "global.extra-index-url='file:///srv/simple https://other.example.com/simple'\n"
+        "global.find-links='~/wheels\\n../wheels'\n"
+        "global.timeout='60'\n"
+        ":env:.timeout='180'\n"
+    )
+    assert portable(listed) == {
+        "index-url": "https://index.example.com/simple",
+        "extra-index-url": "https://other.example.com/simple",
+        "timeout": "180",
+    }

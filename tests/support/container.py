@@ -129,14 +129,31 @@ def _mirror() -> tuple[str, str]:
 
 def pip_settings() -> str:
     """Return what pip is set up with on this machine, by files and by variables, as a file."""
-    settings = {}
-    listed = _run(sys.executable, "-m", "pip", "config", "list")
-    for line in listed.splitlines():  # what comes later wins
-        key, _, value = line.partition("=")
-        settings[key.rpartition(".")[2]] = ast.literal_eval(value).replace("\n", "\n    ")
+    settings = portable(_run(sys.executable, "-m", "pip", "config", "list"))
     if AUTHORITIES.exists():
         settings["cert"] = str(AUTHORITIES)
     return "[global]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items())
+
+
+def portable(listed: str) -> dict[str, str]:
+    """Return what `pip config list` says, without what names files of this machine.
+
+    A constraint file, a folder of wheels or an index on the disk is not there in the image.
+    """
+    settings: dict[str, str] = {}
+    for line in listed.splitlines():  # what comes later wins
+        key, _, value = line.partition("=")
+        words = str(ast.literal_eval(value)).split()
+        kept = [word for word in words if not _is_local(word)]
+        name = key.rpartition(".")[2]
+        settings.pop(name, None)
+        if kept:
+            settings[name] = " ".join(kept)
+    return settings
+
+
+def _is_local(word: str) -> bool:
+    return word.startswith(("/", ".", "~", "file:")) or Path(word).exists()
 
 
 # --- The image ----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.config import ConfigError
 from exporter.web.toolkit import WebConfig, load
-from exporter.web.toolkit.tls import CIPHERS
+from exporter.web.toolkit.tls import CIPHERS, CURVES, supports_curve
 
 FOLDER = Path(__file__).parent.parent / "webconfig"
 BAD = sorted(path.stem for path in (FOLDER / "bad").glob("*.yml"))
@@ -111,6 +111,26 @@ def test_every_cipher_suite_of_go_has_its_counterpart() -> None:
     assert web.tls is not None
     names = {cipher["name"] for cipher in web.tls.context.get_ciphers()}
     assert set(CIPHERS.values()) <= names
+
+
+def test_a_curve_that_this_python_cannot_set_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian 12's own cannot set X25519; OpenSSL's words for it say nothing to anybody."""
+    monkeypatch.setitem(CURVES, "CurveOfTheFuture", "no-such-curve")
+    section = f"cert_file: {FOLDER}/server.crt, key_file: {FOLDER}/server.key"
+    file = tmp_path / "web.yml"
+    for curve in ("X25519", "CurveOfTheFuture"):
+        file.write_text(f"tls_server_config: {{{section}, curve_preferences: [{curve}]}}")
+        if supports_curve(curve):
+            assert load(file).tls is not None
+            continue
+        with pytest.raises(ConfigError) as caught:
+            load(file)
+        where = "tls_server_config.curve_preferences[0]"
+        rule = "cannot be set by this Python: take a newer one"
+        assert str(caught.value) == f"{file}:1: {where}: {rule}"
+    assert not supports_curve("CurveOfTheFuture")
 
 
 def test_suites_of_tls_1_3_alone_leave_only_tls_1_3() -> None:

@@ -20,6 +20,7 @@ from exporter.web.toolkit.tls import (
     allowed_sans,
     context,
     require_certificates,
+    supports_curve,
 )
 from exporter.web.toolkit.values import header_rule, user_rule
 
@@ -140,6 +141,8 @@ def _check_choices(section: TlsServer, report: Report) -> None:
         for index, name in enumerate(section.curve_preferences):
             if name not in CURVES:
                 report.add((*curves, index), f"must be one of {', '.join(CURVES)}")
+            elif not supports_curve(name):
+                report.add((*curves, index), "cannot be set by this Python: take a newer one")
         if len(section.curve_preferences) > 1:
             report.add(curves, "must have one item only: Python cannot set several")
 

@@ -117,6 +117,15 @@ def context(
     return made
 
 
+def supports_curve(name: str) -> bool:
+    """Tell whether this Python can set a curve: some before 3.11.4 cannot set X25519."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ecdh_curve(CURVES[name])
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
 def _set_versions(made: ssl.SSLContext, section: TlsServer) -> None:
     with warnings.catch_warnings():  # that 1.0 and 1.1 are deprecated is said in docs/web.md
         warnings.simplefilter("ignore", DeprecationWarning)
