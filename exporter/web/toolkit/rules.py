@@ -141,7 +141,7 @@ def _check_choices(section: TlsServer, report: Report) -> None:
         for index, name in enumerate(section.curve_preferences):
             if name not in CURVES:
                 report.add((*curves, index), f"must be one of {', '.join(CURVES)}")
-            elif not supports_curve(name):
+            elif len(section.curve_preferences) == 1 and not supports_curve(name):
                 report.add((*curves, index), "cannot be set by this Python: take a newer one")
         if len(section.curve_preferences) > 1:
             report.add(curves, "must have one item only: Python cannot set several")
