@@ -13,7 +13,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class RevisionHook(BuildHookInterface[Any]):
-    """Adds exporter/REVISION to wheels and sdists, which exporter/version.py reads."""
+    """Adds exporter/REVISION to wheels and sdists, which exporter/process/version.py reads."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Write the file, but for a checkout that is run in place; an sdist brings its own."""

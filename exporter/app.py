@@ -14,23 +14,23 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry
 
-from exporter import garbage
 from exporter.address import Address
-from exporter.budget import Budget
-from exporter.client import BillingClient, system_roots
-from exporter.clock import SystemClock
+from exporter.api.client import BillingClient, system_roots
 from exporter.config import Api, Config, ConfigError, Problem, effective, fingerprint
-from exporter.discovery import Discovery, Found, merge
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import SavedOrganization
-from exporter.notify import Pulse, ServiceManager
-from exporter.poller import Poller
-from exporter.publisher import Publisher
-from exporter.saver import Saver
-from exporter.sharding import Shard
-from exporter.storage import LockedError, Storage, StorageError
-from exporter.store import Store
-from exporter.telemetry import Telemetry
-from exporter.version import Version
+from exporter.page.publisher import Publisher
+from exporter.polling.discovery import Discovery, Found, merge
+from exporter.polling.poller import Poller
+from exporter.polling.sharding import Shard
+from exporter.process import garbage
+from exporter.process.clock import SystemClock
+from exporter.process.notify import Pulse, ServiceManager
+from exporter.process.version import Version
+from exporter.state.budget import Budget
+from exporter.state.saver import Saver
+from exporter.state.storage import LockedError, Storage, StorageError
+from exporter.state.store import Store
 from exporter.web import sockets
 from exporter.web.routes import Source
 from exporter.web.serving import WebOptions, serve

@@ -15,13 +15,14 @@ from typing import Final
 
 import structlog
 
-from exporter import demo, logs, notify, privileges
+from exporter import demo
 from exporter.address import Address
 from exporter.app import App, Options, StartError
-from exporter.catalog import LABEL_NAMES
 from exporter.config import DEFAULT_FILE, Config, ConfigError, find
-from exporter.sharding import MAX_SHARDS, Shard, choose
-from exporter.version import DISTRIBUTION, Version, version
+from exporter.metrics.catalog import LABEL_NAMES
+from exporter.polling.sharding import MAX_SHARDS, Shard, choose
+from exporter.process import logs, notify, privileges
+from exporter.process.version import DISTRIBUTION, Version, version
 from exporter.web import flags
 from exporter.web.routes import ORGANIZATIONS_PATH
 from exporter.web.serving import WebOptions

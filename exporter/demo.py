@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Final
 
-from exporter.clock import SystemClock
 from exporter.config import Api, Config, Invoices, Poll
 from exporter.model import ApiKey, Organization, Secret
+from exporter.process.clock import SystemClock
 from exporter.simulator import SimulatedClock, Simulator, demo_fleet
 
 SEED: Final = 1

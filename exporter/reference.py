@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from exporter import catalog, cli, telemetry, tool
+from exporter import cli, tool
 from exporter.config import keys
+from exporter.metrics import catalog, telemetry
 from exporter.model import Metric
 from exporter.tool import history as past
 from exporter.web.routes import ENDPOINTS

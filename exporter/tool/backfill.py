@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from exporter.billing import ReadRpc
-from exporter.catalog import LABEL_NAMES, InvoiceDetail
+from exporter.api.billing import ReadRpc
 from exporter.config import Config, format_duration
+from exporter.metrics.catalog import LABEL_NAMES, InvoiceDetail
 from exporter.model import Organization
 from exporter.tool import arguments as declare
 from exporter.tool import bills, output

@@ -12,17 +12,17 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from exporter import logs, privileges
-from exporter.billing import MAX_RETRIES, RETRY_BASE, BillingError, ReadRpc, decoded
-from exporter.catalog import COLLECTORS, LABEL_NAMES, Collector
-from exporter.client import BillingClient, system_roots
-from exporter.clock import SystemClock
+from exporter.api.billing import MAX_RETRIES, RETRY_BASE, BillingError, ReadRpc, decoded
+from exporter.api.client import BillingClient, system_roots
 from exporter.config import Api, Config, ConfigError, find
-from exporter.discovery import api_keys, merge, usable
+from exporter.metrics.catalog import COLLECTORS, LABEL_NAMES, Collector
 from exporter.model import ApiKey, FoundOrganization, Organization
+from exporter.polling.discovery import api_keys, merge, usable
+from exporter.process import logs, privileges
+from exporter.process.clock import SystemClock
+from exporter.process.version import version
 from exporter.tool.errors import STOPPED, WRONG_USAGE, CommandError, complain
 from exporter.tool.output import printable
-from exporter.version import version
 
 T = TypeVar("T")
 

@@ -7,11 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from exporter import privileges
-from exporter.billing import BillingError
-from exporter.catalog import COLLECTORS
+from exporter.api.billing import BillingError
 from exporter.config import DEFAULT_FILE, Config
+from exporter.metrics.catalog import COLLECTORS
 from exporter.model import Cause, Organization
+from exporter.process import privileges
 from exporter.tool import arguments as declare
 from exporter.tool import bills
 from exporter.tool.errors import DONE, FAILED, complain

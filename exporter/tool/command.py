@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from typing import Final
 
-from exporter.clock import SystemClock
 from exporter.model import Clock
+from exporter.process.clock import SystemClock
+from exporter.process.version import version
 from exporter.tool.errors import EXIT_CODES, FAILED, STOPPED, CommandError, complain
-from exporter.version import version
 
 COMMANDS: Final[Mapping[str, str]] = {
     "check": "check the configuration, and with --connect each organization's key",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from exporter.billing import BillingError
+from exporter.api.billing import BillingError
 from exporter.model import Cause, Organization
 from exporter.tool.bills import Bills
 from exporter.tool.folder import Folder

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from exporter.extract.usage import Usage
-from exporter.extract.values import exact_sum
+from exporter.metrics.extract.usage import Usage
+from exporter.metrics.extract.values import exact_sum
 from exporter.model import Organization
 from exporter.tool import output
 

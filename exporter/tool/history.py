@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from exporter import render
-from exporter.catalog import INVOICE, INVOICES, ORG, InvoiceDetail, apply
-from exporter.extract import invoices
-from exporter.extract.invoices import SETTLED, Invoices
-from exporter.extract.values import Samples, exact_sum, unix_time
+from exporter.metrics import render
+from exporter.metrics.catalog import INVOICE, INVOICES, ORG, InvoiceDetail, apply
+from exporter.metrics.extract import invoices
+from exporter.metrics.extract.invoices import SETTLED, Invoices
+from exporter.metrics.extract.values import Samples, exact_sum, unix_time
 from exporter.model import Metric, MetricSpec, Organization, Sample
 from exporter.pb import billing_pb2 as pb
 

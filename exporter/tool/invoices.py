@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from exporter.billing import ReadRpc
+from exporter.api.billing import ReadRpc
 from exporter.config import Config
-from exporter.extract import invoices
-from exporter.extract.invoices import Invoice, Invoices
-from exporter.extract.values import exact_sum
+from exporter.metrics.extract import invoices
+from exporter.metrics.extract.invoices import Invoice, Invoices
+from exporter.metrics.extract.values import exact_sum
 from exporter.model import Organization
 from exporter.tool import arguments as declare
 from exporter.tool import bills, output

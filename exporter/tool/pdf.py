@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from exporter.billing import BillingError, ReadRpc
+from exporter.api.billing import BillingError, ReadRpc
 from exporter.config import Config
-from exporter.extract.invoices import Invoice
+from exporter.metrics.extract.invoices import Invoice
 from exporter.model import Organization
 from exporter.tool import arguments as declare
 from exporter.tool import bills, names, output

@@ -15,7 +15,7 @@ from random import Random
 from typing import Final
 
 from exporter.address import Address
-from exporter.clock import SystemClock
+from exporter.process.clock import SystemClock
 from exporter.simulator import (
     Account,
     FaultError,

@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from exporter.billing import ReadRpc
+from exporter.api.billing import ReadRpc
 from exporter.config import Config
-from exporter.extract import usage
-from exporter.extract.usage import Usage
-from exporter.extract.values import exact_sum
+from exporter.metrics.extract import usage
+from exporter.metrics.extract.usage import Usage
+from exporter.metrics.extract.values import exact_sum
 from exporter.model import Organization
 from exporter.tool import arguments as declare
 from exporter.tool import bills, focus, output

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from exporter.pages import Encoding
-from exporter.render import Format
+from exporter.metrics.render import Format
+from exporter.page.pages import Encoding
 
 # Name and version of each format, as a client asks for it.
 NAMES: Mapping[Format, tuple[str, str]] = {

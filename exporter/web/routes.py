@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 import structlog
 from aiohttp import web
 
-from exporter.discovery import Looks
 from exporter.model import Clock
-from exporter.pages import Encoding
-from exporter.poller import Poller
-from exporter.publisher import Publisher
-from exporter.store import Store
+from exporter.page.pages import Encoding
+from exporter.page.publisher import Publisher
+from exporter.polling.discovery import Looks
+from exporter.polling.poller import Poller
+from exporter.state.store import Store
 from exporter.web.limits import PAGES, TURN, WRITE, Gate
 from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format

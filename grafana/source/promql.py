@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter import catalog
+from exporter.metrics import catalog
 
 BY_ORGANIZATION: Final = frozenset(spec.name for spec in catalog.SPECS)
 JOB: Final = 'job=~"$job"'

@@ -13,14 +13,14 @@ from prometheus_client import CollectorRegistry
 from bench import programs
 from bench.figures import short
 from bench.findings import Findings, Setting, Table
-from exporter.catalog import COLLECTORS, InvoiceDetail
-from exporter.clock import SystemClock
-from exporter.intake import Intake
+from exporter.metrics.catalog import COLLECTORS, InvoiceDetail
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Organization
-from exporter.publisher import CONFIRMATIONS, Publisher
-from exporter.schedule import Unit
-from exporter.store import Store
-from exporter.telemetry import Telemetry
+from exporter.page.publisher import CONFIRMATIONS, Publisher
+from exporter.polling.intake import Intake
+from exporter.polling.schedule import Unit
+from exporter.process.clock import SystemClock
+from exporter.state.store import Store
 
 COUNT = 1000  # organizations
 BLOCKS = 7  # of the file of answers for each: its id, and three answers with their amounts

@@ -11,7 +11,7 @@ import yaml
 
 from deploy.helm.source import __main__ as generator
 from deploy.helm.source import table
-from exporter.version import version
+from exporter.process.version import version
 from support.chart_values import paths
 from support.kubernetes import CHART, HELM, exporter, manifests
 from support.process import ROOT

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from exporter.cli import parser
-from exporter.sharding import MAX_SHARDS, choose
+from exporter.polling.sharding import MAX_SHARDS, choose
 from support.chart_values import CASES, MATRIX, VARIATIONS
 from support.kubernetes import (
     CHART,

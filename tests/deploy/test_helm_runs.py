@@ -14,8 +14,8 @@ import bcrypt
 import pytest
 import yaml
 
-from exporter.catalog import LABEL_NAMES
 from exporter.config import load
+from exporter.metrics.catalog import LABEL_NAMES
 from support.certificates import Authority
 from support.chart_values import CASES
 from support.kubelet import Container, container

@@ -10,7 +10,7 @@ import yaml
 
 from exporter.cli import parser
 from exporter.config import keys
-from exporter.logs import FORMATS, LEVELS
+from exporter.process.logs import FORMATS, LEVELS
 from exporter.reference import flags
 from support.kubernetes import CHART, exporter, manifests, refused
 

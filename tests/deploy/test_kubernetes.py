@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 import yaml
 
-from exporter.catalog import LABEL_NAMES
 from exporter.config import load
+from exporter.metrics.catalog import LABEL_NAMES
 from support import dashboards
 from support.kubernetes import (
     KUBERNETES,

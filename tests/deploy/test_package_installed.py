@@ -97,7 +97,7 @@ def test_with_pipx(release: Path, tmp_path: Path) -> None:
 
 # A line for each: right, or wrong in a way that only the package's own types can tell.
 PROGRAM: Mapping[str, str | None] = {
-    "from exporter.version import Version, version": None,
+    "from exporter.process.version import Version, version": None,
     "number: str = version().number": None,
     "wrong: int = version().number": "assignment",
     "Version(number=1, revision='')": "arg-type",

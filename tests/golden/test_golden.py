@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from google.protobuf import text_format
 
-from exporter.catalog import COLLECTORS
+from exporter.metrics.catalog import COLLECTORS
+from exporter.metrics.render import Format
 from exporter.model import Organization
-from exporter.render import Format
 from support.reader import OUTAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.virtual import run

@@ -17,9 +17,9 @@ from exporter import demo
 from exporter.address import Address
 from exporter.app import App, Options, StartError
 from exporter.config import Config, ConfigError, Problem
-from exporter.sharding import Shard
-from exporter.storage import Storage
-from exporter.version import Version
+from exporter.polling.sharding import Shard
+from exporter.process.version import Version
+from exporter.state.storage import Storage
 from support.process import Response, get
 
 WHOLE = Shard()

@@ -23,9 +23,9 @@ import grpc.aio
 import pytest
 import yaml
 
-from exporter.client import METHODS
-from exporter.clock import SystemClock
+from exporter.api.client import METHODS
 from exporter.pb import auth_pb2
+from exporter.process.clock import SystemClock
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
 from exporter.simulator.accounts import BankAccount, Card
 from support.process import (
@@ -359,12 +359,12 @@ sys.exit(cli.main())
 BUGS = {
     "client": """
 import sys
-from exporter import client
+from exporter.api import client
 client._retry_after = None
 """,
     "poller": """
 import sys
-from exporter.billing import BillingError
+from exporter.api.billing import BillingError
 BillingError.transient = property(lambda self: None(), lambda self, transient: None)
 """,
 }

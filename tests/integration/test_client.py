@@ -18,15 +18,15 @@ import grpc.aio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporter.billing import BillingError, ReadRpc
-from exporter.client import BillingClient, Token
-from exporter.clock import SystemClock
+from exporter.api.billing import BillingError, ReadRpc
+from exporter.api.client import BillingClient, Token
 from exporter.config import Api
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause, Secret
 from exporter.pb import billing_pb2 as pb
 from exporter.pb import status_pb2
+from exporter.process.clock import SystemClock
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
-from exporter.telemetry import Telemetry
 from support.process import free_port
 
 USAGE = ReadRpc.GET_CURRENT_MONTH_USAGE

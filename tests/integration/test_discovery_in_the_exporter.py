@@ -12,13 +12,13 @@ import grpc
 import pytest
 
 from exporter.address import Address
+from exporter.api.billing import BillingError
 from exporter.app import App, Options
-from exporter.billing import BillingError
 from exporter.config import Api, Config, Discovery, Poll
 from exporter.model import ApiKey, FoundOrganization, Organization, Secret
 from exporter.pb import app_pb2
-from exporter.sharding import Shard
-from exporter.version import Version
+from exporter.polling.sharding import Shard
+from exporter.process.version import Version
 from support.process import Response, get
 from support.simulated import ACCOUNTS, Simulation, exporter_client, run, simulation
 

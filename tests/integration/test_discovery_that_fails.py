@@ -8,8 +8,13 @@ from pathlib import Path
 import grpc
 
 from exporter.config import Config
+from exporter.metrics.telemetry import (
+    DISCOVERED,
+    DISCOVERY_SUCCESSFUL,
+    REQUESTS_LIMIT,
+    REQUESTS_REMAINING,
+)
 from exporter.model import ApiKey, Organization, Secret
-from exporter.telemetry import DISCOVERED, DISCOVERY_SUCCESSFUL, REQUESTS_LIMIT, REQUESTS_REMAINING
 from integration.test_discovery_in_the_exporter import (
     FIRST,
     FLEET,

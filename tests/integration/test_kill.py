@@ -6,9 +6,9 @@ import json
 import random
 from pathlib import Path
 
-from exporter.catalog import COLLECTORS
+from exporter.metrics.catalog import COLLECTORS
 from exporter.model import SavedOrganization
-from exporter.storage import Storage
+from exporter.state.storage import Storage
 from support.process import EXPORTER, TOOL, exporter, free_port, get, parse, running, until
 
 ORGANIZATIONS = 20

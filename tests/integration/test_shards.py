@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from itertools import combinations
 from pathlib import Path
 
-from exporter.sharding import Shard
-from exporter.storage import Storage
+from exporter.polling.sharding import Shard
+from exporter.state.storage import Storage
 from integration.test_exporter_process import ACCOUNTS, configuration, run, simulator, up, write
 from support.process import exporter, free_port, get, parse, succeeds, until
 

@@ -14,8 +14,8 @@ import grpc
 import grpc.aio
 import pytest
 
-from exporter.billing import BillingError, ReadRpc
-from exporter.client import BillingClient
+from exporter.api.billing import BillingError, ReadRpc
+from exporter.api.client import BillingClient
 from exporter.model import ApiKey, Cause, Secret
 from exporter.simulator import Fault
 from support.clock import NOON, StandingClock

@@ -16,8 +16,8 @@ import pytest
 import yaml
 from google.protobuf.message import DecodeError
 
-from exporter.clock import SystemClock
 from exporter.pb import billing_pb2 as pb
+from exporter.process.clock import SystemClock
 from exporter.simulator import SimulatedClock, Simulator, configuration, fleet
 from exporter.simulator.injection import Injected
 from exporter.simulator.scenarios import SCENARIOS, Kind

@@ -23,7 +23,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from exporter.clock import SystemClock
+from exporter.process.clock import SystemClock
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
 from exporter.simulator.accounts import PaymentHabit
 from rules.harness import ALERTS, RULES

@@ -11,12 +11,12 @@ import grpc
 import grpc.aio
 import pytest
 
-from exporter.billing import BillingError
-from exporter.client import BillingClient
-from exporter.clock import SystemClock
+from exporter.api.billing import BillingError
+from exporter.api.client import BillingClient
 from exporter.config import Api
 from exporter.model import ApiKey, Cause, Secret
 from exporter.pb import auth_pb2, billing_pb2
+from exporter.process.clock import SystemClock
 from exporter.tool.bills import Uncounted
 from exporter.tool.download import TAIL_WITHIN, Checked
 from support.simulated import run

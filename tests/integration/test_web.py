@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter import reference, telemetry
+from exporter import reference
 from exporter.demo import SEED
+from exporter.metrics import telemetry
 from exporter.simulator import demo_fleet
 from exporter.tool import history
 from exporter.web.routes import ENDPOINTS

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from exporter import catalog, reference, telemetry
+from exporter import reference
+from exporter.metrics import catalog, telemetry
 from exporter.model import Metric, MetricType
 
 METRICS = [metric for members in reference.metrics().values() for metric in members]

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from exporter import catalog, telemetry
+from exporter.metrics import catalog, telemetry
 from exporter.model import MetricType
 from rules.harness import GROUPS
 from rules.inference import SCRAPED, labels

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter import catalog, cli, reference
+from exporter import cli, reference
 from exporter.config import ConfigError, keys, load
+from exporter.metrics import catalog
 from exporter.web.routes import ENDPOINTS
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import FileDescriptor
 
-from exporter import client
-from exporter.billing import ReadRpc
+from exporter.api import client
+from exporter.api.billing import ReadRpc
 from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def test_only_the_client_can_call_and_only_from_its_table() -> None:
     """Calls are made in two places, with the path from the table and not from a caller."""
     callers = {path.name for path in SOURCES if imports_grpc(path) and path.parent != SERVER}
     assert callers == {"client.py"}
-    source = ROOT / "exporter" / "client.py"
+    source = ROOT / "exporter" / "api" / "client.py"
     made = [
         ast.unparse(n.args[0])
         for n in nodes(source)

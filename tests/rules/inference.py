@@ -27,7 +27,7 @@ from promql_parser import (
     parse,
 )
 
-from exporter import catalog, telemetry
+from exporter.metrics import catalog, telemetry
 
 Labels = frozenset[str]
 NONE: Final[Labels] = frozenset()

@@ -14,7 +14,7 @@ from random import Random
 
 import grpc
 
-from exporter.clock import SystemClock
+from exporter.process.clock import SystemClock
 from exporter.simulator import SimulatedClock, Simulator, demo_fleet
 
 HOST = "app.viam.com"

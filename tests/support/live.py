@@ -11,17 +11,17 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.client import BillingClient
-from exporter.clock import SystemClock
+from exporter.api.client import BillingClient
 from exporter.config import Api, Config, Invoices
+from exporter.metrics.render import Format
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Organization, Secret
-from exporter.pages import Encoding
-from exporter.poller import Poller
-from exporter.publisher import Publisher
-from exporter.render import Format
+from exporter.page.pages import Encoding
+from exporter.page.publisher import Publisher
+from exporter.polling.poller import Poller
+from exporter.process.clock import SystemClock
 from exporter.simulator import Account, SimulatedClock, Simulator
-from exporter.store import Store
-from exporter.telemetry import Telemetry
+from exporter.state.store import Store
 
 PATIENCE = 40.0  # seconds until a test gives up waiting
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.billing import BillingError, ReadRpc
+from exporter.api.billing import BillingError, ReadRpc
 from exporter.config import Api, Config, Invoices, Limits
 from exporter.model import ApiKey, Cause, Organization, Secret
 from exporter.pb import billing_pb2 as pb

@@ -11,15 +11,15 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config import Config
+from exporter.metrics.render import Format
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import SavedOrganization
-from exporter.pages import Encoding
-from exporter.poller import Poller
-from exporter.publisher import Publisher
-from exporter.render import Format
-from exporter.saver import Saver
-from exporter.storage import Storage
-from exporter.store import Store
-from exporter.telemetry import Telemetry
+from exporter.page.pages import Encoding
+from exporter.page.publisher import Publisher
+from exporter.polling.poller import Poller
+from exporter.state.saver import Saver
+from exporter.state.storage import Storage
+from exporter.state.store import Store
 from support.reader import FakeReader
 from support.virtual import VirtualClock
 

@@ -15,15 +15,15 @@ import grpc.aio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporter.billing import BillingError, ReadRpc
-from exporter.client import BillingClient
-from exporter.clock import SystemClock
+from exporter.api.billing import BillingError, ReadRpc
+from exporter.api.client import BillingClient
 from exporter.config import Api
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Secret
 from exporter.pb import auth_pb2
 from exporter.pb import billing_pb2 as pb
+from exporter.process.clock import SystemClock
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
-from exporter.telemetry import Telemetry
 from support.clock import StandingClock
 
 ACCOUNTS = demo_fleet(1)

@@ -10,13 +10,13 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from exporter import answers
-from exporter.answers import Moment
-from exporter.catalog import COLLECTORS, InvoiceDetail
+from exporter.metrics.catalog import COLLECTORS, InvoiceDetail
 from exporter.model import CollectorState, Organization, OrganizationState
 from exporter.pb import billing_pb2 as pb
-from exporter.poller import Progress
-from exporter.schedule import Unit
+from exporter.polling import answers
+from exporter.polling.answers import Moment
+from exporter.polling.poller import Progress
+from exporter.polling.schedule import Unit
 from exporter.web.status import StatusPages
 from exporter.web.status.pages import Facts
 from exporter.web.status.summary import Now

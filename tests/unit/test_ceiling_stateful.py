@@ -12,10 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exporter.billing import ReadRpc
-from exporter.budget import Budget
+from exporter.api.billing import ReadRpc
 from exporter.config import Api
 from exporter.model import ApiKey
+from exporter.state.budget import Budget
 from support.reader import EMPTY, OUTAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.virtual import VirtualClock, VirtualLoop

@@ -14,13 +14,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from exporter.billing import BillingError
+from exporter.api.billing import BillingError
 from exporter.config import Config, Poll
 from exporter.config import Discovery as Settings
-from exporter.discovery import CONCURRENCY, RETRY, Discovery, Found, api_keys, merge, usable
+from exporter.metrics.telemetry import DISCOVERY_SUCCESSFUL, DISCOVERY_TIME, Telemetry
 from exporter.model import ApiKey, Cause, FoundOrganization, Secret
-from exporter.storage import Storage
-from exporter.telemetry import DISCOVERY_SUCCESSFUL, DISCOVERY_TIME, Telemetry
+from exporter.polling.discovery import CONCURRENCY, RETRY, Discovery, Found, api_keys, merge, usable
+from exporter.state.storage import Storage
 from support.reader import OUTAGE, organization
 from support.virtual import START, VirtualClock, run
 

@@ -7,10 +7,10 @@ import math
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from exporter.catalog import COLLECTORS, InvoiceDetail, apply
-from exporter.extract.invoices import view as view_invoices
-from exporter.extract.usage import view as view_usage
-from exporter.extract.values import label_text
+from exporter.metrics.catalog import COLLECTORS, InvoiceDetail, apply
+from exporter.metrics.extract.invoices import view as view_invoices
+from exporter.metrics.extract.usage import view as view_usage
+from exporter.metrics.extract.values import label_text
 from exporter.model import MetricSpec, Sample
 from exporter.pb import billing_pb2 as pb
 from support.reader import organization

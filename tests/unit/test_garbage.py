@@ -6,7 +6,7 @@ import asyncio
 import gc
 import weakref
 
-from exporter import garbage
+from exporter.process import garbage
 from support.virtual import run
 
 

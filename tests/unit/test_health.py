@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter import health
+from exporter.metrics import health
 from exporter.model import Answer, Cause, CollectorState, Failure, OrganizationState
 from support.reader import organization
 

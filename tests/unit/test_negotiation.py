@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.pages import Encoding
-from exporter.render import Format
+from exporter.metrics.render import Format
+from exporter.page.pages import Encoding
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
 
 TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS

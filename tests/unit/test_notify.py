@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from exporter.notify import SEND_WITHIN, Pulse, ServiceManager, from_systemd
+from exporter.process.notify import SEND_WITHIN, Pulse, ServiceManager, from_systemd
 from support.clock import StandingClock
 from support.virtual import run
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exporter.billing import BillingError
+from exporter.api.billing import BillingError
 from exporter.model import Cause
 from exporter.pb import billing_pb2 as pb
 from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization

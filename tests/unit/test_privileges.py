@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import structlog
 
-from exporter import privileges
 from exporter.config import Config
 from exporter.model import ApiKey, Organization, Secret
-from exporter.privileges import Reader
+from exporter.process import privileges
+from exporter.process.privileges import Reader
 
 ROOT, SOMEBODY = 0, 1000
 KEY = "sesame"

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter import render
-from exporter.catalog import COLLECTORS, Collector, InvoiceDetail, apply
+from exporter.metrics import render
+from exporter.metrics.catalog import COLLECTORS, Collector, InvoiceDetail, apply
+from exporter.metrics.render import Format
 from exporter.model import Family
 from exporter.pb import billing_pb2 as pb
-from exporter.render import Format
 from support.messages import messages
 from support.reader import organization
 

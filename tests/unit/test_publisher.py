@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from exporter.catalog import ATTEMPTS
-from exporter.pages import Encoding
+from exporter.metrics.catalog import ATTEMPTS
+from exporter.metrics.render import Format
+from exporter.page.pages import Encoding
+from exporter.page.publisher import CONFIRMATIONS, GROUPS, HEARTBEAT
 from exporter.pb import billing_pb2 as pb
-from exporter.publisher import CONFIRMATIONS, GROUPS, HEARTBEAT
-from exporter.render import Format
 from support.reader import INVOICES, config, organization
 from support.rig import Rig
 from support.virtual import run

@@ -16,10 +16,11 @@ from prometheus_client.exposition import generate_latest as text_oracle
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_oracle
 from prometheus_client.utils import floatToGoString
 
-from exporter import pages, render
+from exporter.metrics import render
+from exporter.metrics.render import Format
 from exporter.model import Family, Metric, MetricType, Sample
-from exporter.pages import Encoding
-from exporter.render import Format
+from exporter.page import pages
+from exporter.page.pages import Encoding
 from support.reader import organization
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from exporter.config import Config
-from exporter.intake import CLOCK_CHECK, KEEP_SPEND
 from exporter.model import SavedOrganization
 from exporter.pb import billing_pb2 as pb
+from exporter.polling.intake import CLOCK_CHECK, KEEP_SPEND
 from exporter.web.status import StatusPages
 from exporter.web.status.summary import Now
 from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.billing import BillingError
-from exporter.budget import Budget
+from exporter.api.billing import BillingError
 from exporter.config import Api
 from exporter.model import Cause
-from exporter.storage import Storage
+from exporter.state.budget import Budget
+from exporter.state.storage import Storage
 from support.reader import OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.virtual import VirtualClock, run

@@ -7,7 +7,8 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.schedule import MIN_STALE, Deadlines, Schedule, Unit, phase
+from exporter.polling.schedule import Schedule, Unit, phase
+from exporter.timing import MIN_STALE, Deadlines
 
 
 def units(count: int) -> list[Unit]:

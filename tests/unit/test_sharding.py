@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exporter import cli
 from exporter.config import Api, ConfigError, load
-from exporter.sharding import Shard, choose
+from exporter.polling.sharding import Shard, choose
 from support.reader import config, organization
 
 IDS = [f"organization-{number}" for number in range(10_000)]

@@ -8,9 +8,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.extract.usage import Totals, Usage
+from exporter.metrics.extract.usage import Totals, Usage
 from exporter.model import Spend, Tally
-from exporter.spend import MAX_RESOURCE_TYPES, REST, advance
+from exporter.state.spend import MAX_RESOURCE_TYPES, REST, advance
 
 JULY, AUGUST, SEPTEMBER = 1_000.0, 2_000.0, 3_000.0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.discovery import Looks
 from exporter.model import Cause, Failure
+from exporter.polling.discovery import Looks
 from support.status import FACTS, status
 from support.virtual import START
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from exporter import history
-from exporter.history import LENGTH, NEWS, NO_NEWS
 from exporter.model import Cause
 from exporter.pb import billing_pb2 as pb
-from exporter.schedule import Unit
+from exporter.polling.schedule import Unit
+from exporter.state import history
+from exporter.state.history import LENGTH, NEWS, NO_NEWS
 from support.reader import OUTAGE, USAGE, config, organization
 from support.rig import Rig
 from support.virtual import START, run

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter import history
-from exporter.history import NO_NEWS, PastPoll
 from exporter.model import Cause, Failure, OrganizationState, Spend, Tally
+from exporter.page.publisher import Limit
 from exporter.pb import billing_pb2 as pb
-from exporter.publisher import Limit
+from exporter.state import history
+from exporter.state.history import NO_NEWS, PastPoll
 from exporter.web.status import detail
 from support.messages import messages
 from support.reader import organization

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import history
-from exporter.history import LENGTH, NEWS, OUTCOMES, PastPoll
+from exporter.state import history
+from exporter.state.history import LENGTH, NEWS, OUTCOMES, PastPoll
 from exporter.web.status import words
 from support.virtual import START
 

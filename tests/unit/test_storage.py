@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from exporter.model import SavedAnswer, SavedOrganization, Spend, Tally
-from exporter.storage import (
+from exporter.state.storage import (
     APPLICATION_ID,
     FILE,
     VERSION,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.extract import usage
+from exporter.metrics.extract import usage
 from exporter.pb import billing_pb2 as pb
 from exporter.tool import focus
 from exporter.tool.output import write_csv

@@ -10,15 +10,15 @@ from typing import Any, Final, NamedTuple, cast
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from exporter.catalog import COLLECTORS, Collector, InvoiceDetail, apply
-from exporter.extract.billing_information import BillingInformation
-from exporter.extract.invoices import Invoice, Invoices
-from exporter.extract.usage import Usage
-from exporter.extract.values import enum_label, exact_sum, label_text
-from exporter.history import PastPoll, polls
+from exporter.metrics.catalog import COLLECTORS, Collector, InvoiceDetail, apply
+from exporter.metrics.extract.billing_information import BillingInformation
+from exporter.metrics.extract.invoices import Invoice, Invoices
+from exporter.metrics.extract.usage import Usage
+from exporter.metrics.extract.values import enum_label, exact_sum, label_text
 from exporter.model import CollectorState, Metric, Organization
 from exporter.pb import billing_pb2 as pb
-from exporter.schedule import Unit
+from exporter.polling.schedule import Unit
+from exporter.state.history import PastPoll, polls
 from exporter.web.status.summary import Summary
 
 # What a page shows of an answer, which may have 32 MiB.

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import jinja2
 
-from exporter.catalog import InvoiceDetail
-from exporter.discovery import Looks
+from exporter.metrics.catalog import InvoiceDetail
 from exporter.model import OrganizationState
-from exporter.poller import Progress
+from exporter.polling.discovery import Looks
+from exporter.polling.poller import Progress
 from exporter.web.status import words
 from exporter.web.status.detail import detail
 from exporter.web.status.forecast import EARLY_SHARE

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from exporter import health
-from exporter.catalog import COLLECTORS
-from exporter.health import OrganizationReport
+from exporter.metrics import health
+from exporter.metrics.catalog import COLLECTORS
+from exporter.metrics.health import OrganizationReport
 from exporter.model import OrganizationState
-from exporter.publisher import Limit
-from exporter.schedule import Unit
+from exporter.page.publisher import Limit
+from exporter.polling.schedule import Unit
 from exporter.web.status.forecast import Forecast, forecast
 
 MONTH_TO_DATE: Final = "viam_billing_usage_month_to_date_usd"

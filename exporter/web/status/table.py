@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
-from exporter.extract.values import exact_sum
+from exporter.metrics.extract.values import exact_sum
 from exporter.web.status.summary import BAD, OK, ORDER, WAIT, Summary
 
 PAGE_ROWS: Final = 100

@@ -15,8 +15,8 @@ from typing import Any
 import grpc.aio
 
 from bench import data
-from exporter.billing import ReadRpc
-from exporter.client import AUTHENTICATE, CHANNEL_OPTIONS, METHODS
+from exporter.api.billing import ReadRpc
+from exporter.api.client import AUTHENTICATE, CHANNEL_OPTIONS, METHODS
 from exporter.pb import auth_pb2
 from exporter.pb import billing_pb2 as pb
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
-from exporter import intake
 from exporter.config import Config, Invoices
 from exporter.model import ApiKey, Secret
-from exporter.sharding import Shard
+from exporter.polling import intake
+from exporter.polling.sharding import Shard
 from support.quarter.story import ACCOUNTS, DAY, END, HOUR, START, StoryReader
 from support.reader import config, organization
 from support.rig import Rig

@@ -10,11 +10,11 @@ from functools import lru_cache
 from random import Random
 from typing import Final
 
-from exporter.billing import BillingError, ReadRpc
+from exporter.api.billing import BillingError, ReadRpc
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause
 from exporter.pb import billing_pb2 as pb
 from exporter.simulator import Account, answers, demo_fleet, ledger
-from exporter.telemetry import Telemetry
 from support.reader import BILLING, INVOICES, USAGE, FakeReader
 
 HOUR: Final = 3600.0

@@ -20,14 +20,15 @@ from typing import NamedTuple
 
 import structlog
 
-from exporter import health, pages, render
-from exporter.catalog import COLLECTORS, SECTIONS, SPECS, apply
+from exporter.metrics import health, render
+from exporter.metrics.catalog import COLLECTORS, SECTIONS, SPECS, apply
+from exporter.metrics.render import Format
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock, Organization, OrganizationState
-from exporter.pages import Body, Encoding, Piece
-from exporter.render import Format
-from exporter.schedule import Deadlines
-from exporter.store import Store
-from exporter.telemetry import Telemetry
+from exporter.page import pages
+from exporter.page.pages import Body, Encoding, Piece
+from exporter.state.store import Store
+from exporter.timing import Deadlines
 
 log = structlog.get_logger(__name__)
 

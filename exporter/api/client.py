@@ -17,7 +17,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
-from exporter.billing import LIST_ORGANIZATIONS, BillingError, ReadRpc, decoded, invalid
+from exporter.api.billing import LIST_ORGANIZATIONS, BillingError, ReadRpc, decoded, invalid
 from exporter.config import Api, read_key_file
 from exporter.model import ApiKey, Cause, Clock, FoundOrganization, Secret
 from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import FoundOrganization, OrganizationState, SavedAnswer, SavedOrganization
-from exporter.storage import Storage, StorageError
-from exporter.store import Store
-from exporter.telemetry import Telemetry
+from exporter.state.storage import Storage, StorageError
+from exporter.state.store import Store
 
 log = structlog.get_logger(__name__)
 

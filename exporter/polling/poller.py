@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple, cast
 
-from exporter.billing import MAX_RETRIES, RETRY_BASE, BillingError, BillingReader
-from exporter.catalog import COLLECTORS, InvoiceDetail
+from exporter.api.billing import MAX_RETRIES, RETRY_BASE, BillingError, BillingReader
 from exporter.config import Config
-from exporter.intake import Intake
+from exporter.metrics.catalog import COLLECTORS, InvoiceDetail
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock, Organization, SavedOrganization
-from exporter.schedule import Schedule, Unit
-from exporter.store import Store
-from exporter.telemetry import Telemetry
+from exporter.polling.intake import Intake
+from exporter.polling.schedule import Schedule, Unit
+from exporter.state.store import Store
 
 RPC = {collector.name: collector.rpc for collector in COLLECTORS}
 

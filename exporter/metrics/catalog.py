@@ -2,7 +2,7 @@
 
 Everything that must know the metrics reads them here: the page, docs/metrics.md,
 docs/contract.json, the checks of dashboards and rules. The exporter's own metrics are
-listed in the same shape in exporter/telemetry.py.
+listed in the same shape in exporter/metrics/telemetry.py.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from exporter import health
-from exporter.billing import ReadRpc
-from exporter.extract import billing_information, invoices, usage
-from exporter.extract.billing_information import BillingInformation
-from exporter.extract.invoices import Invoices
-from exporter.extract.usage import Usage
-from exporter.extract.values import Samples, View, keep_known, optional
-from exporter.health import OrganizationReport
+from exporter.api.billing import ReadRpc
+from exporter.metrics import health
+from exporter.metrics.extract import billing_information, invoices, usage
+from exporter.metrics.extract.billing_information import BillingInformation
+from exporter.metrics.extract.invoices import Invoices
+from exporter.metrics.extract.usage import Usage
+from exporter.metrics.extract.values import Samples, View, keep_known, optional
+from exporter.metrics.health import OrganizationReport
 from exporter.model import Family, MetricSpec, MetricType, Organization, Sample, Withheld
 from exporter.pb import billing_pb2 as pb
 

@@ -9,8 +9,8 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 
-from exporter.extract.usage import Usage
-from exporter.extract.values import exact_sum
+from exporter.metrics.extract.usage import Usage
+from exporter.metrics.extract.values import exact_sum
 from exporter.model import Spend, Tally
 
 # Resource types with counters of their own. There are about thirty; a server that makes up new

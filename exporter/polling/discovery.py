@@ -15,12 +15,12 @@ from typing import Final
 
 import structlog
 
-from exporter.billing import LIST_ORGANIZATIONS, BillingError, OrganizationLister
+from exporter.api.billing import LIST_ORGANIZATIONS, BillingError, OrganizationLister
 from exporter.config import MAX_AGE_INTERVALS, Config
-from exporter.extract.values import MAX_LABEL_LENGTH, label_text
+from exporter.metrics.extract.values import MAX_LABEL_LENGTH, label_text
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Clock, Failure, FoundOrganization, Organization
-from exporter.schedule import Deadlines
-from exporter.telemetry import Telemetry
+from exporter.timing import Deadlines
 
 log = structlog.get_logger(__name__)
 

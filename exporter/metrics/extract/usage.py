@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.extract.values import (
+from exporter.metrics.extract.values import (
     Samples,
     View,
     enum_label,

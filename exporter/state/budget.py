@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from exporter.billing import BillingError
+from exporter.api.billing import BillingError
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import Cause, Clock
-from exporter.storage import Storage, StorageError
-from exporter.telemetry import Telemetry
+from exporter.state.storage import Storage, StorageError
 
 # Requests are reserved on disk before they are sent, this share of the day's at a time. A
 # process that is killed loses what it had reserved and not sent.

@@ -23,7 +23,7 @@ from prometheus_client import (
 from prometheus_client import exposition as text
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from exporter.billing import ReadRpc
+from exporter.api.billing import ReadRpc
 from exporter.model import Metric, MetricType
 
 P: Final = "viam_billing_exporter_"

@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.extract.values import Samples, View, exact_sum, label_text, optional, unix_time
+from exporter.metrics.extract.values import (
+    Samples,
+    View,
+    exact_sum,
+    label_text,
+    optional,
+    unix_time,
+)
 from exporter.model import Sample, Withheld
 from exporter.pb import billing_pb2 as pb
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exporter.extract.values import Samples
+from exporter.metrics.extract.values import Samples
 from exporter.model import (
     Answer,
     CollectorState,

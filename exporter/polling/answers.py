@@ -6,10 +6,10 @@ import hashlib
 from collections import Counter
 from typing import Any, NamedTuple
 
-from exporter import render
-from exporter.billing import decoded
-from exporter.catalog import Collector, InvoiceDetail, apply
-from exporter.extract.values import View
+from exporter.api.billing import decoded
+from exporter.metrics import render
+from exporter.metrics.catalog import Collector, InvoiceDetail, apply
+from exporter.metrics.extract.values import View
 from exporter.model import Answer, Organization, SavedAnswer
 
 AT_ONCE = 2047  # bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.extract.values import Samples, View, enum_label, label_text, unknown
+from exporter.metrics.extract.values import Samples, View, enum_label, label_text, unknown
 from exporter.model import Sample
 from exporter.pb import billing_pb2 as pb
 

@@ -8,12 +8,10 @@ from typing import cast
 
 import structlog
 
-from exporter import answers, history
-from exporter.answers import Moment
-from exporter.billing import BillingError
-from exporter.catalog import COLLECTORS, InvoiceDetail
-from exporter.extract.usage import Usage
-from exporter.history import NEWS, NO_NEWS, PastPoll
+from exporter.api.billing import BillingError
+from exporter.metrics.catalog import COLLECTORS, InvoiceDetail
+from exporter.metrics.extract.usage import Usage
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import (
     Answer,
     Clock,
@@ -25,10 +23,14 @@ from exporter.model import (
     SavedOrganization,
     Spend,
 )
-from exporter.schedule import Deadlines, Unit
-from exporter.spend import advance
-from exporter.store import Store
-from exporter.telemetry import Telemetry
+from exporter.polling import answers
+from exporter.polling.answers import Moment
+from exporter.polling.schedule import Unit
+from exporter.state import history
+from exporter.state.history import NEWS, NO_NEWS, PastPoll
+from exporter.state.spend import advance
+from exporter.state.store import Store
+from exporter.timing import Deadlines
 
 log = structlog.get_logger(__name__)
 

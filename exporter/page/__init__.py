@@ -1,0 +1,1 @@
+"""From lines to the bytes that a scrape sends."""

@@ -1,0 +1,1 @@
+"""What concerns the process itself: logs, systemd, privileges, memory, version and clocks."""
