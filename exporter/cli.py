@@ -15,16 +15,16 @@ from typing import Final
 
 import structlog
 
-from exporter import demo
+from exporter import app, demo
 from exporter.address import Address
-from exporter.app import App, Options, StartError
 from exporter.config import DEFAULT_FILE, Config, ConfigError, find
+from exporter.daemon import Options, StartError
 from exporter.metrics.catalog import LABEL_NAMES
 from exporter.polling.sharding import MAX_SHARDS, Shard, choose
 from exporter.process import logs, notify, privileges
 from exporter.process.version import DISTRIBUTION, Version, version
 from exporter.web import flags
-from exporter.web.routes import ORGANIZATIONS_PATH
+from exporter.web.routes import is_taken
 from exporter.web.serving import WebOptions
 
 log = structlog.get_logger(__name__)
@@ -148,11 +148,7 @@ def listen_address(text: str) -> Address:
 
 def telemetry_path(text: str) -> str:
     """Parse the path of the metrics, which must not hide another page."""
-    if (
-        not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text)
-        or text == "/config"
-        or text.startswith(("/-/", ORGANIZATIONS_PATH))
-    ):
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text) or is_taken(text):
         raise argparse.ArgumentTypeError(
             f"{text!r} cannot be the metrics' path: write one like /metrics that is no other page's"
         )
@@ -286,14 +282,15 @@ def _options(
 
 
 async def _serve(config: Config, options: Options) -> None:
-    app = App(config, options)
     await app.run(
-        lambda addresses: log.info(
+        config,
+        options,
+        lambda addresses, organizations: log.info(
             "serving",
             version=options.version.number,
             addresses=",".join(addresses),
-            organizations=app.organizations,
-        )
+            organizations=organizations,
+        ),
     )
 
 
@@ -301,18 +298,18 @@ async def _demo(
     arguments: argparse.Namespace, running: Version, shard: Shard, web: WebOptions
 ) -> None:
     async with demo.simulated_service() as config:
-        app = App(config, _options(arguments, running, shard, lambda: config, web))
+        options = _options(arguments, running, shard, lambda: config, web)
         scheme = "http" if web.configuration().tls is None else "https"
         prefix = web.location.prefix
 
-        def announce(addresses: Sequence[str]) -> None:
+        def announce(addresses: Sequence[str], organizations: int) -> None:
             host = f"{scheme}://localhost:{addresses[0].rpartition(':')[2]}{prefix}"
-            print(f"{running} shows simulated bills, organizations: {app.organizations}")
+            print(f"{running} shows simulated bills, organizations: {organizations}")
             print(f"  {host + '/':<34}status")
             print(f"  {host + arguments.telemetry_path:<34}metrics, for Prometheus to scrape")
             print("Stop with Ctrl-C.", flush=True)
 
-        await app.run(announce)
+        await app.run(config, options, announce)
 
 
 if __name__ == "__main__":

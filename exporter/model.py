@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Generic, NamedTuple, NoReturn, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Final, Generic, NamedTuple, NoReturn, Protocol, TypeVar
 
 SourceT = TypeVar("SourceT")
 
@@ -84,6 +85,14 @@ class Organization:
     labels: Mapping[str, str] = field(default_factory=dict)  # on viam_billing_org_info only
 
 
+@dataclass(frozen=True, slots=True)
+class InvoiceDetail:
+    """Which invoices get series of their own."""
+
+    detail: str = "open"  # none, open or all
+    limit: int = 24
+
+
 class FoundOrganization(NamedTuple):
     """An organization as the API lists it."""
 
@@ -92,6 +101,8 @@ class FoundOrganization(NamedTuple):
 
 
 # --- What is exposed ----------------------------------------------------------------------
+
+ORG: Final = ("org_id", "org_name")  # the first two labels of each series of an organization
 
 
 class Sample(NamedTuple):
@@ -153,6 +164,8 @@ class MetricSpec(Metric, Generic[SourceT]):
 
     extract: Callable[[SourceT], Iterable[Sample | Withheld]] = field(kw_only=True)
     per_invoice: bool = field(default=False, kw_only=True)  # goes first above limits.max_series
+    # Its only sample is kept as a number, too, for the pages that people read.
+    figure: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +221,7 @@ class Answer(NamedTuple):
     period_end: float | None = None  # Unix seconds: the end of what the answer speaks of
     next_change: float | None = None  # Unix seconds: when its samples change by themselves
     billing_tier: str = ""
+    figures: Mapping[str, float] = MappingProxyType({})  # by metric: of specs that are figures
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from exporter import cli, tool
 from exporter.config import keys
-from exporter.metrics import catalog, telemetry
+from exporter.metrics import catalog, own
 from exporter.model import Metric
 from exporter.tool import history as past
 from exporter.web.routes import ENDPOINTS
@@ -35,7 +35,7 @@ def metrics() -> Groups:
     return {
         **by_collector,
         "organization": [spec for section in catalog.SECTIONS for spec in section.specs],
-        "exporter": telemetry.METRICS,
+        "exporter": own.METRICS,
         "backfill": past.OWN,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 import math
@@ -11,6 +12,15 @@ from typing import Generic, TypeVar
 KeyT = TypeVar("KeyT", bound=Hashable)
 
 MIN_STALE = 64  # entries that a heap may hold in vain, however few are in use
+
+
+async def wait(event: asyncio.Event, seconds: float = math.inf) -> None:
+    """Wait until an event is set, but no longer than so many seconds."""
+    try:
+        async with asyncio.timeout(None if seconds == math.inf else seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
 
 
 class Deadlines(Generic[KeyT]):

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from exporter.api.calls import ReadRpc
 from exporter.model import ApiKey, Cause, Failure, FoundOrganization
 
 MessageT = TypeVar("MessageT", bound=Message)
-
-
-class ReadRpc(StrEnum):
-    """The calls that are polled, by bare name. All of them read."""
-
-    GET_CURRENT_MONTH_USAGE = "GetCurrentMonthUsage"
-    GET_ORG_BILLING_INFORMATION = "GetOrgBillingInformation"
-    GET_INVOICES_SUMMARY = "GetInvoicesSummary"
-
-
-LIST_ORGANIZATIONS: Final = "ListOrganizations"  # of another service, and only for discovery
-
-MAX_RETRIES: Final = 2  # of one call, while its failure is transient
-RETRY_BASE: Final = 1.0  # seconds; doubles with each retry
 
 
 class BillingError(Exception):

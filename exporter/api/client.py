@@ -1,7 +1,7 @@
-"""Reads bills over gRPC: the one module, beside the simulator, that knows gRPC.
+"""Reads bills over gRPC.
 
-Only calls that read can be made from here: `METHODS`, `AUTHENTICATE`, `GET_INVOICE_PDF` and
-`ORGANIZATIONS` are all the paths there are, and there are no generated stubs.
+Only calls that read can be made from here: `exporter.api.calls` has all the paths there are, and
+there are no generated stubs.
 """
 
 from __future__ import annotations
@@ -17,34 +17,25 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
-from exporter.api.billing import LIST_ORGANIZATIONS, BillingError, ReadRpc, decoded, invalid
+from exporter.api.billing import BillingError, decoded, invalid
+from exporter.api.calls import (
+    AUTHENTICATE,
+    GET_INVOICE_PDF,
+    LIST_ORGANIZATIONS,
+    POLLED,
+    RETRY_INFO,
+    ReadRpc,
+)
 from exporter.config import Api, read_key_file
 from exporter.model import ApiKey, Cause, Clock, FoundOrganization, Secret
 from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
 
-AUTHENTICATE: Final = "/proto.rpc.v1.AuthService/Authenticate"
-METHODS: Final[Mapping[ReadRpc, tuple[str, type[Any]]]] = {
-    ReadRpc.GET_CURRENT_MONTH_USAGE: (
-        "/viam.app.v1.BillingService/GetCurrentMonthUsage",
-        billing_pb2.GetCurrentMonthUsageRequest,
-    ),
-    ReadRpc.GET_ORG_BILLING_INFORMATION: (
-        "/viam.app.v1.BillingService/GetOrgBillingInformation",
-        billing_pb2.GetOrgBillingInformationRequest,
-    ),
-    ReadRpc.GET_INVOICES_SUMMARY: (
-        "/viam.app.v1.BillingService/GetInvoicesSummary",
-        billing_pb2.GetInvoicesSummaryRequest,
-    ),
+REQUESTS: Final[Mapping[ReadRpc, type[Any]]] = {
+    ReadRpc.GET_CURRENT_MONTH_USAGE: billing_pb2.GetCurrentMonthUsageRequest,
+    ReadRpc.GET_ORG_BILLING_INFORMATION: billing_pb2.GetOrgBillingInformationRequest,
+    ReadRpc.GET_INVOICES_SUMMARY: billing_pb2.GetInvoicesSummaryRequest,
 }
-
-# Not polled, and a stream: a command of people's downloads it.
-GET_INVOICE_PDF: Final = "/viam.app.v1.BillingService/GetInvoicePdf"
-PDF: Final = "GetInvoicePdf"
 SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
-
-# Not polled: for discovery, and only where that is switched on.
-ORGANIZATIONS: Final = "/viam.app.v1.AppService/ListOrganizations"
 
 MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024  # as the vendor's own clients allow
 CHANNEL_OPTIONS: Final = (
@@ -139,19 +130,41 @@ class BillingClient:
         self._tokens: dict[str, Token] = {}  # by key id
         self._authenticating: dict[str, asyncio.Task[Token]] = {}  # by key id
         self._authenticate: Method = self._channel.unary_unary(
-            AUTHENTICATE, auth_pb2.AuthenticateRequest.SerializeToString, Received
+            AUTHENTICATE.path, auth_pb2.AuthenticateRequest.SerializeToString, Received
         )
         self._methods: dict[ReadRpc, tuple[Method, type[Any]]] = {
-            rpc: (self._channel.unary_unary(path, request.SerializeToString, Received), request)
-            for rpc, (path, request) in METHODS.items()
+            rpc: (
+                self._channel.unary_unary(call.path, REQUESTS[rpc].SerializeToString, Received),
+                REQUESTS[rpc],
+            )
+            for rpc, call in POLLED.items()
         }
         self._list_organizations: Method = self._channel.unary_unary(
-            ORGANIZATIONS, app_pb2.ListOrganizationsRequest.SerializeToString, Received
+            LIST_ORGANIZATIONS.path, app_pb2.ListOrganizationsRequest.SerializeToString, Received
         )
         self._get_invoice_pdf: grpc.aio.UnaryStreamMultiCallable[Any, Received] = (
             self._channel.unary_stream(
-                GET_INVOICE_PDF, billing_pb2.GetInvoicePdfRequest.SerializeToString, Received
+                GET_INVOICE_PDF.path, billing_pb2.GetInvoicePdfRequest.SerializeToString, Received
             )
+        )
+
+    @classmethod
+    async def open(
+        cls,
+        api: Api,
+        *,
+        user_agent: str,
+        telemetry: Requests,
+        clock: Clock,
+        admit: Callable[[], Awaitable[None]] | None = None,
+    ) -> BillingClient:
+        """Open a channel that trusts the authorities of `api.ca_file`, or else the system's.
+
+        Raises OSError if they cannot be read.
+        """
+        roots = await asyncio.to_thread(api.ca_file.read_bytes if api.ca_file else _system_roots)
+        return cls(
+            api, user_agent=user_agent, roots=roots, telemetry=telemetry, clock=clock, admit=admit
         )
 
     async def read(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
@@ -166,8 +179,8 @@ class BillingClient:
     async def organizations(self, api_key: ApiKey) -> Iterable[FoundOrganization]:
         """Return the organizations that a key reads. Raises BillingError."""
         method, request = self._list_organizations, app_pb2.ListOrganizationsRequest()
-        raw = await self._read(LIST_ORGANIZATIONS, method, request, api_key)
-        answer = decoded(LIST_ORGANIZATIONS, app_pb2.ListOrganizationsResponse, raw)
+        raw = await self._read(LIST_ORGANIZATIONS.name, method, request, api_key)
+        answer = decoded(LIST_ORGANIZATIONS.name, app_pb2.ListOrganizationsResponse, raw)
         return [FoundOrganization(each.id, each.name) for each in answer.organizations]
 
     async def _read(self, name: str, method: Method, request: Message, api_key: ApiKey) -> bytes:
@@ -249,8 +262,8 @@ class BillingClient:
             credentials=auth_pb2.Credentials(type="api-key", payload=key.reveal()),
         )
         # It is refused when it carries a token.
-        raw = await self._call("Authenticate", self._authenticate, request, NO_METADATA)
-        return Token(decoded("Authenticate", auth_pb2.AuthenticateResponse, raw).access_token)
+        raw = await self._call(AUTHENTICATE.name, self._authenticate, request, NO_METADATA)
+        return Token(decoded(AUTHENTICATE.name, auth_pb2.AuthenticateResponse, raw).access_token)
 
     async def _call(
         self, name: str, method: Method, request: Message, metadata: grpc.aio.Metadata
@@ -286,6 +299,7 @@ class BillingClient:
             await self._admit()
         started = self._clock.monotonic()
         code: str | None = "CANCELLED"
+        name = GET_INVOICE_PDF.name
         call = self._get_invoice_pdf(request, metadata=metadata)
         try:
             while True:
@@ -294,10 +308,10 @@ class BillingClient:
                 if received is grpc.aio.EOF:
                     break
                 raw = cast("Received", received).raw
-                await take(decoded(PDF, billing_pb2.GetInvoicePdfResponse, raw).chunk)
+                await take(decoded(name, billing_pb2.GetInvoicePdfResponse, raw).chunk)
         except TimeoutError:
             code = "DEADLINE_EXCEEDED"
-            raise BillingError(Cause.OUTAGE, code, f"{PDF}: {SILENCE}", transient=True) from None
+            raise BillingError(Cause.OUTAGE, code, f"{name}: {SILENCE}", transient=True) from None
         except grpc.aio.AioRpcError as error:
             code = error.code().name
             refusal = error
@@ -306,14 +320,14 @@ class BillingClient:
             return
         finally:
             call.cancel()  # which does nothing to a call that has ended
-            self._telemetry.api_request(PDF, self._clock.monotonic() - started, code)
+            self._telemetry.api_request(name, self._clock.monotonic() - started, code)
         try:  # outside of the handler, as in _call
-            raise _billing_error(PDF, refusal)
+            raise _billing_error(name, refusal)
         finally:
             del refusal
 
 
-def system_roots() -> bytes | None:
+def _system_roots() -> bytes | None:
     """Return the system's trusted certificates as PEM, or None if they are not to be found."""
     paths = ssl.get_default_verify_paths()
     candidates = [Path(paths.cafile)] if paths.cafile else []
@@ -354,26 +368,23 @@ def _billing_error(name: str, error: grpc.aio.AioRpcError) -> BillingError:
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
         return invalid(name, f"is larger than {MAX_ANSWER_BYTES >> 20} MiB")
     cause, transient = CAUSES.get(code, (Cause.OTHER, False))
-    if name == "Authenticate" and cause is Cause.PERMISSION:
-        cause, code_text = Cause.CREDENTIALS, REFUSALS[grpc.StatusCode.UNAUTHENTICATED]
-    elif name == PDF and code is grpc.StatusCode.NOT_FOUND:
-        code_text = "the invoice has no file"
-    elif name == LIST_ORGANIZATIONS and cause is Cause.PERMISSION:
-        code_text = "the API key may not list organizations"
+    if name == AUTHENTICATE.name and cause is Cause.PERMISSION:
+        cause, message = Cause.CREDENTIALS, REFUSALS[grpc.StatusCode.UNAUTHENTICATED]
+    elif name == GET_INVOICE_PDF.name and code is grpc.StatusCode.NOT_FOUND:
+        message = "the invoice has no file"
+    elif name == LIST_ORGANIZATIONS.name and cause is Cause.PERMISSION:
+        message = "the API key may not list organizations"
+    elif code is grpc.StatusCode.UNAVAILABLE:
+        message = _unavailable(details)
     else:
-        code_text = REFUSALS.get(code, "")
-    if code is grpc.StatusCode.UNAVAILABLE:
-        code_text = _unavailable(details)
+        message = REFUSALS.get(code, "the call failed")
     return BillingError(
         cause,
         code.name,
-        f"{name}: {code_text or 'the call failed'}",
+        f"{name}: {message}",
         transient=transient,
         retry_after=_retry_after(error.trailing_metadata() or ()),
     )
-
-
-RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
 
 
 def _retry_after(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:

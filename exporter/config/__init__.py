@@ -7,7 +7,7 @@ clock, and no error shows a secret.
 """
 
 from exporter.config.duration import format_duration, parse_duration
-from exporter.config.effective import MAX_AGE_INTERVALS, Config, effective, fingerprint
+from exporter.config.effective import Config, effective, fingerprint
 from exporter.config.environment import from_environment
 from exporter.config.keys import Key, keys
 from exporter.config.loader import load
@@ -18,7 +18,6 @@ from exporter.config.values import read_key_file
 
 __all__ = [
     "DEFAULT_FILE",
-    "MAX_AGE_INTERVALS",
     "Api",
     "Collectors",
     "Config",

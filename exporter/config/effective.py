@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,11 +11,9 @@ import yaml
 
 from exporter.config.duration import format_duration
 from exporter.config.schema import Api, Collectors, Discovery, Invoices, Limits, Poll
-from exporter.model import ApiKey, Organization
+from exporter.model import ApiKey, InvoiceDetail, Organization
 
 _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml is ten times faster
-
-MAX_AGE_INTERVALS = 4  # one failed poll is weather; after four, the numbers mislead
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,19 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     credentials: ApiKey | None = None  # of organizations that come without their own
     discovery: Discovery = field(default_factory=Discovery)
+
+    @property
+    def api_keys(self) -> Iterator[ApiKey]:
+        """Every key, as often as it is written, in the order of the file."""
+        if self.credentials is not None:
+            yield self.credentials
+        for organization in self.organizations:
+            yield organization.api_key
+
+    @property
+    def invoice_detail(self) -> InvoiceDetail:
+        """Which invoices get series of their own."""
+        return InvoiceDetail(self.invoices.detail, self.invoices.max_per_organization)
 
     @property
     def extent(self) -> str:

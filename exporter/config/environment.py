@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from exporter.config.effective import MAX_AGE_INTERVALS, Config
+from exporter.config.effective import Config
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.schema import Poll
 from exporter.config.values import read_key_file, secret
@@ -32,10 +32,10 @@ def from_environment(environ: Mapping[str, str]) -> Config | None:
             for name in VARIABLES
             if name in problems
         )
-    interval = Poll().interval
+    poll = Poll()
     return Config(
         organizations=tuple(
-            Organization(org_id, org_id, api_key, interval, MAX_AGE_INTERVALS * interval)
+            Organization(org_id, org_id, api_key, poll.interval, poll.max_age_at(poll.interval))
             for org_id in ids
         ),
         credentials=api_key,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from exporter.config.effective import MAX_AGE_INTERVALS, Config
+from exporter.config.effective import Config
 from exporter.config.fields import Report, read
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.rules import check
@@ -73,7 +73,7 @@ def _resolve(file: ConfigFile) -> Config:
                 name=entry.name or entry.id,
                 api_key=api_key,
                 interval=interval,
-                max_age=file.poll.max_age or MAX_AGE_INTERVALS * interval,
+                max_age=file.poll.max_age_at(interval),
                 budget_usd=file.budget_usd if entry.budget_usd is None else entry.budget_usd,
                 labels=entry.labels,
             )

@@ -23,6 +23,8 @@ from exporter.config.values import (
     WholeNumber,
 )
 
+MAX_AGE_INTERVALS = 4  # one failed poll is weather; after four, the numbers mislead
+
 
 class Section(BaseModel):
     """A mapping of the file."""
@@ -69,6 +71,10 @@ class Poll(Section):
         description="Age at which data that could not be renewed is withdrawn from /metrics. "
         "At least two intervals. Default: four intervals of the organization.",
     )
+
+    def max_age_at(self, interval: float) -> float:
+        """Return the age in seconds at which an organization's data is withdrawn."""
+        return self.max_age or MAX_AGE_INTERVALS * interval
 
 
 class Collectors(Section):

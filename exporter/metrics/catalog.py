@@ -2,35 +2,32 @@
 
 Everything that must know the metrics reads them here: the page, docs/metrics.md,
 docs/contract.json, the checks of dashboards and rules. The exporter's own metrics are
-listed in the same shape in exporter/metrics/telemetry.py.
+listed in the same shape in exporter/metrics/own.py.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from exporter.api.billing import ReadRpc
-from exporter.metrics import health
-from exporter.metrics.extract import billing_information, invoices, usage
+from exporter.api.calls import ReadRpc
+from exporter.metrics import report
+from exporter.metrics.extract import billing_information, invoices, organization, usage
 from exporter.metrics.extract.billing_information import BillingInformation
 from exporter.metrics.extract.invoices import Invoices
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import Samples, View, keep_known, optional
-from exporter.metrics.health import OrganizationReport
-from exporter.model import Family, MetricSpec, MetricType, Organization, Sample, Withheld
+from exporter.metrics.report import OrganizationReport
+from exporter.model import ORG, InvoiceDetail, MetricSpec, MetricType
 from exporter.pb import billing_pb2 as pb
 
 SourceT = TypeVar("SourceT")
 AnswerT = TypeVar("AnswerT", bound=Message)
 ViewT = TypeVar("ViewT", bound=View)
 
-ORG = ("org_id", "org_name")
 SOURCE = (*ORG, "source_type", "tier")
 INVOICE = (*ORG, "invoice_id")
 COLLECTOR = (*ORG, "collector")
@@ -72,6 +69,7 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
         "Budgets and forecasts compare with this.",
         ORG,
         extract=_one(lambda usage: usage.month_to_date),
+        figure=True,
     ),
     MetricSpec(
         "viam_billing_usage_subtotal_usd",
@@ -91,12 +89,14 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
         "Start of the current billing period as the API gives it, as last polled.",
         ORG,
         extract=_one(lambda usage: usage.period_start),
+        figure=True,
     ),
     MetricSpec(
         "viam_billing_usage_period_end_timestamp_seconds",
         "End of the current billing period as the API gives it, as last polled.",
         ORG,
         extract=_one(lambda usage: usage.period_end),
+        figure=True,
     ),
 )
 
@@ -146,6 +146,7 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "Sum of the unpaid invoices, as last polled.",
         ORG,
         extract=invoices.unpaid_amount,
+        figure=True,
     ),
     MetricSpec(
         "viam_billing_invoices_overdue",
@@ -160,6 +161,7 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "date passes.",
         ORG,
         extract=invoices.overdue_amount,
+        figure=True,
     ),
     MetricSpec(
         "viam_billing_invoice_next_due_timestamp_seconds",
@@ -242,7 +244,7 @@ SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
         "Growth of month to date since the organization was first polled, across billing periods.",
         ORG,
         MetricType.COUNTER,
-        extract=health.spend,
+        extract=organization.spend,
     ),
     MetricSpec(
         "viam_billing_usage_corrections_usd_total",
@@ -250,7 +252,7 @@ SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
         "first polled.",
         ORG,
         MetricType.COUNTER,
-        extract=health.corrections,
+        extract=organization.corrections,
     ),
     MetricSpec(
         "viam_billing_usage_resource_spend_usd_total",
@@ -258,7 +260,7 @@ SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
         "polled, across billing periods.",
         (*ORG, "resource_type"),
         MetricType.COUNTER,
-        extract=health.resource_spend,
+        extract=organization.resource_spend,
     ),
     MetricSpec(
         "viam_billing_usage_resource_corrections_usd_total",
@@ -266,7 +268,7 @@ SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
         "organization was first polled.",
         (*ORG, "resource_type"),
         MetricType.COUNTER,
-        extract=health.resource_corrections,
+        extract=organization.resource_corrections,
     ),
 )
 
@@ -276,19 +278,19 @@ CONFIGURED: tuple[MetricSpec[OrganizationReport], ...] = (
         "1, with what is known of the organization, and the labels from the configuration. "
         "billing_tier is polled, and empty until one is known.",
         (*ORG, "billing_tier", "currency"),
-        extract=health.org_info,
+        extract=organization.org_info,
     ),
     MetricSpec(
         "viam_billing_budget_usd",
         "Budget for a billing period, from the configuration, not polled; absent if none is set.",
         ORG,
-        extract=_one(lambda report: report.organization.budget_usd),
+        extract=_one(lambda known: known.organization.budget_usd),
     ),
     MetricSpec(
         "viam_billing_poll_interval_seconds",
         "Effective interval at which the organization is polled.",
         ORG,
-        extract=_one(lambda report: report.organization.interval),
+        extract=_one(lambda known: known.organization.interval),
     ),
 )
 
@@ -298,19 +300,19 @@ OUTCOMES: tuple[MetricSpec[OrganizationReport], ...] = (
         "1 if the last poll of every enabled collector succeeded, else 0; absent until each "
         "was polled.",
         ORG,
-        extract=health.up,
+        extract=organization.up,
     ),
     MetricSpec(
         "viam_billing_collector_success",
         "1 if the last poll of the collector succeeded, else 0; absent until it was polled.",
         COLLECTOR,
-        extract=health.success,
+        extract=organization.success,
     ),
     MetricSpec(
         "viam_billing_collector_failure",
         "1 while the last poll of the collector failed for this cause; absent otherwise.",
         (*COLLECTOR, "cause"),
-        extract=health.failure,
+        extract=organization.failure,
     ),
 )
 
@@ -320,19 +322,19 @@ ATTEMPTS: tuple[MetricSpec[OrganizationReport], ...] = (
         "viam_billing_collector_duration_seconds",
         "Duration of the last poll of the collector; absent until it was polled.",
         COLLECTOR,
-        extract=health.duration,
+        extract=organization.duration,
     ),
     MetricSpec(
         "viam_billing_collector_last_attempt_timestamp_seconds",
         "When the collector was last polled, whatever came of it; absent until it was.",
         COLLECTOR,
-        extract=health.last_attempt,
+        extract=organization.last_attempt,
     ),
     MetricSpec(
         "viam_billing_collector_last_success_timestamp_seconds",
         "When the collector was last polled with success; absent until it was.",
         COLLECTOR,
-        extract=health.last_success,
+        extract=organization.last_success,
     ),
 )
 
@@ -341,24 +343,16 @@ CONTENT: tuple[MetricSpec[OrganizationReport], ...] = (
         "viam_billing_collector_last_change_timestamp_seconds",
         "When a polled answer last differed from the one before; the first answer counts.",
         COLLECTOR,
-        extract=health.last_change,
+        extract=organization.last_change,
     ),
     MetricSpec(
         "viam_billing_withheld_samples",
         "Samples withheld from the data last polled, by reason (nan, infinity, duplicate); "
         "absent if none.",
         (*COLLECTOR, "reason"),
-        extract=health.withheld,
+        extract=organization.withheld,
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceDetail:
-    """Which invoices get series of their own."""
-
-    detail: str = "open"  # none, open or all
-    limit: int = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,19 +399,19 @@ COLLECTORS: tuple[Collector[Any, Any], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Metrics of what is known of an organization beside its bill, and what they are made from."""
+    """Metrics of what is known of an organization beside its bill."""
 
-    # While it, and what is configured of the organization, stay equal, so do the samples.
-    source: Callable[[OrganizationReport], object]
+    # As long as it, and what is configured of the organization, stay equal, so do the samples.
+    unchanged_while: Callable[[OrganizationReport], object]
     specs: tuple[MetricSpec[OrganizationReport], ...]
 
 
 SECTIONS: tuple[Section, ...] = (
-    Section(lambda report: report.spend, SPEND),
-    Section(lambda report: report.billing_tier, CONFIGURED),
-    Section(health.outcomes, OUTCOMES),
-    Section(lambda report: report.collectors, ATTEMPTS),
-    Section(health.content, CONTENT),
+    Section(lambda known: known.spend, SPEND),
+    Section(lambda known: known.billing_tier, CONFIGURED),
+    Section(report.outcomes, OUTCOMES),
+    Section(lambda known: known.collectors, ATTEMPTS),
+    Section(report.content, CONTENT),
 )
 
 # Every family of an organization, in the order of the page.
@@ -428,33 +422,3 @@ SPECS: tuple[MetricSpec[Any], ...] = (
 
 # Names that a configured label must not take.
 LABEL_NAMES = frozenset(label for spec in SPECS for label in spec.labels)
-
-
-def apply(
-    spec: MetricSpec[SourceT], organization: Organization, source: SourceT
-) -> tuple[Family, Mapping[str, int]]:
-    """Return the family that a row makes of an organization, and what it withheld by reason.
-
-    The row refuses duplicates, withholds what is not a finite number, and sorts.
-    """
-    width = len(spec.labels) - len(ORG)
-    withheld: Counter[str] = Counter()
-    # Withheld ones are None: what comes again under their labels must not be shown in their place.
-    samples: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], Sample | None] = {}
-    for sample in spec.extract(source):
-        if isinstance(sample, Withheld):
-            withheld[sample.reason] += 1
-            continue
-        labels, value, extra = sample
-        if len(labels) != width:
-            raise ValueError(f"{spec.name}: {labels!r} are not the values of {spec.labels!r}")
-        if (labels, extra) in samples:
-            withheld["duplicate"] += 1
-        elif math.isfinite(value):
-            # + 0.0 turns the negative zero of a sum of credits into 0.
-            samples[labels, extra] = Sample(labels, value + 0.0, extra)
-        else:
-            samples[labels, extra] = None
-            withheld["nan" if math.isnan(value) else "infinity"] += 1
-    ordered = sorted(samples.items()) if len(samples) > 1 else samples.items()
-    return Family(spec, organization, tuple([sample for _, sample in ordered if sample])), withheld

@@ -7,10 +7,15 @@ in both formats, so only the lines above them exist twice.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
+from typing import NamedTuple, TypeVar
 
-from exporter.model import Family, Metric
+from exporter.metrics.samples import apply
+from exporter.model import Family, Metric, MetricSpec, Organization
+
+SourceT = TypeVar("SourceT")
 
 GO_EXPONENT_FROM = 6  # digits before the point; Python would turn to exponents later
 
@@ -22,15 +27,30 @@ class Format(Enum):
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
+class Lines(NamedTuple):
+    """What a row of the catalog makes of an organization."""
+
+    text: bytes  # a line for each series
+    value: float | None  # of the only sample; None if there is none, or several
+    withheld: Mapping[str, int]  # reason -> samples
+
+
+def lines(spec: MetricSpec[SourceT], organization: Organization, source: SourceT) -> Lines:
+    """Return the lines that a row of the catalog makes of what it reads."""
+    family, withheld = apply(spec, organization, source)
+    value = family.samples[0].value if len(family.samples) == 1 else None
+    return Lines(fragment(family), value, withheld)
+
+
 def fragment(family: Family) -> bytes:
     """Return the sample lines of a family of one organization: one for each series."""
     spec, organization = family.spec, family.organization
     org_id, org_name = _organization(organization.id, organization.name)
-    lines = []
+    written = []
     for labels, value, extra in family.samples:
         before, between, after = _around(spec.name, spec.labels, labels, extra)
-        lines.append(f"{before}{org_id}{between}{org_name}{after}{number(value)}\n")
-    return "".join(lines).encode()
+        written.append(f"{before}{org_id}{between}{org_name}{after}{number(value)}\n")
+    return "".join(written).encode()
 
 
 @lru_cache(maxsize=64)  # the families of an organization are rendered one after another

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from exporter.api.billing import decoded
 from exporter.metrics import render
-from exporter.metrics.catalog import Collector, InvoiceDetail, apply
+from exporter.metrics.catalog import Collector
 from exporter.metrics.extract.values import View
-from exporter.model import Answer, Organization, SavedAnswer
+from exporter.model import Answer, InvoiceDetail, Organization, SavedAnswer
 
 AT_ONCE = 2047  # bytes
 
@@ -43,10 +43,13 @@ def take_in(
     view = collector.view(message, now.time, detail)
     withheld: Counter[str] = Counter()
     fragments = []
+    figures = {}
     for spec in collector.specs:
-        family, refused = apply(spec, organization, view)
-        fragments.append(render.fragment(family))
-        withheld.update(refused)
+        lines = render.lines(spec, organization, view)
+        fragments.append(lines.text)
+        withheld.update(lines.withheld)
+        if spec.figure and lines.value is not None:
+            figures[spec.name] = lines.value
     answer = Answer(
         digest=digest(raw),
         message=collector.keep(message).SerializeToString(),
@@ -59,6 +62,7 @@ def take_in(
         period_end=view.period_end,
         next_change=view.next_change,
         billing_tier=view.billing_tier,
+        figures=figures,
     )
     return answer, view
 

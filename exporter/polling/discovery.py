@@ -15,8 +15,10 @@ from typing import Final
 
 import structlog
 
-from exporter.api.billing import LIST_ORGANIZATIONS, BillingError, OrganizationLister
-from exporter.config import MAX_AGE_INTERVALS, Config
+from exporter import timing
+from exporter.api.billing import BillingError, OrganizationLister
+from exporter.api.calls import LIST_ORGANIZATIONS
+from exporter.config import Config
 from exporter.metrics.extract.values import MAX_LABEL_LENGTH, label_text
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Clock, Failure, FoundOrganization, Organization
@@ -32,12 +34,10 @@ LONGEST_WAIT: Final = 86_400.0  # seconds; a server that asks for more is asked 
 Found = Mapping[str, Sequence[FoundOrganization]]  # by the id of the key that reads them
 
 
-def api_keys(config: Config) -> Mapping[str, ApiKey]:
-    """Return the keys of a configuration by id, in the order of the file."""
-    every = [] if config.credentials is None else [config.credentials]
-    every += [organization.api_key for organization in config.organizations]
+def keys_by_id(config: Config) -> Mapping[str, ApiKey]:
+    """Return the keys of a configuration by id, in the order of the file; the first one counts."""
     keys: dict[str, ApiKey] = {}
-    for key in every:
+    for key in config.api_keys:
         keys.setdefault(key.id, key)
     return keys
 
@@ -63,7 +63,7 @@ def merge(config: Config, found: Found) -> Config:
     organizations = {each.id: each for each in config.organizations}
     pattern = re.compile(config.discovery.name_pattern, re.DOTALL)
     interval = config.poll.interval
-    for key_id, key in api_keys(config).items():
+    for key_id, key in keys_by_id(config).items():
         for org_id, name in found.get(key_id, ()):
             if org_id not in organizations and pattern.fullmatch(name):
                 organizations[org_id] = Organization(
@@ -71,7 +71,7 @@ def merge(config: Config, found: Found) -> Config:
                     name=name,
                     api_key=key,
                     interval=interval,
-                    max_age=config.poll.max_age or MAX_AGE_INTERVALS * interval,
+                    max_age=config.poll.max_age_at(interval),
                     budget_usd=config.budget_usd,
                 )
     return replace(config, organizations=tuple(organizations.values()))
@@ -92,8 +92,18 @@ def usable(organizations: Iterable[FoundOrganization]) -> Sequence[FoundOrganiza
 class Discovery:
     """Asks with every key of the configuration, each for itself, and remembers the answers."""
 
-    def __init__(self, clock: Clock, telemetry: Telemetry, found: Found) -> None:
+    def __init__(
+        self,
+        config: Config,
+        lister: OrganizationLister,
+        *,
+        clock: Clock,
+        telemetry: Telemetry,
+        found: Found,
+    ) -> None:
         """`found` is what a process before this one found."""
+        self._config = config
+        self._lister = lister
         self._clock = clock
         self._telemetry = telemetry
         self._found = dict(found)
@@ -106,9 +116,7 @@ class Discovery:
         self._failures: dict[str, int] = {}  # in a row, by key id
         self._news = False  # other organizations were found, or it has settled, since `changed`
         self._wake = asyncio.Event()
-        self._refresh: float
-        self._slowest: float  # seconds until a call that failed is made again
-        self._lister: OrganizationLister
+        self._start()
 
     @property
     def found(self) -> Found:
@@ -131,13 +139,27 @@ class Discovery:
     def _complete(self) -> float | None:
         return self._succeeded.next() if len(self._succeeded) == len(self._keys) else None
 
+    @property
+    def _refresh(self) -> float:
+        return self._config.discovery.refresh
+
+    @property
+    def _slowest(self) -> float:
+        """After how many seconds at most a call that failed is made again."""
+        return min(self._refresh, max(RETRY, self._config.poll.interval))
+
     def configure(self, config: Config, lister: OrganizationLister) -> None:
         """Ask with these keys from now on, at once; calls under way are given up."""
+        self._config, self._lister = config, lister
+        self._start()
+
+    def _start(self) -> None:
+        config = self._config
         for task in self._asking:
             task.cancel()
-        keys = api_keys(config) if config.discovery.enabled else {}
+        keys = keys_by_id(config) if config.discovery.enabled else {}
         if keys:
-            self._telemetry.count_calls(LIST_ORGANIZATIONS)
+            self._telemetry.count_calls(LIST_ORGANIZATIONS.name)
         for key_id in (self._keys.keys() | self._found.keys()) - keys.keys():
             for at in (self._due, self._succeeded):
                 at.discard(key_id)
@@ -145,9 +167,6 @@ class Discovery:
                 known.pop(key_id, None)
         self._unasked = (self._unasked & keys.keys()) | (keys.keys() - self._keys.keys())
         self._keys = keys
-        self._refresh = config.discovery.refresh
-        self._slowest = min(self._refresh, max(RETRY, config.poll.interval))
-        self._lister = lister
         now = self._clock.monotonic()
         for key_id in keys:
             self._due.set(key_id, now)
@@ -173,11 +192,7 @@ class Discovery:
                 due = quiet_until if self._news else math.inf
                 if len(self._asking) < CONCURRENCY:  # else a call that ends wakes this loop
                     due = min(due, self._due.next())
-                try:
-                    async with asyncio.timeout(None if due == math.inf else due - now):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
+                await timing.wait(self._wake, due - now)
 
     def _take_due(self) -> str | None:
         return self._due.take(self._clock.monotonic())

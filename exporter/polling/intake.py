@@ -8,8 +8,9 @@ from typing import cast
 
 import structlog
 
+from exporter import timing
 from exporter.api.billing import BillingError
-from exporter.metrics.catalog import COLLECTORS, InvoiceDetail
+from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import (
@@ -17,6 +18,7 @@ from exporter.model import (
     Clock,
     CollectorState,
     Failure,
+    InvoiceDetail,
     Organization,
     OrganizationState,
     SavedAnswer,
@@ -50,14 +52,15 @@ class Intake:
         store: Store,
         telemetry: Telemetry,
         clock: Clock,
-        saved: Mapping[str, SavedOrganization],
+        detail: InvoiceDetail,
+        saved: Mapping[str, SavedOrganization] | None = None,
     ) -> None:
         """`saved` is what a process before this one knew."""
         self._store = store
         self._telemetry = telemetry
         self._clock = clock
-        self._saved = saved
-        self._detail: InvoiceDetail
+        self._detail = detail
+        self._saved = saved or {}
         self._due_dates: Deadlines[Unit] = Deadlines()  # by the wall clock
         self._due_date_noted = asyncio.Event()
         self._left: Deadlines[str] = Deadlines()  # until when spend is kept, by the monotonic clock
@@ -76,7 +79,7 @@ class Intake:
         all of a large fleet takes seconds. Until then, polls of those who are new, and of
         collectors that are, must not end.
         """
-        same_detail = len(self._store) > 0 and detail == self._detail
+        same_detail = detail == self._detail
         self._detail = detail
         spends = {org_id: saved.spend for org_id, saved in self._saved.items()}
         spends |= {state.organization.id: state.spend for state in self._store}
@@ -236,12 +239,8 @@ class Intake:
                 self._refresh(unit)
                 await asyncio.sleep(0)  # many invoices may be due at one moment
             self._due_date_noted.clear()
-            wait = max(self._due_dates.next() - self._clock.time(), DUE_DATE_RESOLUTION)
-            try:
-                async with asyncio.timeout(min(wait, CLOCK_CHECK)):
-                    await self._due_date_noted.wait()
-            except TimeoutError:
-                pass
+            until = max(self._due_dates.next() - self._clock.time(), DUE_DATE_RESOLUTION)
+            await timing.wait(self._due_date_noted, min(until, CLOCK_CHECK))
 
     def _refresh(self, unit: Unit) -> None:
         state = self._store.get(unit.org_id)

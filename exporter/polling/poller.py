@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple, cast
 
-from exporter.api.billing import MAX_RETRIES, RETRY_BASE, BillingError, BillingReader
+from exporter import timing
+from exporter.api.billing import BillingError, BillingReader
+from exporter.api.retries import retry_after
 from exporter.config import Config
-from exporter.metrics.catalog import COLLECTORS, InvoiceDetail
-from exporter.metrics.telemetry import Telemetry
-from exporter.model import Clock, Organization, SavedOrganization
+from exporter.metrics.catalog import COLLECTORS
+from exporter.model import Clock, Organization
 from exporter.polling.intake import Intake
 from exporter.polling.schedule import Schedule, Unit
 from exporter.state.store import Store
@@ -49,22 +50,26 @@ class Progress(NamedTuple):
 class Poller:
     """Polls every enabled collector of every organization on its own, within one concurrency."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all of it comes from the composition root
         self,
+        config: Config,
+        reader: BillingReader,
+        *,
         store: Store,
-        telemetry: Telemetry,
+        intake: Intake,
         clock: Clock,
         random: Callable[[], float],
-        saved: Mapping[str, SavedOrganization] | None = None,
     ) -> None:
-        """Make a poller that polls nothing yet.
+        """Make a poller of what a configuration says, once it is started.
 
-        `random` gives numbers in [0, 1); `saved` is what a process before this one knew.
+        `random` gives numbers in [0, 1).
         """
+        self._config = config
+        self._reader = reader
         self._store = store
+        self._intake = intake
         self._clock = clock
         self._random = random
-        self._intake = Intake(store, telemetry, clock, saved or {})
         self._organizations: Mapping[str, Organization] = {}
         self._schedule = Schedule()
         self._polls: dict[asyncio.Task[None], Poll | None] = {}  # by who makes it
@@ -72,9 +77,10 @@ class Poller:
         self._wake = asyncio.Event()
         self._succeeded = 0
         self._failed = 0
-        self._reader: BillingReader
-        self._concurrency: int
-        self.invoice_detail: InvoiceDetail
+
+    @property
+    def _concurrency(self) -> int:
+        return self._config.api.max_concurrency
 
     @property
     def progress(self) -> Progress:
@@ -97,8 +103,12 @@ class Poller:
         Organizations that stay keep their data and their turn. Polls under way that the
         change concerns are given up and made anew. Not to be called beside itself.
         """
-        self._reader = reader
-        self._concurrency = config.api.max_concurrency
+        self._config, self._reader = config, reader
+        await self.start()
+
+    async def start(self) -> None:
+        """Take up the configuration that there is: restore what was saved, and have polls due."""
+        config, reader = self._config, self._reader
         self._organizations = {each.id: each for each in _paced(config)}
         intervals = {
             Unit(organization.id, collector): organization.interval
@@ -116,10 +126,7 @@ class Poller:
                 and poll.reader is reader
             ):
                 worker.cancel()
-        self.invoice_detail = InvoiceDetail(
-            config.invoices.detail, config.invoices.max_per_organization
-        )
-        await self._intake.configure(self._organizations, config.collectors, self.invoice_detail)
+        await self._intake.configure(self._organizations, config.collectors, config.invoice_detail)
         self._failures = Counter(
             {unit: n for unit, n in self._failures.items() if unit in intervals}
         )
@@ -148,15 +155,10 @@ class Poller:
                     worker = tasks.create_task(self._work(poll))
                     self._polls[worker] = poll
                     worker.add_done_callback(self._ended)
-                delay = None  # a worker that ends wakes this loop
+                due = math.inf  # a worker that ends wakes this loop
                 if len(self._polls) < self._concurrency:
                     due = self._schedule.next_due()
-                    delay = None if due == math.inf else due - self._clock.monotonic()
-                try:
-                    async with asyncio.timeout(delay):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
+                await timing.wait(self._wake, due - self._clock.monotonic())
 
     def _next(self) -> Poll | None:
         """Return a poll that is due."""
@@ -202,12 +204,11 @@ class Poller:
         self._failures[unit] += 1
         failures = self._failures[unit]
         interval = organization.interval
-        asked_for = error.retry_after or 0.0
-        wait = min(asked_for, RETRY_DELAY_LIMIT)
-        if error.transient and failures <= MAX_RETRIES and asked_for < interval:
-            backoff = self._random() * RETRY_BASE * 2 ** (failures - 1)
-            self._schedule.give_back(unit, now + max(backoff, wait))
+        retry = retry_after(error, failures, self._random, patience=interval)
+        if retry is not None:
+            self._schedule.give_back(unit, now + min(retry, RETRY_DELAY_LIMIT))
             return
+        wait = min(error.retry_after or 0.0, RETRY_DELAY_LIMIT)
         if not error.transient:
             slowest = max(SLOWEST_INTERVALS * interval, SLOWEST_SECONDS)
             wait = max(wait, min(interval * 2 ** min(failures - 1, 16), slowest))

@@ -6,14 +6,13 @@ import os
 import resource
 import stat
 import sys
-from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
 
 from exporter.config import Config
-from exporter.model import ApiKey
 
 log = structlog.get_logger(__name__)
 
@@ -70,16 +69,9 @@ def warn(config: Config, file: Path, reader: Reader) -> None:
         )
 
 
-def _api_keys(config: Config) -> Iterator[ApiKey]:
-    if config.credentials is not None:
-        yield config.credentials
-    for organization in config.organizations:
-        yield organization.api_key
-
-
 def _key_files(config: Config) -> list[Path]:
     """Return every key file once: thousands of organizations may name the same."""
-    return sorted({key.file for key in _api_keys(config) if key.file is not None})
+    return sorted({key.file for key in config.api_keys if key.file is not None})
 
 
 def _holds_key(file: Path, config: Config) -> bool:
@@ -88,7 +80,7 @@ def _holds_key(file: Path, config: Config) -> bool:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False  # it was there when it was loaded
-    secrets = {key.secret.reveal() for key in _api_keys(config) if key.secret is not None}
+    secrets = {key.secret.reveal() for key in config.api_keys if key.secret is not None}
     return any(secret in text for secret in secrets)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
+from exporter.api.calls import RETRY_INFO
 from exporter.pb import status_pb2
 from exporter.simulator.injection import Injected
 from exporter.simulator.scenarios import STATUSES
@@ -17,7 +18,6 @@ from exporter.simulator.scenarios import STATUSES
 Context = grpc.aio.ServicerContext[Any, Any]
 
 ON_ARRIVAL: Final = frozenset({*STATUSES, "slow", "hang"})
-RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"
 
 
 async def fail(injected: Iterable[Injected], context: Context) -> None:

@@ -14,15 +14,16 @@ from typing import Final
 
 import grpc
 
+from exporter.api import calls
 from exporter.config import parse_duration
 
-AUTHENTICATE: Final = "Authenticate"
-USAGE: Final = "GetCurrentMonthUsage"
-BILLING_INFORMATION: Final = "GetOrgBillingInformation"
-INVOICES: Final = "GetInvoicesSummary"
-PDF: Final = "GetInvoicePdf"
+AUTHENTICATE: Final = calls.AUTHENTICATE.name
+USAGE: Final = calls.ReadRpc.GET_CURRENT_MONTH_USAGE.value
+BILLING_INFORMATION: Final = calls.ReadRpc.GET_ORG_BILLING_INFORMATION.value
+INVOICES: Final = calls.ReadRpc.GET_INVOICES_SUMMARY.value
+PDF: Final = calls.GET_INVOICE_PDF.name
 BILLING_METHODS: Final = (USAGE, BILLING_INFORMATION, INVOICES, PDF)
-ORGANIZATIONS: Final = "ListOrganizations"  # of the app service
+ORGANIZATIONS: Final = calls.LIST_ORGANIZATIONS.name
 TOKEN_METHODS: Final = (*BILLING_METHODS, ORGANIZATIONS)
 METHODS: Final = (AUTHENTICATE, *TOKEN_METHODS)
 

@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from exporter.api.calls import APP_SERVICE, AUTH_SERVICE, BILLING_SERVICE
 from exporter.pb import app_pb2, auth_pb2, billing_pb2
 from exporter.simulator import answers, failures, ledger
 from exporter.simulator.accounts import Account
@@ -30,9 +31,6 @@ from exporter.simulator.scenarios import (
 )
 from exporter.simulator.tokens import Grant, Tokens
 
-AUTH_SERVICE = "proto.rpc.v1.AuthService"
-BILLING_SERVICE = "viam.app.v1.BillingService"
-APP_SERVICE = "viam.app.v1.AppService"
 PDF_CHUNK_BYTES = 512  # small, so that even a short file comes in several chunks
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"

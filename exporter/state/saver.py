@@ -36,8 +36,12 @@ class Saver:
         self._successful = True
         self._saved = dict(saved)
         self._saved_found = found
-        self.found = found  # what is to be saved of discovery, with the next change of the store
+        self._found = found  # to be saved with the next change of the store
         self._unsaved = set(saved)  # to forget those that are not configured any more
+
+    def keep(self, found: Mapping[str, Sequence[FoundOrganization]]) -> None:
+        """Save this of discovery, with the next change of the store."""
+        self._found = found
 
     async def run(self) -> None:
         """Save whenever something changed, until cancelled."""
@@ -55,7 +59,7 @@ class Saver:
         other_ids = [org_id for org_id in kept if kept[org_id] != self._saved.get(org_id)]
         changed = [saved for org_id in other_ids if (saved := kept[org_id]) is not None]
         removed = [org_id for org_id in other_ids if self._store.get(org_id) is None]
-        found = self.found
+        found = self._found
         other = found if found != self._saved_found else None
         try:
             if changed or removed or other is not None:

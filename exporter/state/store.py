@@ -7,8 +7,10 @@ the intake writes.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 
+from exporter import timing
 from exporter.model import OrganizationState, Spend
 
 
@@ -30,9 +32,9 @@ class Changes:
         self._some.clear()
         return org_ids
 
-    async def wait(self) -> None:
-        """Wait until there is something to take."""
-        await self._some.wait()
+    async def wait(self, seconds: float = math.inf) -> None:
+        """Wait until there is something to take, but no longer than so many seconds."""
+        await timing.wait(self._some, seconds)
 
 
 class Store:

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from exporter.api.billing import ReadRpc
+from exporter.api.calls import ReadRpc
 from exporter.config import Config, format_duration
-from exporter.metrics.catalog import LABEL_NAMES, InvoiceDetail
+from exporter.metrics.catalog import LABEL_NAMES
 from exporter.model import Organization
 from exporter.tool import arguments as declare
 from exporter.tool import bills, output
@@ -102,7 +102,7 @@ async def _write(arguments: argparse.Namespace, config: Config) -> int:
     end = min(now - HEAD, arguments.until - 1)
     call = ReadRpc.GET_INVOICES_SUMMARY
     read, failures = await bills.answers(config, call, arguments.organizations)
-    detail = InvoiceDetail(config.invoices.detail, config.invoices.max_per_organization)
+    detail = config.invoice_detail
     labels = tuple(dict(arguments.labels).items())
     found = [
         (each.organization, history(each.organization, each.value, detail, labels, end))

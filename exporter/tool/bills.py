@@ -12,12 +12,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from exporter.api.billing import MAX_RETRIES, RETRY_BASE, BillingError, ReadRpc, decoded
-from exporter.api.client import BillingClient, system_roots
+from exporter.api.billing import BillingError, decoded
+from exporter.api.calls import ReadRpc
+from exporter.api.client import BillingClient
+from exporter.api.retries import retry_after
 from exporter.config import Api, Config, ConfigError, find
 from exporter.metrics.catalog import COLLECTORS, LABEL_NAMES, Collector
 from exporter.model import ApiKey, FoundOrganization, Organization
-from exporter.polling.discovery import api_keys, merge, usable
+from exporter.polling.discovery import keys_by_id, merge, usable
 from exporter.process import logs, privileges
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
@@ -140,17 +142,13 @@ class Bills:
     async def connected(cls, config: Config) -> AsyncIterator[Bills]:
         """Have a connection while inside. Raises CommandError if the authorities are missing."""
         api = config.api
+        agent = f"viam-billing/{version().number}"
         try:
-            roots = await asyncio.to_thread(api.ca_file.read_bytes if api.ca_file else system_roots)
+            client = await BillingClient.open(
+                api, user_agent=agent, telemetry=Uncounted(), clock=SystemClock()
+            )
         except OSError as error:
             raise CommandError(f"{error.filename}: cannot be read: {error.strerror}") from error
-        client = BillingClient(
-            api,
-            user_agent=f"viam-billing/{version().number}",
-            roots=roots,
-            telemetry=Uncounted(),
-            clock=SystemClock(),
-        )
         try:
             yield cls(client, api)
         finally:
@@ -179,7 +177,7 @@ class Bills:
             except BillingError as error:
                 return error
 
-        keys = api_keys(config) if config.discovery.enabled else {}
+        keys = keys_by_id(config) if config.discovery.enabled else {}
         found, failures = {}, []
         came = await asyncio.gather(*map(listed, keys.values()))
         for key_id, result in zip(keys, came, strict=True):
@@ -196,18 +194,17 @@ class Bills:
 
         Raises BillingError.
         """
-        attempt = 0
+        failures = 0
         while True:
             try:
                 async with self._slots:
                     return await call()
             except BillingError as error:
-                wait = error.retry_after or 0.0
-                if not error.transient or attempt == MAX_RETRIES or wait > LONGEST_WAIT:
+                failures += 1
+                wait = retry_after(error, failures, random.random, patience=LONGEST_WAIT)
+                if wait is None:
                     raise
-            backoff = random.random() * RETRY_BASE * 2**attempt  # noqa: S311 - guards nothing
-            await asyncio.sleep(max(wait, backoff))
-            attempt += 1
+            await asyncio.sleep(wait)
 
     async def each(
         self,

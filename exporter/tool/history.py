@@ -13,11 +13,12 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from exporter.metrics import render
-from exporter.metrics.catalog import INVOICE, INVOICES, ORG, InvoiceDetail, apply
+from exporter.metrics.catalog import INVOICE, INVOICES
 from exporter.metrics.extract import invoices
 from exporter.metrics.extract.invoices import SETTLED, Invoices
 from exporter.metrics.extract.values import Samples, exact_sum, unix_time
-from exporter.model import Metric, MetricSpec, Organization, Sample
+from exporter.metrics.samples import apply
+from exporter.model import ORG, InvoiceDetail, Metric, MetricSpec, Organization, Sample
 from exporter.pb import billing_pb2 as pb
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from exporter.api.billing import ReadRpc
+from exporter.api.calls import ReadRpc
 from exporter.config import Config
 from exporter.metrics.extract import invoices
 from exporter.metrics.extract.invoices import Invoice, Invoices

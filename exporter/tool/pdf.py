@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from exporter.api.billing import BillingError, ReadRpc
+from exporter.api.billing import BillingError
+from exporter.api.calls import ReadRpc
 from exporter.config import Config
 from exporter.metrics.extract.invoices import Invoice
 from exporter.model import Organization

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from exporter.api.billing import ReadRpc
+from exporter.api.calls import ReadRpc
 from exporter.config import Config
 from exporter.metrics.extract import usage
 from exporter.metrics.extract.usage import Usage

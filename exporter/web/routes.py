@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 import structlog
 from aiohttp import web
 
-from exporter.model import Clock
-from exporter.page.pages import Encoding
+from exporter.model import Clock, InvoiceDetail
+from exporter.page.gzip_members import Encoding
 from exporter.page.publisher import Publisher
 from exporter.polling.discovery import Looks
 from exporter.polling.poller import Poller
@@ -44,6 +44,7 @@ class Source:
     # Reloads the configuration; returns what is wrong with it if the old one stays.
     reload: Callable[[], Awaitable[str | None]]
     poller: Poller
+    invoice_detail: Callable[[], InvoiceDetail]
     configuration_hash: Callable[[], str]  # another one for another configuration
     looks: Callable[[], Looks | None]  # how discovery fares
 
@@ -154,7 +155,7 @@ class Routes:
             return plain(HTTPStatus.NOT_FOUND)
         with self._pages.enter():
             html = await asyncio.to_thread(
-                self._status.organization, state, self._now(), self._source.poller.invoice_detail
+                self._status.organization, state, self._now(), self._source.invoice_detail()
             )
         return self._html(html)
 
@@ -252,6 +253,15 @@ ENDPOINTS: Final = (
     ),
     Endpoint("/config", Routes.config, "The effective configuration as YAML, without secrets."),
 )
+
+
+def is_taken(path: str) -> bool:
+    """Tell whether a path is another page's, or within a folder of other pages, as /-/ is."""
+    others = [each.path for each in ENDPOINTS if each.path != METRICS_PATH]
+    folders = {each[: each.index("/", 1) + 1] for each in others if "/" in each[1:]}
+    return path in others or path.startswith(tuple(folders))
+
+
 HEALTH: Final = ("/-/healthy", "/-/ready")  # what --web.health-without-auth leaves open
 
 

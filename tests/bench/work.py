@@ -8,15 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
-
 from bench import programs
 from bench.figures import short
 from bench.findings import Findings, Setting, Table
-from exporter.metrics.catalog import COLLECTORS, InvoiceDetail
+from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import ApiKey, Organization
-from exporter.page.publisher import CONFIRMATIONS, Publisher
+from exporter.model import ApiKey, InvoiceDetail, Organization
+from exporter.page.pending import CONFIRMATIONS
+from exporter.page.publisher import Publisher
 from exporter.polling.intake import Intake
 from exporter.polling.schedule import Unit
 from exporter.process.clock import SystemClock
@@ -45,8 +44,8 @@ def run(setting: Setting) -> Findings:
 async def _steps(file: Path) -> Findings:
     answers = {org_id: raws for org_id, *raws in _organizations(file)}
     clock, store = LateClock(), Store()
-    telemetry = Telemetry(CollectorRegistry(), "", "")
-    intake = Intake(store, telemetry, clock, {})
+    telemetry = Telemetry("", "")
+    intake = Intake(store, telemetry, clock, InvoiceDetail())
     publisher = Publisher(store, telemetry, clock, max_series=10_000_000)
     known = {o: Organization(o, o[:8], ApiKey("bench"), 900.0, 3600.0) for o in answers}
     names = [collector.name for collector in COLLECTORS]

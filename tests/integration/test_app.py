@@ -12,18 +12,20 @@ import pytest
 from blockbuster import BlockingError
 from structlog.testing import capture_logs
 
+from exporter import app, demo
 from exporter import app as app_module
-from exporter import demo
 from exporter.address import Address
-from exporter.app import App, Options, StartError
+from exporter.app import made
 from exporter.config import Config, ConfigError, Problem
+from exporter.daemon import Daemon, Options, StartError
 from exporter.polling.sharding import Shard
+from exporter.process.reloads import ReloadQueue
 from exporter.process.version import Version
 from exporter.state.storage import Storage
 from support.process import Response, get
 
 WHOLE = Shard()
-Scenario = Callable[[App, Callable[[str], Awaitable[Response]]], Awaitable[None]]
+Scenario = Callable[[Daemon, Callable[[str], Awaitable[Response]]], Awaitable[None]]
 
 
 def run(
@@ -51,13 +53,18 @@ def run(
                 load=lambda: load(config),
                 shard=shard,
             )
-            app = App(start(config), options)
-            async with asyncio.TaskGroup() as tasks:
-                running = tasks.create_task(app.run(serving.set_result))
+            stop, reloads = asyncio.Event(), ReloadQueue()
+            async with (
+                made(start(config), options, reloads) as daemon,
+                asyncio.TaskGroup() as tasks,
+            ):
+                running = tasks.create_task(
+                    daemon.run(lambda addresses, _: serving.set_result(addresses), stop)
+                )
                 port = int((await serving)[0].rpartition(":")[2])
                 async with asyncio.timeout(30):
-                    await scenario(app, lambda path: asyncio.to_thread(get, port, path))
-                app._stop.set()
+                    await scenario(daemon, lambda path: asyncio.to_thread(get, port, path))
+                stop.set()
                 await running
 
     asyncio.run(serve())
@@ -89,7 +96,7 @@ def test_the_watch_for_blocking_calls_works() -> None:
 def test_it_serves_the_demo_without_blocking_the_event_loop() -> None:
     """Every page, while everything is polled."""
 
-    async def scenario(_app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
+    async def scenario(_daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
         await until(fetch, "/-/ready", lambda response: response.status == 200)
         for path in ("/", "/metrics", "/config", "/-/healthy"):
             assert (await fetch(path)).status == 200
@@ -104,7 +111,7 @@ def test_storage_and_a_daily_ceiling_do_not_block_the_event_loop_either(tmp_path
     def limited(config: Config) -> Config:
         return replace(config, api=config.api.model_copy(update={"max_requests_per_day": 1000}))
 
-    async def scenario(_app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
+    async def scenario(_daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
         await until(fetch, "/-/ready", lambda response: response.status == 200)
         stored = "viam_billing_exporter_storage_last_write_successful 1.0"
         page = await until(fetch, "/metrics", lambda response: stored in response.text)
@@ -125,7 +132,7 @@ def test_a_ceiling_whose_storage_cannot_be_opened_lets_nothing_through(tmp_path:
     def limited(config: Config) -> Config:
         return replace(config, api=config.api.model_copy(update={"max_requests_per_day": 1000}))
 
-    async def scenario(_app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
+    async def scenario(_daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
         await until(fetch, "/-/ready", lambda response: response.status == 200)
         assert "no request can be reserved: there is no storage" in (await fetch("/")).text
         page = (await fetch("/metrics")).text
@@ -141,16 +148,16 @@ def test_a_reload_takes_a_new_configuration_whole() -> None:
         api = config.api.model_copy(update={"timeout": 9.0})
         return replace(config, api=api, organizations=config.organizations[:2])
 
-    async def scenario(app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
+    async def scenario(daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
         await until(fetch, "/-/ready", lambda response: response.status == 200)
-        client = app._client
-        app._reload.set()
+        client = daemon._client
+        daemon._parts.reloads.request()
         page = await until(
             fetch, "/metrics", lambda response: response.text.count("\nviam_billing_up{") == 2
         )
         assert "viam_billing_exporter_config_last_reload_successful 1.0" in page.text
         assert "timeout: 9s" in (await fetch("/config")).text
-        assert app._client is not client
+        assert daemon._client is not client
 
     run(scenario, load=fewer)
 
@@ -165,13 +172,13 @@ def test_a_reload_connects_anew_only_if_the_shard_s_part_of_the_api_section_chan
         api = config.api.model_copy(update={"max_requests_per_day": next(ceilings)})
         return replace(config, api=api)
 
-    async def scenario(app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
-        client = app._client
-        assert await app.reload() is None
+    async def scenario(daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
+        client = daemon._client
+        assert await daemon._parts.reloads.reload() is None
         assert "max_requests_per_day: 3001" in (await fetch("/config")).text
-        assert app._client is client
-        assert await app.reload() is None
-        assert app._client is not client
+        assert daemon._client is client
+        assert await daemon._parts.reloads.reload() is None
+        assert daemon._client is not client
         limit = "viam_billing_exporter_api_requests_limit 1001.0"
         await until(fetch, "/metrics", lambda response: limit in response.text)
 
@@ -184,8 +191,8 @@ def test_a_reload_that_fails_keeps_the_old_configuration() -> None:
     def broken(_: Config) -> Config:
         raise ConfigError([Problem("f.yml", n, "a.b", "is wrong") for n in (1, 2)])
 
-    async def scenario(app: App, fetch: Callable[[str], Awaitable[Response]]) -> None:
-        app._reload.set()
+    async def scenario(daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
+        daemon._parts.reloads.request()
         failed = "\nviam_billing_exporter_config_last_reload_successful 0.0"
         await until(fetch, "/metrics", lambda response: failed in response.text)
         assert (await fetch("/config")).text.count("  poll_interval:") == 8
@@ -213,7 +220,7 @@ def test_an_address_that_is_taken_ends_the_start() -> None:
             with pytest.raises(
                 StartError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .* in use"
             ):
-                await App(config, options).run(lambda _: None)
+                await app.run(config, options, lambda *_: None)
             server.close()
 
     asyncio.run(scenario())

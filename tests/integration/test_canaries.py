@@ -23,7 +23,7 @@ import grpc.aio
 import pytest
 import yaml
 
-from exporter.api.client import METHODS
+from exporter.api.calls import POLLED
 from exporter.pb import auth_pb2
 from exporter.process.clock import SystemClock
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
@@ -294,8 +294,7 @@ async def echo(secrets: set[str]) -> AsyncIterator[int]:
             )
         }
     }
-    for path, _ in METHODS.values():
-        _, service, method = path.split("/")
+    for service, method in POLLED.values():
         services.setdefault(service, {})[method] = grpc.unary_unary_rpc_method_handler(read)
     server = grpc.aio.server(
         handlers=[

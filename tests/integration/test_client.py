@@ -16,9 +16,9 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from prometheus_client import CollectorRegistry
 
-from exporter.api.billing import BillingError, ReadRpc
+from exporter.api.billing import BillingError
+from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient, Token
 from exporter.config import Api
 from exporter.metrics.telemetry import Telemetry
@@ -66,7 +66,7 @@ def make_client(telemetry: Telemetry, address: str, **api: Any) -> BillingClient
 @asynccontextmanager
 async def connected(deadline: float = 5.0, **simulator: Any) -> AsyncIterator[Pair]:
     """Run a service and a client of it."""
-    telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
+    telemetry = Telemetry("1.2.3", "abc")
     service = Simulator(demo_fleet(1), SimulatedClock(SystemClock()), rng=Random(1), **simulator)
     port = await service.start()
     client = make_client(telemetry, f"127.0.0.1:{port}", timeout=deadline)
@@ -296,7 +296,7 @@ def test_an_unreachable_server_is_an_outage_and_is_found_when_it_comes() -> None
 
     async def scenario() -> None:
         port = free_port()
-        telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
+        telemetry = Telemetry("1.2.3", "abc")
         client = make_client(telemetry, f"127.0.0.1:{port}")
         error = await failure(client.read(USAGE, FIRST.id, key_of(FIRST)))
         assert (error.cause, error.code) == (Cause.OUTAGE, "UNAVAILABLE")
@@ -369,7 +369,7 @@ def test_tls_trusts_the_roots_it_is_given_and_no_others(certificate: tuple[bytes
         service = Simulator(demo_fleet(1), SimulatedClock(SystemClock()), rng=Random(1))
         credentials = grpc.ssl_server_credentials([certificate])
         address = f"127.0.0.1:{await service.start(credentials=credentials)}"
-        telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
+        telemetry = Telemetry("1.2.3", "abc")
         trusting = make_client(telemetry, address, tls=True, roots=certificate[1])
         assert await trusting.read(USAGE, FIRST.id, key_of(FIRST))
         wary = make_client(telemetry, address, tls=True, roots=None)
@@ -396,7 +396,7 @@ def test_calls_name_us_and_authenticate_carries_no_token() -> None:
         server = grpc.aio.server(interceptors=[Recorder()])
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
-        telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
+        telemetry = Telemetry("1.2.3", "abc")
         client = make_client(telemetry, f"127.0.0.1:{port}")
         client._tokens["id"] = Token("the-token")
         await failure(client.read(USAGE, "o", ApiKey("other", secret=Secret("k"))))
@@ -452,7 +452,7 @@ def test_the_server_s_wish_for_a_pause_is_understood(
         server.add_generic_rpc_handlers((service,))
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
-        client = make_client(Telemetry(CollectorRegistry(), "1", "a"), f"127.0.0.1:{port}")
+        client = make_client(Telemetry("1", "a"), f"127.0.0.1:{port}")
         client._tokens["id"] = Token("token")
         error = await failure(client.read(USAGE, "o", ApiKey("id", secret=Secret("k"))))
         assert (error.cause, error.retry_after) == (Cause.THROTTLED, expected)

@@ -13,11 +13,13 @@ import pytest
 
 from exporter.address import Address
 from exporter.api.billing import BillingError
-from exporter.app import App, Options
+from exporter.app import made
 from exporter.config import Api, Config, Discovery, Poll
+from exporter.daemon import Options
 from exporter.model import ApiKey, FoundOrganization, Organization, Secret
 from exporter.pb import app_pb2
 from exporter.polling.sharding import Shard
+from exporter.process.reloads import ReloadQueue
 from exporter.process.version import Version
 from support.process import Response, get
 from support.simulated import ACCOUNTS, Simulation, exporter_client, run, simulation
@@ -52,7 +54,7 @@ async def exporting(
     storage: Path | None = None,
     load: Callable[[], Config] | None = None,
     shard: Shard = WHOLE,
-) -> AsyncIterator[tuple[App, Fetch]]:
+) -> AsyncIterator[tuple[ReloadQueue, Fetch]]:
     """Run the exporter while inside."""
     serving: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
     options = Options(
@@ -63,12 +65,14 @@ async def exporting(
         load=load or (lambda: configuration),
         shard=shard,
     )
-    app = App(configuration, options)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(app.run(lambda addresses: serving.set_result([*addresses])))
+    stop, reloads = asyncio.Event(), ReloadQueue()
+    async with made(configuration, options, reloads) as daemon, asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(
+            daemon.run(lambda addresses, _: serving.set_result([*addresses]), stop)
+        )
         port = int((await serving)[0].rpartition(":")[2])
-        yield app, lambda path: asyncio.to_thread(get, port, path)
-        app._stop.set()
+        yield reloads, lambda path: asyncio.to_thread(get, port, path)
+        stop.set()
         await running
 
 
@@ -207,12 +211,12 @@ def test_a_reload_switches_it_on_and_off_and_a_shard_takes_its_part() -> None:
             one = Organization(FIRST.id, "mine", KEY, 0.5, 600.0)
             off, on = config(it.port, one, enabled=False), config(it.port, one)
             configurations = [off, on]
-            async with exporting(off, load=lambda: configurations[-1]) as (app, fetch):
+            async with exporting(off, load=lambda: configurations[-1]) as (reloads, fetch):
                 await polled(fetch, FIRST)
-                assert await app.reload() is None
+                assert await reloads.reload() is None
                 await polled(fetch, *FLEET)
                 configurations.append(off)
-                assert await app.reload() is None
+                assert await reloads.reload() is None
                 await polled(fetch, FIRST)
             for shard, accounts in zip(shards, mine, strict=True):
                 async with exporting(config(it.port), shard=shard) as (_, fetch):

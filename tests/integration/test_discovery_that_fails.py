@@ -8,12 +8,7 @@ from pathlib import Path
 import grpc
 
 from exporter.config import Config
-from exporter.metrics.telemetry import (
-    DISCOVERED,
-    DISCOVERY_SUCCESSFUL,
-    REQUESTS_LIMIT,
-    REQUESTS_REMAINING,
-)
+from exporter.metrics.own import Own
 from exporter.model import ApiKey, Organization, Secret
 from integration.test_discovery_in_the_exporter import (
     FIRST,
@@ -61,8 +56,8 @@ def test_a_key_that_is_refused_is_seen_and_harms_no_other() -> None:
                 fetch,
             ):
                 await polled(fetch, *FLEET)
-                await shown(fetch, DISCOVERY_SUCCESSFUL.name, 0.0)
-                await shown(fetch, DISCOVERED.name, 3.0)
+                await shown(fetch, Own.DISCOVERY_SUCCESSFUL.name, 0.0)
+                await shown(fetch, Own.DISCOVERED.name, 3.0)
                 page = (await fetch("/")).text
                 assert "fails with 1 of 2 API keys" in page
                 assert f"<bdi>{OTHER.api_key_id}</bdi>: Authenticate: the API key was refused" in (
@@ -70,7 +65,7 @@ def test_a_key_that_is_refused_is_seen_and_harms_no_other() -> None:
                 )
                 configurations.append(listing(it.port, OTHER_KEY))
                 assert await app.reload() is None
-                await shown(fetch, DISCOVERY_SUCCESSFUL.name, 1.0)
+                await shown(fetch, Own.DISCOVERY_SUCCESSFUL.name, 1.0)
                 assert "with 2 API keys" in (await fetch("/")).text
 
     run(scenario())
@@ -84,10 +79,10 @@ def test_an_error_withdraws_nothing_and_is_seen() -> None:
             await polled(fetch, *FLEET)
             for status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.PERMISSION_DENIED):
                 answer(it, status)
-                await shown(fetch, DISCOVERY_SUCCESSFUL.name, 0.0)
+                await shown(fetch, Own.DISCOVERY_SUCCESSFUL.name, 0.0)
                 await polled(fetch, *FLEET)
                 it.simulator.answers.clear()
-                await shown(fetch, DISCOVERY_SUCCESSFUL.name, 1.0)
+                await shown(fetch, Own.DISCOVERY_SUCCESSFUL.name, 1.0)
 
     run(scenario())
 
@@ -107,10 +102,10 @@ def test_a_reload_with_another_pattern_takes_effect_at_once() -> None:
                 configurations.append(config(it.port, name_pattern=SECOND.name))
                 assert await app.reload() is None
                 await polled(fetch, SECOND)
-                await shown(fetch, DISCOVERED.name, 1.0)
+                await shown(fetch, Own.DISCOVERED.name, 1.0)
                 configurations.append(config(it.port, enabled=False))
                 assert await app.reload() is None
-                for name in (DISCOVERED.name, DISCOVERY_SUCCESSFUL.name):
+                for name in (Own.DISCOVERED.name, Own.DISCOVERY_SUCCESSFUL.name):
                     await shown(fetch, name, None)
 
     run(scenario())
@@ -125,8 +120,8 @@ def test_its_calls_are_of_the_day_s_requests(tmp_path: Path) -> None:
             scarce = replace(scarce, api=scarce.api.model_copy(update={"max_requests_per_day": 40}))
             async with exporting(scarce, tmp_path / "s") as (_, fetch):
                 await polled(fetch, FIRST, SECOND, THIRD)
-                await shown(fetch, REQUESTS_REMAINING.name, 0.0)
-                await shown(fetch, DISCOVERY_SUCCESSFUL.name, 0.0)
+                await shown(fetch, Own.REQUESTS_REMAINING.name, 0.0)
+                await shown(fetch, Own.DISCOVERY_SUCCESSFUL.name, 0.0)
                 series = parse((await fetch("/metrics")).text)
                 made = {
                     dict(labels)["method"]: count
@@ -134,7 +129,7 @@ def test_its_calls_are_of_the_day_s_requests(tmp_path: Path) -> None:
                     if name == "viam_billing_exporter_api_requests_total"
                 }
                 assert made["ListOrganizations"] == it.simulator.calls["ListOrganizations"] > 1
-                assert sum(made.values()) == series[REQUESTS_LIMIT.name, frozenset()] == 40
-                assert await value(fetch, DISCOVERED.name) == 3.0
+                assert sum(made.values()) == series[Own.REQUESTS_LIMIT.name, frozenset()] == 40
+                assert await value(fetch, Own.DISCOVERED.name) == 3.0
 
     run(scenario())

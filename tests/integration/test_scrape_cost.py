@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import exporter
+from exporter.model import InvoiceDetail
 from exporter.web import sockets
 from exporter.web.routes import Source
 from exporter.web.serving import WebOptions, serve
@@ -61,6 +62,7 @@ async def called_by_scrapes(organizations: int) -> Counter[str]:
         lambda: "",
         _no_reload,
         rig.poller,
+        InvoiceDetail,
         str,
         lambda: None,
     )

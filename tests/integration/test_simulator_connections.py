@@ -14,7 +14,8 @@ import grpc
 import grpc.aio
 import pytest
 
-from exporter.api.billing import BillingError, ReadRpc
+from exporter.api.billing import BillingError
+from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
 from exporter.model import ApiKey, Cause, Secret
 from exporter.simulator import Fault

@@ -15,7 +15,7 @@ from math import fsum
 from pathlib import Path
 from typing import Any
 
-from exporter.api.billing import ReadRpc
+from exporter.api.calls import ReadRpc
 from exporter.model import ApiKey, Organization
 from exporter.pb import billing_pb2 as pb
 from exporter.simulator import Account, answers, demo_fleet, ledger

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from exporter import reference
-from exporter.metrics import catalog, telemetry
+from exporter.metrics import catalog, own
 from exporter.model import Metric, MetricType
 
 METRICS = [metric for members in reference.metrics().values() for metric in members]
@@ -23,7 +23,7 @@ def test_names_are_unique_as_metrics_and_as_families() -> None:
 @pytest.mark.parametrize("metric", METRICS, ids=IDS)
 def test_a_name_follows_the_conventions(metric: Metric) -> None:
     """Prefix, base units, `_total` for counters only, one sentence or more of help."""
-    prefix = "viam_billing_exporter_" if metric in telemetry.METRICS else "viam_billing_"
+    prefix = "viam_billing_exporter_" if metric in own.METRICS else "viam_billing_"
     assert re.fullmatch(prefix + r"[a-z]+(_[a-z]+)*", metric.name)
     assert metric.name.endswith("_total") == (metric.type is MetricType.COUNTER)
     assert not re.search(r"_(dollars|ms|millis|count|sum|bucket|created)(_|$)", metric.name)

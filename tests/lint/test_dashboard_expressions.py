@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from exporter.metrics import catalog, telemetry
+from exporter.metrics import catalog, own
 from exporter.model import MetricType
 from rules.harness import GROUPS
 from rules.inference import SCRAPED, labels
@@ -26,7 +26,7 @@ from support.dashboards import (
 )
 
 EXPRESSIONS: Final = dict(expressions())
-METRICS: Final = (*catalog.SPECS, *telemetry.METRICS)
+METRICS: Final = (*catalog.SPECS, *own.METRICS)
 LEVELS: Final = {
     "fleet": set(),
     "org": {"org_id", "org_name"},

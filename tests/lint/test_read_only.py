@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import FileDescriptor
 
-from exporter.api import client
-from exporter.api.billing import ReadRpc
+from exporter.api import calls
 from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
 
 ROOT = Path(__file__).parents[2]
@@ -50,9 +49,9 @@ def imports_grpc(path: Path) -> bool:
 
 def test_the_client_knows_the_reading_calls_and_no_other() -> None:
     """The paths stand in one table."""
-    others = {client.AUTHENTICATE, client.GET_INVOICE_PDF, client.ORGANIZATIONS}
-    assert {path for path, _ in client.METHODS.values()} | others == READS
-    assert set(client.METHODS) == set(ReadRpc)
+    others = {calls.AUTHENTICATE, calls.GET_INVOICE_PDF, calls.LIST_ORGANIZATIONS}
+    assert {call.path for call in {*calls.POLLED.values(), *others}} == READS
+    assert set(calls.POLLED) == set(calls.ReadRpc)
 
 
 def test_only_the_client_can_call_and_only_from_its_table() -> None:
@@ -65,7 +64,12 @@ def test_only_the_client_can_call_and_only_from_its_table() -> None:
         for n in nodes(source)
         if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in CALLS
     ]
-    assert sorted(made) == ["AUTHENTICATE", "GET_INVOICE_PDF", "ORGANIZATIONS", "path"]
+    assert sorted(made) == [
+        "AUTHENTICATE.path",
+        "GET_INVOICE_PDF.path",
+        "LIST_ORGANIZATIONS.path",
+        "call.path",
+    ]
     attributes = [n.attr for n in nodes(source) if isinstance(n, ast.Attribute)]
     assert sum(attribute in CALLS for attribute in attributes) == len(made)
 

@@ -27,7 +27,7 @@ from promql_parser import (
     parse,
 )
 
-from exporter.metrics import catalog, telemetry
+from exporter.metrics import catalog, own
 
 Labels = frozenset[str]
 NONE: Final[Labels] = frozenset()
@@ -38,7 +38,7 @@ COMPARISONS: Final = frozenset({"==", "!=", ">", "<", ">=", "<="})
 
 # Every metric of ours, and Prometheus' own, with its labels.
 SCRAPED: Final[Mapping[str, Labels]] = {
-    metric.name: TARGET | set(metric.labels) for metric in (*catalog.SPECS, *telemetry.METRICS)
+    metric.name: TARGET | set(metric.labels) for metric in (*catalog.SPECS, *own.METRICS)
 } | {"up": TARGET}
 
 

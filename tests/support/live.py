@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.api.client import BillingClient
@@ -16,8 +15,9 @@ from exporter.config import Api, Config, Invoices
 from exporter.metrics.render import Format
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Organization, Secret
-from exporter.page.pages import Encoding
+from exporter.page.gzip_members import Encoding
 from exporter.page.publisher import Publisher
+from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
 from exporter.process.clock import SystemClock
 from exporter.simulator import Account, SimulatedClock, Simulator
@@ -35,9 +35,8 @@ class Live:
         self.simulator = simulator
         self.accounts = accounts
         self.clock = SystemClock()
-        self.telemetry = Telemetry(CollectorRegistry(), "1", "a")
+        self.telemetry = Telemetry("1", "a")
         self.store = Store()
-        self.poller = Poller(self.store, self.telemetry, self.clock, Random(1).random)
         self.publisher = Publisher(self.store, self.telemetry, self.clock, max_series=10**6)
         self._changes = self.store.subscribe()
         self._interval = interval
@@ -102,9 +101,19 @@ async def live(
         telemetry=exporter.telemetry,
         clock=exporter.clock,
     )
+    detail = config.invoice_detail
+    intake = Intake(exporter.store, exporter.telemetry, exporter.clock, detail)
+    poller = Poller(
+        config,
+        client,
+        store=exporter.store,
+        intake=intake,
+        clock=exporter.clock,
+        random=Random(1).random,
+    )
     await exporter.publisher.publish()
-    await exporter.poller.configure(config, client)
-    polling = asyncio.create_task(exporter.poller.run())
+    await poller.start()
+    polling = asyncio.create_task(poller.run())
     try:
         yield exporter
     finally:

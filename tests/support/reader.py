@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.api.billing import BillingError, ReadRpc
+from exporter.api.billing import BillingError
+from exporter.api.calls import ReadRpc
 from exporter.config import Api, Config, Invoices, Limits
 from exporter.model import ApiKey, Cause, Organization, Secret
 from exporter.pb import billing_pb2 as pb

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config import Config
 from exporter.metrics.render import Format
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import SavedOrganization
-from exporter.page.pages import Encoding
+from exporter.page.gzip_members import Encoding
 from exporter.page.publisher import Publisher
+from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
 from exporter.state.saver import Saver
 from exporter.state.storage import Storage
@@ -42,11 +42,21 @@ class Rig:
         self.clock = clock or VirtualClock()
         self.storage = storage
         self._saved = saved or {}
-        self.telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
+        self.telemetry = Telemetry("1.2.3", "abc")
         self.store = Store()
-        self.poller = Poller(self.store, self.telemetry, self.clock, lambda: 0.5, saved)
-        self.publisher: Publisher
-        self._config = config
+        detail = config.invoice_detail
+        self.intake = Intake(self.store, self.telemetry, self.clock, detail, saved)
+        self.poller = Poller(
+            config,
+            self.reader,
+            store=self.store,
+            intake=self.intake,
+            clock=self.clock,
+            random=lambda: 0.5,
+        )
+        self.publisher = Publisher(
+            self.store, self.telemetry, self.clock, max_series=config.limits.max_series
+        )
 
     @classmethod
     @asynccontextmanager
@@ -68,10 +78,7 @@ class Rig:
     @asynccontextmanager
     async def running(self, *, publishing: bool = True) -> AsyncIterator[None]:
         """Poll, and publish, while inside."""
-        self.publisher = Publisher(
-            self.store, self.telemetry, self.clock, max_series=self._config.limits.max_series
-        )
-        await self.poller.configure(self._config, self.reader)
+        await self.poller.start()
         await self.publisher.publish()
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self.poller.run())]

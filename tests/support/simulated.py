@@ -13,9 +13,9 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from prometheus_client import CollectorRegistry
 
-from exporter.api.billing import BillingError, ReadRpc
+from exporter.api.billing import BillingError
+from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
 from exporter.config import Api
 from exporter.metrics.telemetry import Telemetry
@@ -143,7 +143,7 @@ async def exporter_client(port: int, **api: Any) -> AsyncIterator[BillingClient]
         Api(address=f"127.0.0.1:{port}", **{"tls": False, "timeout": 2.0} | api),
         user_agent="test",
         roots=roots,
-        telemetry=Telemetry(CollectorRegistry(), "0", "0"),
+        telemetry=Telemetry("0", "0"),
         clock=SystemClock(),
     )
     try:

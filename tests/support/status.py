@@ -10,8 +10,8 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from exporter.metrics.catalog import COLLECTORS, InvoiceDetail
-from exporter.model import CollectorState, Organization, OrganizationState
+from exporter.metrics.catalog import COLLECTORS
+from exporter.model import CollectorState, InvoiceDetail, Organization, OrganizationState
 from exporter.pb import billing_pb2 as pb
 from exporter.polling import answers
 from exporter.polling.answers import Moment

@@ -52,7 +52,7 @@ TABLES: Final = frozenset(
     {"ADVICE", "CONNECTION_FAULTS", "KEY_FILE", "REFUSALS", "SILENCE", "STOPPED"}
 )
 # Variables that hold what is wrong until it is said.
-HOLD: Final = frozenset({"code_text", "problems", "reason"})
+HOLD: Final = frozenset({"message", "problems", "reason"})
 # A bug says these, and only a traceback shows them.
 BUGS: Final = frozenset(
     {"AssertionError", "ConnectionError", "KeyError", "RuntimeError", "TypeError"}
@@ -60,7 +60,7 @@ BUGS: Final = frozenset(
 # What these say is for whoever writes a test, or generates the documents; or the messages are
 # those of a billing service.
 OTHERS: Final = (
-    "metrics/catalog.py",
+    "metrics/samples.py",
     "pb",
     "reference.py",
     "simulator/clock.py",

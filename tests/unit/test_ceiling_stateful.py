@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exporter.api.billing import ReadRpc
+from exporter.api.calls import ReadRpc
 from exporter.config import Api
 from exporter.model import ApiKey
 from exporter.state.budget import Budget

@@ -10,16 +10,24 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from exporter.api.billing import BillingError
 from exporter.config import Config, Poll
 from exporter.config import Discovery as Settings
-from exporter.metrics.telemetry import DISCOVERY_SUCCESSFUL, DISCOVERY_TIME, Telemetry
+from exporter.metrics.own import Own
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause, FoundOrganization, Secret
-from exporter.polling.discovery import CONCURRENCY, RETRY, Discovery, Found, api_keys, merge, usable
+from exporter.polling.discovery import (
+    CONCURRENCY,
+    RETRY,
+    Discovery,
+    Found,
+    keys_by_id,
+    merge,
+    usable,
+)
 from exporter.state.storage import Storage
 from support.reader import OUTAGE, organization
 from support.virtual import START, VirtualClock, run
@@ -99,14 +107,19 @@ def looking(
     """Run a discovery in virtual time, and a scenario beside it that sees each change."""
 
     async def main() -> None:
-        telemetry = Telemetry(CollectorRegistry(), "1.2.3", "abc")
-        discovery = Discovery(VirtualClock(), telemetry, before or {})
+        telemetry = Telemetry("1.2.3", "abc")
+        discovery = Discovery(
+            configuration or config(),
+            lister,
+            clock=VirtualClock(),
+            telemetry=telemetry,
+            found=before or {},
+        )
         changes: list[Found] = []
 
         async def changed() -> None:
             changes.append(dict(discovery.found))
 
-        discovery.configure(configuration or config(), lister)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(discovery.run(changed))
             await scenario(discovery, changes)
@@ -140,7 +153,7 @@ def test_of_several_keys_the_first_in_the_file_has_it() -> None:
         "c": "one",
         "a": "two",
     }
-    assert list(api_keys(config(ONE, TWO))) == ["one", "two"]
+    assert list(keys_by_id(config(ONE, TWO))) == ["one", "two"]
 
 
 def test_the_pattern_must_match_the_whole_name() -> None:
@@ -303,7 +316,7 @@ def test_the_metrics_say_how_it_fares() -> None:
 
     async def scenario(discovery: Discovery, _changes: list[Found]) -> None:
         async def now() -> tuple[float | None, ...]:
-            metrics = (DISCOVERY_SUCCESSFUL, DISCOVERY_TIME)
+            metrics = (Own.DISCOVERY_SUCCESSFUL, Own.DISCOVERY_TIME)
             return tuple([await own(discovery, metric.name) for metric in metrics])
 
         await asyncio.sleep(2)

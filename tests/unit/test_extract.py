@@ -7,11 +7,12 @@ import math
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from exporter.metrics.catalog import COLLECTORS, InvoiceDetail, apply
+from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.extract.invoices import view as view_invoices
 from exporter.metrics.extract.usage import view as view_usage
 from exporter.metrics.extract.values import label_text
-from exporter.model import MetricSpec, Sample
+from exporter.metrics.samples import apply
+from exporter.model import InvoiceDetail, MetricSpec, Sample
 from exporter.pb import billing_pb2 as pb
 from support.reader import organization
 

@@ -16,7 +16,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from exporter.api.billing import BillingError, ReadRpc
+from exporter.api.billing import BillingError
+from exporter.api.calls import ReadRpc
 from exporter.model import ApiKey, Cause
 from exporter.pb import billing_pb2 as pb
 from support.reader import BILLING, INVOICES, USAGE, FakeReader, config, organization

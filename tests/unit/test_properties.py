@@ -12,9 +12,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.metrics import render
-from exporter.metrics.catalog import COLLECTORS, Collector, InvoiceDetail, apply
+from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.render import Format
-from exporter.model import Family
+from exporter.metrics.samples import apply
+from exporter.model import Family, InvoiceDetail
 from exporter.pb import billing_pb2 as pb
 from support.messages import messages
 from support.reader import organization

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from exporter.metrics.catalog import ATTEMPTS
+from exporter.metrics.catalog import ATTEMPTS, SPECS
 from exporter.metrics.render import Format
-from exporter.page.pages import Encoding
-from exporter.page.publisher import CONFIRMATIONS, GROUPS, HEARTBEAT
+from exporter.page.gzip_members import Encoding
+from exporter.page.pending import CONFIRMATIONS
+from exporter.page.publisher import HEARTBEAT
 from exporter.pb import billing_pb2 as pb
 from support.reader import INVOICES, config, organization
 from support.rig import Rig
@@ -41,12 +42,12 @@ def test_a_change_of_one_organization_renders_one_organization() -> None:
     async def scenario() -> None:
         async with rig.running():
             await asyncio.sleep(2)
-            before = dict(rig.publisher._rows)
+            before = dict(rig.publisher._blocks.rows)
             state = rig.store.get("b")
             assert state is not None
             rig.store.put(state)
             await asyncio.sleep(2)
-            after = rig.publisher._rows
+            after = rig.publisher._blocks.rows
             assert {org_id for org_id in after if after[org_id] is not before[org_id]} == {"b"}
 
     run(scenario())
@@ -81,11 +82,12 @@ def test_a_poll_that_finds_nothing_new_moves_the_times_of_polls_only() -> None:
     async def scenario() -> None:
         async with rig.running():
             await asyncio.sleep(70)
-            before = rig.publisher._rows["o1"]
+            before = rig.publisher._blocks.rows["o1"]
             await asyncio.sleep(60 + CONFIRMATIONS + HEARTBEAT)
-            after = rig.publisher._rows["o1"]
-            groups = zip(GROUPS, before.groups, after.groups, strict=True)
-            assert [specs for specs, old, new in groups if old is not new] == [ATTEMPTS]
+            after = rig.publisher._blocks.rows["o1"]
+            lines = zip(SPECS, before.lines, after.lines, strict=True)
+            rendered = [spec for spec, old, new in lines if old is not new]
+            assert rendered == [*ATTEMPTS]
             assert rig.values("viam_billing_collector_last_success_timestamp_seconds", "collector")[
                 ("usage",)
             ] == rig.clock.time() - (asyncio.get_running_loop().time() - rig.reader.calls[-1][0])

@@ -19,8 +19,8 @@ from prometheus_client.utils import floatToGoString
 from exporter.metrics import render
 from exporter.metrics.render import Format
 from exporter.model import Family, Metric, MetricType, Sample
-from exporter.page import pages
-from exporter.page.pages import Encoding
+from exporter.page import gzip_members
+from exporter.page.gzip_members import Encoding
 from support.reader import organization
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
@@ -93,9 +93,13 @@ def test_numbers_survive_writing(value: float) -> None:
 @given(st.lists(st.binary(max_size=300), max_size=6))
 def test_a_compressed_body_is_one_gzip_member(parts: list[bytes]) -> None:
     """Many clients stop after the first member: ours is the last, and its checksum is right."""
-    end = pages.piece(b"# EOF\n")
-    bodies = pages.bodies(
-        [pages.join(map(pages.piece, parts[:3])), *map(pages.piece, parts[3:]), end]
+    end = gzip_members.piece(b"# EOF\n")
+    bodies = gzip_members.bodies(
+        [
+            gzip_members.join(map(gzip_members.piece, parts[:3])),
+            *map(gzip_members.piece, parts[3:]),
+            end,
+        ]
     )
     whole = b"".join([*parts, b"# EOF\n"])
     plain, packed = bodies[Encoding.IDENTITY], bodies[Encoding.GZIP]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model import Cause, Failure, OrganizationState, Spend, Tally
-from exporter.page.publisher import Limit
+from exporter.page.limit import Limit
 from exporter.pb import billing_pb2 as pb
 from exporter.state import history
 from exporter.state.history import NO_NEWS, PastPoll

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model import Cause, Failure, OrganizationState
-from exporter.page.publisher import Limit
+from exporter.page.limit import Limit
 from exporter.web.status import StatusPages
 from exporter.web.status.forecast import EARLY_SHARE, forecast
 from exporter.web.status.table import COLUMNS, PAGE_ROWS, SHOWS, Query

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser
 
-from exporter.metrics.catalog import INVOICES, InvoiceDetail
+from exporter.metrics.catalog import INVOICES
 from exporter.metrics.extract import invoices
+from exporter.model import InvoiceDetail
 from exporter.pb import billing_pb2 as pb
 from exporter.simulator import Account, answers, demo_fleet, ledger
 from exporter.tool import history

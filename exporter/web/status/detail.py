@@ -10,12 +10,13 @@ from typing import Any, Final, NamedTuple, cast
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from exporter.metrics.catalog import COLLECTORS, Collector, InvoiceDetail, apply
+from exporter.metrics import render
+from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.extract.billing_information import BillingInformation
 from exporter.metrics.extract.invoices import Invoice, Invoices
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import enum_label, exact_sum, label_text
-from exporter.model import CollectorState, Metric, Organization
+from exporter.model import CollectorState, InvoiceDetail, Metric, Organization
 from exporter.pb import billing_pb2 as pb
 from exporter.polling.schedule import Unit
 from exporter.state.history import PastPoll, polls
@@ -177,8 +178,8 @@ def _collected(
     if current is not None:
         view = views[collector.name][1]
         for spec, fragment in zip(collector.specs, current.fragments, strict=True):
-            _, reasons = apply(spec, organization, view)
-            withheld += [Withholding(spec, reason, n) for reason, n in sorted(reasons.items())]
+            reasons = sorted(render.lines(spec, organization, view).withheld.items())
+            withheld += [Withholding(spec, reason, n) for reason, n in reasons]
             if not fragment:
                 continue
             lines = fragment.decode().removesuffix("\n").split("\n")

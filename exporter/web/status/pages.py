@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from exporter.metrics.catalog import InvoiceDetail
-from exporter.model import OrganizationState
+from exporter.model import InvoiceDetail, OrganizationState
 from exporter.polling.discovery import Looks
 from exporter.polling.poller import Progress
 from exporter.web.status import words

@@ -15,8 +15,8 @@ from typing import Any
 import grpc.aio
 
 from bench import data
-from exporter.api.billing import ReadRpc
-from exporter.api.client import AUTHENTICATE, CHANNEL_OPTIONS, METHODS
+from exporter.api.calls import AUTHENTICATE, POLLED, ReadRpc
+from exporter.api.client import CHANNEL_OPTIONS, REQUESTS
 from exporter.pb import auth_pb2
 from exporter.pb import billing_pb2 as pb
 
@@ -31,7 +31,7 @@ async def poll(port: int, count: int, concurrency: int, rounds: int) -> None:
     """Make all calls, so many at once."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", CHANNEL_OPTIONS) as channel:
         authenticate = channel.unary_unary(
-            AUTHENTICATE,
+            AUTHENTICATE.path,
             auth_pb2.AuthenticateRequest.SerializeToString,
             auth_pb2.AuthenticateResponse.FromString,
         )
@@ -39,10 +39,12 @@ async def poll(port: int, count: int, concurrency: int, rounds: int) -> None:
         metadata = (("authorization", f"Bearer {token.access_token}"),)
         methods = [
             (
-                channel.unary_unary(path, request.SerializeToString, ANSWERS[rpc].FromString),
-                request,
+                channel.unary_unary(
+                    call.path, REQUESTS[rpc].SerializeToString, ANSWERS[rpc].FromString
+                ),
+                REQUESTS[rpc],
             )
-            for rpc, (path, request) in METHODS.items()
+            for rpc, call in POLLED.items()
         ]
 
         fleet = data.organizations(count)

@@ -10,7 +10,8 @@ from functools import lru_cache
 from random import Random
 from typing import Final
 
-from exporter.api.billing import BillingError, ReadRpc
+from exporter.api.billing import BillingError
+from exporter.api.calls import ReadRpc
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause
 from exporter.pb import billing_pb2 as pb

@@ -1,0 +1,289 @@
+"""What runs: what is polled, how that changes by reloads and by discovery, and the web server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from exporter.address import Address
+from exporter.api.client import BillingClient
+from exporter.config import Api, Config, ConfigError, effective, fingerprint
+from exporter.metrics.telemetry import Telemetry
+from exporter.model import Clock
+from exporter.page.publisher import Publisher
+from exporter.polling.discovery import Discovery, merge
+from exporter.polling.poller import Poller
+from exporter.polling.sharding import Shard
+from exporter.process import garbage
+from exporter.process.notify import Pulse, ServiceManager
+from exporter.process.reloads import ReloadQueue
+from exporter.process.version import Version
+from exporter.state.saver import Saver
+from exporter.state.store import Store
+from exporter.web import sockets
+from exporter.web.routes import Source
+from exporter.web.serving import WebOptions, serve
+
+log = structlog.get_logger(__name__)
+
+# When polls have stopped: one is tried three times, and each time at most authenticated and asked
+# twice, each within its deadline. A minute is for what else there is.
+DEADLINES_OF_A_POLL = 12
+STALLED_AFTER = 60.0  # seconds more
+
+
+class StartError(Exception):
+    """Why the exporter cannot start, in one line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says, beside the configuration."""
+
+    listen: Sequence[Address]
+    telemetry_path: str
+    version: Version
+    storage_path: Path | None
+    # Reads the configuration again, for a reload; raises ConfigError or StartError.
+    load: Callable[[], Config]
+    web: WebOptions = field(default_factory=WebOptions)
+    shard: Shard = field(default_factory=Shard)
+    manager: ServiceManager = field(default_factory=ServiceManager)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What there is one of for as long as the process runs."""
+
+    clock: Clock
+    telemetry: Telemetry
+    store: Store
+    saver: Saver | None
+    discovery: Discovery
+    poller: Poller
+    publisher: Publisher
+    reloads: ReloadQueue
+
+
+Connect = Callable[[Api], Awaitable[BillingClient]]
+# Told once of the addresses listened at, and how many organizations are polled.
+Serving = Callable[[Sequence[str], int], None]
+
+
+class Daemon:
+    """What is polled, and how that changes while it runs: by reloads, and by discovery."""
+
+    def __init__(  # noqa: PLR0913 - all of it comes from the composition root
+        self,
+        config: Config,
+        part: Config,
+        client: BillingClient,
+        *,
+        parts: Parts,
+        connect: Connect,
+        options: Options,
+    ) -> None:
+        self._config = config  # the whole, of which `part` is what is polled here
+        self._part = part
+        self._client = client
+        self._parts = parts
+        self._connect = connect
+        self._options = options
+        self._pulse = Pulse(parts.clock)
+        self._taking = asyncio.Lock()  # what is polled is changed by one at a time
+        self._hashed: tuple[Config, str] | None = None
+
+    async def run(self, serving: Serving, stop: asyncio.Event) -> None:
+        """Restore what was saved, then poll, publish and serve until told to stop.
+
+        Raises StartError.
+        """
+        manager = self._options.manager
+        await self._parts.poller.start()
+        self._tell()
+        self._parts.telemetry.reloaded(self._parts.clock.time())
+        await self._parts.publisher.publish()
+        async with self._web_server() as addresses:
+            serving(addresses, self.organizations)
+            # Not when everybody was polled: that takes an API that answers, and may take long.
+            await manager.tell("READY=1", self._status())
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(each) for each in self._tasks()]
+                await stop.wait()
+                log.info("stopping")
+                await manager.tell("STOPPING=1")
+                for task in running:
+                    task.cancel()
+
+    def _tasks(self) -> Iterable[Coroutine[None, None, None]]:
+        """Yield what runs until it is cancelled."""
+        parts, manager = self._parts, self._options.manager
+        yield parts.poller.run()
+        yield parts.publisher.run()
+        yield parts.reloads.run(self._reload)
+        yield parts.discovery.run(self._take_found)
+        yield garbage.collect()
+        yield manager.keep_alive(self._polls_get_on)
+        if parts.saver is not None:
+            yield parts.saver.run()
+
+    async def close(self) -> None:
+        """Close the connection that there is by then."""
+        await self._client.close()
+
+    @property
+    def organizations(self) -> int:
+        """How many organizations are polled here."""
+        return len(self._part.organizations)
+
+    def _status(self, note: str = "") -> str:
+        """Return the line that `systemctl status` shows."""
+        return f"STATUS=organizations polled: {self.organizations}{note}"
+
+    def _polls_get_on(self) -> bool:
+        poller, clock = self._parts.poller, self._parts.clock
+        progress = poller.progress
+        return self._pulse.beats(
+            progress,
+            waiting=progress.under_way > 0 or poller.next_due <= clock.monotonic(),
+            patience=DEADLINES_OF_A_POLL * self._part.api.timeout + STALLED_AFTER,
+        )
+
+    # --- What is polled ---
+
+    def _part_of(self, config: Config) -> Config:
+        """Return what is polled here of a configuration, and of what was found."""
+        return self._options.shard.part_of(merge(config, self._parts.discovery.found))
+
+    async def _take(self, config: Config) -> None:
+        """Poll this shard's part of a configuration from now on. Raises ConfigError."""
+        async with self._taking:
+            part = await asyncio.to_thread(self._part_of, config)
+            before, client = self._client, self._client
+            if part.api != self._part.api:
+                client = await self._connect(part.api)
+            self._config, self._client = config, client
+            self._parts.discovery.configure(config, client)
+            await self._poll(part)
+            self._parts.telemetry.reloaded(self._parts.clock.time())
+            if before is not client:
+                await before.close()
+
+    async def _take_found(self) -> None:
+        """Poll what was found by now beside what is listed."""
+        async with self._taking:
+            before = {each.id for each in self._part.organizations}
+            part = await asyncio.to_thread(self._part_of, self._config)
+            await self._poll(part)
+        after = {each.id for each in part.organizations}
+        if before != after:
+            log.info(
+                "other organizations were found",
+                organizations=len(after),
+                new=len(after - before),
+                gone=len(before - after),
+            )
+            await self._options.manager.tell(self._status())
+
+    async def _poll(self, part: Config) -> None:
+        settled = self._parts.discovery.settled
+        self._part = part
+        if self._parts.saver is not None:
+            self._parts.saver.keep(self._parts.discovery.found)
+        await self._parts.poller.configure(part, self._client)
+        # Not before those that were found are known to be new.
+        self._parts.publisher.configure(max_series=part.limits.max_series, settled=settled)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say in a metric how many of those that are polled were found."""
+        listed = {each.id for each in self._config.organizations}
+        found = sum(each.id not in listed for each in self._part.organizations)
+        self._parts.telemetry.discovered(found if self._config.discovery.enabled else None)
+
+    # --- Reload ---
+
+    async def _reload(self) -> str | None:
+        """Reload, and tell systemd. Returns what is wrong if the old configuration stays."""
+        manager = self._options.manager
+        now = int(self._parts.clock.monotonic() * 1e6)
+        await manager.tell("RELOADING=1", f"MONOTONIC_USEC={now}")
+        error = await self._reload_configuration()
+        note = "; the configuration was not reloaded, see the log" if error else ""
+        await manager.tell("READY=1", self._status(note))
+        return error
+
+    async def _reload_configuration(self) -> str | None:
+        """Take a new configuration, whole or not at all. Returns what is wrong with it."""
+        try:
+            await self._take(await asyncio.to_thread(self._options.load))
+        except (ConfigError, StartError) as error:
+            for problem in str(error).splitlines():
+                log.error("configuration not reloaded, the old one stays", problem=problem)
+            self._parts.telemetry.reloaded(None)
+            return str(error)
+        log.info("configuration reloaded", organizations=self.organizations)
+        return None
+
+    # --- Web ---
+
+    @asynccontextmanager
+    async def _web_server(self) -> AsyncIterator[Sequence[str]]:
+        """Serve while inside; yields the addresses as host:port. Raises StartError."""
+        options, parts = self._options, self._parts
+        source = Source(
+            parts.publisher,
+            parts.store,
+            parts.clock,
+            options.version.number,
+            configuration=lambda: effective(self._config),
+            reload=parts.reloads.reload,
+            poller=parts.poller,
+            invoice_detail=lambda: self._part.invoice_detail,
+            configuration_hash=self._configuration_hash,
+            looks=lambda: parts.discovery.looks,
+        )
+        async with AsyncExitStack() as stack:
+            listening = [stack.enter_context(closing(each)) for each in options.web.sockets]
+            for address in () if listening else options.listen:
+                bound = await _listen(address)
+                listening.extend(stack.enter_context(closing(each)) for each in bound)
+            if not options.web.configuration().authenticates:
+                _warn_of_strangers(listening)
+            await stack.enter_async_context(
+                serve(listening, options.web, options.telemetry_path, source)
+            )
+            yield [sockets.address(each) for each in listening]
+
+    def _configuration_hash(self) -> str:
+        """Return what tells this configuration from another, made once for each. Blocks."""
+        config, known = self._config, self._hashed
+        if known is None or known[0] is not config:
+            known = self._hashed = (config, fingerprint(config))
+        return known[1]
+
+
+async def _listen(address: Address) -> list[socket.socket]:
+    try:
+        return await sockets.bind(address.host, address.port)
+    except OSError as error:
+        raise StartError(
+            f"cannot listen on {address}: {error.strerror}. "
+            "Choose another with --web.listen-address."
+        ) from error
+
+
+def _warn_of_strangers(listening: Iterable[socket.socket]) -> None:
+    for each in listening:
+        if not sockets.is_local(each):
+            log.warning(
+                "listening beyond this machine without authentication: whoever reaches the "
+                "address can read the bills",
+                address=sockets.address(each),
+            )

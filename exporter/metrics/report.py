@@ -1,0 +1,85 @@
+"""Pure: what is known of an organization at one moment, and what of it is withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exporter.model import (
+    Answer,
+    CollectorState,
+    Organization,
+    OrganizationState,
+    Spend,
+)
+
+# How long after its end a period's usage is shown while no newer answer can be had. The
+# API says neither in which time zone a period ends nor whether its last day belongs to it.
+PERIOD_GRACE = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationReport:
+    """What is known of one organization at one moment. `current` has what is not withdrawn."""
+
+    organization: Organization
+    collectors: Mapping[str, CollectorState]
+    current: Mapping[str, Answer]
+    spend: Spend | None
+    next_withdrawal: float | None  # on the monotonic clock, if nothing is polled before
+
+    @property
+    def billing_tier(self) -> str:
+        """The tier that an answer names; empty until one does."""
+        return next((a.billing_tier for a in self.current.values() if a.billing_tier), "")
+
+
+def report(state: OrganizationState, monotonic: float) -> OrganizationReport:
+    """Return what may be shown of an organization at a moment of the monotonic clock."""
+    current = {}
+    withdrawals = []
+    for name, collector in state.collectors.items():
+        if collector.answer is None:
+            continue
+        withdrawn = _withdrawn_at(collector.answer, collector, state.organization.max_age)
+        if monotonic < withdrawn:
+            current[name] = collector.answer
+            withdrawals.append(withdrawn)
+    return OrganizationReport(
+        state.organization,
+        state.collectors,
+        current,
+        state.spend if "usage" in state.collectors else None,
+        min(withdrawals, default=None),
+    )
+
+
+def _withdrawn_at(answer: Answer, collector: CollectorState, max_age: float) -> float:
+    """Return when an answer is withdrawn, on the monotonic clock.
+
+    Wall time enters only as the distance between two of the answer's own times, so that a
+    local clock that jumps withdraws nothing.
+    """
+    withdrawn = answer.received_monotonic + max_age
+    confirmed = collector.polled and collector.failure is None
+    if not confirmed and answer.period_end is not None:
+        ended = answer.period_end + PERIOD_GRACE - answer.received
+        withdrawn = min(withdrawn, answer.received_monotonic + ended)
+    return withdrawn
+
+
+# --- What decides whether samples have to be made anew ------------------------------------
+
+
+def outcomes(report: OrganizationReport) -> object:
+    """Return what stays equal as long as polls end as they did."""
+    return [(name, state.polled, state.failure) for name, state in report.collectors.items()]
+
+
+def content(report: OrganizationReport) -> object:
+    """Return what stays equal as long as the answers, and which of them are current, do."""
+    return [
+        (name, state.answer.changed, state.answer.withheld, name in report.current)
+        for name, state in report.collectors.items()
+        if state.answer is not None
+    ]
