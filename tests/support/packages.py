@@ -43,6 +43,12 @@ def tree(root: Path) -> list[Path]:
     return [name for name in names if (root / name).is_file()]
 
 
+def tracked(root: Path, *names: str) -> list[str]:
+    """Return the files that a repository has in these folders, or of these names."""
+    listed = git(root, "ls-files", "-z", "--error-unmatch", "--", *names)
+    return [name for name in listed.split("\0") if name]
+
+
 def repository(folder: Path, root: Path = ROOT, *, umask: int = 0o022, mtime: int = 0) -> Path:
     """Make a repository of one commit with the files of another; returns the folder."""
     for name in tree(root):
