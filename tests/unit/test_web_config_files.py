@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
+from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
@@ -13,46 +15,59 @@ from hypothesis import strategies as st
 from exporter.config import ConfigError
 from exporter.web.toolkit import WebConfig, load
 from exporter.web.toolkit.tls import CIPHERS, CURVES, supports_curve
+from support import cases
 
+Good = Callable[[str], WebConfig]
 FOLDER = Path(__file__).parent.parent / "webconfig"
-BAD = sorted(path.stem for path in (FOLDER / "bad").glob("*.yml"))
-GOOD = sorted(path.stem for path in (FOLDER / "good").glob("*.yml"))
+BAD = cases.read(FOLDER / "bad.txt")
+GOOD = cases.read(FOLDER / "good.txt")
 # So that the fuzzer comes by something that has a meaning.
 WORDS = ["tls_server_config", "cert_file", "key", "client_ca", "basic_auth_users", "rate_limit"]
 WORDS += ["interval", "burst", "http_server_config", "headers", "a", "null", "1", "$2y$10$", "${a}"]
 
 
-def good(name: str) -> WebConfig:
-    """Load a good file."""
-    return load(FOLDER / "good" / f"{name}.yml")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the bad files, one with the good ones, and what they name above."""
+    folder = shutil.copytree(FOLDER, tmp_path_factory.mktemp("files") / "webconfig")
+    for name in ("bad", "good"):
+        cases.lay_out(FOLDER / f"{name}.txt", folder / name)
+    return folder
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_bad_file_gives_exactly_its_message(name: str, update_golden: bool) -> None:  # noqa: FBT001
+@pytest.fixture
+def good(folder: Path) -> Good:
+    """Return what loads a good file."""
+    return lambda name: load(folder / "good" / f"{name}.yml")
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_bad_file_gives_exactly_its_message(
+    name: str, folder: Path, *, update_golden: bool
+) -> None:
     """A broken rule is told by file, line, key and what to do, and by nothing more."""
-    with chdir(FOLDER / "bad"), pytest.raises(ConfigError) as caught:
+    with chdir(folder / "bad"), pytest.raises(ConfigError) as caught:
         load(Path(f"{name}.yml"))
-    expected = FOLDER / "bad" / f"{name}.txt"
     message = f"{caught.value}\n"
     if update_golden:
-        expected.write_text(message, encoding="utf-8")
-    assert message == expected.read_text(encoding="utf-8")
+        cases.update(FOLDER / "bad.txt", name, message)
+    assert message == cases.read(FOLDER / "bad.txt")[name].message
 
 
 def test_every_bad_file_has_a_message_and_the_reverse() -> None:
-    """A file without its message, or a message without its file, tests nothing."""
-    assert sorted(path.stem for path in (FOLDER / "bad").glob("*.txt")) == BAD
+    """A file without its message tests nothing."""
+    assert all(case.message.strip() for case in BAD.values())
 
 
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("name", sorted(BAD))
 def test_no_message_shows_a_secret_or_a_user(name: str) -> None:
     """The secrets in these files say `s3cret` or are hashes; the user is `alice`."""
-    message = (FOLDER / "bad" / f"{name}.txt").read_text(encoding="utf-8")
+    message = BAD[name].message
     assert not any(word in message.lower() for word in ("s3cr", "$2", "alice", "begin"))
 
 
-@pytest.mark.parametrize("name", GOOD)
-def test_a_good_file_is_taken(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_a_good_file_is_taken(name: str, good: Good) -> None:
     """Every key and every value of the format is in one of them."""
     assert isinstance(good(name), WebConfig)
 
@@ -70,7 +85,7 @@ def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
         load(tmp_path / "web.yml")
 
 
-def test_every_key_has_its_effect() -> None:
+def test_every_key_has_its_effect(good: Good) -> None:
     """In what the file comes to."""
     web = good("everything")
     assert web.tls is not None
@@ -93,7 +108,7 @@ def test_every_key_has_its_effect() -> None:
     assert (web.rate_limit.interval, web.rate_limit.burst) == (0.1, 20)
 
 
-def test_defaults_are_the_formats() -> None:
+def test_defaults_are_the_formats(good: Good) -> None:
     """TLS 1.2 to 1.3, the server's order, no client certificates, no users, no limit."""
     web = good("auth_NoClientCert")
     assert web.tls is not None
@@ -105,7 +120,7 @@ def test_defaults_are_the_formats() -> None:
     assert good("empty") == WebConfig()
 
 
-def test_every_cipher_suite_of_go_has_its_counterpart() -> None:
+def test_every_cipher_suite_of_go_has_its_counterpart(good: Good) -> None:
     """A wrong name in the table would leave a suite out without a word."""
     web = good("ciphers")
     assert web.tls is not None
@@ -133,7 +148,7 @@ def test_a_curve_that_this_python_cannot_set_is_refused_in_words(
     assert not supports_curve("CurveOfTheFuture")
 
 
-def test_suites_of_tls_1_3_alone_leave_only_tls_1_3() -> None:
+def test_suites_of_tls_1_3_alone_leave_only_tls_1_3(good: Good) -> None:
     """As with Go: none is left for older versions."""
     web = good("ciphers_of_tls13_only")
     assert web.tls is not None
@@ -151,7 +166,9 @@ def test_suites_of_tls_1_3_alone_leave_only_tls_1_3() -> None:
         ("RequireAndVerifyClientCert", ssl.CERT_REQUIRED),
     ],
 )
-def test_client_certificates_are_asked_for_as_configured(name: str, mode: ssl.VerifyMode) -> None:
+def test_client_certificates_are_asked_for_as_configured(
+    name: str, mode: ssl.VerifyMode, good: Good
+) -> None:
     """One that is required is also verified, whatever the type says."""
     web = good(f"auth_{name}")
     assert web.tls is not None
@@ -173,7 +190,9 @@ def test_client_certificates_are_asked_for_as_configured(name: str, mode: ssl.Ve
         (("DirName", ((("commonName", "prometheus.example.com"),),)), False),
     ],
 )
-def test_a_client_certificate_needs_one_allowed_name(name: tuple[str, str], allowed: bool) -> None:  # noqa: FBT001
+def test_a_client_certificate_needs_one_allowed_name(
+    name: tuple[str, str], *, allowed: bool, good: Good
+) -> None:
     """Exactly one in the list, of any kind; IPv6 addresses in any notation."""
     web = good("everything")
     assert web.tls is not None
@@ -183,14 +202,14 @@ def test_a_client_certificate_needs_one_allowed_name(name: tuple[str, str], allo
     assert not web.tls.allows(None)
 
 
-def test_a_dollar_is_a_dollar() -> None:
+def test_a_dollar_is_a_dollar(good: Good) -> None:
     """The format knows no variables, and a policy may have ${ in it."""
     assert good("header_with_dollar").headers == {
         "Content-Security-Policy": "default-src '${self}'"
     }
 
 
-def test_a_web_configuration_shows_no_hash() -> None:
+def test_a_web_configuration_shows_no_hash(good: Good) -> None:
     """Not even when it is printed."""
     assert "$2" not in repr(good("users"))
 
