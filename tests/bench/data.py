@@ -21,7 +21,7 @@ from exporter.pb import billing_pb2 as pb
 
 SEED: Final = 1
 # Invoices are dated from here, so that the newest is due in some days.
-NOW: Final = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+NOW: Final = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)  # noqa: TID251
 # What an organization uses. Its fragments share a tier, so that their costs are added up: the
 # answer is large, as real ones are, and the series are not many more than everybody has.
 TYPES: Final = (
