@@ -7,9 +7,12 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import grimp
 import pytest
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -79,6 +82,31 @@ def test_every_direct_dependency_has_its_reason_and_no_other_has() -> None:
     rows = re.findall(r"^\| ([a-z0-9-]+) \|", REASONS.read_text(), re.MULTILINE)
     assert sorted(set(rows) - {"dependency", "---"}) == sorted(declared())
     assert declared() <= pins(RUNTIME).keys()
+
+
+def imported(*, types: bool) -> set[str]:
+    """Return what the package imports that is not Python's: by distribution, else by module.
+
+    Args:
+        types: also what only type checkers import.
+
+    """
+    graph = grimp.build_graph(
+        "exporter",
+        include_external_packages=True,
+        exclude_type_checking_imports=not types,
+        cache_dir=None,
+    )
+    modules = {name.partition(".")[0] for name in graph.modules} - sys.stdlib_module_names
+    known = packages_distributions()
+    names = (known.get(module, [module]) for module in modules - {"exporter"})
+    return {canonicalize_name(name) for several in names for name in several}
+
+
+def test_what_is_imported_is_what_is_declared() -> None:
+    """No test, no generator, no tool of ours; types may also come from what those bring along."""
+    assert imported(types=False) == declared()
+    assert imported(types=True) <= pins(RUNTIME).keys()
 
 
 def test_no_file_names_a_package_index_or_a_machine_s_folder() -> None:
