@@ -116,10 +116,19 @@ class Sample(NamedTuple):
     extra: tuple[tuple[str, str], ...] = ()
 
 
+class Reason(StrEnum):
+    """Why a sample is withheld."""
+
+    NAN = "nan"
+    INFINITY = "infinity"
+    DUPLICATE = "duplicate"
+    LIMIT = "limit"  # limits.max_series
+
+
 class Withheld(NamedTuple):
     """In place of a sample that must not be shown, because nobody could trust it."""
 
-    reason: str
+    reason: Reason
 
 
 class MetricType(StrEnum):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TypeVar
 
-from exporter.model import ORG, Family, MetricSpec, Organization, Sample, Withheld
+from exporter.model import ORG, Family, MetricSpec, Organization, Reason, Sample, Withheld
 
 SourceT = TypeVar("SourceT")
 
@@ -31,12 +31,12 @@ def apply(
         if len(labels) != width:
             raise ValueError(f"{spec.name}: {labels!r} are not the values of {spec.labels!r}")
         if (labels, extra) in samples:
-            withheld["duplicate"] += 1
+            withheld[Reason.DUPLICATE] += 1
         elif math.isfinite(value):
             # + 0.0 turns the negative zero of a sum of credits into 0.
             samples[labels, extra] = Sample(labels, value + 0.0, extra)
         else:
             samples[labels, extra] = None
-            withheld["nan" if math.isnan(value) else "infinity"] += 1
+            withheld[Reason.NAN if math.isnan(value) else Reason.INFINITY] += 1
     ordered = sorted(samples.items()) if len(samples) > 1 else samples.items()
     return Family(spec, organization, tuple([sample for _, sample in ordered if sample])), withheld

@@ -20,8 +20,9 @@ from prometheus_client import exposition as text
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from exporter.api.calls import AUTHENTICATE, ReadRpc
+from exporter.metrics.extract.values import ENUMS
 from exporter.metrics.own import METRICS, Own, OwnMetric
-from exporter.model import MetricType
+from exporter.model import MetricType, Reason
 
 # Failures that have a series before they happen.
 LIKELY_FAILURES = (
@@ -68,10 +69,10 @@ class Telemetry:
         self._calls: dict[str, tuple[Counter, Histogram]] = {}
         for method in (AUTHENTICATE.name, *ReadRpc):
             self.count_calls(method)
-        for reason in ("nan", "infinity", "duplicate", "limit"):
+        for reason in Reason:
             self._counters[Own.WITHHELD].labels(reason)
-        for enum in ("PaymentMethodType", "SourceType", "UsageCostType"):
-            self._counters[Own.UNKNOWN_ENUMS].labels(enum)
+        for enum in ENUMS:
+            self._counters[Own.UNKNOWN_ENUMS].labels(enum.DESCRIPTOR.name)
         build = (version, revision, platform.python_version())
         self._gauges[Own.BUILD_INFO].labels(*build).set(1)
         ProcessCollector(registry=registry)

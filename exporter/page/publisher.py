@@ -18,7 +18,7 @@ import structlog
 from exporter.metrics.render import Format
 from exporter.metrics.report import report
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import Clock, OrganizationState
+from exporter.model import Clock, OrganizationState, Reason
 from exporter.page import gzip_members
 from exporter.page.blocks import Blocks
 from exporter.page.gzip_members import Body, Encoding, Piece
@@ -151,7 +151,7 @@ class Publisher:
         self.limit, shown = limit(self._blocks.rows, self._max_series)
         self._blocks.withhold(self.limit)
         self._telemetry.published(len(self._blocks.rows), shown)
-        self._telemetry.withheld({"limit": max(0, self.limit.samples - before.samples)})
+        self._telemetry.withheld({Reason.LIMIT: max(0, self.limit.samples - before.samples)})
         if (before.without_invoices, before.organizations) != self.limit[:2]:
             self._log_limit()
 

@@ -17,7 +17,7 @@ from exporter.metrics.extract.values import (
     optional,
     unix_time,
 )
-from exporter.model import Sample, Withheld
+from exporter.model import Reason, Sample, Withheld
 from exporter.pb import billing_pb2 as pb
 
 MIN_FOR_MEDIAN, MAX_FOR_MEDIAN = 3, 6
@@ -187,7 +187,7 @@ def amount(invoices: Invoices) -> Samples:
     """Amount of each (invoice_id, status)."""
     for invoice in invoices.shown:
         yield Sample((invoice.id, invoice.status), invoice.usd)
-    yield from (Withheld("duplicate") for _ in invoices.duplicates)
+    yield from (Withheld(Reason.DUPLICATE) for _ in invoices.duplicates)
 
 
 def issued(invoices: Invoices) -> Samples:
@@ -211,4 +211,4 @@ def _times(invoices: Invoices, field: str) -> Samples:
             yield Sample((invoice.id,), seconds)
     for invoice in invoices.duplicates:
         if getattr(invoice, field) is not None:
-            yield Withheld("duplicate")
+            yield Withheld(Reason.DUPLICATE)

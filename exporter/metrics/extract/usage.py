@@ -56,8 +56,8 @@ def view(answer: pb.GetCurrentMonthUsageResponse) -> Usage:
         period_start=unix_time(answer.start_date),
         period_end=unix_time(answer.end_date),
         unknown_enums={
-            "SourceType": unknown(pb.SourceType, [source.source_type for source in sources]),
-            "UsageCostType": unknown(
+            **unknown(pb.SourceType, [source.source_type for source in sources]),
+            **unknown(
                 pb.UsageCostType,
                 [
                     cost.resource_type

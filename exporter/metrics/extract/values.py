@@ -13,11 +13,14 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exporter.model import Sample, Withheld
+from exporter.pb import billing_pb2 as pb
 
 Samples = Iterator[Sample | Withheld]
 MessageT = TypeVar("MessageT", bound=Message)
 
 MAX_LABEL_LENGTH = 256
+# The enums of the API that samples are made from; it may know more values than we do.
+ENUMS = (pb.PaymentMethodType, pb.SourceType, pb.UsageCostType)
 
 
 def label_text(text: str) -> str:
@@ -62,10 +65,10 @@ def optional(value: float | None) -> Samples:
         yield Sample((), value)
 
 
-def unknown(enum: EnumTypeWrapper, numbers: Iterable[int]) -> int:
-    """Return how many of the numbers are in no enum that we know."""
+def unknown(enum: EnumTypeWrapper, numbers: Iterable[int]) -> Mapping[str, int]:
+    """Return how many of the numbers an enum, one of ENUMS, does not have, by its name."""
     known = _numbers(enum)
-    return sum([number not in known for number in numbers])
+    return {enum.DESCRIPTOR.name: sum([number not in known for number in numbers])}
 
 
 @cache

@@ -16,7 +16,7 @@ from exporter.metrics.extract.billing_information import BillingInformation
 from exporter.metrics.extract.invoices import Invoice, Invoices
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import enum_label, exact_sum, label_text
-from exporter.model import CollectorState, InvoiceDetail, Metric, Organization
+from exporter.model import CollectorState, InvoiceDetail, Metric, Organization, Reason
 from exporter.pb import billing_pb2 as pb
 from exporter.polling.schedule import Unit
 from exporter.state.history import PastPoll, polls
@@ -184,7 +184,7 @@ def _collected(
                 continue
             lines = fragment.decode().removesuffix("\n").split("\n")
             if summary.now.limit.withholds(organization.id, per_invoice=spec.per_invoice):
-                withheld.append(Withholding(spec, "limit", len(lines)))
+                withheld.append(Withholding(spec, Reason.LIMIT, len(lines)))
             else:
                 shown.append(Shown(spec, lines[:MAX_LINES], max(0, len(lines) - MAX_LINES)))
     size = len(state.answer.message) if state.answer is not None else 0

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from exporter.model import InvoiceDetail, OrganizationState
+from exporter.model import InvoiceDetail, OrganizationState, Reason
 from exporter.polling.discovery import Looks
 from exporter.polling.poller import Progress
 from exporter.web.status import words
@@ -21,10 +21,10 @@ from exporter.web.status.summary import MONTH_TO_DATE, OVERDUE, OWED, Now, Summa
 from exporter.web.status.table import COLUMNS, SHOWS, Query, table
 
 REASONS: Final[Mapping[str, str]] = {
-    "nan": "not a number, or a sum with such a part",
-    "infinity": "infinite, or a sum with such a part",
-    "duplicate": "another one with the same id is shown",
-    "limit": "there are more series than limits.max_series",
+    Reason.NAN: "not a number, or a sum with such a part",
+    Reason.INFINITY: "infinite, or a sum with such a part",
+    Reason.DUPLICATE: "another one with the same id is shown",
+    Reason.LIMIT: "there are more series than limits.max_series",
 }
 
 
