@@ -48,10 +48,9 @@ lint: venv
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	cd deploy/prometheus && ../../$(BIN)/mypy --config-file=../../pyproject.toml --cache-dir=../../.mypy_cache/rules source
 	$(BIN)/lint-imports
 	$(BIN)/python -m exporter.reference --check
-	cd deploy/prometheus && ../../$(BIN)/python -m source --check
+	$(BIN)/python -m generate.rules --check
 	$(BIN)/python -m grafana.source --check
 	$(BIN)/python -m deploy.helm.source --check
 	$(BIN)/python -m deploy.compose.source --check
@@ -99,8 +98,8 @@ generate: venv ## write the generated files anew: messages, docs, the contract
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=exporter/pb --pyi_out=exporter/pb protos/*.proto
 	$(BIN)/python -m exporter.reference
 
-rules: venv ## write the rules for Prometheus anew, from deploy/prometheus/settings.yml
-	cd deploy/prometheus && ../../$(BIN)/python -m source
+rules: venv ## write the rules for Prometheus anew, from exporter/rules/settings.yml
+	$(BIN)/python -m generate.rules
 
 dashboards: venv ## write the dashboards for Grafana anew, from grafana/source/
 	$(BIN)/python -m grafana.source

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import jsonschema
 import pytest
-import yaml
 
+from exporter.rules.rule_settings import load
 from rules.harness import FILES, GROUPS
 from support import dashboards
 from support.chart_values import MATRIX, VARIATIONS
@@ -27,9 +27,8 @@ from support.kubernetes import (
     rendered,
 )
 from support.operator_schema import schema
-from support.process import ROOT
 
-SETTINGS: Final = yaml.safe_load((ROOT / "deploy" / "prometheus" / "settings.yml").read_text())
+SETTINGS: Final = load()
 MONITORS: Final = {"serviceMonitor": "ServiceMonitor", "podMonitor": "PodMonitor"}
 # What an object may have, keys included; client-side apply keeps a copy of it in an annotation,
 # and all of those together may have less.
@@ -86,7 +85,7 @@ def test_targets_are_labelled_as_the_rules_and_the_counters_need(by: str) -> Non
     """With the job of the rules, and an instance that a pod keeps with another address."""
     found = manifests({"scrape": {"by": by, "relabelings": [{"action": "keep"}]}})
     job, instance, more = endpoint(one(found, MONITORS[by]))["relabelings"]
-    assert job == {"targetLabel": "job", "replacement": SETTINGS["job"]}
+    assert job == {"targetLabel": "job", "replacement": SETTINGS.job}
     assert instance["sourceLabels"] == ["__meta_kubernetes_namespace", "__meta_kubernetes_pod_name"]
     assert instance["targetLabel"] == "instance"
     assert more == {"action": "keep"}
@@ -123,9 +122,9 @@ def test_links_of_alerts_lead_where_the_values_say() -> None:
     values: Mapping[str, Any] = {"prometheusRule": {"enabled": True, **made}}
     text = rendered(values)
     plain = rendered({"prometheusRule": {"enabled": True}})
-    assert SETTINGS["runbooks"] in plain
-    assert text == plain.replace(SETTINGS["runbooks"], made["runbooks"]).replace(
-        SETTINGS["dashboards"], made["dashboards"].rstrip("/")
+    assert SETTINGS.runbooks in plain
+    assert text == plain.replace(SETTINGS.runbooks, made["runbooks"]).replace(
+        SETTINGS.dashboards, made["dashboards"].rstrip("/")
     )
     for group in (
         g for each in of(objects(text), "PrometheusRule") for g in each["spec"]["groups"]

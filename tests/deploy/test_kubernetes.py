@@ -13,6 +13,7 @@ import yaml
 
 from exporter.config import load
 from exporter.metrics.catalog import LABEL_NAMES
+from exporter.rules import rule_settings
 from support import dashboards
 from support.kubernetes import (
     KUBERNETES,
@@ -174,8 +175,7 @@ def test_a_prometheus_without_the_operator_finds_the_pods(tmp_path: Path) -> Non
     # In any order.
     kept = filter(None, discovered(job, pods, tmp_path))
     first, second = sorted(kept, key=lambda labels: labels["__scheme__"])
-    settings = yaml.safe_load((ROOT / "deploy" / "prometheus" / "settings.yml").read_text())
     assert (first["__scheme__"], first["__metrics_path__"]) == ("http", "/metrics")
     assert (second["__scheme__"], second["__metrics_path__"]) == ("https", "/viam/bills")
-    assert first["job"] == settings["job"]
+    assert first["job"] == rule_settings.load().job
     assert first["instance"] == "monitoring/viam-billing-exporter-0"

@@ -13,13 +13,14 @@ import pytest
 import yaml
 
 from exporter.config import Limits
+from exporter.rules.rule_settings import load
 from support.certificates import Authority
 from support.process import EXPORTER, ROOT, running, until
 from support.prometheus import prometheus
 
 FOLDER: Final = ROOT / "deploy" / "prometheus"
 FILES: Final = sorted((FOLDER / "scrape").glob("*.yml"))
-SETTINGS: Final = yaml.safe_load((FOLDER / "settings.yml").read_text())
+JOB: Final = load().job
 PASSWORD: Final = "a pass:word"
 SHARDS: Final = 2
 ORGANIZATIONS: Final = 8  # of the demo
@@ -86,7 +87,7 @@ def scrape(folder: Path, name: str, targets: list[str]) -> None:
         assert polled().keys() == set(targets)
         states = it.api("targets")["activeTargets"]
         assert [state["lastError"] for state in states] == [""] * SHARDS
-        assert {state["labels"]["job"] for state in states} == {SETTINGS["job"]}
+        assert {state["labels"]["job"] for state in states} == {JOB}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -109,7 +110,7 @@ def test_promtool_accepts_it(file: Path, secrets: Path) -> None:
 @pytest.mark.parametrize(("name", "job"), jobs(), ids=lambda value: str(value)[:20])
 def test_the_rules_know_the_job(name: str, job: Mapping[str, Any]) -> None:
     """Under the name that they look for."""
-    assert job["job_name"] == SETTINGS["job"], name
+    assert job["job_name"] == JOB, name
 
 
 @pytest.mark.parametrize("name", ["static.yml", "tls.yml"])

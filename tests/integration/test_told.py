@@ -10,7 +10,6 @@ import asyncio
 import json
 import re
 import shutil
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,7 +25,8 @@ import yaml
 from exporter.process.clock import SystemClock
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
 from exporter.simulator.accounts import PaymentHabit
-from rules.harness import ALERTS, RULES
+from generate.rules import main
+from rules.harness import ALERTS
 from support.alertmanager import alertmanager
 from support.process import EXPORTER, ROOT, free_port, running, serving, succeeds, until
 from support.prometheus import prometheus
@@ -155,9 +155,7 @@ def rules(folder: Path) -> Path:
     }
     file, output = folder / "rules.yml", folder / "rules"
     file.write_text(yaml.safe_dump(settings))
-    command = (sys.executable, "-m", "source", f"--settings={file}", f"--output={output}")
-    with running(*command, environ={"PYTHONPATH": str(RULES.parent)}) as process:
-        assert process.wait() == 0, process.stderr.text
+    assert main([f"--settings={file}", f"--output={output}"]) == 0
     return output
 
 

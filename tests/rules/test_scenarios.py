@@ -7,14 +7,13 @@ breaks off is seen.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
 import yaml
 
+from generate.rules import main
 from rules.harness import (
     ACME,
     ALERTS,
@@ -23,7 +22,6 @@ from rules.harness import (
     FIRST,
     HOUR,
     MINUTE,
-    RULES,
     between,
     gone,
     rising,
@@ -53,8 +51,7 @@ def quick_rules(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("rules")
     settings = folder / "settings.yml"
     settings.write_text(yaml.safe_dump({"alerts": {name: {"for": "4m"} for name in ALERTS}}))
-    command = [sys.executable, "-m", "source", f"--settings={settings}", f"--output={folder}"]
-    subprocess.run(command, cwd=RULES.parent, check=True)
+    assert main([f"--settings={settings}", f"--output={folder}"]) == 0
     return [folder / path.name for path in FILES]
 
 

@@ -7,23 +7,21 @@ import hashlib
 import math
 import re
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model import Cause, Failure, OrganizationState
 from exporter.page.limit import Limit
+from exporter.rules.rule_settings import load
 from exporter.web.status import StatusPages
 from exporter.web.status.forecast import EARLY_SHARE, forecast
 from exporter.web.status.table import COLUMNS, PAGE_ROWS, SHOWS, Query
 from support.reader import organization
 from support.status import DAY, FACTS, NOW, invoices, state, status, usage
 
-ROOT = Path(__file__).parents[2]
 OUTAGE = Failure(Cause.OUTAGE, "UNAVAILABLE", "the server cannot be reached")
 NOBODY = NOW._replace(next_poll=lambda _unit: None)
 
@@ -248,5 +246,4 @@ def test_early_or_without_a_period_there_is_no_forecast() -> None:
 
 def test_the_page_and_the_rules_agree_on_what_is_early() -> None:
     """One number, in two places that cannot read each other."""
-    settings = yaml.safe_load((ROOT / "deploy/prometheus/settings.yml").read_text())
-    assert settings["forecast"]["early_share"] == EARLY_SHARE
+    assert load().forecast.early_share == EARLY_SHARE

@@ -98,7 +98,7 @@ httpGet:
 {{- end }}
 
 {{/*
-What both monitors have. The rules ask for the job by the name in deploy/prometheus/settings.yml.
+What both monitors have. The rules ask for the job by the name in exporter/rules/settings.yml.
 An instance called after its pod goes on with its series when the pod gets another address, and its
 counters with them.
 */}}

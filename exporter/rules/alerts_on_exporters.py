@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from source.alert import EXPORTER, Alerts
-from source.promql import lately
-from source.recording import SHARDS_MISSING
-from source.rules import Alert
+from exporter.rules.alert import EXPORTER, Alerts
+from exporter.rules.expressions import lately
+from exporter.rules.recording import SHARDS_MISSING
+from exporter.rules.rule import Alert
 
 OWN = "viam_billing_exporter_"
 A_DAY = 86_400  # the ceiling's UTC day, which no setting shortens

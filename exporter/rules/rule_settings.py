@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from exporter.config.duration import format_duration, parse_duration
 
-DEFAULTS: Final = Path(__file__).resolve().parents[1] / "settings.yml"
+DEFAULTS: Final = Path(__file__).resolve().with_name("settings.yml")
 
 
 def seconds(duration: str) -> float:

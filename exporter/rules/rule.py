@@ -10,7 +10,7 @@ import promql_parser
 import yaml
 
 HEADER = """\
-# Generated from settings.yml by `make rules`; changes belong there or in source/.
+# Generated from exporter/rules/settings.yml by `make rules`; changes belong there or beside it.
 """
 
 

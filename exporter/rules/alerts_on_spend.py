@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from source.alert import DOLLARS, ORGANIZATION, Alerts, dollars
-from source.promql import by_organization, named
-from source.recording import COST, END, LARGEST_DAY, MONTH_TO_DATE, NET_SPEND
-from source.remembered import FORECAST_LOWER, last
-from source.rules import Alert
+from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts, dollars
+from exporter.rules.expressions import by_organization, named
+from exporter.rules.recording import COST, END, LARGEST_DAY, MONTH_TO_DATE, NET_SPEND
+from exporter.rules.remembered import FORECAST_LOWER, last
+from exporter.rules.rule import Alert
 
 BUDGET = last("viam_billing_budget_usd")
 ENDED = f"({last(END)} > 0) <= time()"

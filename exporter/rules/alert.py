@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from source.rules import Alert
-from source.settings import Settings
+from exporter.rules.rule import Alert
+from exporter.rules.rule_settings import Settings
 
 ORGANIZATION: Final = "{{ $labels.org_name }}"
 DOLLARS: Final = '{{ $value | printf "$%.2f" }}'

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from source.alert import DOLLARS, ORGANIZATION, Alerts, dollars, looked_up
-from source.promql import named
-from source.remembered import last
-from source.rules import Alert
-from source.settings import seconds
+from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts, dollars, looked_up
+from exporter.rules.expressions import named
+from exporter.rules.remembered import last
+from exporter.rules.rule import Alert
+from exporter.rules.rule_settings import seconds
 
 UNPAID = last("viam_billing_invoices_unpaid_amount_usd")
 OVERDUE = last("viam_billing_invoices_overdue_amount_usd")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from source.promql import NAME, START, by_organization
-from source.recording import BUDGET, END, GAUGES, MONTH_END, MONTH_TO_DATE
-from source.rules import Recording
-from source.settings import Settings
+from exporter.rules.expressions import NAME, START, by_organization
+from exporter.rules.recording import BUDGET, END, GAUGES, MONTH_END, MONTH_TO_DATE
+from exporter.rules.rule import Recording
+from exporter.rules.rule_settings import Settings
 
 FORECAST_LOWER = "viam_billing_month_end_lower_usd"
 SINCE = "org_id:viam_billing_org_info:since"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from source.alert import DOLLARS, ORGANIZATION, Alerts
-from source.promql import NAME, by_organization, lately, named
-from source.recording import COST, END, MEDIAN_DAY
-from source.remembered import SINCE
-from source.rules import Alert
-from source.settings import seconds
+from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts
+from exporter.rules.expressions import NAME, by_organization, lately, named
+from exporter.rules.recording import COST, END, MEDIAN_DAY
+from exporter.rules.remembered import SINCE
+from exporter.rules.rule import Alert
+from exporter.rules.rule_settings import seconds
 
 # Alert, its cause as a matcher, what happened, and what it means for the organization.
 CAUSES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from source.promql import (
+from exporter.rules.expressions import (
     NAME,
     START,
     by_organization,
@@ -13,8 +13,8 @@ from source.promql import (
     named,
     of_newest_period,
 )
-from source.rules import Recording
-from source.settings import Settings, seconds
+from exporter.rules.rule import Recording
+from exporter.rules.rule_settings import Settings, seconds
 
 MONTH_TO_DATE = "org:viam_billing_usage_month_to_date_usd:max"
 ELAPSED = "org:viam_billing_usage_period_elapsed:ratio"

@@ -1,1 +1,0 @@
-"""Makes the rules in ../rules from ../settings.yml: `python -m source`."""

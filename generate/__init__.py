@@ -1,0 +1,1 @@
+"""Writes committed files from the code."""
