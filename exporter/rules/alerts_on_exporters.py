@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from exporter.rules.alert import EXPORTER, Alerts
 from exporter.rules.expressions import lately
-from exporter.rules.recording import SHARDS_MISSING
 from exporter.rules.rule import Alert
+from exporter.rules.series import SHARDS_MISSING
 
 OWN = "viam_billing_exporter_"
 A_DAY = 86_400  # the ceiling's UTC day, which no setting shortens

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts, dollars, looked_up
 from exporter.rules.expressions import named
-from exporter.rules.remembered import last
 from exporter.rules.rule import Alert
 from exporter.rules.rule_settings import seconds
+from exporter.rules.series import last
 
 UNPAID = last("viam_billing_invoices_unpaid_amount_usd")
 OVERDUE = last("viam_billing_invoices_overdue_amount_usd")

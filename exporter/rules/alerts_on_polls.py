@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts
-from exporter.rules.expressions import NAME, by_organization, lately, named
-from exporter.rules.recording import COST, END, MEDIAN_DAY
-from exporter.rules.remembered import SINCE
+from exporter.rules.expressions import END, by_organization, lately, named
 from exporter.rules.rule import Alert
 from exporter.rules.rule_settings import seconds
+from exporter.rules.series import MEDIAN_DAY, SEEN, SINCE, TYPE_COST
 
 # Alert, its cause as a matcher, what happened, and what it means for the organization.
 CAUSES = (
@@ -73,7 +72,7 @@ def _failing(make: Alerts) -> Iterator[Alert]:
     outage = failing(CAUSES[2][1])
     yield make.about_exporter(
         "ViamBillingUpstreamOutageEverywhere",
-        f"count({outage}) / count({NAME}) > {make.settings.thresholds.outage_share}",
+        f"count({outage}) / count({SEEN}) > {make.settings.thresholds.outage_share}",
         "The billing API does not answer for most organizations.",
         "The billing API does not answer for {{ $value | humanizePercentage }} of the "
         "organizations. Their last good amounts stay until they are too old.",
@@ -126,7 +125,7 @@ def _frozen(make: Alerts) -> Alert:
 
 def _untrusted(make: Alerts) -> Iterator[Alert]:
     window = make.settings.windows.missed_scrapes
-    unknown = f'{COST}{{resource_type=~"unknown_.+"}}'
+    unknown = f'{TYPE_COST}{{resource_type=~"unknown_.+"}}'
     withheld = f"max_over_time(viam_billing_withheld_samples[{window}])"
     yield make.about_organization(
         "ViamBillingDataWithheld",

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts, dollars
-from exporter.rules.expressions import by_organization, named
-from exporter.rules.recording import COST, END, LARGEST_DAY, MONTH_TO_DATE, NET_SPEND
-from exporter.rules.remembered import FORECAST_LOWER, last
+from exporter.rules.expressions import END, by_organization, named
+from exporter.rules.remembered import MONTH_END_LOWER
 from exporter.rules.rule import Alert
+from exporter.rules.series import LARGEST_DAY, MONTH_TO_DATE, NET_DAY, TYPE_COST, TYPE_DAY, last
 
 BUDGET = last("viam_billing_budget_usd")
 ENDED = f"({last(END)} > 0) <= time()"
-RESOURCE_SPEND = "org_resource_type:viam_billing_usage_net_spend_usd:increase1d"
 
 
 def alerts(make: Alerts) -> Iterator[Alert]:
     """Yield the alerts."""
     limits, windows = make.settings.thresholds, make.settings.windows
-    spent, lower = last("viam_billing_usage_month_to_date_usd"), last(FORECAST_LOWER)
+    spent, lower = last("viam_billing_usage_month_to_date_usd"), last(MONTH_END_LOWER)
     allowed = f"{limits.budget_used} * ({BUDGET} >= 0)"
     yield make.about_organization(
         "ViamBillingBudgetExceeded",
@@ -34,7 +33,7 @@ def alerts(make: Alerts) -> Iterator[Alert]:
         f"{ORGANIZATION} will spend at least {DOLLARS} by the end of the billing period, "
         f"if it goes on like this. The budget is {dollars(BUDGET)}.",
     )
-    today, before = by_organization(f"{NET_SPEND}:increase1d"), by_organization(LARGEST_DAY)
+    today, before = by_organization(NET_DAY), by_organization(LARGEST_DAY)
     yield make.about_organization(
         "ViamBillingSpendSpike",
         named(
@@ -47,9 +46,9 @@ def alerts(make: Alerts) -> Iterator[Alert]:
     )
     # A reading every quarter of a day: what was on a bill stays on it until the period ends.
     history = f"[{windows.days(13)}:{windows.days(0.25)}] offset {windows.day}"
-    seen = f"max_over_time(({by_organization(COST, 'resource_type')}){history}) > 0"
+    seen = f"max_over_time(({by_organization(TYPE_COST, 'resource_type')}){history}) > 0"
     known = f"{MONTH_TO_DATE} offset {windows.days(14)}"
-    new = f"{by_organization(RESOURCE_SPEND, 'resource_type')} > {limits.new_cost_type_usd}"
+    new = f"{by_organization(TYPE_DAY, 'resource_type')} > {limits.new_cost_type_usd}"
     yield make.about_organization(
         "ViamBillingNewCostType",
         named(f"({new}) unless ({seen}) and on (org_id) ({known})"),

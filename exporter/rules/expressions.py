@@ -7,8 +7,10 @@ is what changes.
 
 from __future__ import annotations
 
-NAME = "org:viam_billing_org_info:seen"
+from exporter.rules.series import SEEN
+
 START = "viam_billing_usage_period_start_timestamp_seconds"
+END = "viam_billing_usage_period_end_timestamp_seconds"
 
 
 def by_organization(metric: str, *labels: str) -> str:
@@ -61,4 +63,4 @@ def growth_of_resource_types(counter: str, known_by: str, window: str) -> str:
 
 def named(expr: str) -> str:
     """Put the readable name on what has only the organization's id, and drop those that left."""
-    return f"({expr}) * on (org_id) group_left (org_name) ({NAME} > bool 0)"
+    return f"({expr}) * on (org_id) group_left (org_name) ({SEEN} > bool 0)"

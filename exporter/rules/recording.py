@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exporter.rules.expressions import (
-    NAME,
+    END,
     START,
     by_organization,
     growth,
@@ -15,29 +15,37 @@ from exporter.rules.expressions import (
 )
 from exporter.rules.rule import Recording
 from exporter.rules.rule_settings import Settings, seconds
-
-MONTH_TO_DATE = "org:viam_billing_usage_month_to_date_usd:max"
-ELAPSED = "org:viam_billing_usage_period_elapsed:ratio"
-END = "viam_billing_usage_period_end_timestamp_seconds"
-SPEND = "org:viam_billing_usage_spend_usd"
-CORRECTIONS = "org:viam_billing_usage_corrections_usd"
-NET_SPEND = "org:viam_billing_usage_net_spend_usd"
-MEDIAN_DAY = f"{SPEND}:increase1d_median7d"
-LARGEST_DAY = f"{NET_SPEND}:increase1d_max13d"
-COST = "org_resource_type:viam_billing_usage_cost_usd:max"
-PACE = "org_id_basis:viam_billing_usage_pace_usd:per_day"
-MONTH_END = "org:viam_billing_month_end_usd"
-BUDGET = "org:viam_billing_budget_usd:max"
-EXPORTERS_DOWN = "fleet:viam_billing_exporters_down:count"
-SHARDS_MISSING = "fleet:viam_billing_exporter_shards_missing:count"
-
-# Gauges of an organization that are recorded as they are.
-GAUGES = (
-    "viam_billing_budget_usd",
-    "viam_billing_outstanding_balance_usd",
-    "viam_billing_invoices_unpaid_amount_usd",
-    "viam_billing_invoices_overdue_amount_usd",
-    "viam_billing_invoices_overdue",
+from exporter.rules.series import (
+    BUDGET,
+    BUDGET_FORECAST,
+    BUDGET_FORECAST_LOWER,
+    BUDGET_USED,
+    CORRECTIONS_DAY,
+    CORRECTIONS_WEEK,
+    ELAPSED,
+    EXPORTERS_DOWN,
+    FORECAST,
+    FORECAST_LOWER,
+    FORECAST_UPPER,
+    LARGEST_DAY,
+    MEDIAN_DAY,
+    MONTH_TO_DATE,
+    NET_DAY,
+    NET_WEEK,
+    OUTSTANDING,
+    OVERDUE,
+    OVERDUE_COUNT,
+    PACE,
+    SEEN,
+    SHARDS_MISSING,
+    SPEND_DAY,
+    SPEND_WEEK,
+    TYPE_COST,
+    TYPE_DAY,
+    TYPE_WEEK,
+    UNPAID,
+    metric_of,
+    of_fleet,
 )
 
 
@@ -68,11 +76,11 @@ def _presence(settings: Settings) -> Iterator[Recording]:
     names = f"viam_billing_org_info * on (job, instance) group_left () {loaded}"
     on_a_page = f"0 * topk by (org_id) (1, max by (org_id, org_name) ({names})) + time()"
     lately = (
-        f"topk by (org_id) (1, last_over_time({NAME}[{settings.windows.memory}]) "
+        f"topk by (org_id) (1, last_over_time({SEEN}[{settings.windows.memory}]) "
         f"> time() - {seconds(settings.windows.exporter_outage)}) "
         f"and on () ({EXPORTERS_DOWN} > 0 or {SHARDS_MISSING} > 0)"
     )
-    yield Recording(NAME, f"({on_a_page}) or on (org_id) ({lately})")
+    yield Recording(SEEN, f"({on_a_page}) or on (org_id) ({lately})")
 
 
 def _amounts() -> Iterator[Recording]:
@@ -82,9 +90,9 @@ def _amounts() -> Iterator[Recording]:
     elapsed = f"clamp((time() - {start}) / ({end} - {start} > 0), 0, 1)"
     yield Recording(ELAPSED, named(elapsed))
     of_types = "sum without (source_type, tier) (viam_billing_usage_cost_usd)"
-    yield Recording(COST, named(of_newest_period(of_types, "resource_type")))
-    for metric in GAUGES:
-        yield Recording(f"org:{metric}:max", named(by_organization(metric)))
+    yield Recording(TYPE_COST, named(of_newest_period(of_types, "resource_type")))
+    for record in (BUDGET, OUTSTANDING, UNPAID, OVERDUE, OVERDUE_COUNT):
+        yield Recording(record, named(by_organization(metric_of(record))))
 
 
 def _spend(settings: Settings) -> Iterator[Recording]:
@@ -94,21 +102,23 @@ def _spend(settings: Settings) -> Iterator[Recording]:
         "viam_billing_usage_resource_spend_usd_total",
         "viam_billing_usage_resource_corrections_usd_total",
     )
-    for name, count in (("increase1d", 1), ("increase7d", 7)):
+    for count, spend, corrections, net, of_types in (
+        (1, SPEND_DAY, CORRECTIONS_DAY, NET_DAY, TYPE_DAY),
+        (7, SPEND_WEEK, CORRECTIONS_WEEK, NET_WEEK, TYPE_WEEK),
+    ):
         window = settings.windows.days(count)
-        yield Recording(f"{SPEND}:{name}", named(growth(total, window)))
-        corrections = growth("viam_billing_usage_corrections_usd_total", window)
-        yield Recording(f"{CORRECTIONS}:{name}", named(corrections))
-        yield Recording(f"{NET_SPEND}:{name}", f"{SPEND}:{name} - {CORRECTIONS}:{name}")
-        spend, corrections = (
+        yield Recording(spend, named(growth(total, window)))
+        taken_back = growth("viam_billing_usage_corrections_usd_total", window)
+        yield Recording(corrections, named(taken_back))
+        yield Recording(net, f"{spend} - {corrections}")
+        spent, taken_back = (
             growth_of_resource_types(counter, known_by=total, window=window)
             for counter in of_resources
         )
-        record = f"org_resource_type:viam_billing_usage_net_spend_usd:{name}"
-        yield Recording(record, named(f"{spend} - {corrections}"))
+        yield Recording(of_types, named(f"{spent} - {taken_back}"))
     # A reading each day of the two weeks before the last day. Days on end overlap nowhere.
     day, before = settings.windows.day, settings.windows.days(13)
-    days = f"{by_organization(f'{NET_SPEND}:increase1d')}[{before}:{day}] offset {day}"
+    days = f"{by_organization(NET_DAY)}[{before}:{day}] offset {day}"
     known = f"count_over_time({days}) >= {settings.thresholds.spike_known_days}"
     largest = f"clamp_min(max_over_time({days}), 0) and on (org_id) ({known})"
     yield Recording(LARGEST_DAY, named(largest))
@@ -119,7 +129,7 @@ def _forecast(settings: Settings) -> Iterator[Recording]:
     windows, forecast = settings.windows, settings.forecast
     day = seconds(windows.day)
     # The name is not the same all week if it was changed: reduced before the median is taken.
-    days = f"{by_organization(f'{SPEND}:increase1d')}[{windows.days(7)}:{windows.days(0.25)}]"
+    days = f"{by_organization(SPEND_DAY)}[{windows.days(7)}:{windows.days(0.25)}]"
     # Six days of seven: Prometheus itself may have been away for a while.
     known = f"(count_over_time({days}) >= {6 * 4})"
     median = f"quantile_over_time(0.5, {days}) and on (org_id) {known}"
@@ -131,7 +141,7 @@ def _forecast(settings: Settings) -> Iterator[Recording]:
         f"and on (org_id) ({ELAPSED} > {forecast.early_share})"
     )
     median_day = by_organization(MEDIAN_DAY)
-    mean = f"{by_organization(f'{SPEND}:increase7d')} / 7 and on (org_id) {median_day}"
+    mean = f"{by_organization(SPEND_WEEK)} / 7 and on (org_id) {median_day}"
     unknown = f"({period}) unless on (org_id) {median_day}"
     paces = {
         "period": period,
@@ -146,34 +156,36 @@ def _forecast(settings: Settings) -> Iterator[Recording]:
     yield Recording(PACE, " or ".join(labelled))
 
     days_left = f"clamp_min({by_organization(END)} - time(), 0) / {day}"
-    for name, reduction in (
-        ("forecast", f"quantile by (org_id) (0.5, {PACE})"),
-        ("forecast_lower", f"min by (org_id) ({PACE})"),
-        ("forecast_upper", f"max by (org_id) ({PACE})"),
+    for record, reduction in (
+        (FORECAST, f"quantile by (org_id) (0.5, {PACE})"),
+        (FORECAST_LOWER, f"min by (org_id) ({PACE})"),
+        (FORECAST_UPPER, f"max by (org_id) ({PACE})"),
     ):
         total = f"{by_organization(MONTH_TO_DATE)} + {days_left} * {reduction}"
-        yield Recording(f"{MONTH_END}:{name}", named(total))
+        yield Recording(record, named(total))
 
 
 def _budgets() -> Iterator[Recording]:
     """Shares of the budget, 1 being all of it, for as long as the period lasts."""
-    for name, amount in (
-        ("used:ratio", MONTH_TO_DATE),
-        ("forecast:ratio", f"{MONTH_END}:forecast"),
-        ("forecast_lower:ratio", f"{MONTH_END}:forecast_lower"),
+    for record, amount in (
+        (BUDGET_USED, MONTH_TO_DATE),
+        (BUDGET_FORECAST, FORECAST),
+        (BUDGET_FORECAST_LOWER, FORECAST_LOWER),
     ):
         share = f"{amount} / on (org_id) group_left () ({by_organization(BUDGET)} > 0)"
         ended = f"{by_organization(END)} <= time()"
-        yield Recording(f"org:viam_billing_budget_{name}", f"{share} unless on (org_id) {ended}")
+        yield Recording(record, f"{share} unless on (org_id) {ended}")
 
 
 def _fleet() -> Iterator[Recording]:
-    for record, operation in (
-        (MONTH_TO_DATE, "sum"),
-        (f"{NET_SPEND}:increase1d", "sum_increase1d"),
-        (f"{NET_SPEND}:increase7d", "sum_increase7d"),
-        (f"{MONTH_END}:forecast", "sum_forecast"),
-        *((f"org:{metric}:max", "sum") for metric in GAUGES[:-1]),
+    for record in (
+        MONTH_TO_DATE,
+        NET_DAY,
+        NET_WEEK,
+        FORECAST,
+        BUDGET,
+        OUTSTANDING,
+        UNPAID,
+        OVERDUE,
     ):
-        metric = record.split(":")[1]
-        yield Recording(f"fleet:{metric}:{operation}", f"sum({record})")
+        yield Recording(of_fleet(record), f"sum({record})")

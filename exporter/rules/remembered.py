@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.rules.expressions import NAME, START, by_organization
-from exporter.rules.recording import BUDGET, END, GAUGES, MONTH_END, MONTH_TO_DATE
+from exporter.rules.expressions import END, START, by_organization
 from exporter.rules.rule import Recording
 from exporter.rules.rule_settings import Settings
+from exporter.rules.series import (
+    BUDGET,
+    FORECAST_LOWER,
+    MONTH_TO_DATE,
+    OUTSTANDING,
+    OVERDUE,
+    SEEN,
+    SINCE,
+    UNPAID,
+    last,
+    metric_of,
+)
 
-FORECAST_LOWER = "viam_billing_month_end_lower_usd"
-SINCE = "org_id:viam_billing_org_info:since"
+# What nobody scrapes: the lower bound of the forecast.
+MONTH_END_LOWER = "viam_billing_month_end_lower_usd"
 
 # By metric: what is fresh of it, and the value for data that is fresh and rightly lacks it.
 USAGE_WITHOUT = f"0 * {by_organization('viam_billing_usage_month_to_date_usd')}"
@@ -25,19 +36,15 @@ REMEMBERED = {
         f"0 * {by_organization(START)}",
     ),
     END: (by_organization(END), USAGE_WITHOUT),
-    FORECAST_LOWER: (
-        by_organization(f"{MONTH_END}:forecast_lower"),
-        USAGE_WITHOUT,
-    ),
+    MONTH_END_LOWER: (by_organization(FORECAST_LOWER), USAGE_WITHOUT),
     "viam_billing_budget_usd": (
         by_organization(BUDGET),
         # 0 is a budget: nothing may be spent.
         f"0 * {by_organization('viam_billing_poll_interval_seconds')} - 1",
     ),
     **{
-        metric: (by_organization(f"org:{metric}:max"), "")
-        for metric in GAUGES
-        if metric.endswith("_usd") and metric != "viam_billing_budget_usd"
+        metric_of(record): (by_organization(record), "")
+        for record in (OUTSTANDING, UNPAID, OVERDUE)
     },
     "viam_billing_invoices_payment_failed_amount_usd": (
         by_organization("viam_billing_invoices_payment_failed_amount_usd", "reason"),
@@ -58,23 +65,17 @@ REMEMBERED = {
 }
 
 
-def last(metric: str) -> str:
-    """Return the name of the recorded series that remembers a metric."""
-    level = "org_id_reason" if "payment_failed" in metric else "org_id"
-    return f"{level}:{metric}:last"
-
-
 def remembered(settings: Settings) -> Iterator[Recording]:
     """What alerts about money look at: what was withdrawn is still owed."""
     for name, (fresh, otherwise) in REMEMBERED.items():
         record = last(name)
         expr = _kept(record, fresh, settings.windows.memory, otherwise)
         yield Recording(record, expr)
-    since = f"last_over_time({SINCE}[{settings.windows.memory}]) and on (org_id) {NAME}"
-    yield Recording(SINCE, f"({since}) or {by_organization(NAME)}")
+    since = f"last_over_time({SINCE}[{settings.windows.memory}]) and on (org_id) {SEEN}"
+    yield Recording(SINCE, f"({since}) or {by_organization(SEEN)}")
 
 
 def _kept(record: str, fresh: str, memory: str, otherwise: str) -> str:
     parts = [f"({fresh})", f"({otherwise})"] if otherwise else [f"({fresh})"]
-    parts.append(f"(last_over_time({record}[{memory}]) and on (org_id) {NAME})")
+    parts.append(f"(last_over_time({record}[{memory}]) and on (org_id) {SEEN})")
     return " or ".join(parts)

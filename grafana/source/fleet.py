@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from exporter.rules.series import (
+    BUDGET,
+    BUDGET_FORECAST,
+    BUDGET_USED,
+    FORECAST,
+    MONTH_TO_DATE,
+    NET_DAY,
+    NET_WEEK,
+    OUTSTANDING,
+    OVERDUE,
+    UNPAID,
+    of_fleet,
+)
 from grafana.source import board, headlines
 from grafana.source.board import EXPORTER, INVOICES, ORGANIZATION, THIS_ORGANIZATION, Board, to
 from grafana.source.freshness import DATA_AGE, DATA_AGE_IN_INTERVALS, ORGANIZATIONS_STALE
 from grafana.source.money import (
-    BUDGET,
-    BUDGET_FORECAST,
-    BUDGET_USED,
     DASHED,
-    DAY,
     FILLED,
-    FORECAST,
     NO_BUDGET,
     NO_RULES,
     NOTHING_POLLED,
-    OVERDUE,
-    SO_FAR,
     THIN,
-    UNPAID,
-    WEEK,
     firing,
     fixed,
 )
@@ -120,7 +124,7 @@ def _money() -> Sequence[Panel]:
             "Last 24 hours",
             "What was spent in the last 24 hours less credits, also across the end of a period. "
             "Compare it with a seventh of the last 7 days.",
-            f"sum({recorded(DAY)})",
+            f"sum({recorded(NET_DAY)})",
             unit=USD,
             empty=NO_RULES,
         ),
@@ -130,8 +134,8 @@ def _money() -> Sequence[Panel]:
 
 
 def _breakdown() -> Sequence[Panel]:
-    spend = day_ahead(recorded(DAY))
-    top = f"topk({SHOWN_BY_NAME}, {recorded(WEEK)} @ end())"
+    spend = day_ahead(recorded(NET_DAY))
+    top = f"topk({SHOWN_BY_NAME}, {recorded(NET_WEEK)} @ end())"
     return (
         bars(
             "Spend per day by organization",
@@ -150,9 +154,9 @@ def _breakdown() -> Sequence[Panel]:
             "Whole fleet: month so far, forecast and budget",
             "All organizations, whatever is chosen above. Month so far climbs from $0 in each "
             "period and ends at its forecast. Above the budget, the table below says whose it is.",
-            Query("fleet:viam_billing_usage_month_to_date_usd:sum", "month so far"),
-            Query("fleet:viam_billing_month_end_usd:sum_forecast", "forecast"),
-            Query("fleet:viam_billing_budget_usd:sum", "sum of budgets"),
+            Query(of_fleet(MONTH_TO_DATE), "month so far"),
+            Query(of_fleet(FORECAST), "forecast"),
+            Query(of_fleet(BUDGET), "sum of budgets"),
             unit=USD_AXIS,
             empty=NO_RULES,
             styles=[
@@ -166,9 +170,9 @@ def _breakdown() -> Sequence[Panel]:
             "All organizations, whatever is chosen above. Jumps when invoices come, on the first "
             "of the month above all, and falls as they are paid. Overdue should stay at $0. The "
             "balance leaves out invoices of the current cycle.",
-            Query("fleet:viam_billing_invoices_unpaid_amount_usd:sum", "unpaid invoices"),
-            Query("fleet:viam_billing_outstanding_balance_usd:sum", "outstanding balance"),
-            Query("fleet:viam_billing_invoices_overdue_amount_usd:sum", "overdue"),
+            Query(of_fleet(UNPAID), "unpaid invoices"),
+            Query(of_fleet(OUTSTANDING), "outstanding balance"),
+            Query(of_fleet(OVERDUE), "overdue"),
             unit=USD_AXIS,
             empty=NO_RULES,
             styles=[
@@ -183,8 +187,8 @@ def _breakdown() -> Sequence[Panel]:
             "All organizations, whatever is chosen above: the spend of the 24 hours before each "
             "moment, and the mean day of its last week. A day above the mean for long is a new "
             "pace: the movers beside say whose.",
-            Query("fleet:viam_billing_usage_net_spend_usd:sum_increase1d", "24 hours"),
-            Query("fleet:viam_billing_usage_net_spend_usd:sum_increase7d / 7", "mean day of 7"),
+            Query(of_fleet(NET_DAY), "24 hours"),
+            Query(f"{of_fleet(NET_WEEK)} / 7", "mean day of 7"),
             unit=USD_AXIS,
             empty=NO_RULES,
             from_zero=False,
@@ -197,8 +201,8 @@ def _breakdown() -> Sequence[Panel]:
 
 
 def _movers() -> Panel:
-    before = most("org_id", f"{recorded(WEEK)} offset 7d")
-    week = most("org_id", recorded(WEEK))
+    before = most("org_id", f"{recorded(NET_WEEK)} offset 7d")
+    week = most("org_id", recorded(NET_WEEK))
     return table(
         "Movers of the week",
         "Net spend of the last 7 days beside that of the 7 before, where it changed most. Growth "
@@ -206,7 +210,7 @@ def _movers() -> Panel:
         _ORGANIZATION,
         Column(
             "Last 7 days",
-            f"{recorded(WEEK)} and on (org_id) topk({MOVERS}, abs({week} - {before}))",
+            f"{recorded(NET_WEEK)} and on (org_id) topk({MOVERS}, abs({week} - {before}))",
             unit=USD,
         ),
         Column("7 days before", before, unit=USD, width=115),
@@ -230,7 +234,7 @@ def _organizations() -> Sequence[Panel]:
             "name for the organization, an amount owed for its invoices.",
             _ORGANIZATION,
             Column("_known", named("viam_billing_org_info"), shown=False),
-            Column("Month so far", by_id(SO_FAR), unit=USD),
+            Column("Month so far", by_id(MONTH_TO_DATE), unit=USD),
             Column("Forecast", by_id(FORECAST), unit=USD),
             Column("Budget", by_id(BUDGET), unit=USD),
             Column(
@@ -244,7 +248,7 @@ def _organizations() -> Sequence[Panel]:
                 cell=TEXT,
                 width=150,
             ),
-            Column("Last 7 days", by_id(WEEK), unit=USD),
+            Column("Last 7 days", by_id(NET_WEEK), unit=USD),
             Column("Owed", by_id(UNPAID), unit=USD),
             Column("Overdue", by_id(OVERDUE), unit=USD, colours=NONE_IS_GOOD, cell=TEXT),
             Column("Data age", DATA_AGE_IN_INTERVALS, colours=INTERVALS_OLD, cell=TEXT, decimals=1),

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from grafana.source.money import (
-    FAILED,
-    FORECAST,
-    NO_RULES,
-    NOTHING_POLLED,
-    OVERDUE,
-    SO_FAR,
-    UNPAID,
-    WEEK,
-)
+from exporter.rules.series import FORECAST, MONTH_TO_DATE, NET_WEEK, OVERDUE, UNPAID
+from grafana.source.money import FAILED, NO_RULES, NOTHING_POLLED
 from grafana.source.panels import COUNT, DAYS_LEFT, NONE_IS_GOOD, USD, Panel, stat
 from grafana.source.promql import by_id, metric, most, recorded
 
@@ -83,7 +75,7 @@ def month_so_far() -> Panel:
         "Month so far",
         "What the current billing period has cost until the last poll, after discounts and "
         "credits. It begins again near $0 with each period.",
-        f"sum({recorded(SO_FAR)})",
+        f"sum({recorded(MONTH_TO_DATE)})",
         unit=USD,
         empty=NO_RULES,
     )
@@ -106,7 +98,7 @@ def last_week() -> Panel:
     return stat(
         "Last 7 days",
         "What was spent in the last seven days less credits, also across the end of a period.",
-        f"sum({recorded(WEEK)})",
+        f"sum({recorded(NET_WEEK)})",
         unit=USD,
         empty=NO_RULES,
     )

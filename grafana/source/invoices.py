@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+from exporter.rules.series import OUTSTANDING, OVERDUE, OVERDUE_COUNT, UNPAID
 from grafana.source import board, headlines, invoice_tables
 from grafana.source.board import Board
 from grafana.source.invoice_tables import (
@@ -19,17 +20,7 @@ from grafana.source.invoice_tables import (
     STATUS_COLUMN,
     moment,
 )
-from grafana.source.money import (
-    FAILED,
-    FILLED,
-    NO_RULES,
-    NOTHING_POLLED,
-    OUTSTANDING,
-    OVERDUE,
-    OVERDUE_COUNT,
-    UNPAID,
-    fixed,
-)
+from grafana.source.money import FAILED, FILLED, NO_RULES, NOTHING_POLLED, fixed
 from grafana.source.panels import (
     COUNT,
     DATE,

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from exporter.rules.series import BUDGET, BUDGET_USED, ELAPSED, OUTSTANDING
 from grafana.source import board, headlines, invoice_tables
 from grafana.source.board import CHOSEN_ORGANIZATION, EXPORTER, INVOICES, Board, to
 from grafana.source.freshness import DATA_AGE, parts_table
-from grafana.source.money import (
-    BUDGET,
-    BUDGET_USED,
-    ELAPSED,
-    NO_BUDGET,
-    NO_RULES,
-    NOTHING_POLLED,
-    OUTSTANDING,
-)
+from grafana.source.money import NO_BUDGET, NO_RULES, NOTHING_POLLED
 from grafana.source.panels import (
     COUNT,
     DATE,

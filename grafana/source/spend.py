@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from grafana.source.money import (
+from exporter.rules.series import (
     BUDGET,
-    DASHED,
-    DAY,
-    FILLED,
     FORECAST,
     FORECAST_LOWER,
     FORECAST_UPPER,
-    NO_RULES,
-    NOTHING_POLLED,
-    SO_FAR,
-    THIN,
+    MONTH_TO_DATE,
+    NET_DAY,
+    NET_WEEK,
     TYPE_COST,
     TYPE_DAY,
     TYPE_WEEK,
-    WEEK,
-    fixed,
 )
+from grafana.source.money import DASHED, FILLED, NO_RULES, NOTHING_POLLED, THIN, fixed
 from grafana.source.panels import SHARE, USD, USD_AXIS, Panel, Query, bars, lines
 from grafana.source.promql import by_id, day_ahead, metric, most, recorded
 from grafana.source.tables import GAUGE, Column, table
@@ -48,7 +43,7 @@ def last_period() -> str:
     """
     start = by_id(START)
     return " or ".join(
-        f"({most('org_id', f'{recorded(SO_FAR)} offset {days}d')} and on (org_id) "
+        f"({most('org_id', f'{recorded(MONTH_TO_DATE)} offset {days}d')} and on (org_id) "
         f"abs({start} - {most('org_id', f'{metric(START)} offset {days}d')} - {days} * 86400) "
         "< 43200)"
         for days in MONTHS_OF_DAYS
@@ -78,7 +73,7 @@ def budget() -> Sequence[Panel]:
             "Month to date climbs towards the forecast, which should stay below the budget and "
             "come to rest as the period goes on. The band is from the lower to the upper bound. "
             "Only when the lower one is above the budget is it as good as lost.",
-            Query(by_id(SO_FAR), "month to date"),
+            Query(by_id(MONTH_TO_DATE), "month to date"),
             Query(by_id(BUDGET), "budget"),
             Query(by_id(FORECAST), "forecast"),
             Query(by_id(FORECAST_UPPER), "upper bound"),
@@ -106,7 +101,7 @@ def budget() -> Sequence[Panel]:
             "The same day of both periods stands above one another: what this period has cost, "
             "and what the one before had cost when it was as old. A line above the last one's "
             "that goes on rising faster is a new pace.",
-            Query(by_id(SO_FAR), "this period"),
+            Query(by_id(MONTH_TO_DATE), "this period"),
             Query(last_period(), "last period"),
             unit=USD_AXIS,
             empty="Not two periods known yet",
@@ -169,8 +164,8 @@ def spend() -> Sequence[Panel]:
             "Pace",
             "What was spent in the 24 hours before each moment, and the mean day of the week "
             "before it. The first above the second for long is a new pace.",
-            Query(by_id(DAY), "24 hours"),
-            Query(f"{by_id(WEEK)} / 7", "mean day of 7"),
+            Query(by_id(NET_DAY), "24 hours"),
+            Query(f"{by_id(NET_WEEK)} / 7", "mean day of 7"),
             unit=USD_AXIS,
             empty=NO_RULES,
             from_zero=False,

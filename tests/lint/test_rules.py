@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -173,6 +174,22 @@ def test_every_recorded_series_in_the_documents_exists() -> None:
     for path in (ROOT / "docs").rglob("*.md"):
         for match in NAME.finditer(path.read_text()):
             assert match[0] in KNOWN, f"{path.name}: {match[0]}"
+
+
+def test_names_of_recorded_series_stand_in_one_place() -> None:
+    """Not in expressions of alerts or dashboards, whole or as the beginning of one."""
+    begins = re.compile(rf"\b({'|'.join(LEVELS)}):(viam_billing_|$)")
+    sources = (
+        path for room in ("exporter", "grafana/source") for path in (ROOT / room).rglob("*.py")
+    )
+    with_names = {
+        path.relative_to(ROOT)
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+        if isinstance(node.value, str) and begins.search(node.value)
+    }
+    assert with_names == {Path("exporter/rules/series.py")}
 
 
 def test_every_recorded_series_is_used() -> None:
