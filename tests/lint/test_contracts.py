@@ -28,6 +28,8 @@ ALLOWED: Final = {
     "time": ENTRY_POINTS,
     "signal": ENTRY_POINTS,
     "exporter.process": ENTRY_POINTS,
+    "exporter.rules": {"exporter.rules", "exporter.tool"},
+    "promql_parser": {"exporter.rules", "exporter.tool"},
     "random": ENTRY_POINTS | {"exporter.simulator"},
 }
 TOP: Final = "exporter.cli"  # no room stands above it
