@@ -25,20 +25,16 @@ from support.kubernetes import (
 
 
 def test_the_linter_finds_nothing() -> None:
-    """Strictly, with the values of each case; an icon is not worth the picture."""
-    done = helm(
-        "lint",
-        "--strict",
-        CHART,
-        *(f"--values={GOLDEN / name / 'values.yml'}" for name in ("default", "complete")),
-    )
-    found = [line for line in done.stdout.splitlines() if line.startswith("[")]
-    assert (done.returncode, found) == (0, ["[INFO] Chart.yaml: icon is recommended"])
+    """Strictly, with few values and with many; an icon is not worth the picture."""
+    for name in ("default", "complete"):
+        done = helm("lint", "--strict", CHART, values=CASES[name])
+        found = [line for line in done.stdout.splitlines() if line.startswith("[")]
+        assert (done.returncode, found) == (0, ["[INFO] Chart.yaml: icon is recommended"])
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", sorted(CASES.keys() - {"default"}))
 def test_manifests_are_as_expected(name: str, update_golden: bool) -> None:  # noqa: FBT001
-    """All of them, to be reviewed as a diff."""
+    """All of them, to be reviewed as a diff; the default ones are in deploy/kubernetes/base."""
     expected = GOLDEN / name / "manifests.yml"
     text = rendered(CASES[name])
     if update_golden:

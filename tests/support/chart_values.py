@@ -9,8 +9,9 @@ from typing import Any, Final
 import yaml
 
 GOLDEN: Final = Path(__file__).parents[1] / "deploy" / "golden" / "helm"
-CASES: Final = {
-    each.name: yaml.safe_load((each / "values.yml").read_text()) for each in GOLDEN.iterdir()
+CASES: Final[dict[str, dict[str, Any]]] = {
+    "default": {},  # what it makes is in deploy/kubernetes/base
+    **{each.name: yaml.safe_load((each / "values.yml").read_text()) for each in GOLDEN.iterdir()},
 }
 
 # Each alone, beside what the cases of the golden files have together.
