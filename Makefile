@@ -49,11 +49,7 @@ lint: venv
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m exporter.reference --check
-	$(BIN)/python -m generate.rules --check
-	$(BIN)/python -m grafana.source --check
-	$(BIN)/python -m deploy.helm.source --check
-	$(BIN)/python -m deploy.compose.source --check
+	$(BIN)/python -m generate --check
 
 venv: $(VENV)/.done ## set up .venv with the package and its hash-pinned dependencies
 
@@ -94,21 +90,21 @@ $(WHEEL)/.done: $(WHEEL)/.requirements $(PACKAGED)
 		--no-deps --force-reinstall build/wheel/*.whl
 	@touch $@
 
-generate: venv ## write the generated files anew: messages, docs, the contract
+generate: venv rules ## write all generated files anew: messages, docs, the contract, and what the next four write
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=exporter/pb --pyi_out=exporter/pb protos/*.proto
-	$(BIN)/python -m exporter.reference
+	$(BIN)/python -m generate
 
 rules: venv ## write the rules for Prometheus anew, from exporter/rules/settings.yml
 	$(BIN)/python -m generate.rules
 
 dashboards: venv ## write the dashboards for Grafana anew, from grafana/source/
-	$(BIN)/python -m grafana.source
+	$(BIN)/python -m generate dashboards
 
-helm: venv $(TOOLS)/.done ## write anew what the Helm chart and deploy/kubernetes have from elsewhere
-	$(BIN)/python -m deploy.helm.source --helm=$(TOOLS)/helm
+helm: venv $(TOOLS)/.done ## put rules and dashboards into the chart and deploy/kubernetes, and write both anew
+	$(BIN)/python -m generate chart
 
 stack: venv ## write anew what deploy/compose has from the other configurations
-	$(BIN)/python -m deploy.compose.source
+	$(BIN)/python -m generate stack
 
 lock: venv ## write the hash-pinned requirement files anew, with the newest versions
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt
@@ -152,5 +148,6 @@ image: ## build the container image; BUILDER=podman, BUILDER_OPTIONS=...
 BUILDER ?= docker
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-clean: ## remove what the targets made
-	rm -rf $(VENV) $(PEER) $(WHEEL) $(TOOLS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## remove what the targets made and git ignores
+	rm -rf $(VENV) $(PEER) $(WHEEL) $(TOOLS) build dist deploy/helm/viam-billing-exporter/files \
+		deploy/kubernetes/components/prometheus-operator/made-by-make-helm .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -9,9 +9,9 @@ from typing import Final
 import pytest
 import yaml
 
-from deploy.helm.source import __main__ as generator
-from deploy.helm.source import table
 from exporter.process.version import version
+from generate import values_table
+from generate.__main__ import main
 from support.chart_values import paths
 from support.kubernetes import CHART, HELM, exporter, manifests
 from support.process import ROOT
@@ -21,7 +21,8 @@ LOCK: Final = ROOT / "tests" / "tools" / "package-lock.json"
 
 def test_everything_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
     """`make helm` would change nothing: copies, README, schema, versions, manifests."""
-    assert generator.main(["--check", f"--helm={HELM}"]) == 0, capsys.readouterr().err
+    assert HELM.exists()
+    assert main(["--check", "chart"]) == 0, capsys.readouterr().err
 
 
 def test_there_is_one_version() -> None:
@@ -35,7 +36,7 @@ def test_there_is_one_version() -> None:
 def test_every_value_is_in_the_readme() -> None:
     """Itself, or the mapping that it is in; with the default that it has."""
     text = (CHART / "values.yaml").read_text()
-    rows = {row.key: row.default for row in table.values(text)}
+    rows = {row.key: row.default for row in values_table.values(text)}
     defaults = yaml.safe_load(text)
     readme = (CHART / "README.md").read_text()
     for path in paths(defaults):
@@ -52,7 +53,7 @@ def test_every_value_is_in_the_readme() -> None:
 def test_a_value_without_a_comment_is_an_error() -> None:
     """It would stand in the table without a meaning."""
     with pytest.raises(ValueError, match=r"values.yaml:4: a.c has no comment above it"):
-        table.table("a:\n  # Some.\n  b: 1\n  c: 2\n")
+        values_table.table("a:\n  # Some.\n  b: 1\n  c: 2\n")
 
 
 def test_tools_are_pinned_by_hash() -> None:

@@ -11,7 +11,7 @@ import yaml
 from exporter.cli import parser
 from exporter.config import keys
 from exporter.process.logs import FORMATS, LEVELS
-from exporter.reference import flags
+from generate.documents import flags
 from support.kubernetes import CHART, exporter, manifests, refused
 
 EXPECTED: Final = Path(__file__).parent / "golden" / "helm_refused.yml"

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter import reference
 from exporter.demo import SEED
 from exporter.metrics import own
 from exporter.simulator import demo_fleet
 from exporter.tool import history
 from exporter.web.routes import ENDPOINTS
 from exporter.web.site import ANY_ID
+from generate import documents
 from support.process import PATIENCE, Exporter, exporter, get
 
 
@@ -111,7 +111,7 @@ def test_the_format_is_negotiated(demo: Exporter, accept: str, content_type: str
 def test_the_demo_shows_every_metric_that_there_is(demo: Exporter) -> None:
     """But those that exist only while something is wrong, where asked for, or in a backfill."""
     shown = set(re.findall(r"^# TYPE (\S+)", demo.scrape(), re.MULTILINE))
-    every = {metric.name for members in reference.metrics().values() for metric in members}
+    every = {metric.name for members in documents.metrics().values() for metric in members}
     only_when_wrong = {"viam_billing_collector_failure", "viam_billing_withheld_samples"}
     not_here = {
         metric.name for metric in (*(each for each in own.METRICS if each.optional), *history.OWN)

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from exporter import reference
 from exporter.metrics import catalog, own
 from exporter.model import Metric, MetricType
+from generate import documents
 
-METRICS = [metric for members in reference.metrics().values() for metric in members]
+METRICS = [metric for members in documents.metrics().values() for metric in members]
 IDS = [metric.name for metric in METRICS]
 
 

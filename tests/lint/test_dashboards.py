@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from grafana.source import __main__ as generator
+from generate import dashboards as generator
 from grafana.source import comparison
 from grafana.source.panels import DATE, USD, USD_AXIS
 from support.dashboards import (
@@ -51,9 +51,8 @@ of_each_target = pytest.mark.parametrize("target", TARGETS, ids=lambda target: t
 # --- The files ----------------------------------------------------------------------------
 
 
-def test_dashboards_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
-    """`make dashboards` would change nothing, neither files nor the table in the document."""
-    assert generator.main(["--check"]) == 0, capsys.readouterr().err
+def test_every_dashboard_is_a_file() -> None:
+    """That they are up to date is checked with all else that is generated."""
     assert len(FILES) == len(generator.boards()) == 4
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter import cli, reference
+from exporter import cli
 from exporter.config import ConfigError, keys, load
 from exporter.metrics import catalog
 from exporter.web.routes import ENDPOINTS
+from generate import documents
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -22,10 +23,10 @@ DOCUMENTS = [
 # Of those with one name the first: the README of the repository, not of a folder.
 REFERENCES = {path.name: path.read_text() for path in reversed(DOCUMENTS)}
 
-NAMES = {metric.name for members in reference.metrics().values() for metric in members}
+NAMES = {metric.name for members in documents.metrics().values() for metric in members}
 # What a histogram's samples are called.
 NAMES |= {f"{name}_{suffix}" for name in NAMES for suffix in ("bucket", "count", "sum")}
-FLAGS = {flag["flag"] for p in reference.commands().values() for flag in reference.flags(p)}
+FLAGS = {flag["flag"] for p in documents.commands().values() for flag in documents.flags(p)}
 # Flags of other programs that prose names.
 FOREIGN_FLAGS = {
     "--armor",
@@ -79,12 +80,12 @@ def test_every_metric_key_flag_and_endpoint_is_documented() -> None:
     """In the reference that it belongs to."""
     assert all(f"`{name}`" in REFERENCES["metrics.md"] for name in IDS)
     assert all(f"`{key.path}`" in REFERENCES["configuration.md"] for key in keys())
-    daemon = reference.flags(cli.parser())
+    daemon = documents.flags(cli.parser())
     assert all(flag["flag"] in REFERENCES["configuration.md"] for flag in daemon)
     assert all(f"`{endpoint.path}`" in REFERENCES["web.md"] for endpoint in ENDPOINTS)
 
 
-IDS = [metric.name for members in reference.metrics().values() for metric in members]
+IDS = [metric.name for members in documents.metrics().values() for metric in members]
 
 
 def examples() -> list[tuple[str, str]]:

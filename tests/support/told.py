@@ -57,12 +57,11 @@ HOLD: Final = frozenset({"message", "problems", "reason"})
 BUGS: Final = frozenset(
     {"AssertionError", "ConnectionError", "KeyError", "RuntimeError", "TypeError"}
 )
-# What these say is for whoever writes a test, or generates documents or rules; or the messages are
-# those of a billing service.
+# What these say is for whoever writes a test or makes rules; or the messages are those of a
+# billing service.
 OTHERS: Final = (
     "metrics/samples.py",
     "pb",
-    "reference.py",
     "rules",
     "simulator/clock.py",
     "simulator/failures.py",

@@ -1,17 +1,12 @@
-"""Writes dashboards, and their part of docs/dashboards.md: `python -m grafana.source [--check]`.
-
-With --check nothing is written, and a file that differs is an error.
-"""
+"""The dashboards for Grafana from grafana/source/, and their part of docs/dashboards.md."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from exporter.reference import ROOT, settle
+from generate.files import ROOT, Step
 from grafana.source import comparison
 from grafana.source.board import Board, render
 from grafana.source.exporter import exporter
@@ -34,13 +29,4 @@ def generated() -> Mapping[Path, str]:
     return {**files, PAGE: comparison.fill(PAGE.read_text(), files.values())}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the generated files, or with --check compare them. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m grafana.source", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
-    check = parser.parse_args(argv).check
-    return settle(generated(), [DASHBOARDS], check=check, command="make dashboards")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+STEPS: Final = (Step("make dashboards", generated, [DASHBOARDS]),)

@@ -1,20 +1,17 @@
-"""Writes our configurations as the stack has them: `python -m deploy.compose.source [--check]`.
+"""Our configurations of Prometheus and Alertmanager, as the stack in deploy/compose/ has them.
 
-They differ in who is where, and in that everybody who would be told gets a mail, which stays here.
-With --check nothing is written, and a file that differs is an error.
+They differ in who is where, and in that everybody who would be told gets a mail, which stays there.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from exporter.reference import ROOT, settle
+from generate.files import ROOT, Step
 
 COMMAND: Final = "make stack"
 DEPLOY: Final = ROOT / "deploy"
@@ -82,12 +79,4 @@ def generated() -> Mapping[Path, str]:
     }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the files, or with --check compare them. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.compose.source", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
-    return settle(generated(), check=parser.parse_args(argv).check, command=COMMAND)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+STEPS: Final = (Step(COMMAND, generated),)

@@ -1,16 +1,25 @@
-"""The manifests for kustomize, from what the chart renders."""
+"""The manifests for kustomize, from what the chart renders, and what it makes of dashboards."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import yaml
 
-CHART: Final = Path(__file__).resolve().parents[1] / "viam-billing-exporter"
+from generate.files import ROOT, Step
+
+COMMAND: Final = "make helm"
+HELM: Final = ROOT / ".tools" / "helm"
+CHART: Final = ROOT / "deploy" / "helm" / "viam-billing-exporter"
+BASE: Final = ROOT / "deploy" / "kubernetes" / "base"
+OPERATOR: Final = ROOT / "deploy" / "kubernetes" / "components" / "prometheus-operator"
+# kubectl shows this name to who has not made it.
+MADE: Final = OPERATOR / "made-by-make-helm"
+GRAFANA: Final = ROOT / "grafana"
 NAME: Final = CHART.name  # of the release and, because it holds the chart's, of all objects
 NOTE: Final = "# Generated from deploy/helm by `make helm`.\n"
 SOURCE: Final = re.compile(r"^---\n# Source: [^\n]*/templates/([a-z]+\.yaml)\n", re.MULTILINE)
@@ -20,7 +29,6 @@ HELMS: Final = re.compile(
     r"|checksum/config: .*)\n",
     re.MULTILINE,
 )
-OPERATOR: Final = {"podmonitor.yaml", "prometheusrule.yaml"}
 
 KUSTOMIZATION: Final = """\
 apiVersion: kustomize.config.k8s.io/v1beta1
@@ -28,9 +36,9 @@ kind: Kustomization
 """
 
 
-def rendered(helm: Path, *options: str) -> Mapping[str, str]:
+def rendered(*options: str) -> dict[str, str]:
     """Return what the chart renders by template, without what is Helm's."""
-    command = [str(helm), "template", NAME, str(CHART), *options]
+    command = [str(HELM), "template", NAME, str(CHART), *options]
     done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     parts = SOURCE.split(HELMS.sub("", done.stdout))[1:]
     files: dict[str, str] = {}
@@ -39,13 +47,13 @@ def rendered(helm: Path, *options: str) -> Mapping[str, str]:
     return files
 
 
-def base(helm: Path) -> Mapping[str, str]:
+def base() -> Mapping[Path, str]:
     """Return the files of the base: the chart with its default values.
 
     The configuration becomes a file, so that a kustomization can give another one, and its pods
     are made anew then.
     """
-    files = dict(rendered(helm))
+    files = rendered()
     config = yaml.safe_load(files.pop("configmap.yaml"))
     files["exporter.yml"] = NOTE + config["data"]["exporter.yml"]
     generator = {
@@ -57,27 +65,42 @@ def base(helm: Path) -> Mapping[str, str]:
     files["kustomization.yaml"] = _kustomization(
         resources=manifests, configMapGenerator=[generator]
     )
-    return files
+    return {BASE / name: text for name, text in files.items()}
 
 
-def operator(helm: Path) -> Mapping[str, str]:
-    """Return what the Prometheus Operator takes."""
-    options = ("--set=scrape.by=podMonitor", "--set=prometheusRule.enabled=true")
-    return {name: text for name, text in rendered(helm, *options).items() if name in OPERATOR}
+def monitor() -> Mapping[Path, str]:
+    """Return what tells the Prometheus Operator of the pods."""
+    name = "podmonitor.yaml"
+    return {OPERATOR / name: rendered("--set=scrape.by=podMonitor")[name]}
 
 
-def dashboards(files: Iterable[Path]) -> str:
+def rules() -> Mapping[Path, str]:
+    """Return what brings it the rules. Git ignores it, as it does the chart's copy of them."""
+    name = "prometheusrule.yaml"
+    return {MADE / name: rendered("--set=prometheusRule.enabled=true")[name]}
+
+
+def dashboards() -> Mapping[Path, str]:
     """Return a kustomization that makes a ConfigMap of each dashboard, for Grafana's sidecar."""
     generators = [
         {
             "name": f"viam-billing-dashboard-{file.stem.removeprefix('viam-billing-')}",
-            "files": [f"{file.parent.name}/{file.name}"],
+            "files": [str(file.relative_to(GRAFANA))],
         }
-        for file in sorted(files)
+        for file in sorted(GRAFANA.glob("dashboards/*.json"))
     ]
     options = {"disableNameSuffixHash": True, "labels": {"grafana_dashboard": "1"}}
-    return _kustomization(configMapGenerator=generators, generatorOptions=options)
+    text = _kustomization(configMapGenerator=generators, generatorOptions=options)
+    return {GRAFANA / "kustomization.yaml": text}
 
 
 def _kustomization(**parts: object) -> str:
     return NOTE + KUSTOMIZATION + yaml.safe_dump(parts, sort_keys=False)
+
+
+STEPS: Final = (
+    Step(COMMAND, dashboards),
+    Step(COMMAND, base, [BASE], program=HELM),
+    Step(COMMAND, monitor, program=HELM),
+    Step(COMMAND, rules, [MADE], ignored=True, program=HELM),
+)

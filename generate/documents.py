@@ -1,16 +1,13 @@
-"""Writes the references in docs/ from the code: `python -m exporter.reference [--check]`.
+"""The references in README.md and docs/, from the code.
 
 Prose is written by hand around blocks that begin with `<!-- generated: NAME -->` and end with
-`<!-- end -->`; docs/contract.json is generated whole. With --check nothing is written, and a
-file that differs is an error.
+`<!-- end -->`; docs/contract.json is generated whole.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +18,9 @@ from exporter.metrics import catalog, own
 from exporter.model import Metric
 from exporter.tool import history as past
 from exporter.web.routes import ENDPOINTS
+from generate.files import BLOCK, ROOT, Step
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 CONTRACT: Final = ROOT / "docs" / "contract.json"
-BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w:.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Groups = Mapping[str, Sequence[Metric]]
 
@@ -148,40 +144,4 @@ def generated() -> Mapping[Path, str]:
     return {CONTRACT: contract()} | {path: fill(path.read_text()) for path in documents}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the generated files, or with --check compare them. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m exporter.reference", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
-    return settle(generated(), check=parser.parse_args(argv).check, command="make generate")
-
-
-def settle(
-    expected: Mapping[Path, str],
-    folders: Iterable[Path] = (),
-    *,
-    check: bool,
-    command: str,
-    root: Path = ROOT,
-) -> int:
-    """Write the generated files that differ, or with `check` say so. Returns the exit code.
-
-    In the folders there is nothing else: what is too many goes. `command` is what to type.
-    """
-    there = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
-    unknown = there - expected.keys()
-    differing = [p for p, text in expected.items() if not p.exists() or p.read_text() != text]
-    for path in [*differing, *unknown]:
-        if check:
-            print(f"{path.relative_to(root)} is not up to date: {command}", file=sys.stderr)
-        elif path in unknown:
-            path.unlink()
-            print(f"removed {path.relative_to(root)}")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(expected[path])
-            print(f"wrote {path.relative_to(root)}")
-    return 1 if check and (differing or unknown) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+STEPS: Final = (Step("make generate", generated),)

@@ -1,1 +1,0 @@
-"""What the stack has of the other configurations."""

@@ -1,0 +1,55 @@
+"""What the Helm chart has from elsewhere: versions, schema, table of values, rules, dashboards."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from generate import kustomize, values_schema, values_table
+from generate.files import BLOCK, ROOT, Step
+from generate.kustomize import CHART, COMMAND
+
+RULES: Final = ROOT / "deploy" / "prometheus" / "rules"
+DASHBOARDS: Final = ROOT / "grafana" / "dashboards"
+FILES: Final = CHART / "files"
+VERSION: Final = re.compile(r"^(version|appVersion): .*$", re.MULTILINE)
+
+
+def committed() -> Mapping[Path, str]:
+    """Return what belongs to every checkout."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    numbers = {"version": version, "appVersion": f'"{version}"'}
+    chart, schema, readme = (
+        CHART / name for name in ("Chart.yaml", "values.schema.json", "README.md")
+    )
+    rows = values_table.table((CHART / "values.yaml").read_text())
+    return {
+        chart: VERSION.sub(lambda found: f"{found[1]}: {numbers[found[1]]}", chart.read_text()),
+        schema: values_schema.fill(schema.read_text()),
+        readme: BLOCK.sub(lambda found: found[1] + rows + found[3], readme.read_text()),
+    }
+
+
+def copies() -> Mapping[Path, str]:
+    """Return rules and dashboards as the chart ships them. Git ignores them: they are there once.
+
+    Helm reads nothing beyond its chart. Symbolic links would lead there, but Flux leaves them out
+    of what it fetches from git, and git on Windows makes text of them: rules would be missing, and
+    nobody told. Without these files the chart refuses to make any, and says what to type.
+    """
+    rules, dashboards = RULES.glob("*.yml"), DASHBOARDS.glob("*.json")
+    return {
+        **{FILES / "rules" / file.name: file.read_text() for file in rules},
+        **{FILES / "dashboards" / file.name: file.read_text() for file in dashboards},
+    }
+
+
+# kustomize's after the copies, for the chart renders them.
+STEPS: Final = (
+    Step(COMMAND, committed),
+    Step(COMMAND, copies, [FILES], ignored=True),
+    *kustomize.STEPS,
+)
