@@ -7,7 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from generate import chart
 from support import container, packages
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _made() -> None:
+    """Put into the chart and beside its manifests what git ignores, as `make helm` does."""
+    for step in chart.STEPS:
+        if step.ignored:
+            step.run(check=False)
 
 
 @pytest.fixture(scope="session")

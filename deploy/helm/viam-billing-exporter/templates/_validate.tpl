@@ -48,6 +48,12 @@ What the schema cannot say, or not in words that help. All of it is shown at onc
 {{- $wrong = append $wrong (printf "extraArgs: %s is the chart's own flag: set %s" $flag .) }}
 {{- end }}
 {{- end }}
+{{- if and .prometheusRule.enabled (not ($.Files.Glob "files/rules/*")) }}
+{{- $wrong = append $wrong "prometheusRule.enabled: run `make helm` first, at the top of the checkout: it puts the rules into the chart" }}
+{{- end }}
+{{- if and .dashboards.enabled (not ($.Files.Glob "files/dashboards/*")) }}
+{{- $wrong = append $wrong "dashboards.enabled: run `make helm` first, at the top of the checkout: it puts the dashboards into the chart" }}
+{{- end }}
 {{- end }}
 {{- if $wrong }}
 {{- fail (printf "\n\nvalues that cannot work:\n  - %s\n" (join "\n  - " $wrong)) }}
