@@ -26,11 +26,11 @@ class Step:
 
     def run(self, *, check: bool) -> int:
         """Write the files that differ, or with `check` say so. Returns the exit code."""
+        if check and self.ignored and not any(folder.exists() for folder in self.folders):
+            return 0
         if self.program and not self.program.exists():
             lacking = self.program.relative_to(ROOT)
             print(f"left aside without {lacking}, some files of: {self.command}", file=sys.stderr)
-            return 0
-        if check and self.ignored and not any(folder.exists() for folder in self.folders):
             return 0
         return settle(self.generated(), self.folders, check=check, command=self.command)
 

@@ -100,7 +100,6 @@ def _kustomization(**parts: object) -> str:
 
 STEPS: Final = (
     Step(COMMAND, dashboards),
-    Step(COMMAND, base, [BASE], program=HELM),
-    Step(COMMAND, monitor, program=HELM),
+    Step(COMMAND, lambda: {**base(), **monitor()}, [BASE], program=HELM),
     Step(COMMAND, rules, [MADE], ignored=True, program=HELM),
 )
