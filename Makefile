@@ -90,12 +90,12 @@ $(WHEEL)/.done: $(WHEEL)/.requirements $(PACKAGED)
 		--no-deps --force-reinstall build/wheel/*.whl
 	@touch $@
 
-generate: venv rules ## write all generated files anew: messages, docs, the contract, and what the next four write
+generate: venv ## write all generated files anew: messages, docs, the contract, and what the next four write
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=exporter/pb --pyi_out=exporter/pb protos/*.proto
 	$(BIN)/python -m generate
 
 rules: venv ## write the rules for Prometheus anew, from exporter/rules/settings.yml
-	$(BIN)/python -m generate.rules
+	$(BIN)/python -m generate rules
 
 dashboards: venv ## write the dashboards for Grafana anew, from grafana/source/
 	$(BIN)/python -m generate dashboards

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from generate import chart, dashboards, documents, stack
+from generate import chart, dashboards, documents, rules, stack
 from generate.files import Step
 
 # In this order, for some are made of others.
 PARTS: Final[Mapping[str, Sequence[Step]]] = {
-    "rules": (),  # by deploy/prometheus/source
+    "rules": rules.STEPS,
     "documents": documents.STEPS,
     "dashboards": dashboards.STEPS,
     "chart": chart.STEPS,

@@ -14,9 +14,9 @@ from typing import Final
 
 import yaml
 
-from exporter.reference import ROOT, settle
 from exporter.rules.rule_files import files
 from exporter.rules.rule_settings import load
+from generate.files import ROOT, Step, settle
 
 RULES: Final = ROOT / "deploy" / "prometheus" / "rules"
 
@@ -27,6 +27,9 @@ def generated(settings: Path | None = None, folder: Path = RULES) -> Mapping[Pat
     Raises OSError, yaml.YAMLError, or ValueError for settings that are wrong.
     """
     return {folder / name: text for name, text in files(load(settings)).items()}
+
+
+STEPS: Final = (Step("make rules", generated, [RULES]),)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
