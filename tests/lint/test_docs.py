@@ -132,6 +132,16 @@ def test_every_picture_is_there(path: Path) -> None:
         assert (path.parent / target).is_file(), target
 
 
+def test_every_test_that_a_document_names_exists() -> None:
+    """Else a promise of the threat model, or of the table of faults, is not kept by anything."""
+    text = "".join(path.read_text() for path in DOCUMENTS)
+    named = set(re.findall(r"`([a-z_/]+\.py)::(\w+)", text))
+    assert named
+    for file, name in named:
+        module = (ROOT / "tests" / file).read_text()
+        assert re.search(rf"^(def {name}\(|{name} = )", module, re.MULTILINE), f"{file}::{name}"
+
+
 def headings(path: Path) -> set[str]:
     """Return the names by which links lead to the headings of a page."""
     lines = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
-
-import pytest
 
 TESTS = Path(__file__).parents[1]
 DOCUMENT = (TESTS.parent / "docs" / "security.md").read_text()
@@ -27,10 +24,3 @@ def test_no_row_of_the_table_is_without_one() -> None:
     """A row that names none would not be found by its test."""
     table = DOCUMENT.split("| from | attack |")[1].split("\n\n")[0]
     assert table.count("\n| ") == len(ROWS) + 1  # and the line below the heading
-
-
-@pytest.mark.parametrize(("file", "name"), sorted(set(TEST.findall(DOCUMENT))))
-def test_every_test_that_is_named_exists(file: str, name: str) -> None:
-    """And is collected by pytest: a function of the module."""
-    module = ast.parse((TESTS / file).read_text())
-    assert name in {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
