@@ -31,7 +31,6 @@ FLAGS = {flag["flag"] for p in documents.commands().values() for flag in documen
 FOREIGN_FLAGS = {
     "--armor",
     "--cascade",
-    "--check",
     "--detach-sign",
     "--force",
     "--installed",
