@@ -45,8 +45,6 @@ def configure(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # Every scrape would be a line.
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
 def _renderer(form: str) -> Processor:

@@ -87,7 +87,7 @@ def run(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[s
 
 
 def test_a_configuration_file_says_what_to_poll(tmp_path: Path) -> None:
-    """And the log says what is served, once."""
+    """And the log says what is served, once, and nothing of a scrape."""
     port = free_port()
     with simulator(port), exporter(f"--config.file={write(tmp_path, configuration(port))}") as it:
         it.wait_until_ready()
