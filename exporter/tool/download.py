@@ -69,11 +69,7 @@ class Checked:
 
 
 async def download(
-    bills: Bills,
-    wanted: Wanted,
-    folder: Folder,
-    progress: Callable[[int], None],
-    most: int = MAX_BYTES,
+    bills: Bills, wanted: Wanted, folder: Folder, progress: Callable[[int], None]
 ) -> int:
     """Download an invoice into the folder and return its size in bytes.
 
@@ -84,7 +80,7 @@ async def download(
     async def attempt() -> int:
         # The disk holds up nothing but other downloads, and so all is cleaned up whatever stops it.
         with folder.new(wanted.parts) as file:
-            checked = Checked(file, most)
+            checked = Checked(file, MAX_BYTES)
 
             async def take(chunk: bytes) -> None:
                 checked.write(chunk)

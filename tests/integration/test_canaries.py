@@ -47,9 +47,9 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 PIECE = 11
 
 
-def canary(alphabet: str = LETTERS, length: int = 40) -> str:
+def canary(alphabet: str = LETTERS) -> str:
     """Return a string that occurs nowhere else."""
-    return "".join(RNG.choices(alphabet, k=length))
+    return "".join(RNG.choices(alphabet, k=40))
 
 
 class TokenSource(Random):

@@ -68,7 +68,6 @@ class Watch:
 
     def __init__(self, journal: Journal) -> None:
         self.pages = 0
-        self.restarted = False
         self._journal = journal
         self._last: dict[Any, float] = {}
 

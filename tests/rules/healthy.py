@@ -39,11 +39,10 @@ def add_exporter(pages: Pages, target: Labels, loaded: float = 0.5) -> None:
     pages.set(f"{own}withheld_samples_total", same(0), target, reason="limit")
 
 
-def add_organization(pages: Pages, target: Labels, org: Labels, *, phase: float = 0) -> None:
-    """Add an organization to an exporter's page. `phase` is how far its polls are behind."""
+def add_organization(pages: Pages, target: Labels, org: Labels) -> None:
+    """Add an organization to an exporter's page."""
     both = {**target, **org}
     hourly = PER_HOUR * pages.step / HOUR
-    late = PER_HOUR * phase / HOUR
     for name, value in (
         ("viam_billing_org_info", 1),
         ("viam_billing_poll_interval_seconds", 900),
@@ -64,7 +63,7 @@ def add_organization(pages: Pages, target: Labels, org: Labels, *, phase: float 
     for reason in REASONS:
         name = "viam_billing_invoices_payment_failed_amount_usd"
         pages.set(name, same(0), both, reason=reason)
-    amount = rising(SPENT - late, hourly)
+    amount = rising(SPENT, hourly)
     pages.set("viam_billing_usage_month_to_date_usd", amount, both)
     pages.set("viam_billing_usage_spend_usd_total", amount, both)
     on = {"resource_type": SPENDS_ON}
@@ -73,7 +72,7 @@ def add_organization(pages: Pages, target: Labels, org: Labels, *, phase: float 
     pages.set("viam_billing_usage_resource_corrections_usd_total", same(0), both, on)
     for collector in COLLECTORS:
         which = {**both, "collector": collector}
-        now = rising(-phase, pages.step)
+        now = rising(0, pages.step)
         pages.set("viam_billing_collector_success", same(1), which)
         for moment in ("attempt", "success"):
             name = f"viam_billing_collector_last_{moment}_timestamp_seconds"

@@ -31,7 +31,7 @@ Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]
 class Live:
     """A running exporter without its web server, and the service that it polls."""
 
-    def __init__(self, simulator: Simulator, accounts: Sequence[Account], interval: float) -> None:
+    def __init__(self, simulator: Simulator, accounts: Sequence[Account]) -> None:
         self.simulator = simulator
         self.accounts = accounts
         self.clock = SystemClock()
@@ -39,7 +39,6 @@ class Live:
         self.store = Store()
         self.publisher = Publisher(self.store, self.telemetry, self.clock, max_series=10**6)
         self._changes = self.store.subscribe()
-        self._interval = interval
 
     def config(self, port: int, **api: Any) -> Config:
         """Return a configuration that polls all accounts."""
@@ -48,7 +47,7 @@ class Live:
                 id=account.id,
                 name=account.name,
                 api_key=ApiKey(account.api_key_id, secret=Secret(account.api_key)),
-                interval=self._interval,
+                interval=0.3,
                 max_age=1000.0,
             )
             for account in self.accounts
@@ -87,12 +86,12 @@ class Live:
 
 @asynccontextmanager
 async def live(
-    accounts: Sequence[Account], *, front: bool = False, interval: float = 0.3, **api: Any
+    accounts: Sequence[Account], *, front: bool = False, **api: Any
 ) -> AsyncIterator[Live]:
     """Run all of it while inside."""
     simulator = Simulator(accounts, SimulatedClock(SystemClock()), rng=Random(1))
     port = await simulator.start(front=front)
-    exporter = Live(simulator, accounts, interval)
+    exporter = Live(simulator, accounts)
     config = exporter.config(port, **api)
     client = BillingClient(
         config.api,

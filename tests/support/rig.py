@@ -23,8 +23,6 @@ from exporter.state.store import Store
 from support.reader import FakeReader
 from support.virtual import VirtualClock
 
-Series = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
-
 
 class Rig:
     """The exporter between the API and the page."""

@@ -152,11 +152,11 @@ async def exporter_client(port: int, **api: Any) -> AsyncIterator[BillingClient]
         await client.close()
 
 
-async def failure(client: BillingClient, method: str = "GetCurrentMonthUsage") -> BillingError:
+async def failure(client: BillingClient) -> BillingError:
     """Return the error that the exporter's client makes of a fault."""
     key = ApiKey(FIRST.api_key_id, secret=Secret(FIRST.api_key))
     with pytest.raises(BillingError) as caught:
-        await client.read(ReadRpc(method), FIRST.id, key)
+        await client.read(ReadRpc.GET_CURRENT_MONTH_USAGE, FIRST.id, key)
     return caught.value
 
 

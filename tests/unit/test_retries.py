@@ -22,9 +22,9 @@ DAY = 86_400.0
 REFUSED = BillingError(Cause.PERMISSION, "PERMISSION_DENIED", "no owner")
 
 
-def asked(rig: Rig, org_id: str = "o1") -> list[float]:
+def asked(rig: Rig) -> list[float]:
     """Return when usage was asked for."""
-    return rig.reader.times(USAGE, org_id)
+    return rig.reader.times(USAGE, "o1")
 
 
 def polling(rig: Rig, seconds: float) -> None:

@@ -24,10 +24,9 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "simulator.md"
 USAGE = "GetCurrentMonthUsage"
 
 
-def fault_set(*organizations: str, clock: StandingClock | None = None) -> FaultSet:
-    """Return an empty set for these organizations."""
-    simulated = SimulatedClock(clock or StandingClock())
-    return FaultSet(organizations or ("one", "two"), simulated, Random(1))
+def fault_set() -> FaultSet:
+    """Return an empty set for two organizations."""
+    return FaultSet(("one", "two"), SimulatedClock(StandingClock()), Random(1))
 
 
 def hits(faults: FaultSet, count: int) -> list[bool]:

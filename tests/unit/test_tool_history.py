@@ -33,11 +33,11 @@ def answer(account: Account, moment: float) -> pb.GetInvoicesSummaryResponse:
     return answers.invoices_summary(found, moment, lambda simulated: simulated)
 
 
-def text(response: pb.GetInvoicesSummaryResponse, step: float = HOUR, since: float = 0.0) -> str:
+def text(response: pb.GetInvoicesSummaryResponse, step: float = HOUR) -> str:
     """Return what is written of an organization."""
     past = history.history(organization(), response, ALL, LABELS, END)
     out = io.StringIO()
-    history.write([past], step, since, END, out.write)
+    history.write([past], step, 0.0, END, out.write)
     return out.getvalue()
 
 

@@ -25,7 +25,6 @@ from exporter.web.toolkit.tls import (
 from exporter.web.toolkit.values import header_rule, user_rule
 
 TLS = "tls_server_config"
-AUTHORITIES = (TLS, "client_ca_file")
 
 
 def check(keys: WebConfigKeys, report: Report, reader: FileReader) -> ServerTls | None:
