@@ -9,10 +9,10 @@ from typing import Final
 from generate.files import ROOT, Step
 from grafana.source import comparison
 from grafana.source.board import Board, render
-from grafana.source.exporter import exporter
-from grafana.source.fleet import fleet
-from grafana.source.invoices import invoices
-from grafana.source.organization import organization
+from grafana.source.exporter_dashboard import exporter
+from grafana.source.fleet_dashboard import fleet
+from grafana.source.invoices_dashboard import invoices
+from grafana.source.organization_dashboard import organization
 
 DASHBOARDS: Final = ROOT / "grafana" / "dashboards"
 PAGE: Final = ROOT / "docs" / "dashboards.md"

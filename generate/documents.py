@@ -16,7 +16,7 @@ from exporter import cli, tool
 from exporter.config import keys
 from exporter.metrics import catalog, own
 from exporter.model import Metric
-from exporter.tool import history as past
+from exporter.tool import past_invoices as past
 from exporter.web.routes import ENDPOINTS
 from generate.files import BLOCK, ROOT, Step
 

@@ -1,6 +1,6 @@
 """The configuration: a YAML file, or the environment, made into a frozen `Config`.
 
-Text becomes nodes (`source`), nodes become the models of the keys (`schema`, by way of
+Text becomes nodes (`yaml_nodes`), nodes become the models of the keys (`schema`, by way of
 `fields`), and the models, checked against each other, become a `Config` (`loader`). `origin`
 chooses between a file and the environment. Nothing here reads the process environment or the
 clock, and no error shows a secret.

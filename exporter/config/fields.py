@@ -17,8 +17,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.schema import Credentials
-from exporter.config.source import KeyPath, Node, Unexpanded
 from exporter.config.values import Context
+from exporter.config.yaml_nodes import KeyPath, Node, Unexpanded
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

@@ -10,8 +10,8 @@ from exporter.config.fields import Report, read
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.rules import check
 from exporter.config.schema import ConfigFile, Credentials
-from exporter.config.source import parse
 from exporter.config.values import Context
+from exporter.config.yaml_nodes import parse
 from exporter.model import ApiKey, Organization
 
 MAX_BYTES = 2_000_000  # room for 10 000 organizations

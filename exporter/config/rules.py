@@ -16,8 +16,8 @@ from exporter.config.schema import (
     OrganizationEntry,
     Poll,
 )
-from exporter.config.source import KeyPath
 from exporter.config.values import read_key_file, require_certificates
+from exporter.config.yaml_nodes import KeyPath
 
 MIN_MAX_AGE_INTERVALS = 2  # with less, one late poll would withdraw good data
 

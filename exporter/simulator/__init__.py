@@ -1,22 +1,23 @@
 """A simulated Viam billing service: real gRPC, invented companies, no account needed.
 
-`fleet` says who the accounts are, `ledger` what they owe at a moment, `answers` puts that into
-the API's messages, and `service` answers the calls. Everything follows from a seed and a clock.
+`fleet` says who the accounts are, `ledger` what they owe at a moment, `messages` puts that
+into the API's messages, and `service` answers the calls. Everything follows from a seed and a
+clock.
 
 `scenarios` lists the faults that can be injected, `faults` reads what a user asks for, and
-`injection` decides which of them hit. `failures` and `distortions` are those of calls and of
-answers; `front` and `relay`, between clients and server, those of connections. `server` puts it
-together.
+`injection` decides which of them hit. `call_faults` and `answer_faults` are those of calls and of
+answers; `front` and `relay`, between clients and server, those of connections. `grpc_server` puts
+it together.
 """
 
 from exporter.simulator.accounts import Account
-from exporter.simulator.clock import SimulatedClock
 from exporter.simulator.fault_file import FaultFile
 from exporter.simulator.faults import Fault, FaultError, catalogue
 from exporter.simulator.fleet import demo_fleet, fleet
+from exporter.simulator.grpc_server import Simulator
 from exporter.simulator.injection import Injected
-from exporter.simulator.server import Simulator
 from exporter.simulator.settings import configuration
+from exporter.simulator.simulated_clock import SimulatedClock
 
 __all__ = [
     "Account",

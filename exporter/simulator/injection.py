@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, MutableMap
 from random import Random
 from typing import Any, Final
 
-from exporter.simulator.clock import SimulatedClock
 from exporter.simulator.faults import Fault, FaultError, parse
 from exporter.simulator.scenarios import SCENARIOS, Kind
+from exporter.simulator.simulated_clock import SimulatedClock
 
 CONNECTION_FAULTS: Final = frozenset(
     name for name, scenario in SCENARIOS.items() if scenario.kind is Kind.CONNECTION

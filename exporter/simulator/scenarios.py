@@ -1,7 +1,7 @@
 """The catalogue of faults: what there is to inject, by name.
 
-Only what a fault is called, means and can be told; `failures`, `distortions`, `tokens` and `front`
-bring it about.
+Only what a fault is called, means and can be told; `call_faults`, `answer_faults`, `tokens`
+and `front` bring it about.
 """
 
 from __future__ import annotations

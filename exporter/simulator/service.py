@@ -14,11 +14,10 @@ from google.protobuf.message import Message
 
 from exporter.api.calls import APP_SERVICE, AUTH_SERVICE, BILLING_SERVICE
 from exporter.pb import app_pb2, auth_pb2, billing_pb2
-from exporter.simulator import answers, failures, ledger
+from exporter.simulator import call_faults, ledger, messages
 from exporter.simulator.accounts import Account
-from exporter.simulator.clock import SimulatedClock
-from exporter.simulator.distortions import ON_ANSWER, Scene, distort
-from exporter.simulator.failures import Context
+from exporter.simulator.answer_faults import ON_ANSWER, Scene, distort
+from exporter.simulator.call_faults import Context
 from exporter.simulator.injection import FaultSet
 from exporter.simulator.scenarios import (
     AUTHENTICATE,
@@ -29,6 +28,7 @@ from exporter.simulator.scenarios import (
     PDF,
     USAGE,
 )
+from exporter.simulator.simulated_clock import SimulatedClock
 from exporter.simulator.tokens import Grant, Tokens
 
 PDF_CHUNK_BYTES = 512  # small, so that even a short file comes in several chunks
@@ -182,7 +182,7 @@ class Service:
         invoice = next((i for i in found if i.id == request.id), None)
         if invoice is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such invoice")
-        file = answers.invoice_pdf(account, invoice, self._clock.wall)
+        file = messages.invoice_pdf(account, invoice, self._clock.wall)
         if any(self._faults.on_call({"short-stream"}, PDF, (account.id,))):
             file = file[: len(file) // 2]
         first = billing_pb2.GetInvoicePdfResponse(chunk=file[:PDF_CHUNK_BYTES])
@@ -199,15 +199,15 @@ class Service:
 
     def _current_month_usage(self, account: Account, moment: float) -> Message:
         usage = ledger.usage(account, moment)
-        return answers.current_month_usage(account, usage, self._clock.wall)
+        return messages.current_month_usage(account, usage, self._clock.wall)
 
     def _org_billing_information(self, account: Account, moment: float) -> Message:
         period = ledger.period_at(moment)
-        return answers.org_billing_information(account, period, self._clock.wall)
+        return messages.org_billing_information(account, period, self._clock.wall)
 
     def _invoices_summary(self, account: Account, moment: float) -> Message:
         found = self._invoices(account, moment)
-        return answers.invoices_summary(found, moment, self._clock.wall)
+        return messages.invoices_summary(found, moment, self._clock.wall)
 
     def _invoices(self, account: Account, moment: float) -> tuple[ledger.Invoice, ...]:
         """Return what `ledger.invoices` does, adding up fourteen months only once a month."""
@@ -251,8 +251,8 @@ class Service:
 
     async def _arrive(self, method: str, organizations: Iterable[str], context: Context) -> None:
         self.calls[method] += 1
-        hits = self._faults.on_call(failures.ON_ARRIVAL, method, tuple(organizations))
-        await failures.fail(hits, context)
+        hits = self._faults.on_call(call_faults.ON_ARRIVAL, method, tuple(organizations))
+        await call_faults.fail(hits, context)
 
 
 def _chunks(file: bytes) -> Iterable[bytes]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from exporter.simulator.accounts import Account
-from exporter.simulator.clock import SimulatedClock
+from exporter.simulator.simulated_clock import SimulatedClock
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ from exporter.model import Organization
 from exporter.tool import arguments as declare
 from exporter.tool import bills, output
 from exporter.tool.errors import DONE, EXIT_CODES, FAILED, complain
-from exporter.tool.history import History, history, write
 from exporter.tool.output import printable
+from exporter.tool.past_invoices import History, history, write
 
 DAY: Final = 86_400.0
 # Prometheus has written no block of the last hours itself yet: one of ours would be in its way.

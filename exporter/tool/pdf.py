@@ -15,7 +15,7 @@ from exporter.config import Config
 from exporter.metrics.extract.invoices import Invoice
 from exporter.model import Organization
 from exporter.tool import arguments as declare
-from exporter.tool import bills, names, output
+from exporter.tool import bills, file_names, output
 from exporter.tool.download import Wanted, download
 from exporter.tool.errors import DONE, EXIT_CODES, FAILED, WRONG_USAGE, CommandError, complain
 from exporter.tool.folder import BusyError, Folder
@@ -31,7 +31,7 @@ after a failure, or every month.
 EPILOG: Final = "\n".join(
     (
         "In --name-template stands for",
-        *(f"  {f'{{{field}}}':18}{meaning}" for field, meaning in names.FIELDS.items()),
+        *(f"  {f'{{{field}}}':18}{meaning}" for field, meaning in file_names.FIELDS.items()),
         "",
         EXIT_CODES,
     )
@@ -61,14 +61,14 @@ def define(command: argparse.ArgumentParser) -> None:
         "--name-template",
         metavar="TEMPLATE",
         type=_template,
-        default=names.DEFAULT_TEMPLATE,
+        default=file_names.DEFAULT_TEMPLATE,
         help="name of a file below that folder, see below (default: %(default)s)",
     )
 
 
 def _template(text: str) -> str:
     try:
-        return names.check(text)
+        return file_names.check(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -169,15 +169,15 @@ class Run:
     def _parts(
         self, organization: Organization, whole_id: str, invoice: Invoice
     ) -> tuple[str, ...]:
-        date = output.day(invoice.issued) or names.UNDATED
-        return names.path(
+        date = output.day(invoice.issued) or file_names.UNDATED
+        return file_names.path(
             self._arguments.name_template,
             {
-                "organization": names.slug(organization.name),
-                "organization_id": names.part(organization.id),
+                "organization": file_names.slug(organization.name),
+                "organization_id": file_names.part(organization.id),
                 "date": date,
                 "year": date.partition("-")[0],
-                "id": names.part(whole_id),
+                "id": file_names.part(whole_id),
             },
         )
 

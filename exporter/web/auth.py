@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import bcrypt
 
-from exporter.web.toolkit.values import bcrypt_cost
+from exporter.web.toolkit.web_values import bcrypt_cost
 
 CONCURRENCY = 2  # bcrypt at once
 MAX_WAITING = 32  # for one of them; more would wait longer than a scrape may take

@@ -22,7 +22,7 @@ from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
 from exporter.web.site import ANY_ID, Handler, Handlers, plain
 from exporter.web.status import StatusPages
-from exporter.web.status.pages import Facts
+from exporter.web.status.html_pages import Facts
 from exporter.web.status.summary import Now
 
 log = structlog.get_logger(__name__)

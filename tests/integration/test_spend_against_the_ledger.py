@@ -18,7 +18,7 @@ from typing import Any
 from exporter.api.calls import ReadRpc
 from exporter.model import ApiKey, Organization
 from exporter.pb import billing_pb2 as pb
-from exporter.simulator import Account, answers, demo_fleet, ledger
+from exporter.simulator import Account, demo_fleet, ledger, messages
 from support.reader import OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.virtual import VirtualClock, run
@@ -47,7 +47,7 @@ class LedgerReader(FakeReader):
             raise OUTAGE
         account = _tier_changed(next(a for a in ACCOUNTS if a.id == org_id), now)
         usage = ledger.usage(account, now)
-        answer = answers.current_month_usage(account, usage, lambda moment: moment)
+        answer = messages.current_month_usage(account, usage, lambda moment: moment)
         self.told[org_id].append(answer)
         return answer.SerializeToString()
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.tool.history import OWN
+from exporter.tool.past_invoices import OWN
 from support.clock import NOON
 from support.process import exporter, parse, until
 from support.prometheus import prometheus

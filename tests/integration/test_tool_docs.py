@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from exporter.tool import focus, names
+from exporter.tool import file_names, focus
 from exporter.tool.command import COMMANDS
 from support.process import ROOT
 
@@ -22,8 +22,8 @@ def test_every_command_has_a_page() -> None:
 def test_what_a_template_stands_for_is_documented() -> None:
     """Every field of --name-template."""
     text = (FOLDER / "pdf.md").read_text()
-    assert re.findall(r"^\| `\{(\w+)\}` \|", text, re.MULTILINE) == list(names.FIELDS)
-    assert f"`{names.DEFAULT_TEMPLATE}`" in text
+    assert re.findall(r"^\| `\{(\w+)\}` \|", text, re.MULTILINE) == list(file_names.FIELDS)
+    assert f"`{file_names.DEFAULT_TEMPLATE}`" in text
 
 
 def test_the_version_of_focus_is_documented() -> None:

@@ -14,7 +14,7 @@ import pytest
 from exporter.demo import SEED
 from exporter.metrics import own
 from exporter.simulator import demo_fleet
-from exporter.tool import history
+from exporter.tool import past_invoices
 from exporter.web.routes import ENDPOINTS
 from exporter.web.site import ANY_ID
 from generate import documents
@@ -114,7 +114,7 @@ def test_the_demo_shows_every_metric_that_there_is(demo: Exporter) -> None:
     every = {metric.name for members in documents.metrics().values() for metric in members}
     only_when_wrong = {"viam_billing_collector_failure", "viam_billing_withheld_samples"}
     not_here = {
-        metric.name for metric in (*(each for each in own.METRICS if each.optional), *history.OWN)
+        metric.name for metric in (*(each for each in own.METRICS if each.optional), *past_invoices.OWN)
     }
     expected = every - only_when_wrong - not_here
     assert {name for name in shown if name.startswith("viam_")} == expected

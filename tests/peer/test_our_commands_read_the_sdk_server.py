@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from exporter.simulator import pdf
+from exporter.simulator import pdf_writer
 from peer.bills import BILLS, KEYS, SOURCES, Bill
 from support.process import PEER_PYTHON, ROOT, Process, running
 from support.standing import command, started
 
 SERVER = ROOT / "tests" / "peer" / "sdk_server.py"
-FILE = pdf.document(["An invoice, é"])
+FILE = pdf_writer.document(["An invoice, é"])
 NAME = "--name-template={organization_id}/{id}"
 
 

@@ -18,7 +18,7 @@ from exporter.polling.answers import Moment
 from exporter.polling.poller import Progress
 from exporter.polling.schedule import Unit
 from exporter.web.status import StatusPages
-from exporter.web.status.pages import Facts
+from exporter.web.status.html_pages import Facts
 from exporter.web.status.summary import Now
 from support.reader import organization
 from support.virtual import START

@@ -23,7 +23,7 @@ from exporter.config import (
     parse_duration,
     read_key_file,
 )
-from exporter.config.source import parse
+from exporter.config.yaml_nodes import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.simulator import Fault, FaultError, FaultFile, SimulatedClock, catalogue
-from exporter.simulator.distortions import ON_ANSWER
-from exporter.simulator.failures import ON_ARRIVAL
+from exporter.simulator.answer_faults import ON_ANSWER
+from exporter.simulator.call_faults import ON_ARRIVAL
 from exporter.simulator.faults import parse
 from exporter.simulator.http2 import Frames, frame
 from exporter.simulator.injection import FaultSet

@@ -14,7 +14,7 @@ from exporter.web import limits
 from exporter.web.auth import CONCURRENCY, MAX_WAITING
 from exporter.web.serving import DEFAULT_MAX_REQUESTS
 from exporter.web.toolkit import load
-from exporter.web.toolkit.schema import WebConfigKeys
+from exporter.web.toolkit.web_schema import WebConfigKeys
 
 PAGE = Path(__file__).parents[2] / "docs" / "web.md"
 

@@ -8,7 +8,7 @@ import bcrypt
 import pytest
 
 from exporter.web.auth import CONCURRENCY, MAX_WAITING, BasicAuth, Busy, Credentials, hashes, parse
-from exporter.web.toolkit.values import bcrypt_cost
+from exporter.web.toolkit.web_values import bcrypt_cost
 
 CHEAP = bcrypt.hashpw(b"cheap", bcrypt.gensalt(4)).decode()
 DEAR = bcrypt.hashpw(b"dear", bcrypt.gensalt(7)).decode()

@@ -1,13 +1,13 @@
 """The web configuration file, in the format of Prometheus' exporter-toolkit.
 
-Text becomes the models of the keys (`schema`), is checked with the files that it names
-(`rules`, `tls`), and becomes a `WebConfig` (`loader`), which is loaded again when one of the
-files changes (`watch`).
+Text becomes the models of the keys (`web_schema`), is checked with the files that it names
+(`web_rules`, `tls`), and becomes a `WebConfig` (`web_config`), which is loaded again when one of
+the files changes (`watch`).
 """
 
-from exporter.web.toolkit.loader import WebConfig, load
-from exporter.web.toolkit.schema import RateLimit
 from exporter.web.toolkit.tls import ServerTls
 from exporter.web.toolkit.watch import WebConfigFile
+from exporter.web.toolkit.web_config import WebConfig, load
+from exporter.web.toolkit.web_schema import RateLimit
 
 __all__ = ["RateLimit", "ServerTls", "WebConfig", "WebConfigFile", "load"]

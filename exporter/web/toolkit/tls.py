@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
-from exporter.web.toolkit.schema import TlsServer
+from exporter.web.toolkit.web_schema import TlsServer
 
 # Go's tls.CipherSuites() without those of TLS 1.3, which neither Go nor Python lets one choose.
 CIPHERS: Final = {

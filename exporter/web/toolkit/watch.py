@@ -9,8 +9,8 @@ from pathlib import Path
 import structlog
 
 from exporter.config import ConfigError
-from exporter.web.toolkit.files import FileReader, fingerprints
-from exporter.web.toolkit.loader import WebConfig, load
+from exporter.web.toolkit.watched_files import FileReader, fingerprints
+from exporter.web.toolkit.web_config import WebConfig, load
 
 log = structlog.get_logger(__name__)
 

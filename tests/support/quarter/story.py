@@ -15,7 +15,7 @@ from exporter.api.calls import ReadRpc
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause
 from exporter.pb import billing_pb2 as pb
-from exporter.simulator import Account, answers, demo_fleet, ledger
+from exporter.simulator import Account, demo_fleet, ledger, messages
 from support.reader import BILLING, INVOICES, USAGE, FakeReader
 
 HOUR: Final = 3600.0
@@ -118,15 +118,15 @@ class StoryReader(FakeReader):
         period = ledger.period_at(now)
         if rpc is USAGE:
             usage = ledger.usage(account_at(account, now), now)
-            answer = answers.current_month_usage(account, usage, lambda moment: moment)
+            answer = messages.current_month_usage(account, usage, lambda moment: moment)
             if account.id == FRAGMENTS.id and now >= UNKNOWN_TYPE:
                 _rename_last_type(answer)
             return answer.SerializeToString()
         if rpc is BILLING:
-            message = answers.org_billing_information(account, period, lambda moment: moment)
+            message = messages.org_billing_information(account, period, lambda moment: moment)
             return message.SerializeToString()
         found = ledger.issued(_history(account.id, period), now)
-        summary = answers.invoices_summary(found, now, lambda moment: moment)
+        summary = messages.invoices_summary(found, now, lambda moment: moment)
         if account.id == CREDITED.id and now >= INVOICE_TWICE:
             summary.invoices.append(summary.invoices[0])
         return summary.SerializeToString()

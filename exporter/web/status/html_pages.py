@@ -14,12 +14,14 @@ import jinja2
 from exporter.model import InvoiceDetail, OrganizationState, Reason
 from exporter.polling.discovery import Looks
 from exporter.polling.poller import Progress
-from exporter.web.status import words
+from exporter.web.status import formatting
 from exporter.web.status.detail import detail
 from exporter.web.status.forecast import EARLY_SHARE
 from exporter.web.status.summary import MONTH_TO_DATE, OVERDUE, OWED, Now, Summary
 from exporter.web.status.table import COLUMNS, SHOWS, Query, table
 
+# Filters of the templates, each a function of `formatting`.
+FORMATS: Final = ("usd", "exact_usd", "share", "moment", "day", "iso_time", "span", "ago", "ahead")
 REASONS: Final[Mapping[str, str]] = {
     Reason.NAN: "not a number, or a sum with such a part",
     Reason.INFINITY: "infinite, or a sum with such a part",
@@ -54,9 +56,9 @@ class StatusPages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        for name in ("usd", "exact_usd", "share", "moment", "day", "machine", "span"):
-            environment.filters[name] = getattr(words, name)
-        environment.filters |= {"ago": words.ago, "ahead": words.ahead, "address": _address}
+        for name in FORMATS:
+            environment.filters[name] = getattr(formatting, name)
+        environment.filters["address"] = _address
         style = environment.get_template("style.css").render()
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         self.security_policy = (

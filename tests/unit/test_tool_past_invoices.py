@@ -16,8 +16,8 @@ from exporter.metrics.catalog import INVOICES
 from exporter.metrics.extract import invoices
 from exporter.model import InvoiceDetail
 from exporter.pb import billing_pb2 as pb
-from exporter.simulator import Account, answers, demo_fleet, ledger
-from exporter.tool import history
+from exporter.simulator import Account, demo_fleet, ledger, messages
+from exporter.tool import past_invoices
 from support.reader import organization
 
 DAY = 86_400
@@ -30,14 +30,14 @@ LABELS = (("instance", "localhost:8426"), ("job", "viam-billing"))
 def answer(account: Account, moment: float) -> pb.GetInvoicesSummaryResponse:
     """Return what the simulated API says at a moment."""
     found = ledger.invoices(account, moment)
-    return answers.invoices_summary(found, moment, lambda simulated: simulated)
+    return messages.invoices_summary(found, moment, lambda simulated: simulated)
 
 
 def text(response: pb.GetInvoicesSummaryResponse, step: float = HOUR) -> str:
     """Return what is written of an organization."""
-    past = history.history(organization(), response, ALL, LABELS, END)
+    past = past_invoices.history(organization(), response, ALL, LABELS, END)
     out = io.StringIO()
-    history.write([past], step, 0.0, END, out.write)
+    past_invoices.write([past], step, 0.0, END, out.write)
     return out.getvalue()
 
 
@@ -61,10 +61,10 @@ def test_the_past_is_what_the_api_said_then(which: int, days: int) -> None:
     live.invoices.extend(kept)
     views = [
         invoices.view(each, moment, detail="all", limit=1000)
-        for each in (live, history.as_of(now, moment))
+        for each in (live, past_invoices.as_of(now, moment))
     ]
     for spec in INVOICES:
-        if spec.name in history.FROM_DATES | history.FROM_PAYMENTS:
+        if spec.name in past_invoices.FROM_DATES | past_invoices.FROM_PAYMENTS:
             then, made = (sorted(spec.extract(view)) for view in views)
             assert then == made, spec.name
 
@@ -103,7 +103,7 @@ def test_what_nobody_knows_is_left_out() -> None:
     assert max(values(page, "viam_billing_backfill_invoiced_usd")) == END
     response.invoices.add(id="undated", invoice_amount=1, status="outstanding")
     assert values(text(response), "viam_billing_invoices_unpaid") == {}
-    assert history.uncertain_from(response) == -math.inf
+    assert past_invoices.uncertain_from(response) == -math.inf
 
 
 def test_a_date_of_payment_on_what_is_owed_does_not_count() -> None:
@@ -120,7 +120,7 @@ def test_it_is_openmetrics_in_order() -> None:
     account = demo_fleet(1)[1]
     page = text(answer(account, END), step=DAY)
     families = {f.name: f for f in parser.text_string_to_metric_families(page)}  # type: ignore[no-untyped-call]
-    assert families.keys() == {spec.name for spec in history.SPECS}
+    assert families.keys() == {spec.name for spec in past_invoices.SPECS}
     for family in families.values():
         times: dict[tuple[tuple[str, str], ...], list[float]] = {}
         for sample in family.samples:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.simulator import Account, answers, demo_fleet, ledger, pdf
+from exporter.simulator import Account, demo_fleet, ledger, messages, pdf_writer
 
 MOMENT = 1_750_000_000.0  # in June 2025
 printable = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
@@ -28,7 +28,7 @@ def text(file: bytes) -> list[str]:
 
 def test_cross_references_point_at_their_objects() -> None:
     """Every entry of the table has 20 bytes and the offset of the object of its number."""
-    file = pdf.document(["a", "b"])
+    file = pdf_writer.document(["a", "b"])
     (start,) = re.findall(rb"startxref\n(\d+)\n%%EOF\n\Z", file)
     assert file[int(start) :].startswith(b"xref\n0 6\n0000000000 65535 f \n")
     table = file[int(start) + len(b"xref\n0 6\n") :]
@@ -41,25 +41,25 @@ def test_cross_references_point_at_their_objects() -> None:
 @given(st.lists(st.text(printable, min_size=1, max_size=60), max_size=120))
 def test_text_comes_back(lines: list[str]) -> None:
     """Whatever the lines hold, parentheses and backslashes too, a reader finds them again."""
-    assert text(pdf.document(lines)) == lines
+    assert text(pdf_writer.document(lines)) == lines
 
 
 @pytest.mark.parametrize(("lines", "pages"), [(0, 1), (50, 1), (51, 2), (101, 3)])
 def test_long_documents_go_on_overleaf(lines: int, pages: int) -> None:
     """Fifty lines fit on a page, and no document is without a page."""
-    assert len(read(pdf.document(["x"] * lines)).pages) == pages
+    assert len(read(pdf_writer.document(["x"] * lines)).pages) == pages
 
 
 def test_characters_beyond_the_encoding_are_replaced() -> None:
     """Western letters are shown; what the font's encoding lacks becomes a question mark."""
-    assert text(pdf.document(["Ørnefjell €5 機械"])) == ["Ørnefjell €5 ??"]
+    assert text(pdf_writer.document(["Ørnefjell €5 機械"])) == ["Ørnefjell €5 ??"]
 
 
 @pytest.mark.parametrize("account", demo_fleet(1), ids=lambda account: account.name)
 def test_an_invoice_shows_its_numbers(account: Account) -> None:
     """Id, name and total of the newest invoice stand in its file; nothing private does."""
     invoice = ledger.invoices(account, MOMENT)[0]
-    lines = text(answers.invoice_pdf(account, invoice, lambda moment: moment))
+    lines = text(messages.invoice_pdf(account, invoice, lambda moment: moment))
     assert lines[0] == f"Invoice {invoice.id}"
     assert f"Organization: {account.name}" in lines
     assert lines[-1] == f"Total: {invoice.amount:.2f} USD"
@@ -71,7 +71,7 @@ def test_the_lines_of_an_invoice_make_its_total() -> None:
     """Costs and discounts of an invoice for usage add up to its total, within rounding."""
     account = demo_fleet(1)[4]
     invoice = next(i for i in ledger.invoices(account, MOMENT) if i.billed)
-    *lines, _total = text(answers.invoice_pdf(account, invoice, lambda moment: moment))
+    *lines, _total = text(messages.invoice_pdf(account, invoice, lambda moment: moment))
     amounts = [float(line.split()[-2]) for line in lines if line.endswith(" USD")]
     assert len(amounts) > 10
     assert sum(amounts) == pytest.approx(invoice.amount, abs=0.005 * len(amounts))
@@ -81,7 +81,7 @@ def test_dates_are_wall_time() -> None:
     """Dates in the file went through the mapping, like every time that is sent."""
     account = demo_fleet(1)[0]
     invoice = ledger.invoices(account, MOMENT)[0]
-    lines = text(answers.invoice_pdf(account, invoice, lambda moment: moment - 86_400))
+    lines = text(messages.invoice_pdf(account, invoice, lambda moment: moment - 86_400))
     assert "Date: 2025-05-31 00:00:00 UTC" in lines
     assert "Due: 2025-06-15 00:00:00 UTC" in lines
 
@@ -90,6 +90,6 @@ def test_a_file_is_reproducible() -> None:
     """The same invoice gives the same bytes: no file date, no random id."""
     account = demo_fleet(1)[0]
     files = {
-        answers.invoice_pdf(account, ledger.invoices(account, MOMENT)[0], float) for _ in range(2)
+        messages.invoice_pdf(account, ledger.invoices(account, MOMENT)[0], float) for _ in range(2)
     }
     assert len(files) == 1

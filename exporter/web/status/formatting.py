@@ -50,7 +50,7 @@ def day(unix: float) -> str:
     return f"{when:%Y-%m-%d}" if when else f"{unix:.0f} s after 1970"
 
 
-def machine(unix: float) -> str:
+def iso_time(unix: float) -> str:
     """Return a time as the attribute `datetime` has it; empty for what no calendar has."""
     when = _datetime(unix)
     return f"{when:%Y-%m-%dT%H:%M:%SZ}" if when else ""

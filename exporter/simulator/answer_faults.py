@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exporter.pb import billing_pb2 as pb
-from exporter.simulator import answers, ledger
+from exporter.simulator import ledger, messages
 from exporter.simulator.accounts import Account
 from exporter.simulator.injection import Injected
 
@@ -32,7 +32,7 @@ class Scene:
     method: str
     account: Account
     moment: float  # Unix seconds
-    wall: answers.Wall
+    wall: messages.Wall
 
 
 def distort(message: Message | bytes, hits: Iterable[Injected], scene: Scene) -> bytes:
@@ -123,7 +123,7 @@ def _period_in_past(message: Any, _: Injected, scene: Scene) -> None:
 
 def _replace_usage(message: Any, period: ledger.Period, scene: Scene) -> None:
     usage = ledger.final_usage(scene.account, period)
-    message.CopyFrom(answers.current_month_usage(scene.account, usage, scene.wall))
+    message.CopyFrom(messages.current_month_usage(scene.account, usage, scene.wall))
 
 
 def _deprecated_only(message: Any, _: Injected, __: Scene) -> None:

@@ -13,7 +13,7 @@ from math import fsum
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exporter.pb import billing_pb2 as pb
-from exporter.simulator import ledger, pdf
+from exporter.simulator import ledger, pdf_writer
 from exporter.simulator.accounts import Account, BankAccount, Card
 
 Wall = Callable[[float], float]
@@ -86,7 +86,7 @@ def invoice_pdf(account: Account, invoice: ledger.Invoice, wall: Wall) -> bytes:
         lines += [f"Usage from {since} to {until}", *_lines(usage), ""]
     else:
         lines += [f"Fee in advance: {invoice.amount:.2f} USD", ""]
-    return pdf.document([*lines, f"Total: {invoice.amount:.2f} USD"])
+    return pdf_writer.document([*lines, f"Total: {invoice.amount:.2f} USD"])
 
 
 def _source(source: ledger.SourceUsage) -> pb.ResourceUsageCostsBySource:

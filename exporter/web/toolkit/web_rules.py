@@ -8,8 +8,6 @@ from pathlib import Path
 
 from exporter.config.fields import Report
 from exporter.model import Secret
-from exporter.web.toolkit.files import FileReader
-from exporter.web.toolkit.schema import TlsServer, WebConfigKeys
 from exporter.web.toolkit.tls import (
     CIPHERS,
     CURVES,
@@ -22,7 +20,9 @@ from exporter.web.toolkit.tls import (
     require_certificates,
     supports_curve,
 )
-from exporter.web.toolkit.values import header_rule, user_rule
+from exporter.web.toolkit.watched_files import FileReader
+from exporter.web.toolkit.web_schema import TlsServer, WebConfigKeys
+from exporter.web.toolkit.web_values import header_rule, user_rule
 
 TLS = "tls_server_config"
 

@@ -12,13 +12,13 @@ from pydantic import Field, PlainValidator
 from exporter.config.schema import Section
 from exporter.config.values import Boolean, File, WholeNumber
 from exporter.model import Secret
-from exporter.web.toolkit.values import go_duration, pem, strings
+from exporter.web.toolkit.web_values import go_duration, pem, strings
 
 Pem = Annotated[str, PlainValidator(pem), "PEM text"]
 SecretPem = Annotated[Secret, PlainValidator(lambda value: Secret(pem(value))), "PEM text, secret"]
 Strings = Annotated[tuple[str, ...], PlainValidator(strings), "list of strings"]
 Interval = Annotated[float, PlainValidator(go_duration), "duration"]
-# Checked in `rules`, one by one: an error has the line of the one that is wrong.
+# Checked in `web_rules`, one by one: an error has the line of the one that is wrong.
 Texts = Annotated[dict[str, object], PlainValidator(lambda value: value), "mapping of strings"]
 
 ClientAuthType = Literal[

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.state import history
 from exporter.state.history import LENGTH, NEWS, OUTCOMES, PastPoll
-from exporter.web.status import words
+from exporter.web.status import formatting
 from support.virtual import START
 
 
@@ -29,7 +29,7 @@ from support.virtual import START
 )
 def test_amounts_have_cents(amount: float, text: str) -> None:
     """And a sign that is none of a rounded nothing."""
-    assert words.usd(amount) == text
+    assert formatting.usd(amount) == text
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def test_amounts_have_cents(amount: float, text: str) -> None:
 )
 def test_amounts_as_received_are_not_rounded_to_cents(amount: float, text: str) -> None:
     """Or nobody could add them up."""
-    assert words.exact_usd(amount) == text
+    assert formatting.exact_usd(amount) == text
 
 
 def test_durations_have_two_units_and_rough_ones_one() -> None:
     """As exact as anybody asks."""
-    assert [words.span(s) for s in (0, 59, 60, 3599, 90_061, 86_400)] == [
+    assert [formatting.span(s) for s in (0, 59, 60, 3599, 90_061, 86_400)] == [
         "0 s",
         "59 s",
         "1 min",
@@ -50,28 +50,34 @@ def test_durations_have_two_units_and_rough_ones_one() -> None:
         "1 d 1 h",
         "1 d",
     ]
-    assert [words.ago(s) for s in (-5, 0.4, 61, 7300)] == [
+    assert [formatting.ago(s) for s in (-5, 0.4, 61, 7300)] == [
         "0 s ago",
         "0 s ago",
         "1 min ago",
         "2 h ago",
     ]
-    assert [words.ahead(s) for s in (-1, 0, 90)] == ["now", "now", "in 1 min"]
+    assert [formatting.ahead(s) for s in (-1, 0, 90)] == ["now", "now", "in 1 min"]
 
 
 @given(st.floats())
 def test_no_time_and_no_amount_has_no_words(value: float) -> None:
     """An API can send any."""
-    for make in (words.usd, words.exact_usd, words.moment, words.day, words.machine):
+    for make in (
+        formatting.usd,
+        formatting.exact_usd,
+        formatting.moment,
+        formatting.day,
+        formatting.iso_time,
+    ):
         assert isinstance(make(value), str)
 
 
 def test_times_are_utc() -> None:
     """For people and machines alike."""
-    assert words.moment(START) == "2026-11-23 12:00:00 UTC"
-    assert words.machine(START) == "2026-11-23T12:00:00Z"
-    assert words.day(START) == "2026-11-23"
-    assert words.moment(1e18) == "1000000000000000000 s after 1970"
+    assert formatting.moment(START) == "2026-11-23 12:00:00 UTC"
+    assert formatting.iso_time(START) == "2026-11-23T12:00:00Z"
+    assert formatting.day(START) == "2026-11-23"
+    assert formatting.moment(1e18) == "1000000000000000000 s after 1970"
 
 
 @given(st.lists(st.sampled_from(OUTCOMES), max_size=12))

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from exporter.config import ConfigError, Problem
 from exporter.config.fields import Report, read
-from exporter.config.source import parse
 from exporter.config.values import Context
-from exporter.web.toolkit.files import FileReader
-from exporter.web.toolkit.rules import check
-from exporter.web.toolkit.schema import RateLimit, WebConfigKeys
+from exporter.config.yaml_nodes import parse
 from exporter.web.toolkit.tls import ServerTls
+from exporter.web.toolkit.watched_files import FileReader
+from exporter.web.toolkit.web_rules import check
+from exporter.web.toolkit.web_schema import RateLimit, WebConfigKeys
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from exporter.simulator.accounts import Account
-from exporter.simulator.clock import SimulatedClock
 from exporter.simulator.faults import Fault
 from exporter.simulator.front import Front
 from exporter.simulator.injection import CONNECTION_FAULTS, FaultSet, Injected
 from exporter.simulator.service import Journal, Service
+from exporter.simulator.simulated_clock import SimulatedClock
 
 
 class Simulator:
