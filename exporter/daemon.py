@@ -27,7 +27,7 @@ from exporter.process.version import Version
 from exporter.state.saver import Saver
 from exporter.state.store import Store
 from exporter.web import sockets
-from exporter.web.routes import Source
+from exporter.web.routes import Backend
 from exporter.web.serving import WebOptions, serve
 
 log = structlog.get_logger(__name__)
@@ -237,7 +237,7 @@ class Daemon:
     async def _web_server(self) -> AsyncIterator[Sequence[str]]:
         """Serve while inside; yields the addresses as host:port. Raises StartError."""
         options, parts = self._options, self._parts
-        source = Source(
+        backend = Backend(
             parts.publisher,
             parts.store,
             parts.clock,
@@ -257,7 +257,7 @@ class Daemon:
             if not options.web.configuration().authenticates:
                 _warn_of_strangers(listening)
             await stack.enter_async_context(
-                serve(listening, options.web, options.telemetry_path, source)
+                serve(listening, options.web, options.telemetry_path, backend)
             )
             yield [sockets.address(each) for each in listening]
 

@@ -31,21 +31,21 @@ class Busy(Exception):  # noqa: N818 - an answer, not an error
     """Too many passwords are being checked."""
 
 
-class Credentials(NamedTuple):
+class BasicCredentials(NamedTuple):
     """What a client claims to be."""
 
     user: str
     password: bytes
 
 
-def parse(header: str) -> Credentials | None:
+def parse(header: str) -> BasicCredentials | None:
     """Return the credentials in an Authorization header; None if there are none."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
         user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
-        return Credentials(user.decode(), password) if colon else None
+        return BasicCredentials(user.decode(), password) if colon else None
     except (binascii.Error, ValueError):
         return None
 
@@ -63,7 +63,7 @@ class BasicAuth:
         """Give up what waits."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def check(self, credentials: Credentials, users: Mapping[str, str]) -> bool:
+    async def check(self, credentials: BasicCredentials, users: Mapping[str, str]) -> bool:
         """Tell whether a user's password is right. `users` maps names to bcrypt hashes.
 
         Raises Busy if too many others wait.
@@ -86,14 +86,14 @@ class BasicAuth:
                 del self._right[next(iter(self._right))]
         return right
 
-    def _digest(self, credentials: Credentials, hashed: str) -> bytes:
+    def _digest(self, credentials: BasicCredentials, hashed: str) -> bytes:
         """Return what a right password is remembered as; a changed hash makes it another."""
         parts = (credentials.user.encode(), hashed.encode(), credentials.password)
         message = b"".join(len(part).to_bytes(8) + part for part in parts)
         return hmac.digest(self._key, message, hashlib.sha256)
 
 
-def verify(credentials: Credentials, users: Mapping[str, str]) -> bool:
+def verify(credentials: BasicCredentials, users: Mapping[str, str]) -> bool:
     """Check a password. Takes equally long whether there is such a user or not."""
     password = credentials.password[:BCRYPT_BYTES]
     first, *others = hashes(credentials.user, users)

@@ -2,8 +2,8 @@
 
 aiohttp parses, queues and answers requests, and limits sizes. What it does not limit is time:
 a client could send a header a byte a minute, or take its answer so. Every connection notes
-since when it waits for its client, and a look around once a second ends those that wait too
-long. Looking is cheaper than a timer for each: most requests are over before one would fire.
+since when it waits for its client, and a check of all once a second ends those that wait too
+long. That is cheaper than a timer for each: most requests are over before one would fire.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from exporter.web.limits import HEADER_FIELDS, LINE, Limits
 log = structlog.get_logger(__name__)
 
 
-class Door(Protocol):
+class SiteHooks(Protocol):
     """What a connection asks of the site behind it."""
 
     def admit(self, transport: asyncio.Transport) -> bool:
-        """Tell whether a client may come in."""
+        """Tell whether a client may connect."""
 
-    def finish(self, response: web.StreamResponse) -> None:
+    def complete_headers(self, response: web.StreamResponse) -> None:
         """Complete the headers of a response."""
 
-    def error(self, status: int) -> web.Response:
-        """Return the answer to what is no request."""
+    def error_response(self, status: int) -> web.Response:
+        """Return the response to what is no request."""
 
 
 class Request(web.BaseRequest):
-    """A request whose response, whatever it is, gets the headers of all."""
+    """A request whose response, whatever it is, gets the headers that every response has."""
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         assert isinstance(self.protocol, Connection)  # noqa: S101 - for mypy
-        self.protocol.door.finish(response)
+        self.protocol.site.complete_headers(response)
 
 
 class Connection(web.RequestHandler):
@@ -54,7 +54,7 @@ class Connection(web.RequestHandler):
         self,
         server: web.Server,
         connections: Connections,
-        door: Door,
+        site: SiteHooks,
     ) -> None:
         super().__init__(
             server,
@@ -68,7 +68,7 @@ class Connection(web.RequestHandler):
             auto_decompress=False,  # no body is read
         )
         self._connections = connections
-        self.door = door
+        self.site = site
         self._wire: asyncio.Transport | None = None
         self.answered = False  # a request
         self._working = False
@@ -86,11 +86,11 @@ class Connection(web.RequestHandler):
         self._headers_since = self.idle_since = self._loop.time()
         self._connections.add(self)
         super().connection_made(transport)
-        if not self.door.admit(transport):
-            self.cut()
+        if not self.site.admit(transport):
+            self.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Be forgotten."""
+        """Remove it from those that are open."""
         self._connections.discard(self)
         super().connection_lost(exc)
 
@@ -117,7 +117,7 @@ class Connection(web.RequestHandler):
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Be busy while inside."""
+        """Count as busy, not idle, while inside."""
         self._working = True
         self.idle_since = None
         try:
@@ -143,11 +143,11 @@ class Connection(web.RequestHandler):
             raise ConnectionError("the response has begun")
         if isinstance(exc, LineTooLong):
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        response = self.door.error(status)
+        response = self.site.error_response(status)
         response.force_close()
         return response
 
-    # --- What the look around needs ---
+    # --- Limits ---
 
     def overdue(self, now: float) -> bool:
         """Tell whether it has waited too long for its client."""
@@ -159,7 +159,7 @@ class Connection(web.RequestHandler):
         )
         return any(since is not None and now - since > limit for since, limit in waits)
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End it now, whatever is still to send: closing would wait for the client to take it."""
         self._connections.discard(self)
         if self._wire is not None:
@@ -171,7 +171,7 @@ class Connection(web.RequestHandler):
         if self.idle_since is None:
             self.close()
         else:
-            self.cut()
+            self.abort()
 
 
 class Connections:
@@ -208,7 +208,7 @@ class Connections:
             task.cancel()
 
     def retire(self, current: ssl.SSLContext | None) -> None:
-        """Let clients of an older context come in anew: a certificate may no longer be good."""
+        """Make clients of an older context connect again: a certificate may no longer be good."""
         for task, (_, context) in self._beginning.items():
             if context is not current:
                 task.cancel()
@@ -224,23 +224,23 @@ class Connections:
         """Forget one that ended."""
         self._all.pop(connection, None)
 
-    async def look(self) -> None:
+    async def enforce_timeouts(self) -> None:
         """Once a second, end those that waited too long. Until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self.limits.look_every)
+            await asyncio.sleep(self.limits.check_interval)
             now = loop.time()
             for connection in self:
                 if connection.overdue(now):
-                    connection.cut()
+                    connection.abort()
 
-    def make_room(self) -> bool:
+    def evict_idle(self) -> bool:
         """End the connection that was idle for longest, and tell whether there was one.
 
         Those that never got an answer go first: a scrape interval is no idleness.
         """
         idle: list[tuple[bool, float, Callable[[], object]]] = [
-            (each.answered, each.idle_since, each.cut)
+            (each.answered, each.idle_since, each.abort)
             for each in self._all
             if each.idle_since is not None
         ]
@@ -251,11 +251,11 @@ class Connections:
         end()
         return True
 
-    def end_stalled(self) -> bool:
+    def evict_stalled(self) -> bool:
         """End the response that is stalled for longest, and tell whether there was one."""
         now = asyncio.get_running_loop().time()
         stalled = [c for c in self._all if now - (c.stalled_since or now) > self.limits.patience]
         if not stalled:
             return False
-        min(stalled, key=lambda c: c.stalled_since or 0.0).cut()
+        min(stalled, key=lambda c: c.stalled_since or 0.0).abort()
         return True

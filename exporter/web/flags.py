@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add them to a command line."""
+    """Add the flags to a command line."""
     parser.add_argument(
         "--web.systemd-socket",
         dest="systemd_socket",
@@ -28,14 +28,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--web.external-url",
         dest="external_url",
         metavar="URL",
-        type=_said(external_url),
+        type=_argument_type(external_url),
         help="how people reach the pages through a reverse proxy: links begin with its path",
     )
     parser.add_argument(
         "--web.route-prefix",
         dest="route_prefix",
         metavar="PATH",
-        type=_said(route_prefix),
+        type=_argument_type(route_prefix),
         help="path below which all pages are (default: the path of --web.external-url)",
     )
     parser.add_argument(
@@ -56,7 +56,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--web.max-requests",
         dest="max_requests",
         metavar="N",
-        type=_said(_count),
+        type=_argument_type(_count),
         default=DEFAULT_MAX_REQUESTS,
         help="scrapes in flight, above which the answer is 503; 0 for no limit "
         "(default: %(default)s)",
@@ -100,8 +100,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _said(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Let argparse show what is wrong, which it does for its own error only."""
+def _argument_type(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Return a type for argparse, which shows what is wrong for its own error only."""
 
     def parsed(text: str) -> T:
         try:

@@ -28,26 +28,26 @@ class Limits:
     stall: float = 30.0  # for a client to take what was written at once: 8 KiB a second, or more
     patience: float = 5.0  # until a stalled scrape loses its place, when others want it
     linger: float = 1.0  # to read what a refused request still sends, or else the answer is lost
-    look_every: float = 1.0
-    connections: int = 1000  # above, the one that was idle for longest makes room
+    check_interval: float = 1.0  # of all of these
+    connections: int = 1000  # above, the one that was idle for longest is ended
 
 
 class Full(Exception):  # noqa: N818 - an answer, not an error
     """As many as may be are in flight."""
 
 
-class Gate:
-    """Lets a number of requests in at once. `make_room` may end one of them, and says so."""
+class ConcurrencyLimit:
+    """Limits requests in flight. Above it, `evict` may end one of them, and says whether it did."""
 
-    def __init__(self, limit: float, make_room: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, limit: float, evict: Callable[[], bool] = lambda: False) -> None:
         self._limit = limit
-        self._make_room = make_room
+        self._evict = evict
         self._inside = 0
 
     @contextmanager
     def enter(self) -> Iterator[None]:
         """Count a request while inside. Raises Full."""
-        if self._inside >= self._limit and not self._make_room():
+        if self._inside >= self._limit and not self._evict():
             raise Full
         self._inside += 1
         try:

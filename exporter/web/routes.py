@@ -17,13 +17,13 @@ from exporter.page.publisher import Publisher
 from exporter.polling.discovery import Looks
 from exporter.polling.poller import Poller
 from exporter.state.store import Store
-from exporter.web.limits import PAGES, TURN, WRITE, Gate
+from exporter.web.limits import PAGES, TURN, WRITE, ConcurrencyLimit
 from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
 from exporter.web.site import ANY_ID, Handler, Handlers, plain
 from exporter.web.status import StatusPages
-from exporter.web.status.html_pages import Facts
-from exporter.web.status.summary import Now
+from exporter.web.status.html_pages import ExporterFacts
+from exporter.web.status.summary import PageContext
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +33,8 @@ READ: Final = ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What the pages are made of."""
+class Backend:
+    """What is behind the pages: the parts of the exporter that they show or act upon."""
 
     publisher: Publisher
     store: Store
@@ -54,25 +54,25 @@ class Routes:
 
     def __init__(
         self,
-        source: Source,
+        backend: Backend,
         location: Location,
-        scrapes: Gate,
+        scrapes: ConcurrencyLimit,
         *,
         enable_lifecycle: bool,
         started: float,
     ) -> None:
         """Read the templates, so not on the event loop. `started` is on the monotonic clock."""
-        self._source = source
-        self._publisher = source.publisher
+        self._backend = backend
+        self._publisher = backend.publisher
         self._location = location
         self._started = started
         self._status = StatusPages(
-            version=source.version,
+            version=backend.version,
             telemetry_path=location.metrics,
             links=location.links,
         )
         self._scrapes = scrapes
-        self._pages = Gate(PAGES)
+        self._pages = ConcurrencyLimit(PAGES)
         self._enable_lifecycle = enable_lifecycle
 
     def handlers(self) -> Handlers:
@@ -128,41 +128,41 @@ class Routes:
 
     async def index(self, request: web.BaseRequest) -> web.Response:
         """Show every organization with its state, or those that the query asks for."""
-        source = self._source
+        backend = self._backend
         with self._pages.enter():
-            states, now, progress = source.store.states(), self._now(), source.poller.progress
-            looks = source.looks()
+            states, context = backend.store.states(), self._context()
+            progress, looks = backend.poller.progress, backend.looks()
 
             def render() -> str:
-                facts = Facts(
-                    uptime=now.monotonic - self._started,
-                    configuration_hash=source.configuration_hash(),
+                facts = ExporterFacts(
+                    uptime=context.monotonic - self._started,
+                    configuration_hash=backend.configuration_hash(),
                     progress=progress,
                     ready=self._publisher.ready,
                     unpolled=self._publisher.page.unpolled,
                     settled=self._publisher.settled,
                     looks=looks,
                 )
-                return self._status.status(states, now, facts, request.query)
+                return self._status.status(states, context, facts, request.query)
 
             return self._html(await asyncio.to_thread(render))
 
     async def organization(self, request: web.BaseRequest) -> web.Response:
         """Show how each number of an organization came to be."""
         org_id = request.path.removeprefix(self._location.prefix + ORGANIZATIONS_PATH)
-        state = self._source.store.get(org_id)
+        state = self._backend.store.get(org_id)
         if state is None:
             return plain(HTTPStatus.NOT_FOUND)
         with self._pages.enter():
             html = await asyncio.to_thread(
-                self._status.organization, state, self._now(), self._source.invoice_detail()
+                self._status.organization, state, self._context(), self._backend.invoice_detail()
             )
         return self._html(html)
 
-    def _now(self) -> Now:
-        clock = self._source.clock
-        publisher, poller = self._publisher, self._source.poller
-        return Now(clock.time(), clock.monotonic(), poller.next_poll, publisher.limit)
+    def _context(self) -> PageContext:
+        clock = self._backend.clock
+        publisher, poller = self._publisher, self._backend.poller
+        return PageContext(clock.time(), clock.monotonic(), poller.next_poll, publisher.limit)
 
     def _html(self, html: str) -> web.Response:
         response = web.Response(text=html, content_type="text/html")
@@ -186,14 +186,14 @@ class Routes:
         """Reload the configuration, unless another site's page asks for it."""
         if not self._enable_lifecycle:
             return _text("reload is off: start with --web.enable-lifecycle\n", HTTPStatus.FORBIDDEN)
-        if self._is_foreign(request):
+        if self._is_cross_site(request):
             return _text("refused: another site asks for it\n", HTTPStatus.FORBIDDEN)
-        error = await self._source.reload()
+        error = await self._backend.reload()
         if error is not None:
             return _text(f"{error}\n", HTTPStatus.INTERNAL_SERVER_ERROR)
         return _text("reloaded\n")
 
-    def _is_foreign(self, request: web.BaseRequest) -> bool:
+    def _is_cross_site(self, request: web.BaseRequest) -> bool:
         """Tell whether a browser sends it for another site's page; programs send no Origin."""
         site = request.headers.get("Sec-Fetch-Site", "none")
         origin = request.headers.get("Origin")
@@ -205,7 +205,7 @@ class Routes:
     async def config(self, _request: web.BaseRequest) -> web.Response:
         """Show the effective configuration."""
         with self._pages.enter():
-            text = await asyncio.to_thread(self._source.configuration)
+            text = await asyncio.to_thread(self._backend.configuration)
         return web.Response(text=text, content_type="application/yaml")
 
 

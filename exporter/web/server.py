@@ -37,7 +37,7 @@ class Server:
         self._connections = connections
         self._configuration = configuration
         self._file = file
-        self._told = False  # that there was no file descriptor left
+        self._warned = False  # that there was no file descriptor left
 
     @asynccontextmanager
     async def serve(self, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
@@ -48,7 +48,7 @@ class Server:
         try:
             async with asyncio.TaskGroup() as tasks:  # a bug in one of them ends the process
                 running = [tasks.create_task(self._accept(each, requests)) for each in sockets]
-                running.append(tasks.create_task(self._connections.look()))
+                running.append(tasks.create_task(self._connections.enforce_timeouts()))
                 if self._file is not None:
                     running.append(tasks.create_task(self._file.run(self._retire)))
                 try:
@@ -75,7 +75,7 @@ class Server:
                 while True:
                     accepted = await self._next(listening)
                     full = len(self._connections) >= self._connections.limits.connections
-                    if full and not self._connections.make_room():
+                    if full and not self._connections.evict_idle():
                         accepted.close()
                         continue
                     context = self._context()
@@ -92,10 +92,10 @@ class Server:
             except ConnectionError:
                 continue  # it went away again
             except OSError as error:
-                if not self._told:  # once, not at every try
+                if not self._warned:  # once, not at every try
                     log.warning("cannot accept connections", reason=error.strerror)
-                self._told = True
-                self._connections.make_room()
+                self._warned = True
+                self._connections.evict_idle()
                 await asyncio.sleep(ACCEPT_AGAIN)
             else:
                 return accepted

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from exporter.web.auth import BasicAuth
 from exporter.web.connection import Connections
-from exporter.web.limits import Gate, Limits, TokenBucket
+from exporter.web.limits import ConcurrencyLimit, Limits, TokenBucket
 from exporter.web.location import Location
-from exporter.web.routes import HEALTH, Routes, Source
+from exporter.web.routes import HEALTH, Backend, Routes
 from exporter.web.server import Server
 from exporter.web.site import Site
 from exporter.web.toolkit import WebConfig, WebConfigFile
@@ -40,26 +40,26 @@ class WebOptions:
 
 @asynccontextmanager
 async def serve(
-    sockets: Sequence[socket.socket], options: WebOptions, telemetry_path: str, source: Source
+    sockets: Sequence[socket.socket], options: WebOptions, telemetry_path: str, backend: Backend
 ) -> AsyncIterator[None]:
     """Serve the pages at sockets that listen while inside. The sockets are closed in the end."""
     location = replace(options.location, metrics=telemetry_path)
     connections = Connections(options.limits)
-    scrapes = Gate(options.max_requests or math.inf, connections.end_stalled)
+    scrapes = ConcurrencyLimit(options.max_requests or math.inf, connections.evict_stalled)
     routes = await asyncio.to_thread(
         Routes,
-        source,
+        backend,
         location,
         scrapes,
         enable_lifecycle=options.enable_lifecycle,
-        started=source.clock.monotonic(),
+        started=backend.clock.monotonic(),
     )
     auth = BasicAuth()
     site = Site(
         routes.handlers(),
         options.configuration,
         auth,
-        TokenBucket(source.clock.monotonic),
+        TokenBucket(backend.clock.monotonic),
         open_to_all=[location.prefix + path for path in HEALTH if options.health_without_auth],
     )
     try:

@@ -47,7 +47,7 @@ def plain(status: int, headers: Mapping[str, str] | None = None) -> web.Response
 
 
 class Site:
-    """All pages behind one door."""
+    """All pages, behind limits and authentication."""
 
     def __init__(
         self,
@@ -74,15 +74,15 @@ class Site:
         tls = self._configuration().tls
         return tls is None or tls.allows(transport.get_extra_info("peercert"))
 
-    def finish(self, response: web.StreamResponse) -> None:
+    def complete_headers(self, response: web.StreamResponse) -> None:
         """Put the headers of every response on one that is about to be sent."""
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.update(self._configuration().headers)
         response.headers.popall("Server", None)
 
-    def error(self, status: int) -> web.Response:
-        """Return the answer to what is no request, or met a bug."""
+    def error_response(self, status: int) -> web.Response:
+        """Return the response to what is no request, or met a bug."""
         return plain(status)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -47,9 +47,11 @@ def from_systemd(environ: MutableMapping[str, str], pid: int) -> list[socket.soc
     Without the variables, a program that this one starts would take them for its own. Raises
     ValueError if there are none, or one that is not for listening.
     """
-    told = {name: environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")}
-    count = told["LISTEN_FDS"]
-    if told["LISTEN_PID"] != str(pid) or not count.isdecimal() or int(count) < 1:
+    variables = {
+        name: environ.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+    }
+    count = variables["LISTEN_FDS"]
+    if variables["LISTEN_PID"] != str(pid) or not count.isdecimal() or int(count) < 1:
         raise ValueError("systemd passed in no sockets: start the .socket unit, not the service")
     sockets = []
     for descriptor in range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count)):

@@ -15,7 +15,7 @@ from typing import Any
 import exporter
 from exporter.model import InvoiceDetail
 from exporter.web import sockets
-from exporter.web.routes import Source
+from exporter.web.routes import Backend
 from exporter.web.serving import WebOptions, serve
 from support.process import OPENMETRICS, TEXT, get
 from support.reader import config, organization
@@ -54,7 +54,7 @@ async def called_by_scrapes(organizations: int) -> Counter[str]:
             await changes.wait()
             changes.take()
             await rig.publisher.publish()
-    source = Source(
+    backend = Backend(
         rig.publisher,
         rig.store,
         rig.clock,
@@ -68,7 +68,7 @@ async def called_by_scrapes(organizations: int) -> Counter[str]:
     )
     listening = await sockets.bind("127.0.0.1", 0)
     port = listening[0].getsockname()[1]
-    async with serve(listening, WebOptions(), "/metrics", source):
+    async with serve(listening, WebOptions(), "/metrics", backend):
         await asyncio.to_thread(get, port, "/metrics", SCRAPES[0])
         with calls() as counted:
             for headers in SCRAPES:

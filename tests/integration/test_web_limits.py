@@ -17,14 +17,14 @@ from aiohttp import web
 from exporter.web import sockets
 from exporter.web.auth import BasicAuth
 from exporter.web.connection import Connections
-from exporter.web.limits import Gate, Limits, TokenBucket
+from exporter.web.limits import ConcurrencyLimit, Limits, TokenBucket
 from exporter.web.server import Server
 from exporter.web.site import Site
 from exporter.web.toolkit import WebConfig
 from support.process import exporter
 
-SHORT = Limits(handshake=0.2, headers=0.2, idle=0.2, stall=0.2, patience=0.1, look_every=0.02)
-LONG = Limits(look_every=0.02)
+SHORT = Limits(handshake=0.2, headers=0.2, idle=0.2, stall=0.2, patience=0.1, check_interval=0.02)
+LONG = Limits(check_interval=0.02)
 DEADLINE = 20.0  # seconds, for what should take a fraction of one
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 BIG = b"x" * 50_000_000  # more than all buffers on the way hold
@@ -35,15 +35,15 @@ Open = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 async def server(limits: Limits, scrapes: int = 40) -> AsyncIterator[tuple[Open, Connections]]:
     """Serve `/`, which is short, and `/big`, which is not."""
     connections = Connections(limits)
-    gate = Gate(scrapes, connections.end_stalled)
+    limit = ConcurrencyLimit(scrapes, connections.evict_stalled)
 
     async def short(_request: web.BaseRequest) -> web.StreamResponse:
-        with gate.enter():
+        with limit.enter():
             return web.Response(text="short\n")
 
     async def big(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": str(len(BIG))})
-        with gate.enter():
+        with limit.enter():
             try:
                 await response.prepare(request)
                 for start in range(0, len(BIG), 2**18):

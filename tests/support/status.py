@@ -18,14 +18,14 @@ from exporter.polling.answers import Moment
 from exporter.polling.poller import Progress
 from exporter.polling.schedule import Unit
 from exporter.web.status import StatusPages
-from exporter.web.status.html_pages import Facts
-from exporter.web.status.summary import Now
+from exporter.web.status.html_pages import ExporterFacts
+from exporter.web.status.summary import PageContext
 from support.reader import organization
 from support.virtual import START
 
 DAY = 86_400
 ALL = InvoiceDetail("all", 1000)
-FACTS = Facts(7200.0, "0123456789ab", Progress(3, 1, 0), ready=True, unpolled=0)
+FACTS = ExporterFacts(7200.0, "0123456789ab", Progress(3, 1, 0), ready=True, unpolled=0)
 # What has no end tag.
 VOID = {"meta", "link", "input", "rect"}
 
@@ -35,7 +35,7 @@ def nowhere(_unit: Unit) -> float | None:
     return 160.0
 
 
-NOW = Now(START, 100.0, nowhere)
+CONTEXT = PageContext(START, 100.0, nowhere)
 
 
 def usage(
@@ -103,18 +103,18 @@ def pages() -> StatusPages:
 
 def status(
     *states: OrganizationState,
-    facts: Facts = FACTS,
-    now: Now = NOW,
+    facts: ExporterFacts = FACTS,
+    context: PageContext = CONTEXT,
     asked: Mapping[str, str] | None = None,
     **parameters: str,
 ) -> Html:
     """Return the status page of some organizations, asked for with some parameters."""
-    return Html.of(pages().status(states, now, facts, {**(asked or {}), **parameters}))
+    return Html.of(pages().status(states, context, facts, {**(asked or {}), **parameters}))
 
 
-def page(state: OrganizationState, now: Now = NOW) -> Html:
+def page(state: OrganizationState, context: PageContext = CONTEXT) -> Html:
     """Return the page of an organization."""
-    return Html.of(pages().organization(state, now, ALL))
+    return Html.of(pages().organization(state, context, ALL))
 
 
 @dataclass

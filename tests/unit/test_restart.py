@@ -13,7 +13,7 @@ from exporter.model import SavedOrganization
 from exporter.pb import billing_pb2 as pb
 from exporter.polling.intake import CLOCK_CHECK, KEEP_SPEND
 from exporter.web.status import StatusPages
-from exporter.web.status.summary import Now
+from exporter.web.status.summary import PageContext
 from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.status import FACTS
@@ -81,8 +81,8 @@ def test_restored_data_is_served_at_once_with_its_old_timestamps(tmp_path: Path)
             assert rig.value("viam_billing_up") is None
             assert rig.publisher.ready, "restored counts as known"
             pages = await asyncio.to_thread(StatusPages, version="1", telemetry_path="/metrics")
-            now = Now(rig.clock.time(), rig.clock.monotonic(), rig.poller.next_poll)
-            html = await asyncio.to_thread(pages.status, rig.store.states(), now, FACTS, {})
+            context = PageContext(rig.clock.time(), rig.clock.monotonic(), rig.poller.next_poll)
+            html = await asyncio.to_thread(pages.status, rig.store.states(), context, FACTS, {})
             assert "waiting for the first poll since the start" in html, "and not: up"
 
     run(scenario())

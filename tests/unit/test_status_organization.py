@@ -17,7 +17,7 @@ from exporter.state.history import NO_NEWS, PastPoll
 from exporter.web.status import detail
 from support.messages import messages
 from support.reader import organization
-from support.status import NOW, invoices, page, state, status, usage
+from support.status import CONTEXT, invoices, page, state, status, usage
 from support.virtual import START
 
 CARD = pb.GetOrgBillingInformationResponse(
@@ -106,11 +106,11 @@ def test_what_the_limit_of_series_keeps_off_the_page_is_withheld() -> None:
     bill = invoices({"id": "i1", "invoice_amount": 5.0, "status": "sent"})
     known = state(None, usage(1.0), bill)
     invoice = "viam_billing_invoice_amount_usd"
-    short = page(known, NOW._replace(limit=Limit(without_invoices=True))).text
+    short = page(known, CONTEXT._replace(limit=Limit(without_invoices=True))).text
     assert f"{invoice}: 1 sample, there are more series than" in short
     assert f"{invoice}{{" not in short
     assert "viam_billing_usage_month_to_date_usd{" in short
-    none = page(known, NOW._replace(limit=Limit(without_invoices=True, first="o1"))).text
+    none = page(known, CONTEXT._replace(limit=Limit(without_invoices=True, first="o1"))).text
     assert "viam_billing_usage_month_to_date_usd: 1 sample, there are more series than" in none
     assert "viam_billing_usage_month_to_date_usd{" not in none
     assert "; not on /metrics: over limits.max_series" in none
@@ -233,4 +233,4 @@ def test_any_answer_gives_a_page(usage_: Any, invoices_: Any, billing: Any) -> N
     """Whatever numbers, dates and texts it has."""
     known = state(None, usage_, invoices_, billing)
     assert page(known).text
-    assert status(known, now=NOW).text
+    assert status(known, context=CONTEXT).text

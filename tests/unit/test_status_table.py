@@ -18,12 +18,12 @@ from exporter.page.limit import Limit
 from exporter.rules.rule_settings import load
 from exporter.web.status import StatusPages
 from exporter.web.status.forecast import EARLY_SHARE, forecast
-from exporter.web.status.table import COLUMNS, PAGE_ROWS, SHOWS, Query
+from exporter.web.status.table import COLUMNS, FILTERS, PAGE_ROWS, Query
 from support.reader import organization
-from support.status import DAY, FACTS, NOW, invoices, state, status, usage
+from support.status import CONTEXT, DAY, FACTS, invoices, state, status, usage
 
 OUTAGE = Failure(Cause.OUTAGE, "UNAVAILABLE", "the server cannot be reached")
-NOBODY = NOW._replace(next_poll=lambda _unit: None)
+NOBODY = CONTEXT._replace(next_poll=lambda _unit: None)
 
 
 def named(
@@ -78,7 +78,7 @@ def test_a_state_has_its_reason_in_words() -> None:
 
 def test_the_exporter_itself_is_there() -> None:
     """Version, uptime, configuration and polls; and while it is not ready, what is left."""
-    text = status(named("a"), now=NOBODY).text
+    text = status(named("a"), context=NOBODY).text
     for words in ("1.2.3", "2 h", "0123456789ab", "3 good, 1 failed", "polling 1 organization\n"):
         assert words in text, words
     text = status(named("a"), named("b"), facts=replace(FACTS, ready=False, unpolled=1)).text
@@ -139,7 +139,7 @@ def test_a_part_is_asked_for(parameters: dict[str, str], names: str) -> None:
 
 def test_who_is_not_on_metrics_can_be_asked_for() -> None:
     """From a certain id on, when there are more series than may be."""
-    html = status(*FLEET, now=NOW._replace(limit=Limit(first="c")), show="over-limit")
+    html = status(*FLEET, context=CONTEXT._replace(limit=Limit(first="c")), show="over-limit")
     assert "".join(html.column()) == "d"
     assert "not on /metrics: over limits.max_series" in html.text
 
@@ -168,7 +168,7 @@ def test_ten_thousand_come_in_pages() -> None:
 
 @given(
     search=st.text(max_size=20),
-    show=st.sampled_from([*SHOWS]),
+    show=st.sampled_from([*FILTERS]),
     sort=st.sampled_from([*COLUMNS]),
     descending=st.booleans(),
     page=st.integers(1, 1000),
@@ -191,7 +191,7 @@ def test_a_link_asks_for_what_it_was_made_of(
 def test_no_parameter_is_an_error(parameters: dict[str, str]) -> None:
     """What means nothing has its default."""
     query = Query.of(parameters)
-    assert query.show in SHOWS
+    assert query.show in FILTERS
     assert query.sort in COLUMNS
     assert query.page >= 0
 
@@ -199,7 +199,7 @@ def test_no_parameter_is_an_error(parameters: dict[str, str]) -> None:
 def test_the_style_is_the_one_that_the_policy_allows() -> None:
     """By its digest; nothing else is loaded or run, and forms lead nowhere else."""
     pages = StatusPages(version="1", telemetry_path="/metrics")
-    html = pages.status((named("a"),), NOW, FACTS, {})
+    html = pages.status((named("a"),), CONTEXT, FACTS, {})
     (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert pages.security_policy == (
@@ -213,7 +213,7 @@ def test_the_style_is_the_one_that_the_policy_allows() -> None:
 def test_links_follow_the_external_url() -> None:
     """Behind a reverse proxy everything is below its path."""
     pages = StatusPages(version="1", telemetry_path="/m", links="/viam/")
-    html = pages.status((named("a/b c"),), NOW, FACTS, {})
+    html = pages.status((named("a/b c"),), CONTEXT, FACTS, {})
     for link in ("/viam/", "/viam/m", "/viam/config", "/viam/organizations/a%2Fb%20c"):
         assert f'href="{link}"' in html, link
     assert 'action="/viam/"' in html

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from exporter.config import ConfigError
 from exporter.web import sockets
-from exporter.web.limits import Full, Gate, TokenBucket
+from exporter.web.limits import ConcurrencyLimit, Full, TokenBucket
 from exporter.web.location import Location, external_url, route_prefix
 from exporter.web.toolkit import RateLimit, WebConfigFile
 
@@ -20,11 +20,11 @@ USERS = f"basic_auth_users: {{alice: {HASH}}}\n"
 
 def test_a_gate_lets_a_number_in() -> None:
     """And the next one when one is out, however it went out."""
-    gate = Gate(1)
+    limit = ConcurrencyLimit(1)
 
     def fail_inside() -> None:
-        with gate.enter():
-            with pytest.raises(Full), gate.enter():
+        with limit.enter():
+            with pytest.raises(Full), limit.enter():
                 pass
             raise ConnectionError
 
@@ -35,8 +35,8 @@ def test_a_gate_lets_a_number_in() -> None:
 
 def test_a_gate_lets_one_more_in_for_one_that_is_ended() -> None:
     """If there is one to end."""
-    gate = Gate(1, make_room=lambda: True)
-    with gate.enter(), gate.enter():
+    limit = ConcurrencyLimit(1, evict=lambda: True)
+    with limit.enter(), limit.enter():
         pass
 
 

@@ -7,7 +7,15 @@ import asyncio
 import bcrypt
 import pytest
 
-from exporter.web.auth import CONCURRENCY, MAX_WAITING, BasicAuth, Busy, Credentials, hashes, parse
+from exporter.web.auth import (
+    CONCURRENCY,
+    MAX_WAITING,
+    BasicAuth,
+    BasicCredentials,
+    Busy,
+    hashes,
+    parse,
+)
 from exporter.web.toolkit.web_values import bcrypt_cost
 
 CHEAP = bcrypt.hashpw(b"cheap", bcrypt.gensalt(4)).decode()
@@ -30,10 +38,10 @@ def test_no_password_fits_the_hash_of_nobody() -> None:
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        ("Basic YTpi", Credentials("a", b"b")),
-        ("bAsIc  YTpi ", Credentials("a", b"b")),
-        ("Basic YTpiOmM=", Credentials("a", b"b:c")),
-        ("Basic YTo=", Credentials("a", b"")),
+        ("Basic YTpi", BasicCredentials("a", b"b")),
+        ("bAsIc  YTpi ", BasicCredentials("a", b"b")),
+        ("Basic YTpiOmM=", BasicCredentials("a", b"b:c")),
+        ("Basic YTo=", BasicCredentials("a", b"")),
         ("Basic YQ==", None),
         ("Basic YTpi!", None),
         ("Basic \udcff", None),
@@ -42,7 +50,9 @@ def test_no_password_fits_the_hash_of_nobody() -> None:
         ("", None),
     ],
 )
-def test_credentials_are_read_as_rfc_7617_says(header: str, expected: Credentials | None) -> None:
+def test_credentials_are_read_as_rfc_7617_says(
+    header: str, expected: BasicCredentials | None
+) -> None:
     """What is no such header holds none."""
     assert parse(header) == expected
 
@@ -52,12 +62,12 @@ def test_what_was_right_is_remembered_until_the_hash_changes() -> None:
 
     async def main() -> None:
         auth = BasicAuth()
-        credentials = Credentials("dear", b"dear")
+        credentials = BasicCredentials("dear", b"dear")
         assert await auth.check(credentials, USERS)
         auth.close()  # from here on a thread would raise
         assert await auth.check(credentials, USERS)
         with pytest.raises(RuntimeError):
-            await auth.check(Credentials("dear", b"wrong"), USERS)
+            await auth.check(BasicCredentials("dear", b"wrong"), USERS)
         with pytest.raises(RuntimeError):
             await auth.check(credentials, {"dear": CHEAP})
 
@@ -70,7 +80,7 @@ def test_what_was_wrong_is_not_remembered() -> None:
     async def main() -> None:
         auth = BasicAuth()
         for guess in range(5):
-            assert not await auth.check(Credentials("cheap", b"%d" % guess), USERS)
+            assert not await auth.check(BasicCredentials("cheap", b"%d" % guess), USERS)
         assert not auth._right
         auth.close()
 
@@ -83,8 +93,8 @@ def test_passwords_longer_than_bcrypt_reads_are_cut_as_everywhere() -> None:
     async def main() -> None:
         auth = BasicAuth()
         users = {"a": bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode()}
-        assert await auth.check(Credentials("a", b"x" * 100), users)
-        assert not await auth.check(Credentials("a", b"x" * 71), users)
+        assert await auth.check(BasicCredentials("a", b"x" * 100), users)
+        assert not await auth.check(BasicCredentials("a", b"x" * 71), users)
         auth.close()
 
     asyncio.run(main())
@@ -95,12 +105,14 @@ def test_guesses_do_not_pile_up() -> None:
 
     async def main() -> None:
         auth = BasicAuth()
-        guesses = [Credentials("dear", b"%d" % n) for n in range(CONCURRENCY + MAX_WAITING + 5)]
+        guesses = [
+            BasicCredentials("dear", b"%d" % n) for n in range(CONCURRENCY + MAX_WAITING + 5)
+        ]
         answers = await asyncio.gather(
             *(auth.check(guess, USERS) for guess in guesses), return_exceptions=True
         )
         assert sum(isinstance(answer, Busy) for answer in answers) == 5
-        assert await auth.check(Credentials("dear", b"dear"), USERS)
+        assert await auth.check(BasicCredentials("dear", b"dear"), USERS)
         auth.close()
 
     asyncio.run(main())

@@ -54,7 +54,7 @@ class Cost(NamedTuple):
     usd: float
 
 
-class Source(NamedTuple):
+class UsageSource(NamedTuple):
     """A source of costs, as received. Without a bill the amounts are None."""
 
     source_type: str
@@ -66,11 +66,11 @@ class Source(NamedTuple):
     net: float | None
 
 
-class Bill(NamedTuple):
+class UsageDetail(NamedTuple):
     """The month so far: what came, and what is made of it. US dollars."""
 
     view: Usage
-    sources: Sequence[Source]
+    sources: Sequence[UsageSource]
     more: int  # sources
     older: Sequence[Cost]  # the totals of the older shape, where no source is given
     costs: float
@@ -99,18 +99,18 @@ class BilledInvoice(NamedTuple):
     duplicate: bool  # another one before it has its id
 
 
-class Account(NamedTuple):
-    """All invoices."""
+class InvoicesDetail(NamedTuple):
+    """All invoices, and what is made of them."""
 
     view: Invoices
-    invoices: Sequence[BilledInvoice]  # the newest first
+    listed: Sequence[BilledInvoice]  # the newest first
     more: int
     unpaid: float  # US dollars
     overdue: float  # US dollars
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectorDetail:
     """One collector: how it is polled, and what it brought."""
 
     collector: Collector[Any, Any]
@@ -130,15 +130,15 @@ class Detail:
 
     summary: Summary
     organization: Organization
-    collected: Sequence[Collected]
-    bill: Bill | None
-    account: Account | None
+    collectors: Sequence[CollectorDetail]
+    usage: UsageDetail | None
+    invoices: InvoicesDetail | None
     billing: BillingInformation | None
 
 
 def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
     """Return all there is to say. Reads the answers again, as they were kept: no personal data."""
-    collected = []
+    collectors = []
     views: dict[str, tuple[Any, Any]] = {}
     for collector in COLLECTORS:
         state = summary.state.collectors.get(collector.name)
@@ -147,31 +147,31 @@ def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
         message = None
         if state.answer is not None:
             message = collector.message.FromString(state.answer.message)
-            view = collector.view(message, summary.now.time, invoice_detail)
+            view = collector.view(message, summary.context.time, invoice_detail)
             views[collector.name] = message, view
-        collected.append(_collected(summary, collector, state, message, views))
+        collectors.append(_collector(summary, collector, state, message, views))
     usage, invoices, billing = (
         views.get(name) for name in ("usage", "invoices", "billing_information")
     )
     return Detail(
         summary,
         summary.state.organization,
-        collected,
-        None if usage is None else _bill(*usage),
-        None if invoices is None else _account(*invoices, summary.now.time),
+        collectors,
+        None if usage is None else _usage(*usage),
+        None if invoices is None else _invoices(*invoices, summary.context.time),
         None if billing is None else cast("BillingInformation", billing[1]),
     )
 
 
-def _collected(
+def _collector(
     summary: Summary,
     collector: Collector[Any, Any],
     state: CollectorState,
     message: Message | None,
     views: Mapping[str, tuple[Any, Any]],
-) -> Collected:
+) -> CollectorDetail:
     organization = summary.state.organization
-    due = summary.now.next_poll(Unit(organization.id, collector.name))
+    due = summary.context.next_poll(Unit(organization.id, collector.name))
     withheld: list[Withholding] = []
     shown: list[Shown] = []
     current = summary.report.current.get(collector.name)
@@ -183,17 +183,17 @@ def _collected(
             if not fragment:
                 continue
             lines = fragment.decode().removesuffix("\n").split("\n")
-            if summary.now.limit.withholds(organization.id, per_invoice=spec.per_invoice):
+            if summary.context.limit.withholds(organization.id, per_invoice=spec.per_invoice):
                 withheld.append(Withholding(spec, Reason.LIMIT, len(lines)))
             else:
                 shown.append(Shown(spec, lines[:MAX_LINES], max(0, len(lines) - MAX_LINES)))
     size = len(state.answer.message) if state.answer is not None else 0
     short = message is not None and size <= MAX_RECEIVED
-    return Collected(
+    return CollectorDetail(
         collector,
         state,
         polls(state.history),
-        None if due is None else due - summary.now.monotonic,
+        None if due is None else due - summary.context.monotonic,
         current is not None,
         text_format.MessageToString(cast("Message", message), as_utf8=True) if short else None,
         size,
@@ -202,7 +202,7 @@ def _collected(
     )
 
 
-def _bill(message: pb.GetCurrentMonthUsageResponse, view: Usage) -> Bill:
+def _usage(message: pb.GetCurrentMonthUsageResponse, view: Usage) -> UsageDetail:
     received = message.resource_usage_costs_by_source
     totals = view.totals.values()
     older: Sequence[Cost] = ()
@@ -212,7 +212,7 @@ def _bill(message: pb.GetCurrentMonthUsageResponse, view: Usage) -> Bill:
             for field, value in message.ListFields()
             if isinstance(value, float) and field.name != "subtotal"
         )
-    return Bill(
+    return UsageDetail(
         view,
         [_source(source) for source in received[:MAX_SOURCES]],
         max(0, len(received) - MAX_SOURCES),
@@ -225,10 +225,10 @@ def _bill(message: pb.GetCurrentMonthUsageResponse, view: Usage) -> Bill:
     )
 
 
-def _source(source: pb.ResourceUsageCostsBySource) -> Source:
+def _source(source: pb.ResourceUsageCostsBySource) -> UsageSource:
     bill = source.resource_usage_costs if source.HasField("resource_usage_costs") else None
     costs = bill.usage_costs if bill is not None else ()
-    return Source(
+    return UsageSource(
         enum_label(pb.SourceType, "SOURCE_TYPE_", source.source_type),
         label_text(source.tier_name),
         [
@@ -242,7 +242,7 @@ def _source(source: pb.ResourceUsageCostsBySource) -> Source:
     )
 
 
-def _account(message: pb.GetInvoicesSummaryResponse, view: Invoices, now: float) -> Account:
+def _invoices(message: pb.GetInvoicesSummaryResponse, view: Invoices, now: float) -> InvoicesDetail:
     seen: set[str] = set()
     billed = []
     for received, invoice in zip(message.invoices, view.all, strict=True):
@@ -250,7 +250,7 @@ def _account(message: pb.GetInvoicesSummaryResponse, view: Invoices, now: float)
         billed.append(BilledInvoice(invoice, status, _state(invoice, now), invoice.id in seen))
         seen.add(invoice.id)
     billed.sort(key=lambda each: -(each.invoice.issued or 0.0))
-    return Account(
+    return InvoicesDetail(
         view,
         billed[:MAX_INVOICES],
         max(0, len(billed) - MAX_INVOICES),

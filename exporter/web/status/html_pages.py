@@ -17,8 +17,8 @@ from exporter.polling.poller import Progress
 from exporter.web.status import formatting
 from exporter.web.status.detail import detail
 from exporter.web.status.forecast import EARLY_SHARE
-from exporter.web.status.summary import MONTH_TO_DATE, OVERDUE, OWED, Now, Summary
-from exporter.web.status.table import COLUMNS, SHOWS, Query, table
+from exporter.web.status.summary import MONTH_TO_DATE, OVERDUE, OWED, PageContext, Summary
+from exporter.web.status.table import COLUMNS, FILTERS, Query, table
 
 # Filters of the templates, each a function of `formatting`.
 FORMATS: Final = ("usd", "exact_usd", "share", "moment", "day", "iso_time", "span", "ago", "ahead")
@@ -31,7 +31,7 @@ REASONS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ExporterFacts:
     """What there is to say of the exporter itself."""
 
     uptime: float  # seconds
@@ -72,7 +72,7 @@ class StatusPages:
             "version": version,
             "telemetry_path": telemetry_path.removeprefix("/"),
             "columns": COLUMNS,
-            "shows": SHOWS,
+            "filters": FILTERS,
             "reasons": REASONS,
             "MONTH_TO_DATE": MONTH_TO_DATE,
             "OWED": OWED,
@@ -84,29 +84,29 @@ class StatusPages:
     def status(
         self,
         organizations: tuple[OrganizationState, ...],
-        now: Now,
-        facts: Facts,
+        context: PageContext,
+        facts: ExporterFacts,
         parameters: Mapping[str, str],
     ) -> str:
         """Return the status page as HTML. `parameters` are those of the URL."""
-        rows = [Summary(state, now) for state in organizations]
+        rows = [Summary(state, context) for state in organizations]
         return self._status.render(
             self._fixed,
             table=table(rows, Query.of(parameters)),
             total=len(rows),
             facts=facts,
-            now=now,
+            now=context.time,
             links=self._links,
         )
 
     def organization(
-        self, state: OrganizationState, now: Now, invoice_detail: InvoiceDetail
+        self, state: OrganizationState, context: PageContext, invoice_detail: InvoiceDetail
     ) -> str:
         """Return the page of an organization as HTML."""
         return self._organization.render(
             self._fixed,
-            it=detail(Summary(state, now), invoice_detail),
-            now=now,
+            it=detail(Summary(state, context), invoice_detail),
+            now=context.time,
             links=self._links or "../",
         )
 

@@ -28,8 +28,8 @@ BAD, WAIT, OK = "bad", "wait", "ok"
 ORDER: Final = (BAD, WAIT, OK)  # of levels, the most pressing first
 
 
-class Now(NamedTuple):
-    """The moment that a page is about, and what is polled when."""
+class PageContext(NamedTuple):
+    """What a page is rendered with beside states: the moment, the schedule and the limit then."""
 
     time: float  # Unix seconds
     monotonic: float
@@ -40,9 +40,9 @@ class Now(NamedTuple):
 class Summary:
     """What is known of an organization. Only what is asked for is worked out."""
 
-    def __init__(self, state: OrganizationState, now: Now) -> None:
+    def __init__(self, state: OrganizationState, context: PageContext) -> None:
         self.state = state
-        self.now = now
+        self.context = context
         self.id = state.organization.id
         self.name = state.organization.name
 
@@ -57,7 +57,7 @@ class Summary:
         return OK if all(each.polled for each in states) else WAIT
 
     @property
-    def words(self) -> str:
+    def state_text(self) -> str:
         """The state, and its reason."""
         collectors = self.state.collectors.items()
         if self.level == BAD:
@@ -75,7 +75,7 @@ class Summary:
     @property
     def over_limit(self) -> bool:
         """Whether limits.max_series keeps all of it off /metrics."""
-        return self.now.limit.withholds(self.id)
+        return self.context.limit.withholds(self.id)
 
     @property
     def withdrawn(self) -> list[str]:
@@ -94,15 +94,15 @@ class Summary:
     def next_poll(self) -> float | None:
         """In how many seconds any collector is polled next; None while all are."""
         units = [Unit(self.id, name) for name in self.state.collectors]
-        dues = [due for unit in units if (due := self.now.next_poll(unit)) is not None]
-        return max(0.0, min(dues) - self.now.monotonic) if dues else None
+        dues = [due for unit in units if (due := self.context.next_poll(unit)) is not None]
+        return max(0.0, min(dues) - self.context.monotonic) if dues else None
 
     # --- Amounts: None where there is nothing that may be shown ---
 
     @cached_property
     def report(self) -> OrganizationReport:
         """What is current."""
-        return report(self.state, self.now.monotonic)
+        return report(self.state, self.context.monotonic)
 
     @property
     def current(self) -> Mapping[str, object]:
@@ -135,7 +135,7 @@ class Summary:
         if self.month_to_date is None:
             return None
         period = self.value(PERIOD_START), self.value(PERIOD_END)
-        return forecast(self.month_to_date, *period, self.now.time)
+        return forecast(self.month_to_date, *period, self.context.time)
 
     @property
     def forecast_usd(self) -> float | None:

@@ -41,23 +41,23 @@ COLUMNS: Final[Mapping[str, Column]] = {
 DEFAULT_SORT: Final = "state"
 
 
-class Show(NamedTuple):
+class Filter(NamedTuple):
     """A choice of organizations."""
 
     title: str
-    fits: Callable[[Summary], bool]
+    matches: Callable[[Summary], bool]
 
 
-SHOWS: Final[Mapping[str, Show]] = {
-    "all": Show("all", lambda _row: True),
-    "failing": Show("failing", lambda row: row.level == BAD),
-    "waiting": Show("waiting for a poll", lambda row: row.level == WAIT),
-    "up": Show("up", lambda row: row.level == OK),
-    "withdrawn": Show("with withdrawn data", lambda row: bool(row.withdrawn)),
-    "over-limit": Show("over the limit of series", lambda row: row.over_limit),
-    "overdue": Show("with overdue invoices", lambda row: (row.overdue or 0) > 0),
-    "over-budget": Show("over budget", lambda row: (row.budget_used or 0) > 1),
-    "forecast-over-budget": Show(
+FILTERS: Final[Mapping[str, Filter]] = {
+    "all": Filter("all", lambda _row: True),
+    "failing": Filter("failing", lambda row: row.level == BAD),
+    "waiting": Filter("waiting for a poll", lambda row: row.level == WAIT),
+    "up": Filter("up", lambda row: row.level == OK),
+    "withdrawn": Filter("with withdrawn data", lambda row: bool(row.withdrawn)),
+    "over-limit": Filter("over the limit of series", lambda row: row.over_limit),
+    "overdue": Filter("with overdue invoices", lambda row: (row.overdue or 0) > 0),
+    "over-budget": Filter("over budget", lambda row: (row.budget_used or 0) > 1),
+    "forecast-over-budget": Filter(
         "forecast over budget", lambda row: (row.budget_forecast or 0) > 1
     ),
 }
@@ -68,7 +68,7 @@ class Query:
     """What somebody asks for."""
 
     search: str = ""  # a part of the name or the id
-    show: str = "all"  # of SHOWS
+    show: str = "all"  # of FILTERS
     sort: str = DEFAULT_SORT  # of COLUMNS
     descending: bool = False
     page: int = 1
@@ -82,7 +82,7 @@ class Query:
         known = sort.removeprefix("-") in COLUMNS
         return cls(
             search=parameters.get("q", "").strip()[:MAX_SEARCH],
-            show=show if show in SHOWS else "all",
+            show=show if show in FILTERS else "all",
             sort=sort.removeprefix("-") if known else DEFAULT_SORT,
             descending=known and sort.startswith("-"),
             page=int(page) if page.isascii() and page.isdecimal() and len(page) < MAX_DIGITS else 1,
@@ -130,12 +130,12 @@ class Table:
 
 def table(organizations: Iterable[Summary], query: Query) -> Table:
     """Return the page of lines that is asked for."""
-    fits = SHOWS[query.show].fits
+    matches = FILTERS[query.show].matches
     search = query.search.casefold()
     rows = [
         row
         for row in organizations
-        if fits(row) and (search in row.name.casefold() or search in row.id.casefold())
+        if matches(row) and (search in row.name.casefold() or search in row.id.casefold())
     ]
     key = COLUMNS[query.sort].key
     keyed = [(key(row), row) for row in sorted(rows, key=lambda row: (row.name.casefold(), row.id))]
