@@ -1,4 +1,4 @@
-"""Tells systemd how the service is, and whether it still gets on: sd_notify(3)."""
+"""Tells systemd the state of the service, and pings its watchdog: sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from exporter.model import Clock
 log = structlog.get_logger(__name__)
 
 SEND_WITHIN: Final = 1.0  # seconds; a service manager that hangs must not hold us up
-BEATS: Final = 2  # within the time after which the watchdog ends us
+PINGS: Final = 2  # within the time after which the watchdog ends us
 VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class ServiceManager:
-    """Whoever started this process and wants to hear from it. Without an address: nobody."""
+    """The service manager that started this process. Without an address there is none."""
 
     def __init__(self, address: str = "", watchdog: float | None = None) -> None:
         """`watchdog` is after how many seconds of silence it ends us; None: never."""
         self.watchdog = watchdog
         # Linux writes a name that is in no folder with a null byte in front.
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self._heard = True
+        self._warned = False
 
     async def tell(self, *assignments: str) -> None:
         """Send `NAME=VALUE` lines. A failure is one warning in the log, and nothing else."""
@@ -40,30 +40,30 @@ class ServiceManager:
                     loop = asyncio.get_running_loop()
                     await loop.sock_sendall(sender, "\n".join(assignments).encode())
         except (OSError, ValueError) as error:  # ValueError: no such address can be
-            if self._heard:
+            if not self._warned:
                 log.warning("cannot tell systemd how the service is", reason=repr(error))
-            self._heard = False
+            self._warned = True
 
-    async def keep_alive(self, gets_on: Callable[[], bool]) -> None:
-        """Until cancelled, keep the watchdog calm as long as the exporter gets on.
+    async def keep_alive(self, makes_progress: Callable[[], bool]) -> None:
+        """Until cancelled, ping the watchdog as long as the exporter makes progress.
 
-        It runs on the event loop, so a loop that hangs falls silent too.
+        It runs on the event loop, so a loop that hangs sends no pings either.
         """
         if self.watchdog is None:
             return
         stalled = False
         while True:
-            if gets_on():
+            if makes_progress():
                 await self.tell("WATCHDOG=1")
                 stalled = False
             elif not stalled:
                 stalled = True
                 log.error("polls have stopped: the watchdog of systemd will end the exporter")
-            await asyncio.sleep(self.watchdog / BEATS)
+            await asyncio.sleep(self.watchdog / PINGS)
 
 
 def from_systemd(environ: MutableMapping[str, str], pid: int) -> ServiceManager:
-    """Return who is to be told, and take the variables that say so out of the environment.
+    """Return the service manager, and take the variables that name it out of the environment.
 
     A program that this one starts would otherwise speak in its name.
     """
@@ -72,17 +72,17 @@ def from_systemd(environ: MutableMapping[str, str], pid: int) -> ServiceManager:
     return ServiceManager(address, int(microseconds) / 1e6 if on else None)
 
 
-class Pulse:
-    """Whether something gets on: what waits to be done changes something within a time."""
+class ProgressMonitor:
+    """Whether there is progress: what waits to be done changes something within a time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._seen: Hashable = None
-        self._moved = clock.monotonic()
+        self._changed = clock.monotonic()
 
-    def beats(self, progress: Hashable, *, waiting: bool, patience: float) -> bool:
-        """Tell whether it got on within `patience` seconds, or has nothing to do."""
+    def is_alive(self, progress: Hashable, *, waiting: bool, timeout: float) -> bool:
+        """Tell whether `progress` changed within `timeout` seconds, or nothing waits."""
         now = self._clock.monotonic()
         if progress != self._seen or not waiting:
-            self._seen, self._moved = progress, now
-        return now - self._moved <= patience
+            self._seen, self._changed = progress, now
+        return now - self._changed <= timeout

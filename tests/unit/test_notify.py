@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from exporter.process.notify import SEND_WITHIN, Pulse, ServiceManager, from_systemd
+from exporter.process.notify import SEND_WITHIN, ProgressMonitor, ServiceManager, from_systemd
 from support.clock import StandingClock
 from support.virtual import run
 
@@ -97,20 +97,20 @@ def test_the_watchdog_hears_twice_within_its_time_and_only_while_it_gets_on(
     """What has stopped is logged, in case the next start brings nothing better."""
 
     async def scenario(listening: Manager) -> None:
-        gets_on = True
+        progressing = True
         manager = ServiceManager(listening.address, watchdog=60.0)
-        beating = asyncio.create_task(manager.keep_alive(lambda: gets_on))
+        pinging = asyncio.create_task(manager.keep_alive(lambda: progressing))
         await asyncio.sleep(119)
         assert listening.heard() == ["WATCHDOG=1"] * 4
-        gets_on = False
+        progressing = False
         with structlog.testing.capture_logs() as entries:
             await asyncio.sleep(60)
         assert listening.heard() == []
         assert [entry["log_level"] for entry in entries] == ["error"]
-        gets_on = True
+        progressing = True
         await asyncio.sleep(60)
         assert listening.heard() == ["WATCHDOG=1"] * 2
-        beating.cancel()
+        pinging.cancel()
 
     with closing(Manager(str(tmp_path / "notify"))) as listening:
         run(scenario(listening))
@@ -139,16 +139,16 @@ def test_the_watchdog_is_the_one_for_this_process(
 def test_what_waits_and_changes_nothing_has_stopped() -> None:
     """After the time that it may take; with nothing to do, nothing has to happen."""
     clock = StandingClock()
-    pulse = Pulse(clock)
+    monitor = ProgressMonitor(clock)
 
-    def beats_after(seconds: float, progress: int, *, waiting: bool) -> bool:
+    def alive_after(seconds: float, progress: int, *, waiting: bool) -> bool:
         clock.now += seconds
-        return pulse.beats(progress, waiting=waiting, patience=100)
+        return monitor.is_alive(progress, waiting=waiting, timeout=100)
 
-    assert beats_after(0, 0, waiting=True)
-    assert beats_after(100, 0, waiting=True)
-    assert not beats_after(1, 0, waiting=True)
-    assert beats_after(1, 1, waiting=True)
-    assert beats_after(1000, 1, waiting=False)
-    assert beats_after(100, 1, waiting=True)
-    assert not beats_after(1, 1, waiting=True)
+    assert alive_after(0, 0, waiting=True)
+    assert alive_after(100, 0, waiting=True)
+    assert not alive_after(1, 0, waiting=True)
+    assert alive_after(1, 1, waiting=True)
+    assert alive_after(1000, 1, waiting=False)
+    assert alive_after(100, 1, waiting=True)
+    assert not alive_after(1, 1, waiting=True)
