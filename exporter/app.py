@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from exporter.api.client import BillingClient
-from exporter.config import Api, Config, ConfigError, Problem
+from exporter.config import ApiConfig, Config, ConfigError, Problem
 from exporter.daemon import Daemon, Options, Parts, Serving, StartError
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock, SavedOrganization
@@ -70,7 +70,7 @@ async def _parts(
         saver = Saver(storage, store, telemetry, saved, found)
         stack.push_async_callback(saver.save)  # what the last second brought
 
-    async def connect(api: Api) -> BillingClient:
+    async def connect(api: ApiConfig) -> BillingClient:
         admit = None
         if api.max_requests_per_day is not None:
             budget = Budget(api.max_requests_per_day, storage, telemetry, clock)
@@ -116,7 +116,7 @@ def _opened(
 
 
 async def _connected(
-    api: Api,
+    api: ApiConfig,
     agent: str,
     telemetry: Telemetry,
     clock: Clock,

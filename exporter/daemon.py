@@ -13,7 +13,7 @@ import structlog
 
 from exporter.address import Address
 from exporter.api.client import BillingClient
-from exporter.config import Api, Config, ConfigError, effective, fingerprint
+from exporter.config import ApiConfig, Config, ConfigError, effective, fingerprint
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock
 from exporter.page.publisher import Publisher
@@ -21,7 +21,7 @@ from exporter.polling.discovery import Discovery, merge
 from exporter.polling.poller import Poller
 from exporter.polling.sharding import Shard
 from exporter.process import garbage
-from exporter.process.notify import Pulse, ServiceManager
+from exporter.process.notify import ProgressMonitor, ServiceManager
 from exporter.process.reloads import ReloadQueue
 from exporter.process.version import Version
 from exporter.state.saver import Saver
@@ -71,7 +71,7 @@ class Parts:
     reloads: ReloadQueue
 
 
-Connect = Callable[[Api], Awaitable[BillingClient]]
+Connect = Callable[[ApiConfig], Awaitable[BillingClient]]
 # Told once of the addresses listened at, and how many organizations are polled.
 Serving = Callable[[Sequence[str], int], None]
 
@@ -95,7 +95,7 @@ class Daemon:
         self._parts = parts
         self._connect = connect
         self._options = options
-        self._pulse = Pulse(parts.clock)
+        self._progress = ProgressMonitor(parts.clock)
         self._taking = asyncio.Lock()  # what is polled is changed by one at a time
         self._hashed: tuple[Config, str] | None = None
 
@@ -149,10 +149,10 @@ class Daemon:
     def _polls_get_on(self) -> bool:
         poller, clock = self._parts.poller, self._parts.clock
         progress = poller.progress
-        return self._pulse.beats(
+        return self._progress.is_alive(
             progress,
             waiting=progress.under_way > 0 or poller.next_due <= clock.monotonic(),
-            patience=DEADLINES_OF_A_POLL * self._part.api.timeout + STALLED_AFTER,
+            timeout=DEADLINES_OF_A_POLL * self._part.api.timeout + STALLED_AFTER,
         )
 
     # --- What is polled ---

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Final
 
-from exporter.config import Api, Config, Invoices, Poll
+from exporter.config import ApiConfig, Config, InvoicesConfig, PollConfig
 from exporter.model import ApiKey, Organization, Secret
 from exporter.process.clock import SystemClock
 from exporter.simulator import SimulatedClock, Simulator, demo_fleet
@@ -25,9 +25,9 @@ async def simulated_service() -> AsyncIterator[Config]:
     port = await simulator.start("127.0.0.1:0")
     try:
         yield Config(
-            api=Api(address=f"127.0.0.1:{port}", tls=False),
-            poll=Poll(interval=INTERVAL),
-            invoices=Invoices(detail="all"),
+            api=ApiConfig(address=f"127.0.0.1:{port}", tls=False),
+            poll=PollConfig(interval=INTERVAL),
+            invoices=InvoicesConfig(detail="all"),
             organizations=tuple(
                 Organization(
                     id=account.id,

@@ -26,7 +26,7 @@ from exporter.api.calls import (
     RETRY_INFO,
     ReadRpc,
 )
-from exporter.config import Api, read_key_file
+from exporter.config import ApiConfig, read_key_file
 from exporter.model import ApiKey, Cause, Clock, FoundOrganization, Secret
 from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
 
@@ -103,7 +103,7 @@ class BillingClient:
 
     def __init__(  # noqa: PLR0913 - all of it comes from the composition root
         self,
-        api: Api,
+        api: ApiConfig,
         *,
         user_agent: str,
         roots: bytes | None,

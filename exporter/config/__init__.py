@@ -13,20 +13,27 @@ from exporter.config.keys import Key, keys
 from exporter.config.loader import load
 from exporter.config.origin import DEFAULT_FILE, find
 from exporter.config.problem import ConfigError, Problem
-from exporter.config.schema import Api, Collectors, Discovery, Invoices, Limits, Poll
+from exporter.config.schema import (
+    ApiConfig,
+    CollectorsConfig,
+    DiscoveryConfig,
+    InvoicesConfig,
+    LimitsConfig,
+    PollConfig,
+)
 from exporter.config.values import read_key_file
 
 __all__ = [
     "DEFAULT_FILE",
-    "Api",
-    "Collectors",
+    "ApiConfig",
+    "CollectorsConfig",
     "Config",
     "ConfigError",
-    "Discovery",
-    "Invoices",
+    "DiscoveryConfig",
+    "InvoicesConfig",
     "Key",
-    "Limits",
-    "Poll",
+    "LimitsConfig",
+    "PollConfig",
     "Problem",
     "effective",
     "find",

@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from exporter.config.duration import format_duration
-from exporter.config.schema import Api, Collectors, Discovery, Invoices, Limits, Poll
+from exporter.config.schema import ApiConfig, CollectorsConfig, DiscoveryConfig, InvoicesConfig, LimitsConfig, PollConfig
 from exporter.model import ApiKey, InvoiceDetail, Organization
 
 _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml is ten times faster
@@ -21,14 +21,14 @@ class Config:
     """A valid configuration. Durations are seconds, paths are absolute."""
 
     organizations: tuple[Organization, ...]
-    api: Api = field(default_factory=Api)
-    poll: Poll = field(default_factory=Poll)
-    collectors: tuple[str, ...] = tuple(Collectors.model_fields)  # the enabled ones
-    invoices: Invoices = field(default_factory=Invoices)
+    api: ApiConfig = field(default_factory=ApiConfig)
+    poll: PollConfig = field(default_factory=PollConfig)
+    collectors: tuple[str, ...] = tuple(CollectorsConfig.model_fields)  # the enabled ones
+    invoices: InvoicesConfig = field(default_factory=InvoicesConfig)
     budget_usd: float | None = None  # of organizations that come without their own
-    limits: Limits = field(default_factory=Limits)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     credentials: ApiKey | None = None  # of organizations that come without their own
-    discovery: Discovery = field(default_factory=Discovery)
+    discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
 
     @property
     def api_keys(self) -> Iterator[ApiKey]:
@@ -59,7 +59,7 @@ def effective(config: Config) -> str:
     file = {
         "api": config.api.model_dump(mode="json"),
         "poll": config.poll.model_dump(mode="json"),
-        "collectors": {name: name in config.collectors for name in Collectors.model_fields},
+        "collectors": {name: name in config.collectors for name in CollectorsConfig.model_fields},
         "invoices": config.invoices.model_dump(mode="json"),
         "budget_usd": config.budget_usd,
         "limits": config.limits.model_dump(mode="json"),

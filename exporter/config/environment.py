@@ -7,7 +7,7 @@ from pathlib import Path
 
 from exporter.config.effective import Config
 from exporter.config.problem import ConfigError, Problem
-from exporter.config.schema import Poll
+from exporter.config.schema import PollConfig
 from exporter.config.values import read_key_file, secret
 from exporter.model import ApiKey, Organization
 
@@ -32,7 +32,7 @@ def from_environment(environ: Mapping[str, str]) -> Config | None:
             for name in VARIABLES
             if name in problems
         )
-    poll = Poll()
+    poll = PollConfig()
     return Config(
         organizations=tuple(
             Organization(org_id, org_id, api_key, poll.interval, poll.max_age_at(poll.interval))

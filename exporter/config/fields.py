@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from exporter.config.problem import ConfigError, Problem
-from exporter.config.schema import Credentials
+from exporter.config.schema import CredentialsConfig
 from exporter.config.values import Context
 from exporter.config.yaml_nodes import KeyPath, Node, Unexpanded
 
@@ -75,7 +75,7 @@ def key_text(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         elif not _WORD.fullmatch(part) or (
-            "credentials" in path[:index] and part not in Credentials.model_fields
+            "credentials" in path[:index] and part not in CredentialsConfig.model_fields
         ):
             break
         else:

@@ -9,7 +9,7 @@ from exporter.config.effective import Config
 from exporter.config.fields import Report, read
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.rules import check
-from exporter.config.schema import ConfigFile, Credentials
+from exporter.config.schema import ConfigFile, CredentialsConfig
 from exporter.config.values import Context
 from exporter.config.yaml_nodes import parse
 from exporter.model import ApiKey, Organization
@@ -91,5 +91,5 @@ def _resolve(file: ConfigFile) -> Config:
     )
 
 
-def _api_key(credentials: Credentials) -> ApiKey:
+def _api_key(credentials: CredentialsConfig) -> ApiKey:
     return ApiKey(credentials.api_key_id, credentials.api_key, credentials.api_key_file)

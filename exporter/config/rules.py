@@ -9,12 +9,12 @@ from pathlib import Path
 from exporter.address import Address
 from exporter.config.fields import Report
 from exporter.config.schema import (
-    Api,
-    Collectors,
+    ApiConfig,
+    CollectorsConfig,
     ConfigFile,
-    Credentials,
+    CredentialsConfig,
     OrganizationEntry,
-    Poll,
+    PollConfig,
 )
 from exporter.config.values import read_key_file, require_certificates
 from exporter.config.yaml_nodes import KeyPath
@@ -27,7 +27,7 @@ def check(file: ConfigFile, report: Report, *, storage: bool, shards: int) -> No
     _check_api(file.api, report, storage=storage, shards=shards)
     _check_poll(file.poll, report)
     if not any(dict(file.collectors).values()) and report.sound(("collectors",)):
-        names = ", ".join(Collectors.model_fields)
+        names = ", ".join(CollectorsConfig.model_fields)
         report.add(("collectors",), f"must leave at least one collector on: {names}")
     _check_there_is_something(file, report)
     key_file_rule = cache(_key_file_rule)  # thousands of organizations may name the same file
@@ -65,7 +65,7 @@ def _check_there_is_something(file: ConfigFile, report: Report) -> None:
         )
 
 
-def _check_api(api: Api, report: Report, *, storage: bool, shards: int) -> None:
+def _check_api(api: ApiConfig, report: Report, *, storage: bool, shards: int) -> None:
     if (
         not (api.tls or api.insecure)
         and report.sound(("api", "address"), ("api", "tls"), ("api", "insecure"))
@@ -93,7 +93,7 @@ def _check_api(api: Api, report: Report, *, storage: bool, shards: int) -> None:
         )
 
 
-def _check_poll(poll: Poll, report: Report) -> None:
+def _check_poll(poll: PollConfig, report: Report) -> None:
     if (
         poll.max_age is not None
         and report.sound(("poll", "interval"), ("poll", "max_age"))
@@ -115,7 +115,7 @@ def _check_poll_interval(
 
 
 def _check_credentials(
-    credentials: Credentials,
+    credentials: CredentialsConfig,
     path: KeyPath,
     report: Report,
     key_file_rule: Callable[[Path], str | None],

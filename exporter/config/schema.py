@@ -32,7 +32,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Api(Section):
+class ApiConfig(Section):
     """The billing API."""
 
     address: Address = Field(default="app.viam.com:443", description="Host and port of the API.")
@@ -60,7 +60,7 @@ class Api(Section):
     )
 
 
-class Poll(Section):
+class PollConfig(Section):
     """How often bills are asked for."""
 
     interval: Duration = Field(
@@ -77,7 +77,7 @@ class Poll(Section):
         return self.max_age or MAX_AGE_INTERVALS * interval
 
 
-class Collectors(Section):
+class CollectorsConfig(Section):
     """What is asked for. At least one must be on."""
 
     usage: Boolean = Field(default=True, description="Cost and usage of the current month.")
@@ -87,7 +87,7 @@ class Collectors(Section):
     invoices: Boolean = Field(default=True, description="Invoices and the outstanding balance.")
 
 
-class Invoices(Section):
+class InvoicesConfig(Section):
     """Series per invoice. The sums over all invoices are always there."""
 
     detail: Literal["none", "open", "all"] = Field(
@@ -99,7 +99,7 @@ class Invoices(Section):
     )
 
 
-class Limits(Section):
+class LimitsConfig(Section):
     """Protection of Prometheus."""
 
     max_series: WholeNumber = Field(
@@ -109,7 +109,7 @@ class Limits(Section):
     )
 
 
-class Credentials(Section):
+class CredentialsConfig(Section):
     """An API key of Viam: its id and one of the two forms of the key."""
 
     api_key_id: String = Field(description="Id of the API key.")
@@ -138,13 +138,13 @@ class OrganizationEntry(Section):
     poll_interval: Duration | None = Field(
         default=None, description="Time between two polls. Default: `poll.interval`."
     )
-    credentials: Credentials | None = Field(
+    credentials: CredentialsConfig | None = Field(
         default=None,
         description="API key for this organization. Default: the file's `credentials`.",
     )
 
 
-class Discovery(Section):
+class DiscoveryConfig(Section):
     """Organizations beside the list, or in place of it, from the API."""
 
     enabled: Boolean = Field(
@@ -163,20 +163,20 @@ class Discovery(Section):
 class ConfigFile(Section):
     """The whole file."""
 
-    api: Api = Api()
-    poll: Poll = Poll()
-    collectors: Collectors = Collectors()
-    invoices: Invoices = Invoices()
+    api: ApiConfig = ApiConfig()
+    poll: PollConfig = PollConfig()
+    collectors: CollectorsConfig = CollectorsConfig()
+    invoices: InvoicesConfig = InvoicesConfig()
     budget_usd: Number | None = Field(
         default=None,
         description="Budget of organizations without their own, for a billing period, in US "
         "dollars.",
     )
-    limits: Limits = Limits()
-    credentials: Credentials | None = Field(
+    limits: LimitsConfig = LimitsConfig()
+    credentials: CredentialsConfig | None = Field(
         default=None, description="API key for organizations without their own."
     )
     organizations: list[OrganizationEntry] = Field(
         default_factory=list, description="The organizations whose bills are exported."
     )
-    discovery: Discovery = Discovery()
+    discovery: DiscoveryConfig = DiscoveryConfig()

@@ -16,7 +16,7 @@ from exporter.api.billing import BillingError, decoded
 from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
 from exporter.api.retries import retry_after
-from exporter.config import Api, Config, ConfigError, find
+from exporter.config import ApiConfig, Config, ConfigError, find
 from exporter.metrics.catalog import COLLECTORS, LABEL_NAMES, Collector
 from exporter.model import ApiKey, FoundOrganization, Organization
 from exporter.polling.discovery import keys_by_id, merge, usable
@@ -133,7 +133,7 @@ class Uncounted:
 class Bills:
     """Reads bills over one connection, no more of them at once than the configuration allows."""
 
-    def __init__(self, client: BillingClient, api: Api) -> None:
+    def __init__(self, client: BillingClient, api: ApiConfig) -> None:
         self.client = client
         self._slots = asyncio.Semaphore(api.max_concurrency)
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from exporter.config import Poll
+from exporter.config import PollConfig
 from grafana.source import sdk
 
 # Between two points of a panel there is no news: it is how often bills are polled by default.
-INTERVAL: Final = f"{Poll().interval / 60:g}m"
+INTERVAL: Final = f"{PollConfig().interval / 60:g}m"
 
 USD: Final = "currency:financial:$"  # with all digits: for headlines, tables and invoices
 USD_AXIS: Final = "currencyUSD"  # shortened: for axes

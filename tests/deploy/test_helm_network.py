@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config import Api
+from exporter.config import ApiConfig
 from support.chart_values import CASES, MATRIX
 from support.kubernetes import NAME, exporter, manifests, of, one
 
@@ -36,7 +36,7 @@ def reached(rule: Any, address: str) -> bool:
 @pytest.mark.parametrize(
     ("address", "port"),
     [
-        (None, int(Api().address.rpartition(":")[2])),
+        (None, int(ApiConfig().address.rpartition(":")[2])),
         ("app.viam.com:8443", 8443),
         ("[2001:db8::1]:9443", 9443),
     ],

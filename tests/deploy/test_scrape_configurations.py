@@ -12,7 +12,7 @@ import bcrypt
 import pytest
 import yaml
 
-from exporter.config import Limits
+from exporter.config import LimitsConfig
 from exporter.rules.rule_settings import load
 from support.certificates import Authority
 from support.process import EXPORTER, ROOT, running, until
@@ -117,7 +117,7 @@ def test_the_rules_know_the_job(name: str, job: Mapping[str, Any]) -> None:
 def test_the_limit_is_above_what_an_exporter_sends(name: str) -> None:
     """Else Prometheus would drop a page that the exporter took for good, and all of it."""
     (job,) = shipped(name)["scrape_configs"]
-    assert job["sample_limit"] >= Limits().max_series * 1.1
+    assert job["sample_limit"] >= LimitsConfig().max_series * 1.1
     assert job["body_size_limit"] == "256MB"
     (like,) = shipped("static.yml")["scrape_configs"]
     assert job["scrape_interval"] == like["scrape_interval"]

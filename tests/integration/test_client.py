@@ -20,7 +20,7 @@ import pytest
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient, Token
-from exporter.config import Api
+from exporter.config import ApiConfig
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause, Secret
 from exporter.pb import billing_pb2 as pb
@@ -55,7 +55,7 @@ def make_client(telemetry: Telemetry, address: str, **api: Any) -> BillingClient
     """Return a client for an address."""
     roots = api.pop("roots", None)
     return BillingClient(
-        Api(address=address, **{"tls": False, "timeout": 5.0} | api),
+        ApiConfig(address=address, **{"tls": False, "timeout": 5.0} | api),
         user_agent="viam-billing-exporter/1.2.3",
         roots=roots,
         telemetry=telemetry,

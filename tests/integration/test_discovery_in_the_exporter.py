@@ -14,7 +14,7 @@ import pytest
 from exporter.address import Address
 from exporter.api.billing import BillingError
 from exporter.app import made
-from exporter.config import Api, Config, Discovery, Poll
+from exporter.config import ApiConfig, Config, DiscoveryConfig, PollConfig
 from exporter.daemon import Options
 from exporter.model import ApiKey, FoundOrganization, Organization, Secret
 from exporter.pb import app_pb2
@@ -41,10 +41,10 @@ def config(port: int, *organizations: Organization, **discovery: object) -> Conf
     settings = {"enabled": True, "refresh": 0.2} | discovery
     return Config(
         organizations,
-        api=Api(address=f"127.0.0.1:{port}", tls=False, timeout=5.0),
-        poll=Poll(interval=0.5, max_age=600.0),
+        api=ApiConfig(address=f"127.0.0.1:{port}", tls=False, timeout=5.0),
+        poll=PollConfig(interval=0.5, max_age=600.0),
         credentials=KEY,
-        discovery=Discovery(**settings),
+        discovery=DiscoveryConfig(**settings),
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from exporter.api.billing import BillingError
 from exporter.api.client import BillingClient
-from exporter.config import Api
+from exporter.config import ApiConfig
 from exporter.model import ApiKey, Cause, Secret
 from exporter.pb import auth_pb2, billing_pb2
 from exporter.process.clock import SystemClock
@@ -75,7 +75,7 @@ async def connected(service: Service) -> AsyncIterator[BillingClient]:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     client = BillingClient(
-        Api(address=f"127.0.0.1:{port}", tls=False, timeout=LIMIT),
+        ApiConfig(address=f"127.0.0.1:{port}", tls=False, timeout=LIMIT),
         user_agent="test",
         roots=None,
         telemetry=Uncounted(),

@@ -11,7 +11,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.api.client import BillingClient
-from exporter.config import Api, Config, Invoices
+from exporter.config import ApiConfig, Config, InvoicesConfig
 from exporter.metrics.render import Format
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Organization, Secret
@@ -54,7 +54,9 @@ class Live:
         )
         values: dict[str, Any] = {"address": f"127.0.0.1:{port}", "tls": False, "timeout": 0.5}
         return Config(
-            organizations=organizations, api=Api(**values | api), invoices=Invoices(detail="all")
+            organizations=organizations,
+            api=ApiConfig(**values | api),
+            invoices=InvoicesConfig(detail="all"),
         )
 
     async def samples(self) -> Samples:

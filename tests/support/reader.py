@@ -9,7 +9,7 @@ from typing import Any
 
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
-from exporter.config import Api, Config, Invoices, Limits
+from exporter.config import ApiConfig, Config, InvoicesConfig, LimitsConfig
 from exporter.model import ApiKey, Cause, Organization, Secret
 from exporter.pb import billing_pb2 as pb
 
@@ -77,8 +77,8 @@ def organization(org_id: str = "o1", **changes: Any) -> Organization:
 def config(*organizations: Organization, **changes: Any) -> Config:
     """Return a configuration that polls the organizations, `o1` if none are given."""
     sections: dict[str, Any] = {
-        "api": Api(max_concurrency=changes.pop("max_concurrency", 32)),
-        "limits": Limits(max_series=changes.pop("max_series", 1_000_000)),
-        "invoices": Invoices(detail=changes.pop("detail", "open")),
+        "api": ApiConfig(max_concurrency=changes.pop("max_concurrency", 32)),
+        "limits": LimitsConfig(max_series=changes.pop("max_series", 1_000_000)),
+        "invoices": InvoicesConfig(detail=changes.pop("detail", "open")),
     }
     return Config(organizations=organizations or (organization(),), **(sections | changes))

@@ -17,7 +17,7 @@ import pytest
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
-from exporter.config import Api
+from exporter.config import ApiConfig
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Secret
 from exporter.pb import auth_pb2
@@ -140,7 +140,7 @@ async def exporter_client(port: int, **api: Any) -> AsyncIterator[BillingClient]
     """Run the exporter's own client of a port of this machine."""
     roots = api.pop("roots", None)
     client = BillingClient(
-        Api(address=f"127.0.0.1:{port}", **{"tls": False, "timeout": 2.0} | api),
+        ApiConfig(address=f"127.0.0.1:{port}", **{"tls": False, "timeout": 2.0} | api),
         user_agent="test",
         roots=roots,
         telemetry=Telemetry("0", "0"),

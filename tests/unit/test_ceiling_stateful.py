@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from exporter.api.calls import ReadRpc
-from exporter.config import Api
+from exporter.config import ApiConfig
 from exporter.model import ApiKey
 from exporter.state.budget import Budget
 from support.reader import EMPTY, OUTAGE, FakeReader, config, organization
@@ -59,7 +59,7 @@ class Rationing(RuleBasedStateMachine):
 
     async def _start(self) -> None:
         organizations = [organization(name, interval=60.0) for name in "abc"]
-        configured = config(*organizations, api=Api(max_requests_per_day=LIMIT))
+        configured = config(*organizations, api=ApiConfig(max_requests_per_day=LIMIT))
         self.stored = Rig.stored(self.folder / "state", configured, self.reader, self.clock)
         rig = await self.stored.__aenter__()
         self.reader.budget = Budget(LIMIT, rig.storage, rig.telemetry, self.clock)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exporter.config import (
     Config,
     ConfigError,
-    Poll,
+    PollConfig,
     effective,
     format_duration,
     from_environment,
@@ -170,7 +170,7 @@ def test_file_with_certificates_is_accepted(load_text: Load) -> None:
 
 def test_models_made_in_code_take_seconds() -> None:
     """Only in a file a duration needs a unit."""
-    assert Poll(interval=0.5).interval == 0.5
+    assert PollConfig(interval=0.5).interval == 0.5
 
 
 # --- YAML ---------------------------------------------------------------------------------

@@ -14,8 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from exporter.api.billing import BillingError
-from exporter.config import Config, Poll
-from exporter.config import Discovery as Settings
+from exporter.config import Config, PollConfig
 from exporter.metrics.own import Own
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause, FoundOrganization, Secret
@@ -53,9 +52,9 @@ def config(*keys: ApiKey, listed: str = "", **settings: Any) -> Config:
     return Config(
         tuple(organizations),
         credentials=first,
-        poll=Poll(interval=120.0),
+        poll=PollConfig(interval=120.0),
         budget_usd=7.0,
-        discovery=Settings(**{"enabled": True} | settings),
+        discovery=DiscoveryConfig(**{"enabled": True} | settings),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.api.billing import BillingError
-from exporter.config import Api
+from exporter.config import ApiConfig
 from exporter.model import Cause
 from exporter.state.budget import Budget
 from exporter.state.storage import Storage
@@ -141,7 +141,7 @@ def test_polls_are_spread_to_fit_the_ceiling(tmp_path: Path, limit: int) -> None
     reader = CountingReader()
     clock = VirtualClock()
     clock.offset -= clock.offset % DAY  # from midnight on
-    api = Api(max_requests_per_day=limit)
+    api = ApiConfig(max_requests_per_day=limit)
 
     async def scenario() -> None:
         configured = config(*organizations, api=api)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import cli
-from exporter.config import Api, ConfigError, load
+from exporter.config import ApiConfig, ConfigError, load
 from exporter.polling.sharding import Shard, choose
 from support.reader import config, organization
 
@@ -93,7 +93,7 @@ def test_the_shard_of_an_organization_never_changes(org_id: str, expected: list[
 @given(st.sets(st.text()), st.integers(1, 20), st.integers(1, 10_000))
 def test_the_parts_together_are_the_whole(org_ids: set[str], total: int, limit: int) -> None:
     """Each organization once, in the file's order, and no more requests than the ceiling."""
-    whole = config(*map(organization, sorted(org_ids)), api=Api(max_requests_per_day=limit))
+    whole = config(*map(organization, sorted(org_ids)), api=ApiConfig(max_requests_per_day=limit))
     parts = [Shard(ordinal, total).part_of(whole) for ordinal in range(total)]
     assert sorted(
         (each for part in parts for each in part.organizations), key=lambda each: each.id

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
-from exporter.config import Config, Invoices
+from exporter.config import Config, InvoicesConfig
 from exporter.model import ApiKey, Secret
 from exporter.polling import intake
 from exporter.polling.sharding import Shard
@@ -134,7 +134,7 @@ def _configuration(interval: float) -> Config:
         )
         for account in ACCOUNTS
     )
-    return config(*organizations, invoices=Invoices(detail="all", max_per_organization=6))
+    return config(*organizations, invoices=InvoicesConfig(detail="all", max_per_organization=6))
 
 
 class Scrape:
