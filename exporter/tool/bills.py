@@ -38,7 +38,7 @@ class Read(NamedTuple):
     value: Any
 
 
-class Failure(NamedTuple):
+class ReadFailure(NamedTuple):
     """What could not be read: an organization, or without one, which of them a key reads."""
 
     what: str  # for people
@@ -50,14 +50,14 @@ class Answers(NamedTuple):
     """What came of asking for the bills of organizations, in the order of the configuration."""
 
     read: Sequence[Read]
-    failures: Sequence[Failure]
+    failures: Sequence[ReadFailure]
 
 
 class Organizations(NamedTuple):
     """The organizations that are wanted, and why there may be others."""
 
     wanted: Sequence[Organization]
-    failures: Sequence[Failure]
+    failures: Sequence[ReadFailure]
 
 
 def configuration(arguments: argparse.Namespace) -> Config:
@@ -123,14 +123,14 @@ def run(work: Coroutine[Any, Any, int]) -> int:
         raise CommandError(STOPPED) from None
 
 
-class Uncounted:
+class NoTelemetry:
     """In place of the exporter's telemetry: nobody scrapes a command."""
 
     def api_request(self, method: str, seconds: float, failure_code: str | None) -> None:
         """Count nothing."""
 
 
-class Bills:
+class BillReader:
     """Reads bills over one connection, no more of them at once than the configuration allows."""
 
     def __init__(self, client: BillingClient, api: ApiConfig) -> None:
@@ -139,13 +139,13 @@ class Bills:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, config: Config) -> AsyncIterator[Bills]:
+    async def connected(cls, config: Config) -> AsyncIterator[BillReader]:
         """Have a connection while inside. Raises CommandError if the authorities are missing."""
         api = config.api
         agent = f"viam-billing/{version().number}"
         try:
             client = await BillingClient.open(
-                api, user_agent=agent, telemetry=Uncounted(), clock=SystemClock()
+                api, user_agent=agent, telemetry=NoTelemetry(), clock=SystemClock()
             )
         except OSError as error:
             raise CommandError(f"{error.filename}: cannot be read: {error.strerror}") from error
@@ -157,7 +157,7 @@ class Bills:
     async def answer(self, collector: Collector[Any, Any], organization: Organization) -> Any:
         """Return a collector's answer, without what is personal in it. Raises BillingError."""
         rpc, key = collector.rpc, organization.api_key
-        raw = await self.tried(lambda: self.client.read(rpc, organization.id, key))
+        raw = await self.with_retries(lambda: self.client.read(rpc, organization.id, key))
         return collector.keep(decoded(rpc, collector.message, raw))
 
     async def answers(self, rpc: ReadRpc, organizations: Sequence[Organization]) -> Answers:
@@ -173,23 +173,23 @@ class Bills:
 
         async def listed(key: ApiKey) -> Sequence[FoundOrganization] | BillingError:
             try:
-                return [*usable(await self.tried(partial(self.client.organizations, key)))]
+                return [*usable(await self.with_retries(partial(self.client.organizations, key)))]
             except BillingError as error:
                 return error
 
         keys = keys_by_id(config) if config.discovery.enabled else {}
         found, failures = {}, []
-        came = await asyncio.gather(*map(listed, keys.values()))
-        for key_id, result in zip(keys, came, strict=True):
+        results = await asyncio.gather(*map(listed, keys.values()))
+        for key_id, result in zip(keys, results, strict=True):
             if isinstance(result, BillingError):
                 what = f"organizations of the key {key_id}"
-                failures.append(Failure(what, None, result))
+                failures.append(ReadFailure(what, None, result))
             else:
                 found[key_id] = result
         every = merge(config, found).organizations
         return _chosen(Organizations(every, failures), names)
 
-    async def tried(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def with_retries(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call when there is room for it, and again if its failure may pass.
 
         Raises BillingError.
@@ -213,24 +213,24 @@ class Bills:
     ) -> Answers:
         """Return what `read` makes of each organization, or the BillingError that it raises."""
 
-        async def one(organization: Organization) -> Read | Failure:
+        async def one(organization: Organization) -> Read | ReadFailure:
             try:
                 return Read(organization, await read(organization))
             except BillingError as error:
-                return Failure(organization.name, organization, error)
+                return ReadFailure(organization.name, organization, error)
 
         every = await asyncio.gather(*map(one, organizations))
         return Answers(
             [each for each in every if isinstance(each, Read)],
-            [each for each in every if isinstance(each, Failure)],
+            [each for each in every if isinstance(each, ReadFailure)],
         )
 
 
 async def answers(config: Config, rpc: ReadRpc, names: Sequence[str]) -> Answers:
     """Return the answer to a call for each organization that is named, and all failures."""
-    async with Bills.connected(config) as bills:
-        organizations = await bills.organizations(config, names)
-        read, failures = await bills.answers(rpc, organizations.wanted)
+    async with BillReader.connected(config) as reader:
+        organizations = await reader.organizations(config, names)
+        read, failures = await reader.answers(rpc, organizations.wanted)
     return Answers(read, [*organizations.failures, *failures])
 
 
@@ -244,13 +244,13 @@ def total_of(answers: Answers) -> str:
     return f"Total of {len(read)} of {len(read) + len(failures)} organizations"
 
 
-def report(failures: Iterable[Failure]) -> None:
+def report(failures: Iterable[ReadFailure]) -> None:
     """Say on standard error what could not be read, and why."""
     for what, _, error in failures:
         complain(f"{printable(what)}: {printable(str(error))}")
 
 
-def plain(failures: Iterable[Failure]) -> list[dict[str, str | None]]:
+def plain(failures: Iterable[ReadFailure]) -> list[dict[str, str | None]]:
     """Return failures as programs get them."""
     return [
         {

@@ -59,7 +59,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 async def _connect(config: Config, names: Sequence[str]) -> int:
     collectors = [each for each in COLLECTORS if each.name in config.collectors]
-    async with bills.Bills.connected(config) as reader:
+    async with bills.BillReader.connected(config) as reader:
 
         async def attempt(organization: Organization) -> None:
             for collector in collectors:

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from exporter.api.billing import BillingError
 from exporter.model import Cause, Organization
-from exporter.tool.bills import Bills
+from exporter.tool.bills import BillReader
 from exporter.tool.folder import Folder
 
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -18,7 +18,7 @@ TAIL_WITHIN: Final = 1024  # bytes of the end, as readers of PDF look for it
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedInvoice:
     """An invoice to download, and the folders and the file that it is to become."""
 
     organization: Organization
@@ -38,8 +38,8 @@ class Sink(Protocol):
         """Append to it."""
 
 
-class Checked:
-    """Lets a PDF through to a file, up to a size, and nothing else."""
+class PdfChecker:
+    """Writes a PDF of up to a size to a file, and refuses anything else."""
 
     def __init__(self, file: Sink, most: int) -> None:
         self._file = file
@@ -69,7 +69,10 @@ class Checked:
 
 
 async def download(
-    bills: Bills, wanted: Wanted, folder: Folder, progress: Callable[[int], None]
+    reader: BillReader,
+    wanted: WantedInvoice,
+    folder: Folder,
+    progress: Callable[[int], None],
 ) -> int:
     """Download an invoice into the folder and return its size in bytes.
 
@@ -80,19 +83,19 @@ async def download(
     async def attempt() -> int:
         # The disk holds up nothing but other downloads, and so all is cleaned up whatever stops it.
         with folder.new(wanted.parts) as file:
-            checked = Checked(file, MAX_BYTES)
+            checked = PdfChecker(file, MAX_BYTES)
 
             async def take(chunk: bytes) -> None:
                 checked.write(chunk)
                 progress(checked.size)
 
-            await bills.client.read_invoice_pdf(
+            await reader.client.read_invoice_pdf(
                 wanted.organization.id, wanted.invoice_id, wanted.organization.api_key, take
             )
             checked.finish()
         return checked.size
 
-    return await bills.tried(attempt)
+    return await reader.with_retries(attempt)
 
 
 def _invalid(what: str) -> BillingError:

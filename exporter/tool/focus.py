@@ -53,7 +53,7 @@ COLUMNS: Final = (
 )
 
 
-class Bill(Protocol):
+class OrganizationUsage(Protocol):
     """An organization and its current period."""
 
     @property
@@ -65,12 +65,12 @@ class Bill(Protocol):
         """What it has cost so far."""
 
 
-def document(found: Iterable[Bill]) -> dict[str, Any]:
+def document(found: Iterable[OrganizationUsage]) -> dict[str, Any]:
     """Return the rows for JSON, with the version that they follow."""
     return {"FocusVersion": VERSION, "Rows": list(rows(found))}
 
 
-def rows(found: Iterable[Bill]) -> Iterator[Mapping[str, Any]]:
+def rows(found: Iterable[OrganizationUsage]) -> Iterator[Mapping[str, Any]]:
     """Yield a row for each cost, and for each source its discount, which is not split by cost.
 
     The billed costs of an organization add up to its month to date. A cost that is no number has
@@ -79,7 +79,7 @@ def rows(found: Iterable[Bill]) -> Iterator[Mapping[str, Any]]:
     return (row for row in _rows(found) if row["BilledCost"] is not None)
 
 
-def gaps(found: Iterable[Bill]) -> Iterator[tuple[Organization, str]]:
+def gaps(found: Iterable[OrganizationUsage]) -> Iterator[tuple[Organization, str]]:
     """Yield the organizations of which something is missing that the specification wants."""
     for bill in found:
         if any(row["BilledCost"] is None for row in _rows([bill])):
@@ -88,7 +88,7 @@ def gaps(found: Iterable[Bill]) -> Iterator[tuple[Organization, str]]:
             yield bill.organization, "the billing period is not known, and its columns are empty"
 
 
-def _rows(found: Iterable[Bill]) -> Iterator[Mapping[str, Any]]:
+def _rows(found: Iterable[OrganizationUsage]) -> Iterator[Mapping[str, Any]]:
     for bill in found:
         common = _common(bill)
         usage = bill.usage
@@ -113,7 +113,7 @@ def _rows(found: Iterable[Bill]) -> Iterator[Mapping[str, Any]]:
                 yield _row(source, "Adjustment", text, rest)
 
 
-def _common(bill: Bill) -> dict[str, Any]:
+def _common(bill: OrganizationUsage) -> dict[str, Any]:
     organization, usage = bill.organization, bill.usage
     start, end = _start(usage.period_start), _end(usage.period_end)
     return dict.fromkeys(COLUMNS) | {

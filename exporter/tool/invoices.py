@@ -64,7 +64,7 @@ SORTS: Final[Mapping[str, Callable[[Line], Any]]] = {
 }
 
 
-def view(answer: Any, now: float) -> Invoices:
+def every_invoice(answer: Any, now: float) -> Invoices:
     """Return what an answer means at `now`, in Unix seconds, with every invoice in it."""
     return invoices.view(answer, now, detail="all", limit=sys.maxsize)
 
@@ -109,7 +109,7 @@ async def _show(arguments: argparse.Namespace, config: Config) -> int:
     call = ReadRpc.GET_INVOICES_SUMMARY
     read, failures = answers = await bills.answers(config, call, arguments.organizations)
     now = arguments.clock.time()
-    found = [(each.organization, view(each.value, now)) for each in read]
+    found = [(each.organization, every_invoice(each.value, now)) for each in read]
     listed = [
         line
         for organization, every in found

@@ -16,10 +16,10 @@ from exporter.metrics.extract.invoices import Invoice
 from exporter.model import Organization
 from exporter.tool import arguments as declare
 from exporter.tool import bills, file_names, output
-from exporter.tool.download import Wanted, download
+from exporter.tool.download import WantedInvoice, download
 from exporter.tool.errors import DONE, EXIT_CODES, FAILED, WRONG_USAGE, CommandError, complain
 from exporter.tool.folder import BusyError, Folder
-from exporter.tool.invoices import view
+from exporter.tool.invoices import every_invoice
 from exporter.tool.output import printable
 from exporter.tool.progress import Progress, progress
 
@@ -102,7 +102,7 @@ class Run:
     async def make(self) -> int:
         """Download what is wanted, say what came of it, and return the exit code."""
         try:
-            async with bills.Bills.connected(self._config) as reader:
+            async with bills.BillReader.connected(self._config) as reader:
                 await self._make(reader)
         finally:  # also when it is stopped
             print(
@@ -111,7 +111,7 @@ class Run:
             )
         return FAILED if self._failed else DONE
 
-    async def _make(self, reader: bills.Bills) -> None:
+    async def _make(self, reader: bills.BillReader) -> None:
         organizations = await reader.organizations(self._config, self._arguments.organizations)
         call = ReadRpc.GET_INVOICES_SUMMARY
         read, failures = await reader.answers(call, organizations.wanted)
@@ -128,21 +128,21 @@ class Run:
             except BaseExceptionGroup as group:
                 raise group.exceptions[0] from group  # as when whoever reads has enough
 
-    def _wanted(self, found: Iterable[bills.Read]) -> list[Wanted]:
+    def _wanted(self, found: Iterable[bills.Read]) -> list[WantedInvoice]:
         """Return the invoices that are wanted.
 
         What is wanted and not there, and what would replace another one, is a failure.
         """
         named: dict[str, bool] = dict.fromkeys(self._arguments.invoices, False)
-        by_path: dict[tuple[str, ...], Wanted] = {}
+        by_path: dict[tuple[str, ...], WantedInvoice] = {}
         for organization, answer in found:
-            every = view(answer, self._arguments.clock.time()).all
+            every = every_invoice(answer, self._arguments.clock.time()).all
             for received, invoice in zip(answer.invoices, every, strict=True):
                 whole_id = received.id  # that of the view is cut, as that of a label is
                 if not self._is_wanted(whole_id, invoice, named):
                     continue
                 parts = self._parts(organization, whole_id, invoice)
-                wanted = Wanted(organization, whole_id, parts)
+                wanted = WantedInvoice(organization, whole_id, parts)
                 # An invoice that came twice is one file.
                 if by_path.setdefault(wanted.parts, wanted) != wanted:
                     self._fail(
@@ -181,13 +181,15 @@ class Run:
             },
         )
 
-    def _there(self, wanted: Wanted) -> bool:
+    def _there(self, wanted: WantedInvoice) -> bool:
         try:
             return self._folder.has(wanted.parts)
         except OSError:
             return False  # whatever stands in the way shows when the file is written
 
-    async def _download(self, reader: bills.Bills, wanted: Wanted, bars: Progress) -> None:
+    async def _download(
+        self, reader: bills.BillReader, wanted: WantedInvoice, bars: Progress
+    ) -> None:
         with bars.file(wanted.path) as received:
             try:
                 await download(reader, wanted, self._folder, received)

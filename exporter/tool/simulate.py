@@ -205,10 +205,10 @@ async def _serve(arguments: argparse.Namespace) -> None:
     tls = (
         None if arguments.tls_cert is None else ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     )
-    rehearsal = Rehearsal(arguments, simulator, tls)
-    if problems := rehearsal.load():
+    files = ReloadedFiles(arguments, simulator, tls)
+    if problems := files.load():
         raise OSError("\n".join(problems))
-    loop.add_signal_handler(signal.SIGHUP, rehearsal.reload)
+    loop.add_signal_handler(signal.SIGHUP, files.reload)
     where: Address = arguments.listen_address
     port = await simulator.start(
         str(where if where.host else replace(where, host="::")),
@@ -222,7 +222,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         await simulator.stop(STOP_WITHIN)
 
 
-class Rehearsal:
+class ReloadedFiles:
     """What SIGHUP reads again: the fault file, and the certificate."""
 
     def __init__(

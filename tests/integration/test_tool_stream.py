@@ -17,8 +17,8 @@ from exporter.config import ApiConfig
 from exporter.model import ApiKey, Cause, Secret
 from exporter.pb import auth_pb2, billing_pb2
 from exporter.process.clock import SystemClock
-from exporter.tool.bills import Uncounted
-from exporter.tool.download import TAIL_WITHIN, Checked
+from exporter.tool.bills import NoTelemetry
+from exporter.tool.download import TAIL_WITHIN, PdfChecker
 from support.simulated import run
 
 KEY = ApiKey("id", secret=Secret("key"))
@@ -78,7 +78,7 @@ async def connected(service: Service) -> AsyncIterator[BillingClient]:
         ApiConfig(address=f"127.0.0.1:{port}", tls=False, timeout=LIMIT),
         user_agent="test",
         roots=None,
-        telemetry=Uncounted(),
+        telemetry=NoTelemetry(),
         clock=SystemClock(),
     )
     try:
@@ -167,7 +167,7 @@ class Memory:
 )
 def test_what_is_no_whole_pdf_is_refused(chunks: list[bytes], reason: str) -> None:
     """By its beginning, its end and its size, however it is cut into chunks."""
-    checked = Checked(Memory(), 4096)
+    checked = PdfChecker(Memory(), 4096)
 
     def everything() -> None:
         for chunk in chunks:
@@ -182,7 +182,7 @@ def test_what_is_no_whole_pdf_is_refused(chunks: list[bytes], reason: str) -> No
 def test_a_whole_pdf_passes_as_it_is() -> None:
     """Byte by byte."""
     file, content = Memory(), b"%PDF-1.4 something %%EOF\n"
-    checked = Checked(file, 4096)
+    checked = PdfChecker(file, 4096)
     for byte in content:
         checked.write(bytes([byte]))
     checked.finish()
