@@ -26,7 +26,7 @@ ODD: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class AnswerContext:
     """What an answer is about, and when: `moment` is simulated time, `wall` turns it to real."""
 
     method: str
@@ -35,7 +35,7 @@ class Scene:
     wall: messages.Wall
 
 
-def distort(message: Message | bytes, hits: Iterable[Injected], scene: Scene) -> bytes:
+def distort(message: Message | bytes, hits: Iterable[Injected], context: AnswerContext) -> bytes:
     """Return the bytes to send instead of `message`, which stays as it is.
 
     Bytes, where a message was replaced by some, are beyond the reach of what changes messages.
@@ -48,11 +48,11 @@ def distort(message: Message | bytes, hits: Iterable[Injected], scene: Scene) ->
             message = copy
         for hit in hits:
             if change := CHANGES.get(hit.fault.name):
-                change(message, hit, scene)
+                change(message, hit, context)
         message = message.SerializeToString()
     for hit in hits:
         if replace := REPLACEMENTS.get(hit.fault.name):
-            message = replace(message, hit, scene)
+            message = replace(message, hit, context)
     return message
 
 
@@ -77,15 +77,15 @@ def _change_amounts(message: Any, hit: Injected, change: Callable[[float], float
             setattr(owner, name, change(getattr(owner, name)))
 
 
-def _nan(message: Any, hit: Injected, _: Scene) -> None:
+def _nan(message: Any, hit: Injected, _: AnswerContext) -> None:
     _change_amounts(message, hit, lambda _: math.nan)
 
 
-def _infinity(message: Any, hit: Injected, _: Scene) -> None:
+def _infinity(message: Any, hit: Injected, _: AnswerContext) -> None:
     _change_amounts(message, hit, lambda _: math.inf)
 
 
-def _negative(message: Any, hit: Injected, _: Scene) -> None:
+def _negative(message: Any, hit: Injected, _: AnswerContext) -> None:
     _change_amounts(message, hit, lambda amount: -abs(amount))
 
 
@@ -97,12 +97,12 @@ def _dated(message: Any) -> Iterator[tuple[Any, str]]:
                 yield owner, field.name
 
 
-def _missing_dates(message: Any, _: Injected, __: Scene) -> None:
+def _missing_dates(message: Any, _: Injected, __: AnswerContext) -> None:
     for owner, name in _dated(message):
         owner.ClearField(name)
 
 
-def _zero_dates(message: Any, _: Injected, __: Scene) -> None:
+def _zero_dates(message: Any, _: Injected, __: AnswerContext) -> None:
     for owner, name in _dated(message):
         getattr(owner, name).CopyFrom(ZERO_DATE)
 
@@ -110,27 +110,27 @@ def _zero_dates(message: Any, _: Injected, __: Scene) -> None:
 # --- Usage --------------------------------------------------------------------------------
 
 
-def _period_not_advancing(message: Any, hit: Injected, scene: Scene) -> None:
-    first = hit.memory.setdefault(scene.account.id, ledger.period_at(scene.moment))
-    if scene.moment >= first.end:
-        _replace_usage(message, first, scene)
+def _period_not_advancing(message: Any, hit: Injected, context: AnswerContext) -> None:
+    first = hit.memory.setdefault(context.account.id, ledger.period_at(context.moment))
+    if context.moment >= first.end:
+        _replace_usage(message, first, context)
 
 
-def _period_in_past(message: Any, _: Injected, scene: Scene) -> None:
-    current = ledger.period_at(scene.moment)
-    _replace_usage(message, ledger.period_at(current.start - 1), scene)
+def _period_in_past(message: Any, _: Injected, context: AnswerContext) -> None:
+    current = ledger.period_at(context.moment)
+    _replace_usage(message, ledger.period_at(current.start - 1), context)
 
 
-def _replace_usage(message: Any, period: ledger.Period, scene: Scene) -> None:
-    usage = ledger.final_usage(scene.account, period)
-    message.CopyFrom(messages.current_month_usage(scene.account, usage, scene.wall))
+def _replace_usage(message: Any, period: ledger.Period, context: AnswerContext) -> None:
+    usage = ledger.final_usage(context.account, period)
+    message.CopyFrom(messages.current_month_usage(context.account, usage, context.wall))
 
 
-def _deprecated_only(message: Any, _: Injected, __: Scene) -> None:
+def _deprecated_only(message: Any, _: Injected, __: AnswerContext) -> None:
     message.ClearField("resource_usage_costs_by_source")
 
 
-def _duplicate_sources(message: Any, _: Injected, __: Scene) -> None:
+def _duplicate_sources(message: Any, _: Injected, __: AnswerContext) -> None:
     sources = message.resource_usage_costs_by_source
     for source in sources:
         for owner, name in tuple(_amounts(source)):
@@ -138,7 +138,7 @@ def _duplicate_sources(message: Any, _: Injected, __: Scene) -> None:
     sources.extend(tuple(sources))
 
 
-def _vanishing_cost(message: Any, _: Injected, __: Scene) -> None:
+def _vanishing_cost(message: Any, _: Injected, __: AnswerContext) -> None:
     for source in message.resource_usage_costs_by_source[:1]:
         costs = source.resource_usage_costs
         if costs.usage_costs and costs.total_without_discount:
@@ -150,12 +150,12 @@ def _vanishing_cost(message: Any, _: Injected, __: Scene) -> None:
             costs.discount *= left
 
 
-def _tier_change(message: Any, _: Injected, __: Scene) -> None:
+def _tier_change(message: Any, _: Injected, __: AnswerContext) -> None:
     for source in message.resource_usage_costs_by_source:
         source.tier_name = f"{source.tier_name} changed".lstrip()
 
 
-def _credit(message: Any, hit: Injected, _: Scene) -> None:
+def _credit(message: Any, hit: Injected, _: AnswerContext) -> None:
     usd = hit.fault.value("usd") or 0.0
     for source in message.resource_usage_costs_by_source[:1]:
         source.resource_usage_costs.discount += usd
@@ -168,7 +168,7 @@ def _credit(message: Any, hit: Injected, _: Scene) -> None:
 # --- Enums and texts ----------------------------------------------------------------------
 
 
-def _unknown_enums(message: Any, _: Injected, __: Scene) -> None:
+def _unknown_enums(message: Any, _: Injected, __: AnswerContext) -> None:
     if isinstance(message, pb.GetOrgBillingInformationResponse):
         message.type = 9  # type: ignore[assignment] # that is the point
         return
@@ -179,7 +179,7 @@ def _unknown_enums(message: Any, _: Injected, __: Scene) -> None:
     source.resource_usage_costs.total_with_discount = 2.0
 
 
-def _odd_texts(message: Any, _: Injected, __: Scene) -> None:
+def _odd_texts(message: Any, _: Injected, __: AnswerContext) -> None:
     match message:
         case pb.GetCurrentMonthUsageResponse():
             for source in message.resource_usage_costs_by_source:
@@ -194,18 +194,18 @@ def _odd_texts(message: Any, _: Injected, __: Scene) -> None:
 # --- Invoices -----------------------------------------------------------------------------
 
 
-def _duplicate_invoices(message: Any, _: Injected, __: Scene) -> None:
+def _duplicate_invoices(message: Any, _: Injected, __: AnswerContext) -> None:
     message.invoices.extend(tuple(message.invoices))
 
 
-def _shuffled_invoices(message: Any, hit: Injected, _: Scene) -> None:
+def _shuffled_invoices(message: Any, hit: Injected, _: AnswerContext) -> None:
     invoices = list(message.invoices)
     hit.rng.shuffle(invoices)
     del message.invoices[:]
     message.invoices.extend(invoices)
 
 
-CHANGES: Final[Mapping[str, Callable[[Any, Injected, Scene], None]]] = {
+CHANGES: Final[Mapping[str, Callable[[Any, Injected, AnswerContext], None]]] = {
     "nan": _nan,
     "infinity": _infinity,
     "negative": _negative,
@@ -228,19 +228,19 @@ CHANGES: Final[Mapping[str, Callable[[Any, Injected, Scene], None]]] = {
 # --- Bytes --------------------------------------------------------------------------------
 
 
-def _frozen(raw: bytes, hit: Injected, scene: Scene) -> bytes:
-    first: bytes = hit.memory.setdefault((scene.method, scene.account.id), raw)
+def _frozen(raw: bytes, hit: Injected, context: AnswerContext) -> bytes:
+    first: bytes = hit.memory.setdefault((context.method, context.account.id), raw)
     return first
 
 
-def _huge(raw: bytes, hit: Injected, _: Scene) -> bytes:
+def _huge(raw: bytes, hit: Injected, _: AnswerContext) -> bytes:
     """Append a field that no client knows, so that the answer could be read but for its size."""
     length = int(hit.fault.value("size") or 0) << 20
     digits = bytes(length >> shift & 0x7F | 0x80 for shift in (0, 7, 14, 21))
     return raw + UNKNOWN_FIELD + digits + bytes((length >> 28,)) + bytes(length)
 
 
-REPLACEMENTS: Final[Mapping[str, Callable[[bytes, Injected, Scene], bytes]]] = {
+REPLACEMENTS: Final[Mapping[str, Callable[[bytes, Injected, AnswerContext], bytes]]] = {
     "frozen": _frozen,
     "empty": lambda _, __, ___: b"",
     # Without its last byte, a message never parses: the last field is cut.

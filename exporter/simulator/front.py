@@ -7,7 +7,7 @@ import socket
 import ssl
 
 from exporter.simulator.injection import FaultSet
-from exporter.simulator.relay import LOOK_EVERY, Relay
+from exporter.simulator.relay import CHECK_INTERVAL, Relay
 
 
 class Front:
@@ -67,7 +67,7 @@ class Front:
     async def _watch(self) -> None:
         """Follow the faults that begin or end at a time."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(CHECK_INTERVAL)
             self._apply()
 
     def _apply(self) -> None:
@@ -83,7 +83,7 @@ class Front:
             try:
                 self._listen()
             except OSError:
-                pass  # somebody else was faster: the next look tries again
+                pass  # somebody else was faster: the next check tries again
 
     def _release(self) -> None:
         if self._reserved is not None:

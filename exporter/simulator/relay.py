@@ -12,7 +12,7 @@ from exporter.simulator.injection import FaultSet, Injected
 from exporter.transport import abort
 
 READ_BYTES: Final = 65_536
-LOOK_EVERY: Final = 0.05  # seconds between two looks at whether a fault is over
+CHECK_INTERVAL: Final = 0.05  # seconds between two checks whether a fault is over
 NO_LINGER: Final = struct.pack("ii", 1, 0)  # unsent data is dropped, and the peer gets a RST
 
 
@@ -108,7 +108,7 @@ class Relay:
 
     async def _pass(self, data: bytes) -> None:
         while self._hit("blackhole"):  # noqa: ASYNC110 - its end may be a time, which sets no event
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(CHECK_INTERVAL)
         if noise := self._hit("noise"):
             # Never by chance a frame: none may be as long as that says.
             data = b"\xff" + noise.rng.randbytes(len(data) - 1)

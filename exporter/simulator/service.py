@@ -16,7 +16,7 @@ from exporter.api.calls import APP_SERVICE, AUTH_SERVICE, BILLING_SERVICE
 from exporter.pb import app_pb2, auth_pb2, billing_pb2
 from exporter.simulator import call_faults, ledger, messages
 from exporter.simulator.accounts import Account
-from exporter.simulator.answer_faults import ON_ANSWER, Scene, distort
+from exporter.simulator.answer_faults import ON_ANSWER, AnswerContext, distort
 from exporter.simulator.call_faults import Context
 from exporter.simulator.injection import FaultSet
 from exporter.simulator.scenarios import (
@@ -122,7 +122,7 @@ class Service:
     ) -> bytes:
         """Return the bytes of an answer, once the faults are in it and the journal has it."""
         hits = self._faults.on_call(ON_ANSWER, method, (account.id,))
-        raw = distort(message, hits, Scene(method, account, moment, self._clock.wall))
+        raw = distort(message, hits, AnswerContext(method, account, moment, self._clock.wall))
         if self.on_answer is not None and method in BILLING_METHODS:
             self.on_answer(method, account.id, raw, self._clock.wall(moment))
         return raw
@@ -136,7 +136,7 @@ class Service:
         if request.credentials.type != "api-key":
             text = "credentials must be of type api-key"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
-        if not self.tokens.opens(request.entity, request.credentials.payload) or any(
+        if not self.tokens.accepts_key(request.entity, request.credentials.payload) or any(
             self._faults.on_call({"wrong-key"}, AUTHENTICATE, organizations)
         ):
             # The same words for id and key: which ids exist is nobody's business.

@@ -28,7 +28,7 @@ class Tokens:
         self._clock = clock
         self._rng = rng
 
-    def opens(self, api_key_id: str, api_key: str) -> bool:
+    def accepts_key(self, api_key_id: str, api_key: str) -> bool:
         """Tell whether id and key belong together."""
         return self._keys.get(api_key_id) == api_key
 

@@ -14,7 +14,7 @@ from exporter.web.toolkit.web_config import WebConfig, load
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY = 1.0  # seconds: how late a rotated certificate is seen
+CHECK_INTERVAL = 1.0  # seconds: how late a rotated certificate is seen
 
 
 class WebConfigFile:
@@ -30,7 +30,7 @@ class WebConfigFile:
     async def run(self, changed: Callable[[], object]) -> None:
         """Look for changes until cancelled. Calls `changed` after each one that was taken."""
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(CHECK_INTERVAL)
             if await asyncio.to_thread(self.refresh):
                 changed()
 
