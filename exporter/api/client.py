@@ -151,7 +151,7 @@ class BillingClient:
     @classmethod
     async def open(
         cls,
-        api: Api,
+        api: ApiConfig,
         *,
         user_agent: str,
         telemetry: Requests,

@@ -10,7 +10,14 @@ from typing import Any, Final
 import yaml
 
 from exporter.config.duration import format_duration
-from exporter.config.schema import ApiConfig, CollectorsConfig, DiscoveryConfig, InvoicesConfig, LimitsConfig, PollConfig
+from exporter.config.schema import (
+    ApiConfig,
+    CollectorsConfig,
+    DiscoveryConfig,
+    InvoicesConfig,
+    LimitsConfig,
+    PollConfig,
+)
 from exporter.model import ApiKey, InvoiceDetail, Organization
 
 _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml is ten times faster

@@ -139,7 +139,7 @@ class Service:
         if not self.tokens.accepts_key(request.entity, request.credentials.payload) or any(
             self._faults.on_call({"wrong-key"}, AUTHENTICATE, organizations)
         ):
-            # The same words for id and key: which ids exist is nobody's business.
+            # The same words for id and key: which ids exist is not disclosed.
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "invalid credentials")
         lifetime = self._token_lifetime
         for hit in self._faults.on_call({"short-lived-tokens"}, AUTHENTICATE, organizations):

@@ -1,7 +1,7 @@
 """Which format and which encoding a client gets, after RFC 9110, section 12.5.
 
-Nothing that a client sends is an error: whoever asks for what we do not have, or does not
-ask properly, gets the text format, uncompressed.
+Nothing that a client sends is an error: a client that asks for what we do not have, or
+does not ask properly, gets the text format, uncompressed.
 """
 
 from __future__ import annotations

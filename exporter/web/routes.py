@@ -112,7 +112,7 @@ class Routes:
                 await response.prepare(request)
                 if request.method != "HEAD":
                     # One write of a whole page would be copied whole, and hold the event loop.
-                    # And whoever reads as fast as we write would have the loop for himself.
+                    # And a client that reads as fast as we write would keep the loop busy.
                     sent = 0
                     for chunk in body.chunks:
                         for start in range(0, len(chunk), WRITE):

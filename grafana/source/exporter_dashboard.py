@@ -13,7 +13,7 @@ from grafana.source.freshness import (
     STALE_AFTER,
     parts_table,
 )
-from grafana.source.money import NOTHING_POLLED, firing
+from grafana.source.money_panels import NOTHING_POLLED, firing
 from grafana.source.panels import (
     BYTES,
     COUNT,

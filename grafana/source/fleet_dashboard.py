@@ -21,7 +21,7 @@ from exporter.rules.series import (
 from grafana.source import board, headlines
 from grafana.source.board import EXPORTER, INVOICES, ORGANIZATION, THIS_ORGANIZATION, Board, to
 from grafana.source.freshness import DATA_AGE, DATA_AGE_IN_INTERVALS, ORGANIZATIONS_STALE
-from grafana.source.money import (
+from grafana.source.money_panels import (
     DASHED,
     FILLED,
     NO_BUDGET,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from exporter.rules.series import FORECAST, MONTH_TO_DATE, NET_WEEK, OVERDUE, UNPAID
-from grafana.source.money import FAILED, NO_RULES, NOTHING_POLLED
+from grafana.source.money_panels import FAILED, NO_RULES, NOTHING_POLLED
 from grafana.source.panels import COUNT, DAYS_LEFT, NONE_IS_GOOD, USD, Panel, stat
 from grafana.source.promql import by_id, metric, most, recorded
 

@@ -20,7 +20,7 @@ from grafana.source.invoice_tables import (
     STATUS_COLUMN,
     moment,
 )
-from grafana.source.money import FAILED, FILLED, NO_RULES, NOTHING_POLLED, fixed
+from grafana.source.money_panels import FAILED, FILLED, NO_RULES, NOTHING_POLLED, fixed
 from grafana.source.panels import (
     COUNT,
     DATE,

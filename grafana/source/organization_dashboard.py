@@ -8,7 +8,7 @@ from exporter.rules.series import BUDGET, BUDGET_USED, ELAPSED, OUTSTANDING
 from grafana.source import board, headlines, invoice_tables
 from grafana.source.board import CHOSEN_ORGANIZATION, EXPORTER, INVOICES, Board, to
 from grafana.source.freshness import DATA_AGE, parts_table
-from grafana.source.money import NO_BUDGET, NO_RULES, NOTHING_POLLED
+from grafana.source.money_panels import NO_BUDGET, NO_RULES, NOTHING_POLLED
 from grafana.source.panels import (
     COUNT,
     DATE,
@@ -21,7 +21,7 @@ from grafana.source.panels import (
     value_map,
 )
 from grafana.source.promql import by_id, metric
-from grafana.source.spend import END, NET, START, budget, period, spend
+from grafana.source.spend_panels import END, NET, START, budget, period, spend
 
 
 def _wrong() -> Sequence[Panel]:

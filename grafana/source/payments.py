@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from grafana.source.invoice_tables import ORGANIZATION_COLUMN
-from grafana.source.money import FAILED, NOTHING_POLLED
+from grafana.source.money_panels import FAILED, NOTHING_POLLED
 from grafana.source.panels import COUNT, DATE, SHARE, USD, Panel, Query, lines
 from grafana.source.promql import by_id, metric, most, named
 from grafana.source.tables import NOTHING, TEXT, Column, table

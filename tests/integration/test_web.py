@@ -114,7 +114,8 @@ def test_the_demo_shows_every_metric_that_there_is(demo: Exporter) -> None:
     every = {metric.name for members in documents.metrics().values() for metric in members}
     only_when_wrong = {"viam_billing_collector_failure", "viam_billing_withheld_samples"}
     not_here = {
-        metric.name for metric in (*(each for each in own.METRICS if each.optional), *past_invoices.OWN)
+        metric.name
+        for metric in (*(each for each in own.METRICS if each.optional), *past_invoices.OWN)
     }
     expected = every - only_when_wrong - not_here
     assert {name for name in shown if name.startswith("viam_")} == expected

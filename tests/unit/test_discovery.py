@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from exporter.api.billing import BillingError
-from exporter.config import Config, PollConfig
+from exporter.config import Config, DiscoveryConfig, PollConfig
 from exporter.metrics.own import Own
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause, FoundOrganization, Secret

@@ -45,7 +45,7 @@ def load(path: Path, reader: FileReader | None = None) -> WebConfig:
     document = parse(text.replace("${", "$${"), file, {})
     report = Report(file, document.root)
     for key_path, line in document.duplicates:
-        # Names of users are nobody's business.
+        # Messages disclose no names of users.
         shown = key_path[:1] if key_path[0] == "basic_auth_users" else key_path
         report.add(shown, "is there twice: keep one", line)
     keys = read(

@@ -17,7 +17,7 @@ from exporter.rules.series import (
     TYPE_DAY,
     TYPE_WEEK,
 )
-from grafana.source.money import DASHED, FILLED, NO_RULES, NOTHING_POLLED, THIN, fixed
+from grafana.source.money_panels import DASHED, FILLED, NO_RULES, NOTHING_POLLED, THIN, fixed
 from grafana.source.panels import SHARE, USD, USD_AXIS, Panel, Query, bars, lines
 from grafana.source.promql import by_id, day_ahead, metric, most, recorded
 from grafana.source.tables import GAUGE, Column, table
