@@ -247,7 +247,7 @@ class Daemon:
             poller=parts.poller,
             invoice_detail=lambda: self._part.invoice_detail,
             configuration_hash=self._configuration_hash,
-            looks=lambda: parts.discovery.looks,
+            discovery=lambda: parts.discovery.status,
         )
         async with AsyncExitStack() as stack:
             listening = [stack.enter_context(closing(each)) for each in options.web.sockets]

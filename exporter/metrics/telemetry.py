@@ -117,8 +117,8 @@ class Telemetry:
         self._optional(Own.REQUESTS_LIMIT, limit)
         self._optional(Own.REQUESTS_REMAINING, remaining)
 
-    def looked(self, *, successful: bool | None, complete: float | None) -> None:
-        """Note how the last looks for organizations ended; None if there is nothing to say.
+    def refreshed(self, *, successful: bool | None, complete: float | None) -> None:
+        """Note how discovery last went; None if there is nothing to say.
 
         All keys had given a good answer at `complete`, in Unix seconds.
         """

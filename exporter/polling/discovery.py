@@ -43,14 +43,25 @@ def keys_by_id(config: Config) -> Mapping[str, ApiKey]:
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """How the last looks for organizations ended."""
+class DiscoveryStatus:
+    """How the keys were last asked with."""
 
     keys: int  # that are asked with
     failing: Mapping[str, Failure]  # by the id of the key
     # When each key had given a good answer, in Unix seconds: the oldest of the last ones. None
     # until there is one of each since the start.
     complete: float | None
+
+
+@dataclass(slots=True)
+class KeyState:
+    """How one key was asked with since it is known."""
+
+    key: ApiKey
+    asked: bool = False  # successfully or not
+    succeeded: float | None = None  # when last, in Unix seconds
+    failure: Failure | None = None  # of the last time; None if that succeeded
+    failures: int = 0  # in a row
 
 
 def merge(config: Config, found: Found) -> Config:
@@ -107,13 +118,9 @@ class Discovery:
         self._clock = clock
         self._telemetry = telemetry
         self._found = dict(found)
-        self._keys: Mapping[str, ApiKey] = {}
+        self._keys: dict[str, KeyState] = {}  # by id
         self._due: Deadlines[str] = Deadlines()  # by key id, on the monotonic clock
         self._asking: set[asyncio.Task[None]] = set()
-        self._unasked: set[str] = set()  # ids of keys that were never asked with
-        self._succeeded: Deadlines[str] = Deadlines()  # when last, by key id, in Unix seconds
-        self._failing: dict[str, Failure] = {}  # by key id
-        self._failures: dict[str, int] = {}  # in a row, by key id
         self._news = False  # other organizations were found, or it has settled, since `changed`
         self._wake = asyncio.Event()
         self._start()
@@ -126,27 +133,18 @@ class Discovery:
     @property
     def settled(self) -> bool:
         """Whether every key was asked with, successfully or not."""
-        return not self._unasked
+        return all(each.asked for each in self._keys.values())
 
     @property
-    def looks(self) -> Looks | None:
-        """How the last looks ended; None without discovery."""
+    def status(self) -> DiscoveryStatus | None:
+        """How the keys were last asked with; None without discovery."""
         if not self._keys:
             return None
-        return Looks(len(self._keys), dict(self._failing), self._complete)
-
-    @property
-    def _complete(self) -> float | None:
-        return self._succeeded.next() if len(self._succeeded) == len(self._keys) else None
-
-    @property
-    def _refresh(self) -> float:
-        return self._config.discovery.refresh
-
-    @property
-    def _slowest(self) -> float:
-        """After how many seconds at most a call that failed is made again."""
-        return min(self._refresh, max(RETRY, self._config.poll.interval))
+        states = self._keys.items()
+        failing = {key_id: each.failure for key_id, each in states if each.failure is not None}
+        times = [each.succeeded for _, each in states if each.succeeded is not None]
+        complete = min(times) if len(times) == len(self._keys) else None
+        return DiscoveryStatus(len(self._keys), failing, complete)
 
     def configure(self, config: Config, lister: OrganizationLister) -> None:
         """Ask with these keys from now on, at once; calls under way are given up."""
@@ -154,19 +152,19 @@ class Discovery:
         self._start()
 
     def _start(self) -> None:
-        config = self._config
         for task in self._asking:
             task.cancel()
-        keys = keys_by_id(config) if config.discovery.enabled else {}
+        keys = keys_by_id(self._config) if self._config.discovery.enabled else {}
         if keys:
             self._telemetry.count_calls(LIST_ORGANIZATIONS.name)
         for key_id in (self._keys.keys() | self._found.keys()) - keys.keys():
-            for at in (self._due, self._succeeded):
-                at.discard(key_id)
-            for known in (self._found, self._failing, self._failures):
-                known.pop(key_id, None)
-        self._unasked = (self._unasked & keys.keys()) | (keys.keys() - self._keys.keys())
-        self._keys = keys
+            self._due.discard(key_id)
+            self._found.pop(key_id, None)
+        known = self._keys
+        self._keys = {
+            key_id: replace(known[key_id], key=key) if key_id in known else KeyState(key)
+            for key_id, key in keys.items()
+        }
         now = self._clock.monotonic()
         for key_id in keys:
             self._due.set(key_id, now)
@@ -180,7 +178,7 @@ class Discovery:
             while True:
                 self._wake.clear()
                 while len(self._asking) < CONCURRENCY and (key_id := self._take_due()) is not None:
-                    task = tasks.create_task(self._ask(self._keys[key_id]))
+                    task = tasks.create_task(self._ask(key_id))
                     self._asking.add(task)
                     task.add_done_callback(self._ended)
                 now = self._clock.monotonic()
@@ -201,44 +199,44 @@ class Discovery:
         self._asking.discard(task)
         self._wake.set()
 
-    async def _ask(self, key: ApiKey) -> None:
+    async def _ask(self, key_id: str) -> None:
+        state = self._keys[key_id]
         try:
-            answer = usable(await self._lister.organizations(key))
+            answer = usable(await self._lister.organizations(state.key))
         except BillingError as error:
-            wait = self._fail(key, error)
+            wait = self._fail(state, error)
         else:
-            wait = self._refresh
-            self._news |= answer != self._found.get(key.id)
-            self._found[key.id] = answer
-            self._succeeded.set(key.id, self._clock.time())
-            self._failures.pop(key.id, None)
-            if self._failing.pop(key.id, None) is not None:
-                log.info("organizations can be looked for again", api_key_id=key.id)
-        self._due.set(key.id, self._clock.monotonic() + wait)
-        if key.id in self._unasked:
-            self._unasked.remove(key.id)
+            wait = self._config.discovery.refresh
+            self._news |= answer != self._found.get(key_id)
+            self._found[key_id] = answer
+            if state.failure is not None:
+                log.info("organizations can be looked for again", api_key_id=key_id)
+            state.succeeded, state.failure, state.failures = self._clock.time(), None, 0
+        self._due.set(key_id, self._clock.monotonic() + wait)
+        if not state.asked:
+            state.asked = True
             self._news |= self.settled
         self._tell()
 
-    def _fail(self, key: ApiKey, error: BillingError) -> float:
-        """Note a look that failed, and return after how many seconds comes the next one."""
-        before = self._failing.get(key.id)
-        self._failing[key.id] = error.failure
+    def _fail(self, state: KeyState, error: BillingError) -> float:
+        """Note a call that failed, and return after how many seconds comes the next one."""
+        before, state.failure = state.failure, error.failure
+        state.failures += 1
         if before is None or before.cause is not error.cause:
             log.warning(
                 "cannot look for organizations: those that were found stay",
-                api_key_id=key.id,
+                api_key_id=state.key.id,
                 cause=error.cause,
                 code=error.code,
                 reason=str(error),
             )
-        failures = self._failures.get(key.id, 0)
-        self._failures[key.id] = failures + 1
-        wait = RETRY * 2 ** min(failures, 16) if error.transient else math.inf
-        return max(min(wait, self._slowest), min(error.retry_after or 0.0, LONGEST_WAIT))
+        slowest = min(self._config.discovery.refresh, max(RETRY, self._config.poll.interval))
+        wait = RETRY * 2 ** min(state.failures - 1, 16) if error.transient else math.inf
+        return max(min(wait, slowest), min(error.retry_after or 0.0, LONGEST_WAIT))
 
     def _tell(self) -> None:
-        if self._keys and (self._failing or self.settled):
-            self._telemetry.looked(successful=not self._failing, complete=self._complete)
+        status = self.status
+        if status is not None and (status.failing or self.settled):
+            self._telemetry.refreshed(successful=not status.failing, complete=status.complete)
         else:
-            self._telemetry.looked(successful=None, complete=None)
+            self._telemetry.refreshed(successful=None, complete=None)

@@ -14,7 +14,7 @@ from aiohttp import web
 from exporter.model import Clock, InvoiceDetail
 from exporter.page.gzip_members import Encoding
 from exporter.page.publisher import Publisher
-from exporter.polling.discovery import Looks
+from exporter.polling.discovery import DiscoveryStatus
 from exporter.polling.poller import Poller
 from exporter.state.store import Store
 from exporter.web.limits import PAGES, TURN, WRITE, ConcurrencyLimit
@@ -46,7 +46,7 @@ class Backend:
     poller: Poller
     invoice_detail: Callable[[], InvoiceDetail]
     configuration_hash: Callable[[], str]  # another one for another configuration
-    looks: Callable[[], Looks | None]  # how discovery fares
+    discovery: Callable[[], DiscoveryStatus | None]  # how discovery fares
 
 
 class Routes:
@@ -131,7 +131,7 @@ class Routes:
         backend = self._backend
         with self._pages.enter():
             states, context = backend.store.states(), self._context()
-            progress, looks = backend.poller.progress, backend.looks()
+            progress, discovery = backend.poller.progress, backend.discovery()
 
             def render() -> str:
                 facts = ExporterFacts(
@@ -141,7 +141,7 @@ class Routes:
                     ready=self._publisher.ready,
                     unpolled=self._publisher.page.unpolled,
                     settled=self._publisher.settled,
-                    looks=looks,
+                    discovery=discovery,
                 )
                 return self._status.status(states, context, facts, request.query)
 

@@ -328,12 +328,12 @@ def test_the_metrics_say_how_it_fares() -> None:
         lister.answers["two"] = OUTAGE
         await asyncio.sleep(HOUR + 5)
         assert await now() == (0.0, START + 5)
-        looks = discovery.looks
+        looks = discovery.status
         assert looks is not None
         assert (looks.keys, looks.failing) == (2, {"two": OUTAGE.failure})
         discovery.configure(config(enabled=False), lister)
         assert await now() == (None, None)
-        assert discovery.looks is None
+        assert discovery.status is None
 
     looking(lister, scenario, configuration=config(ONE, TWO))
 

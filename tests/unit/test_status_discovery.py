@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.model import Cause, Failure
-from exporter.polling.discovery import Looks
+from exporter.polling.discovery import DiscoveryStatus
 from support.status import FACTS, status
 from support.virtual import START
 
 REFUSED = Failure(Cause.CREDENTIALS, "UNAUTHENTICATED", "Authenticate: the API key was refused")
 
 
-def said(looks: Looks | None) -> str:
+def said(looks: DiscoveryStatus | None) -> str:
     """Return the page's text in one line."""
-    return " ".join(status(facts=replace(FACTS, looks=looks)).text.split())
+    return " ".join(status(facts=replace(FACTS, discovery=looks)).text.split())
 
 
 def test_it_says_how_fresh_the_list_of_organizations_is() -> None:
     """Of all keys, so of the one that answered longest ago."""
-    assert "first look under way" in said(Looks(2, {}, None))
-    assert "asked 10 min ago with 2 API keys" in said(Looks(2, {}, START - 600))
-    assert "asked 10 min ago with 1 API key" in (one := said(Looks(1, {}, START - 600)))
+    assert "first look under way" in said(DiscoveryStatus(2, {}, None))
+    assert "asked 10 min ago with 2 API keys" in said(DiscoveryStatus(2, {}, START - 600))
+    assert "asked 10 min ago with 1 API key" in (one := said(DiscoveryStatus(1, {}, START - 600)))
     assert "1 API keys" not in one
     assert "Discovery" not in said(None)
 
@@ -32,10 +32,10 @@ def test_a_failure_names_the_key_and_what_is_wrong() -> None:
     assert (
         "fails with 2 of 3 API keys, what was found stays: "
         "<b>one: Authenticate: the API key was refused"
-    ) in said(Looks(3, failing, START))
+    ) in said(DiscoveryStatus(3, failing, START))
 
 
 def test_before_it_is_known_what_there_is_the_page_says_so() -> None:
     """Or a page without organizations would pass for a good one."""
-    facts = replace(FACTS, ready=False, settled=False, looks=Looks(1, {}, None))
+    facts = replace(FACTS, ready=False, settled=False, discovery=DiscoveryStatus(1, {}, None))
     assert "it is not known yet which others there are" in status(facts=facts).text

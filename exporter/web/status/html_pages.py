@@ -12,7 +12,7 @@ from urllib.parse import quote
 import jinja2
 
 from exporter.model import InvoiceDetail, OrganizationState, Reason
-from exporter.polling.discovery import Looks
+from exporter.polling.discovery import DiscoveryStatus
 from exporter.polling.poller import Progress
 from exporter.web.status import formatting
 from exporter.web.status.detail import detail
@@ -40,7 +40,7 @@ class ExporterFacts:
     ready: bool
     unpolled: int  # organizations
     settled: bool = True  # whether it is known which organizations there are
-    looks: Looks | None = None  # how discovery fares
+    discovery: DiscoveryStatus | None = None  # how discovery fares
 
 
 class StatusPages:

@@ -114,7 +114,7 @@ async def _process(
         reader.telemetry = rig.telemetry
         rig.telemetry.sharded(shard.ordinal, shard.total)
         rig.telemetry.reloaded(life.starts)
-        rig.telemetry.looked(successful=True, complete=life.starts)
+        rig.telemetry.refreshed(successful=True, complete=life.starts)
         rig.telemetry.discovered(0)  # which are listed all the same
         async with rig.running(publishing=False):
             await asyncio.sleep(10)  # everything was polled once
