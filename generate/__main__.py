@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from generate import chart, dashboards, documents, rules, stack
-from generate.files import Step
+from generate.steps import Step
 
 # In this order, for some are made of others.
 PARTS: Final[Mapping[str, Sequence[Step]]] = {

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from generate import kustomize, values_schema, values_table
-from generate.files import BLOCK, ROOT, Step
 from generate.kustomize import CHART, COMMAND
+from generate.steps import BLOCK, ROOT, Step
 
 RULES: Final = ROOT / "deploy" / "prometheus" / "rules"
 DASHBOARDS: Final = ROOT / "grafana" / "dashboards"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from generate.files import ROOT, Step
+from generate.steps import ROOT, Step
 from grafana.source import comparison
 from grafana.source.board import Board, render
 from grafana.source.exporter_dashboard import exporter

@@ -18,7 +18,7 @@ from exporter.metrics import catalog, own
 from exporter.model import Metric
 from exporter.tool import past_invoices as past
 from exporter.web.routes import ENDPOINTS
-from generate.files import BLOCK, ROOT, Step
+from generate.steps import BLOCK, ROOT, Step
 
 CONTRACT: Final = ROOT / "docs" / "contract.json"
 

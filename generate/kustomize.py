@@ -10,7 +10,7 @@ from typing import Final
 
 import yaml
 
-from generate.files import ROOT, Step
+from generate.steps import ROOT, Step
 
 COMMAND: Final = "make helm"
 HELM: Final = ROOT / ".tools" / "helm"

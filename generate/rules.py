@@ -16,7 +16,7 @@ import yaml
 
 from exporter.rules.rule_files import files
 from exporter.rules.rule_settings import load
-from generate.files import ROOT, Step, settle
+from generate.steps import ROOT, Step, settle
 
 RULES: Final = ROOT / "deploy" / "prometheus" / "rules"
 

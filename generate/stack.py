@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from generate.files import ROOT, Step
+from generate.steps import ROOT, Step
 
 COMMAND: Final = "make stack"
 DEPLOY: Final = ROOT / "deploy"

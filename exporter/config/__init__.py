@@ -1,9 +1,11 @@
 """The configuration: a YAML file, or the environment, made into a frozen `Config`.
 
 Text becomes nodes (`yaml_nodes`), nodes become the models of the keys (`schema`, by way of
-`fields`), and the models, checked against each other, become a `Config` (`loader`). `origin`
-chooses between a file and the environment. Nothing here reads the process environment or the
-clock, and no error shows a secret.
+`fields`; `values` has the rules of single values, `duration` those of durations), and the models,
+checked against each other (`cross_checks`), become a `Config` (`loader`, `effective`). `origin`
+chooses between a file and the `environment`; `problem` is what is wrong with either, and `keys` is
+the reference for the documents. Nothing here reads the process environment or the clock, and no
+error shows a secret.
 """
 
 from exporter.config.duration import format_duration, parse_duration

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from exporter.config.cross_checks import check
 from exporter.config.effective import Config
 from exporter.config.fields import Report, read
 from exporter.config.problem import ConfigError, Problem
-from exporter.config.rules import check
 from exporter.config.schema import ConfigFile, CredentialsConfig
 from exporter.config.values import Context
 from exporter.config.yaml_nodes import parse

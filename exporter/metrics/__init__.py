@@ -1,1 +1,7 @@
-"""THE table, the extractors, and the lines of samples; the exporter's own metrics."""
+"""From what is known of an organization to its samples and lines.
+
+`catalog` is THE table: a row for each metric and each collector, with extractors from `extract`.
+`report` decides what of an organization is current and what is withdrawn. `samples` applies a row,
+and `render` makes lines of what comes out. The exporter's own metrics are rows in `own`, kept by
+`telemetry`.
+"""

@@ -1,1 +1,5 @@
-"""What concerns the process itself: logs, systemd, privileges, memory, version and clocks."""
+"""What concerns the process itself.
+
+`logs` on standard error, what `notify` tells systemd, `privileges` that are dropped, `garbage`
+collected a little at a time, `reloads` of the configuration, `version` and `clock`.
+"""

@@ -125,8 +125,6 @@ def lines(  # noqa: PLR0913 - a panel is what it is called with
     width: int = 12,
     height: int = 8,
     styles: Sequence[tuple[str, Sequence[tuple[str, Any]]]] = (),
-    legend_right: bool = False,
-    calcs: Sequence[str] = (),
     from_zero: bool = True,
     doubling: bool = False,
     limit: float | None = None,
@@ -135,7 +133,7 @@ def lines(  # noqa: PLR0913 - a panel is what it is called with
 
     On a `doubling` axis each step is twice the one below. A line is drawn at the `limit`.
     """
-    panel = _time_series(queries, legend_right=legend_right, calcs=calcs)
+    panel = _time_series(queries, _legend())
     panel.draw_style(sdk.common_models.GraphDrawStyle.LINE).line_width(2).fill_opacity(0)
     if from_zero:
         panel.min(0)
@@ -160,11 +158,9 @@ def bars(  # noqa: PLR0913 - a panel is what it is called with
     empty: str,
     width: int = 12,
     height: int = 8,
-    legend_right: bool = True,
-    calcs: Sequence[str] = ("sum",),
 ) -> Panel:
     """Return bars over time, one upon the other."""
-    panel = _time_series(queries, legend_right=legend_right, calcs=calcs)
+    panel = _time_series(queries, _legend_with_sums())
     (
         panel.draw_style(sdk.common_models.GraphDrawStyle.BARS)
         .line_width(0)
@@ -178,20 +174,31 @@ def bars(  # noqa: PLR0913 - a panel is what it is called with
     return described(panel, title, description, unit, empty, width, height)
 
 
-def _time_series(queries: Sequence[Query], *, legend_right: bool, calcs: Sequence[str]) -> Any:
-    placement = sdk.common_models.LegendPlacement
-    as_table = sdk.common_models.LegendDisplayMode.TABLE
-    as_list = sdk.common_models.LegendDisplayMode.LIST
+def _legend() -> Any:
+    return (
+        sdk.common.VizLegendOptions()
+        .show_legend(True)
+        .display_mode(sdk.common_models.LegendDisplayMode.LIST)
+        .placement(sdk.common_models.LegendPlacement.BOTTOM)
+        .calcs([])
+    )
+
+
+def _legend_with_sums() -> Any:
+    return (
+        sdk.common.VizLegendOptions()
+        .show_legend(True)
+        .display_mode(sdk.common_models.LegendDisplayMode.TABLE)
+        .placement(sdk.common_models.LegendPlacement.RIGHT)
+        .calcs(["sum"])
+    )
+
+
+def _time_series(queries: Sequence[Query], legend: Any) -> Any:
     panel = (
         sdk.timeseries.Panel()
         .interval(INTERVAL)
-        .legend(
-            sdk.common.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(as_table if calcs else as_list)
-            .placement(placement.RIGHT if legend_right else placement.BOTTOM)
-            .calcs(list(calcs))
-        )
+        .legend(legend)
         .tooltip(
             sdk.common.VizTooltipOptions()
             .mode(sdk.common_models.TooltipDisplayMode.MULTI)
@@ -283,10 +290,9 @@ def value_map(texts: dict[str, tuple[str, str]]) -> Any:
     )
 
 
-def colour(mode: str, fixed: str | None = None) -> Any:
+def colour(mode: str) -> Any:
     """Return how series get their colours."""
-    built = sdk.dashboard.FieldColor().mode(sdk.models.FieldColorModeId(mode))
-    return built.fixed_color(fixed) if fixed else built
+    return sdk.dashboard.FieldColor().mode(sdk.models.FieldColorModeId(mode))
 
 
 def described(  # noqa: PLR0913 - what every panel has

@@ -44,11 +44,6 @@ def named(name: str, *matchers: str) -> str:
     return most("org_id, org_name", metric(name, *matchers))
 
 
-def age(name: str, labels: str = "org_id") -> str:
-    """Return how long ago a moment is, in seconds."""
-    return f"time() - {most(labels, metric(name))}"
-
-
 def day_ahead(expression: str) -> str:
     """Return a recorded increase of a day where that day begins, not where it ends."""
     return f"{expression} offset -1d"

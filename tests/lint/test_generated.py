@@ -10,7 +10,7 @@ import pytest
 
 from generate import documents
 from generate.__main__ import main
-from generate.files import ROOT, Step, settle
+from generate.steps import ROOT, Step, settle
 
 PROTOS = sorted(path.name for path in (ROOT / "protos").glob("*.proto"))
 

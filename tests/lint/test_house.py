@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 from support.packages import tree
 
 ROOT = Path(__file__).parents[2]
+ROOMS = sorted(
+    file for file in (ROOT / "exporter").glob("*/__init__.py") if file.parent.name != "pb"
+)
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 
 
@@ -29,10 +35,23 @@ def test_every_room_is_on_the_map_and_every_entry_is_there() -> None:
     """In `exporter/`: rooms, and the modules beside them."""
     _, rooms = drawn()
     files = (path for path in tree(ROOT) if path.parts[0] == "exporter")
-    assert set(rooms) == there(path.relative_to("exporter") for path in files)
+    assert sorted(rooms) == sorted(there(path.relative_to("exporter") for path in files))
 
 
 def test_every_folder_is_on_the_map_and_every_entry_is_there() -> None:
     """At the top, with the modules there."""
     top, _ = drawn()
-    assert set(top) == there(tree(ROOT))
+    assert sorted(top) == sorted(there(tree(ROOT)))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_each_module_in_it_is_for(room: Path) -> None:
+    """In the docstring that a newcomer reads first."""
+    said = set(re.findall(r"`([a-z_0-9]+)`", ast.get_docstring(ast.parse(room.read_text())) or ""))
+    inside = {
+        path.stem
+        for path in room.parent.iterdir()
+        if not path.name.startswith("_")
+        and (path.suffix == ".py" or (path / "__init__.py").exists())
+    }
+    assert inside - said == set()
