@@ -13,7 +13,7 @@ import structlog
 
 from exporter.api.client import BillingClient
 from exporter.config import ApiConfig, Config, ConfigError, Problem
-from exporter.daemon import Daemon, Options, Parts, Serving, StartError
+from exporter.daemon import Components, Daemon, OnServing, Options, StartError
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock, SavedOrganization
 from exporter.page.publisher import Publisher
@@ -21,7 +21,7 @@ from exporter.polling.discovery import Discovery, Found, merge
 from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
 from exporter.process.clock import SystemClock
-from exporter.process.reloads import ReloadQueue
+from exporter.reloads import ReloadQueue
 from exporter.state.budget import Budget
 from exporter.state.saver import Saver
 from exporter.state.storage import LockedError, Storage, StorageError
@@ -30,8 +30,8 @@ from exporter.state.store import Store
 log = structlog.get_logger(__name__)
 
 
-async def run(config: Config, options: Options, serving: Serving) -> None:
-    """Serve until SIGTERM or SIGINT; `serving` is as in `Daemon.run`.
+async def run(config: Config, options: Options, on_serving: OnServing) -> None:
+    """Serve until SIGTERM or SIGINT; `on_serving` is as in `Daemon.run`.
 
     Raises StartError, and ConfigError; any other exception is a bug.
     """
@@ -41,7 +41,7 @@ async def run(config: Config, options: Options, serving: Serving) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with made(config, options, reloads) as daemon:
-        await daemon.run(serving, stop)
+        await daemon.run(on_serving, stop)
 
 
 @asynccontextmanager
@@ -51,12 +51,12 @@ async def made(config: Config, options: Options, reloads: ReloadQueue) -> AsyncI
     Raises StartError, and ConfigError.
     """
     async with AsyncExitStack() as stack:
-        daemon = await _parts(config, options, reloads, stack)
+        daemon = await _assemble(config, options, reloads, stack)
         stack.push_async_callback(daemon.close)
         yield daemon
 
 
-async def _parts(
+async def _assemble(
     config: Config, options: Options, reloads: ReloadQueue, stack: AsyncExitStack
 ) -> Daemon:
     clock = SystemClock()
@@ -79,22 +79,22 @@ async def _parts(
         agent = f"viam-billing-exporter/{options.version.number}"
         return await _connected(api, agent, telemetry, clock, admit)
 
-    part = await asyncio.to_thread(options.shard.part_of, merge(config, found))
-    client = await connect(part.api)
+    own = await asyncio.to_thread(options.shard.part_of, merge(config, found))
+    client = await connect(own.api)
     # What moved to another shard is forgotten: it counts there now.
-    own = {org_id: saved[org_id] for org_id in saved if options.shard.owns(org_id)}
-    intake = Intake(store, telemetry, clock, part.invoice_detail, own)
+    restored = {org_id: saved[org_id] for org_id in saved if options.shard.owns(org_id)}
+    intake = Intake(store, telemetry, clock, own.invoice_detail, restored)
     discovery = Discovery(config, client, clock=clock, telemetry=telemetry, found=found)
-    poller = Poller(part, client, store=store, intake=intake, clock=clock, random=random.random)
+    poller = Poller(own, client, store=store, intake=intake, clock=clock, random=random.random)
     publisher = Publisher(
         store,
         telemetry,
         clock,
-        max_series=part.limits.max_series,
+        max_series=own.limits.max_series,
         settled=discovery.settled,
     )
-    parts = Parts(clock, telemetry, store, saver, discovery, poller, publisher, reloads)
-    return Daemon(config, part, client, parts=parts, connect=connect, options=options)
+    components = Components(clock, telemetry, store, saver, discovery, poller, publisher, reloads)
+    return Daemon(config, own, client, components=components, connect=connect, options=options)
 
 
 def _opened(

@@ -13,6 +13,7 @@ import structlog
 
 from exporter.address import Address
 from exporter.api.client import BillingClient
+from exporter.api.retries import MAX_RETRIES
 from exporter.config import ApiConfig, Config, ConfigError, effective, fingerprint
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock
@@ -22,8 +23,8 @@ from exporter.polling.poller import Poller
 from exporter.polling.sharding import Shard
 from exporter.process import garbage
 from exporter.process.notify import ProgressMonitor, ServiceManager
-from exporter.process.reloads import ReloadQueue
 from exporter.process.version import Version
+from exporter.reloads import ReloadQueue
 from exporter.state.saver import Saver
 from exporter.state.store import Store
 from exporter.web import sockets
@@ -32,9 +33,9 @@ from exporter.web.serving import WebOptions, serve
 
 log = structlog.get_logger(__name__)
 
-# When polls have stopped: one is tried three times, and each time at most authenticated and asked
-# twice, each within its deadline. A minute is for what else there is.
-DEADLINES_OF_A_POLL = 12
+# When polls have stopped: one is tried again MAX_RETRIES times, and each time at most authenticated
+# and asked twice, each within its deadline. A minute is for what else there is.
+DEADLINES_OF_A_POLL = 4 * (1 + MAX_RETRIES)
 STALLED_AFTER = 60.0  # seconds more
 
 
@@ -58,7 +59,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """What there is one of for as long as the process runs."""
 
     clock: Clock
@@ -72,8 +73,7 @@ class Parts:
 
 
 Connect = Callable[[ApiConfig], Awaitable[BillingClient]]
-# Told once of the addresses listened at, and how many organizations are polled.
-Serving = Callable[[Sequence[str], int], None]
+OnServing = Callable[[Sequence[str], int], None]
 
 
 class Daemon:
@@ -82,36 +82,37 @@ class Daemon:
     def __init__(  # noqa: PLR0913 - all of it comes from the composition root
         self,
         config: Config,
-        part: Config,
+        own: Config,
         client: BillingClient,
         *,
-        parts: Parts,
+        components: Components,
         connect: Connect,
         options: Options,
     ) -> None:
         self._config = config  # the whole, of which `part` is what is polled here
-        self._part = part
+        self._own = own
         self._client = client
-        self._parts = parts
+        self._components = components
         self._connect = connect
         self._options = options
-        self._progress = ProgressMonitor(parts.clock)
-        self._taking = asyncio.Lock()  # what is polled is changed by one at a time
+        self._progress = ProgressMonitor(components.clock)
+        self._applying = asyncio.Lock()  # what is polled is changed by one at a time
         self._hashed: tuple[Config, str] | None = None
 
-    async def run(self, serving: Serving, stop: asyncio.Event) -> None:
-        """Restore what was saved, then poll, publish and serve until told to stop.
+    async def run(self, on_serving: OnServing, stop: asyncio.Event) -> None:
+        """Restore what was saved, then poll, publish and serve until `stop` is set.
 
-        Raises StartError.
+        Calls `on_serving` once, with the addresses listened at and how many organizations are
+        polled. Raises StartError.
         """
         manager = self._options.manager
-        await self._parts.poller.start()
-        self._tell()
-        self._parts.telemetry.reloaded(self._parts.clock.time())
-        await self._parts.publisher.publish()
+        await self._components.poller.start()
+        self._count_discovered()
+        self._components.telemetry.reloaded(self._components.clock.time())
+        await self._components.publisher.publish()
         async with self._web_server() as addresses:
-            serving(addresses, self.organizations)
-            # Not when everybody was polled: that takes an API that answers, and may take long.
+            on_serving(addresses, self.organization_count)
+            # Do not wait for the first polls: they need an API that answers.
             await manager.tell("READY=1", self._status())
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(each) for each in self._tasks()]
@@ -123,65 +124,65 @@ class Daemon:
 
     def _tasks(self) -> Iterable[Coroutine[None, None, None]]:
         """Yield what runs until it is cancelled."""
-        parts, manager = self._parts, self._options.manager
-        yield parts.poller.run()
-        yield parts.publisher.run()
-        yield parts.reloads.run(self._reload)
-        yield parts.discovery.run(self._take_found)
+        components, manager = self._components, self._options.manager
+        yield components.poller.run()
+        yield components.publisher.run()
+        yield components.reloads.run(self._reload)
+        yield components.discovery.run(self._apply_found)
         yield garbage.collect()
         yield manager.keep_alive(self._polls_get_on)
-        if parts.saver is not None:
-            yield parts.saver.run()
+        if components.saver is not None:
+            yield components.saver.run()
 
     async def close(self) -> None:
         """Close the connection that there is by then."""
         await self._client.close()
 
     @property
-    def organizations(self) -> int:
+    def organization_count(self) -> int:
         """How many organizations are polled here."""
-        return len(self._part.organizations)
+        return len(self._own.organizations)
 
     def _status(self, note: str = "") -> str:
         """Return the line that `systemctl status` shows."""
-        return f"STATUS=organizations polled: {self.organizations}{note}"
+        return f"STATUS=organizations polled: {self.organization_count}{note}"
 
     def _polls_get_on(self) -> bool:
-        poller, clock = self._parts.poller, self._parts.clock
+        poller, clock = self._components.poller, self._components.clock
         progress = poller.progress
         return self._progress.is_alive(
             progress,
             waiting=progress.under_way > 0 or poller.next_due <= clock.monotonic(),
-            timeout=DEADLINES_OF_A_POLL * self._part.api.timeout + STALLED_AFTER,
+            timeout=DEADLINES_OF_A_POLL * self._own.api.timeout + STALLED_AFTER,
         )
 
     # --- What is polled ---
 
-    def _part_of(self, config: Config) -> Config:
+    def _own_part_of(self, config: Config) -> Config:
         """Return what is polled here of a configuration, and of what was found."""
-        return self._options.shard.part_of(merge(config, self._parts.discovery.found))
+        return self._options.shard.part_of(merge(config, self._components.discovery.found))
 
-    async def _take(self, config: Config) -> None:
+    async def _apply(self, config: Config) -> None:
         """Poll this shard's part of a configuration from now on. Raises ConfigError."""
-        async with self._taking:
-            part = await asyncio.to_thread(self._part_of, config)
+        async with self._applying:
+            own = await asyncio.to_thread(self._own_part_of, config)
             before, client = self._client, self._client
-            if part.api != self._part.api:
-                client = await self._connect(part.api)
+            if own.api != self._own.api:
+                client = await self._connect(own.api)
             self._config, self._client = config, client
-            self._parts.discovery.configure(config, client)
-            await self._poll(part)
-            self._parts.telemetry.reloaded(self._parts.clock.time())
+            self._components.discovery.configure(config, client)
+            await self._reconfigure(own)
+            self._components.telemetry.reloaded(self._components.clock.time())
             if before is not client:
                 await before.close()
 
-    async def _take_found(self) -> None:
+    async def _apply_found(self) -> None:
         """Poll what was found by now beside what is listed."""
-        async with self._taking:
-            before = {each.id for each in self._part.organizations}
-            part = await asyncio.to_thread(self._part_of, self._config)
-            await self._poll(part)
-        after = {each.id for each in part.organizations}
+        async with self._applying:
+            before = {each.id for each in self._own.organizations}
+            own = await asyncio.to_thread(self._own_part_of, self._config)
+            await self._reconfigure(own)
+        after = {each.id for each in own.organizations}
         if before != after:
             log.info(
                 "other organizations were found",
@@ -191,28 +192,28 @@ class Daemon:
             )
             await self._options.manager.tell(self._status())
 
-    async def _poll(self, part: Config) -> None:
-        settled = self._parts.discovery.settled
-        self._part = part
-        if self._parts.saver is not None:
-            self._parts.saver.keep(self._parts.discovery.found)
-        await self._parts.poller.configure(part, self._client)
-        # Not before those that were found are known to be new.
-        self._parts.publisher.configure(max_series=part.limits.max_series, settled=settled)
-        self._tell()
+    async def _reconfigure(self, own: Config) -> None:
+        settled = self._components.discovery.settled
+        self._own = own
+        if self._components.saver is not None:
+            self._components.saver.keep(self._components.discovery.found)
+        await self._components.poller.configure(own, self._client)
+        # After the poller knows those that were found: readiness waits for them, too.
+        self._components.publisher.configure(max_series=own.limits.max_series, settled=settled)
+        self._count_discovered()
 
-    def _tell(self) -> None:
+    def _count_discovered(self) -> None:
         """Say in a metric how many of those that are polled were found."""
         listed = {each.id for each in self._config.organizations}
-        found = sum(each.id not in listed for each in self._part.organizations)
-        self._parts.telemetry.discovered(found if self._config.discovery.enabled else None)
+        found = sum(each.id not in listed for each in self._own.organizations)
+        self._components.telemetry.discovered(found if self._config.discovery.enabled else None)
 
     # --- Reload ---
 
     async def _reload(self) -> str | None:
         """Reload, and tell systemd. Returns what is wrong if the old configuration stays."""
         manager = self._options.manager
-        now = int(self._parts.clock.monotonic() * 1e6)
+        now = int(self._components.clock.monotonic() * 1e6)
         await manager.tell("RELOADING=1", f"MONOTONIC_USEC={now}")
         error = await self._reload_configuration()
         note = "; the configuration was not reloaded, see the log" if error else ""
@@ -222,13 +223,13 @@ class Daemon:
     async def _reload_configuration(self) -> str | None:
         """Take a new configuration, whole or not at all. Returns what is wrong with it."""
         try:
-            await self._take(await asyncio.to_thread(self._options.load))
+            await self._apply(await asyncio.to_thread(self._options.load))
         except (ConfigError, StartError) as error:
             for problem in str(error).splitlines():
                 log.error("configuration not reloaded, the old one stays", problem=problem)
-            self._parts.telemetry.reloaded(None)
+            self._components.telemetry.reloaded(None)
             return str(error)
-        log.info("configuration reloaded", organizations=self.organizations)
+        log.info("configuration reloaded", organizations=self.organization_count)
         return None
 
     # --- Web ---
@@ -236,18 +237,18 @@ class Daemon:
     @asynccontextmanager
     async def _web_server(self) -> AsyncIterator[Sequence[str]]:
         """Serve while inside; yields the addresses as host:port. Raises StartError."""
-        options, parts = self._options, self._parts
+        options, components = self._options, self._components
         backend = Backend(
-            parts.publisher,
-            parts.store,
-            parts.clock,
+            components.publisher,
+            components.store,
+            components.clock,
             options.version.number,
             configuration=lambda: effective(self._config),
-            reload=parts.reloads.reload,
-            poller=parts.poller,
-            invoice_detail=lambda: self._part.invoice_detail,
+            reload=components.reloads.reload,
+            poller=components.poller,
+            invoice_detail=lambda: self._own.invoice_detail,
             configuration_hash=self._configuration_hash,
-            discovery=lambda: parts.discovery.status,
+            discovery=lambda: components.discovery.status,
         )
         async with AsyncExitStack() as stack:
             listening = [stack.enter_context(closing(each)) for each in options.web.sockets]

@@ -23,6 +23,13 @@ class Clock(Protocol):
         """Seconds since some moment: for ages, intervals and deadlines. It never jumps."""
 
 
+class Moment(NamedTuple):
+    """One moment on both clocks."""
+
+    time: float  # Unix seconds
+    monotonic: float
+
+
 # --- What is configured -------------------------------------------------------------------
 
 
@@ -166,9 +173,8 @@ class Metric:
 class MetricSpec(Metric, Generic[SourceT]):
     """A row of the catalog: a metric and the pure function that makes its samples.
 
-    `extract` gets the collector's view of an answer, or what is known of an organization,
-    and yields the values of the labels that the row does not fill in itself. The row adds
-    `org_id` and `org_name`, which stand first in `labels`.
+    `extract` gets the collector's view of an answer, or what is known of an organization, and
+    yields the values of the labels after `org_id` and `org_name`, which stand first in `labels`.
     """
 
     extract: Callable[[SourceT], Iterable[Sample | Withheld]] = field(kw_only=True)
@@ -207,7 +213,7 @@ class Failure:
     """A failed poll, in words that may be shown: no secret and no answer's text is in them."""
 
     cause: Cause
-    code: str  # gRPC status name, or INVALID_ANSWER, or KEY_FILE
+    code: str  # gRPC status name, or a name of ours: see BillingError
     message: str
 
 

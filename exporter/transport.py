@@ -1,4 +1,4 @@
-"""What Python's transports do not do alike in every release."""
+"""Works around differences between releases of Python in asyncio's transports."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 
 class BillingError(Exception):
-    """A call that failed, for a reason that lies outside this process.
+    """A call that failed, or was not made, and no bug is the reason.
 
     The message is safe to show: it holds neither secrets nor text from an answer.
     """
@@ -30,7 +30,8 @@ class BillingError(Exception):
     ) -> None:
         super().__init__(message)
         self.cause = cause
-        self.code = code  # gRPC status name, or INVALID_ANSWER, or KEY_FILE
+        # gRPC status name, or INVALID_ANSWER, KEY_FILE, DAILY_LIMIT or STORAGE.
+        self.code = code
         self.transient = transient  # the same call may well succeed soon
         self.retry_after = retry_after  # seconds that the server asks to wait, if it does
 

@@ -9,6 +9,8 @@ from exporter.api.billing import BillingError
 
 MAX_RETRIES: Final = 2  # of one call, while its failure is transient
 BASE: Final = 1.0  # seconds; doubles with each retry
+# Seconds; a server that asks for a longer pause is asked again all the same.
+LONGEST_DELAY: Final = 24 * 3600.0
 
 
 def retry_after(

@@ -7,7 +7,7 @@ from typing import Final
 
 from exporter.model import Metric, MetricType
 
-P: Final = "viam_billing_exporter_"
+PREFIX: Final = "viam_billing_exporter_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,96 +21,96 @@ class Own:
     """Each of them, in the order of the documentation."""
 
     BUILD_INFO = OwnMetric(
-        P + "build_info",
+        PREFIX + "build_info",
         "1, with the exporter's version, the revision it was built from and the Python it runs on.",
         ("version", "revision", "python_version"),
     )
     API_REQUESTS = OwnMetric(
-        P + "api_requests_total",
+        PREFIX + "api_requests_total",
         "Calls made to the billing API, retries and authentication included.",
         ("method",),
         MetricType.COUNTER,
     )
     API_FAILURES = OwnMetric(
-        P + "api_request_failures_total",
+        PREFIX + "api_request_failures_total",
         "Calls to the billing API that failed, by gRPC status.",
         ("method", "code"),
         MetricType.COUNTER,
     )
     API_DURATION = OwnMetric(
-        P + "api_request_duration_seconds",
+        PREFIX + "api_request_duration_seconds",
         "Duration of calls to the billing API, failed ones included.",
         ("method",),
         MetricType.HISTOGRAM,
     )
     REQUESTS_LIMIT = OwnMetric(
-        P + "api_requests_limit",
+        PREFIX + "api_requests_limit",
         "Ceiling on calls to the billing API for a UTC day; absent if none is set.",
         optional=True,
     )
     REQUESTS_REMAINING = OwnMetric(
-        P + "api_requests_remaining",
+        PREFIX + "api_requests_remaining",
         "Calls to the billing API that are left of the UTC day; absent if no ceiling is set.",
         optional=True,
     )
     STORAGE_SUCCESSFUL = OwnMetric(
-        P + "storage_last_write_successful",
+        PREFIX + "storage_last_write_successful",
         "1 if what was polled could be stored the last time that was tried, else 0; absent without "
         "storage.",
         optional=True,
     )
     RELOAD_SUCCESSFUL = OwnMetric(
-        P + "config_last_reload_successful",
+        PREFIX + "config_last_reload_successful",
         "1 if the configuration was loaded the last time that was tried, else 0.",
     )
     RELOAD_TIME = OwnMetric(
-        P + "config_last_reload_success_timestamp_seconds",
+        PREFIX + "config_last_reload_success_timestamp_seconds",
         "When the configuration was last loaded.",
     )
     DISCOVERY_SUCCESSFUL = OwnMetric(
-        P + "discovery_last_refresh_successful",
+        PREFIX + "discovery_last_refresh_successful",
         "1 if every API key was last asked with success which organizations it reads, else 0; "
         "absent without discovery, and until each was asked.",
         optional=True,
     )
     DISCOVERY_TIME = OwnMetric(
-        P + "discovery_last_refresh_success_timestamp_seconds",
+        PREFIX + "discovery_last_refresh_success_timestamp_seconds",
         "Since when what discovery knows may be out of date: the oldest of the last successes of "
         "the API keys; absent until each had one since the start.",
         optional=True,
     )
     DISCOVERED = OwnMetric(
-        P + "discovered_organizations",
+        PREFIX + "discovered_organizations",
         "Organizations that are polled because discovery found them; absent without discovery.",
         optional=True,
     )
     SHARD_ORDINAL = OwnMetric(
-        P + "shard_ordinal",
+        PREFIX + "shard_ordinal",
         "Which shard this is, from 0 on; absent without sharding.",
         optional=True,
     )
     TOTAL_SHARDS = OwnMetric(
-        P + "total_shards",
+        PREFIX + "total_shards",
         "How many shards there are, as this one was told; absent without sharding.",
         optional=True,
     )
     ORGANIZATIONS = OwnMetric(
-        P + "organizations",
+        PREFIX + "organizations",
         "Organizations that are polled.",
     )
     SERIES = OwnMetric(
-        P + "series",
+        PREFIX + "series",
         "Series of organizations on the page.",
     )
     WITHHELD = OwnMetric(
-        P + "withheld_samples_total",
+        PREFIX + "withheld_samples_total",
         "Samples withheld (nan, infinity, duplicate, limit), counted at every poll and, "
         "for the limit, whenever it begins to withhold.",
         ("reason",),
         MetricType.COUNTER,
     )
     UNKNOWN_ENUMS = OwnMetric(
-        P + "unknown_enum_values_total",
+        PREFIX + "unknown_enum_values_total",
         "Values of an enum that this version does not know, counted at every poll.",
         ("enum",),
         MetricType.COUNTER,

@@ -83,7 +83,7 @@ def _escape(text: str) -> str:
 def number(value: float) -> str:
     """Return a sample value as Prometheus' own libraries write it."""
     value = float(value)
-    if -1e6 < value < 1e6:  # noqa: PLR2004 - so much for GO_EXPONENT_FROM
+    if -1e6 < value < 1e6:  # noqa: PLR2004 - 10 ** GO_EXPONENT_FROM
         return repr(value)
     if math.isnan(value):
         return "NaN"

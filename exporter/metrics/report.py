@@ -34,7 +34,7 @@ class OrganizationReport:
         return next((a.billing_tier for a in self.current.values() if a.billing_tier), "")
 
 
-def report(state: OrganizationState, monotonic: float) -> OrganizationReport:
+def report_on(state: OrganizationState, monotonic: float) -> OrganizationReport:
     """Return what may be shown of an organization at a moment of the monotonic clock."""
     current = {}
     withdrawals = []

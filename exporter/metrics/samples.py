@@ -17,7 +17,7 @@ def apply(
 ) -> tuple[Family, Mapping[str, int]]:
     """Return the family that a row makes of an organization, and what it withheld by reason.
 
-    The row refuses duplicates, withholds what is not a finite number, and sorts.
+    Duplicates, and what is not a finite number, are withheld; the rest is sorted.
     """
     width = len(spec.labels) - len(ORG)
     withheld: Counter[str] = Counter()

@@ -39,7 +39,10 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 
 
 
 class Telemetry:
-    """Counts what the exporter does. Every method may be called from any thread."""
+    """Counts what the exporter does.
+
+    Gauges are set on the event loop; `text` and `openmetrics` may run in a thread.
+    """
 
     def __init__(self, version: str, revision: str) -> None:
         # A `_created` series beside every counter tells Prometheus nothing that it keeps.
@@ -68,7 +71,7 @@ class Telemetry:
         # Looked up once, not at each of ten thousand calls a second.
         self._calls: dict[str, tuple[Counter, Histogram]] = {}
         for method in (AUTHENTICATE.name, *ReadRpc):
-            self.count_calls(method)
+            self.prepare_call(method)
         for reason in Reason:
             self._counters[Own.WITHHELD].labels(reason)
         for enum in ENUMS:
@@ -79,8 +82,8 @@ class Telemetry:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
-    def count_calls(self, method: str) -> tuple[Counter, Histogram]:
-        """Have the series of a call before it is made, and return those that count it.
+    def prepare_call(self, method: str) -> tuple[Counter, Histogram]:
+        """Create the series of a call before the first one, and return those that count it.
 
         A counter that begins with its first failure hides that failure from increase().
         """
@@ -92,7 +95,7 @@ class Telemetry:
 
     def api_request(self, method: str, seconds: float, failure_code: str | None) -> None:
         """Count one call; `failure_code` is its gRPC status name, None if it succeeded."""
-        count, duration = self._calls.get(method) or self.count_calls(method)
+        count, duration = self._calls.get(method) or self.prepare_call(method)
         count.inc()
         duration.observe(seconds)
         if failure_code is not None:
@@ -153,7 +156,7 @@ class Telemetry:
             self._gauges[Own.RELOAD_TIME].set(at)
 
     def published(self, organizations: int, series: int) -> None:
-        """Note what the page holds."""
+        """Note how many organizations are polled, and how many of their series are on the page."""
         self._gauges[Own.ORGANIZATIONS].set(organizations)
         self._gauges[Own.SERIES].set(series)
 

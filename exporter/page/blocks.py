@@ -12,17 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from exporter.metrics import render
 from exporter.metrics.catalog import SPECS
 from exporter.metrics.render import Format
-from exporter.page import gzip_members
-from exporter.page.gzip_members import Piece
 from exporter.page.limit import Limit
-from exporter.page.rows import Row
+from exporter.page.organization_lines import OrganizationLines
+from exporter.page.pieces import EMPTY, Piece, compressed, joined
 
 # Organizations in a block: 0.1 MB in each family, which is compressed in less than a millisecond.
 BLOCK = 512
 
 # The comments above each family.
 HEADERS: Mapping[Format, Sequence[Piece]] = {
-    form: [gzip_members.piece(render.header(spec, form)) for spec in SPECS] for form in Format
+    form: [compressed(render.header(spec, form)) for spec in SPECS] for form in Format
 }
 
 
@@ -38,30 +37,30 @@ class Blocks:
     """All organizations' lines, and the families made of them."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}  # by organization
+        self.lines: dict[str, OrganizationLines] = {}  # by organization
         self._limit = Limit()
         self._blocks: list[Block] = []  # in the order of organization ids
         self._first: list[str] = []  # each block's first organization
         self._arranged = True  # each organization that is shown is in a block, and no other
         self._families: list[Piece | None] = [None] * len(SPECS)  # None: has to be made again
 
-    def put(self, row: Row) -> bool:
+    def put(self, lines: OrganizationLines) -> bool:
         """Take in the lines of an organization; tells whether there are more or fewer series."""
-        org_id = row.organization.id
-        before = self.rows.get(org_id)
-        self.rows[org_id] = row
+        org_id = lines.organization.id
+        before = self.lines.get(org_id)
+        self.lines[org_id] = lines
         if before is None or not self._blocks:
             self._arranged = False
             return True
         block = self._blocks[max(0, bisect_right(self._first, org_id) - 1)]
-        for family, (old, new) in enumerate(zip(before.lines, row.lines, strict=True)):
+        for family, (old, new) in enumerate(zip(before.texts, lines.texts, strict=True)):
             if old != new:
                 block.pieces[family] = self._families[family] = None
-        return (before.series, before.per_invoice) != (row.series, row.per_invoice)
+        return (before.series, before.per_invoice) != (lines.series, lines.per_invoice)
 
     def remove(self, org_id: str) -> bool:
         """Forget an organization; tells whether it was there."""
-        if self.rows.pop(org_id, None) is None:
+        if self.lines.pop(org_id, None) is None:
             return False
         self._arranged = False
         return True
@@ -77,15 +76,15 @@ class Blocks:
         if self._arranged:
             return
         self._arranged = True
-        shown = len(self.rows) - self._limit.organizations
-        ordered = sorted(self.rows)[:shown]
+        shown = len(self.lines) - self._limit.organizations
+        ordered = sorted(self.lines)[:shown]
         known = {tuple(block.org_ids): block for block in self._blocks}
         groups = [tuple(ordered[at : at + BLOCK]) for at in range(0, shown, BLOCK)]
         self._blocks = [known.get(org_ids) or Block(org_ids) for org_ids in groups]
         self._first = [block.org_ids[0] for block in self._blocks]
         self._families = [None] * len(SPECS)
 
-    # --- Bytes: may run in a thread, one at a time, while nobody calls anything above ---
+    # --- Bytes: may run in a thread, one at a time, while no method before this line is called ---
 
     def build(self) -> None:
         """Make the families again that changed."""
@@ -93,22 +92,22 @@ class Blocks:
             if known is None:
                 self._families[family] = self._family(family)
 
-    def above(self, form: Format) -> Iterable[Piece]:
-        """Yield the page in a format, as it was built last, up to the exporter's own metrics."""
-        for header, lines in zip(HEADERS[form], self._families, strict=True):
-            if lines is not None and lines.size:
+    def page_pieces(self, form: Format) -> Iterable[Piece]:
+        """Yield the page in a format, as it was built last, but for the exporter's own metrics."""
+        for header, family in zip(HEADERS[form], self._families, strict=True):
+            if family is not None and family.size:
                 yield header
-                yield lines
+                yield family
 
     def _family(self, family: int) -> Piece:
         """Return a family's lines of all organizations that are shown."""
         if self._limit.without_invoices and SPECS[family].per_invoice:
-            return gzip_members.EMPTY
+            return EMPTY
         pieces = []
         for block in self._blocks:
             piece = block.pieces[family]
             if piece is None:
-                lines = b"".join([self.rows[org_id].lines[family] for org_id in block.org_ids])
-                piece = block.pieces[family] = gzip_members.piece(lines)
+                texts = [self.lines[org_id].texts[family] for org_id in block.org_ids]
+                piece = block.pieces[family] = compressed(b"".join(texts))
             pieces.append(piece)
-        return gzip_members.join(pieces)
+        return joined(pieces)

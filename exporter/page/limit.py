@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from exporter.page.rows import Row
+from exporter.page.organization_lines import OrganizationLines
 
 
 class Limit(NamedTuple):
@@ -23,19 +23,19 @@ class Limit(NamedTuple):
         return self.first is not None and org_id >= self.first
 
 
-def limit(rows: Mapping[str, Row], max_series: int) -> tuple[Limit, int]:
+def limit_for(lines: Mapping[str, OrganizationLines], max_series: int) -> tuple[Limit, int]:
     """Return what has to be withheld of these organizations, by id, and how many series are left.
 
     Never half of an organization.
     """
-    everything = sum([row.series for row in rows.values()])
+    everything = sum([each.series for each in lines.values()])
     if everything <= max_series:
         return Limit(), everything
-    shown = everything - sum([row.per_invoice for row in rows.values()])
+    shown = everything - sum([each.per_invoice for each in lines.values()])
     withheld, first = 0, None
-    for org_id in sorted(rows, reverse=True):
+    for org_id in sorted(lines, reverse=True):
         if shown <= max_series:
             break
-        shown -= rows[org_id].series - rows[org_id].per_invoice
+        shown -= lines[org_id].series - lines[org_id].per_invoice
         withheld, first = withheld + 1, org_id
     return Limit(True, withheld, everything - shown, first), shown

@@ -10,7 +10,7 @@ from exporter.timing import Deadlines
 
 # How late the page may tell that a poll found nothing new: only the times of polls move then, and
 # ten thousand organizations that are polled at once need not be rendered each time.
-CONFIRMATIONS = 5.0
+CONFIRMATION_DELAY = 5.0
 
 
 class Pending:
@@ -24,30 +24,30 @@ class Pending:
         self._withdrawals: Deadlines[str] = Deadlines()  # on the monotonic clock
 
     async def wait(self, seconds: float) -> None:
-        """Wait until there is news, but no longer than so many seconds."""
+        """Wait until there is news, at most `seconds`."""
         await self._news.wait(seconds)
 
     def take(self) -> set[str]:
         """Return whose lines have to be made again now."""
         now = self._clock.monotonic()
         org_ids = self._news.take()
-        if now - self._confirmed >= CONFIRMATIONS:
+        if now - self._confirmed >= CONFIRMATION_DELAY:
             org_ids |= self._confirmations.take()
             self._confirmed = now
         while (org_id := self._withdrawals.take(now)) is not None:
             org_ids.add(org_id)
         return org_ids
 
-    def withdraw(self, org_id: str, at: float | None) -> None:
-        """Have an organization looked at again when its next data is withdrawn, if any is.
+    def look_again(self, org_id: str, at: float | None) -> None:
+        """Have an organization's lines made again when its next data is withdrawn, if any is.
 
         A time that turns out to be later is noted when the earlier one has come: most are put off
         by every poll, and nothing is ever withdrawn.
         """
         known = self._withdrawals.get(org_id)
-        if at is not None and not (known and known <= at):
+        if at is not None and not (known is not None and known <= at):
             self._withdrawals.set(org_id, at)
 
     def forget(self, org_id: str) -> None:
-        """Withdraw nothing of an organization that left."""
+        """Forget an organization that left."""
         self._withdrawals.discard(org_id)

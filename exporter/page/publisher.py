@@ -3,8 +3,8 @@
 A scrape sends the page that is there. Nothing is rendered for it, so a scrape costs the same
 however many organizations there are, and two scrapes of one page are the same to the byte.
 
-What a change costs depends on what changed, not on the fleet: `rows` renders one organization,
-`blocks` compresses it together with its neighbours, and the rest of the page stays what it was.
+What a change costs depends on what changed, not on the fleet: `organization_lines` renders one
+organization, `blocks` compresses it together with its neighbours, and the rest stays what it was.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from dataclasses import dataclass
 import structlog
 
 from exporter.metrics.render import Format
-from exporter.metrics.report import report
+from exporter.metrics.report import report_on
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock, OrganizationState, Reason
-from exporter.page import gzip_members
 from exporter.page.blocks import Blocks
-from exporter.page.gzip_members import Body, Encoding, Piece
-from exporter.page.limit import Limit, limit
+from exporter.page.limit import Limit, limit_for
+from exporter.page.organization_lines import lines_of
 from exporter.page.pending import Pending
-from exporter.page.rows import row
+from exporter.page.pieces import Body, Encoding, Piece, bodies, compressed
 from exporter.state.store import Store
 
 log = structlog.get_logger(__name__)
 
-# How old the exporter's own metrics may be, and how late a withdrawal, in seconds.
+# How long nothing may be published, in seconds: the exporter's own metrics and withdrawals wait.
 HEARTBEAT = 1.0
-# Changes are gathered for twice as long as the last page took to build, within these bounds, so
-# that building takes no more than a third of the time, and a change is seen soon.
+# Changes are gathered for twice as long as the last page took to build, within these bounds: so
+# building takes at most a third of the time while it takes less than half a second, and a change
+# is seen soon in any case.
 MIN_PAUSE, MAX_PAUSE = 0.02, 1.0
 # For how long organizations are rendered before others get their turn, in seconds.
 TURN = 0.002
@@ -43,20 +43,20 @@ class Page:
     """Everything that a scrape may ask for, ready to send."""
 
     bodies: Mapping[tuple[Format, Encoding], Body]
-    unpolled: int  # organizations with a collector that was not polled yet
+    unpolled: int  # organizations with a collector that was neither polled nor restored yet
 
     @classmethod
-    def of(cls, pieces: Mapping[Format, Iterable[Piece]], unpolled: int = 0) -> Page:
+    def of(cls, parts: Mapping[Format, Iterable[Piece]], unpolled: int = 0) -> Page:
         """Return the page of what each format has."""
-        bodies = {
+        made = {
             (form, encoding): body
-            for form, parts in pieces.items()
-            for encoding, body in gzip_members.bodies(parts).items()
+            for form, pieces in parts.items()
+            for encoding, body in bodies(pieces).items()
         }
-        return cls(bodies, unpolled)
+        return cls(made, unpolled)
 
 
-NOTHING_YET = Page.of({Format.TEXT: [], Format.OPENMETRICS: [gzip_members.piece(b"# EOF\n")]})
+NOTHING_YET = Page.of({Format.TEXT: [], Format.OPENMETRICS: [compressed(b"# EOF\n")]})
 
 
 class Publisher:
@@ -86,7 +86,7 @@ class Publisher:
         self.page = NOTHING_YET
 
     def configure(self, *, max_series: int, settled: bool) -> None:
-        """Show at most so many series of organizations from now on.
+        """Show at most `max_series` series of organizations from now on.
 
         `settled` is whether it is known which organizations there are: not ready before.
         """
@@ -106,8 +106,8 @@ class Publisher:
     async def publish(self) -> None:
         """Bring the page up to date.
 
-        Python's share of the work is done in turns on the event loop. In a thread it would hold
-        the interpreter for longer, and every scrape up.
+        Python's share of the work is done in turns on the event loop. A thread would hold the
+        interpreter lock for longer, and delay every scrape.
         """
         settled = self.settled  # before the page is made, which takes a while
         await self._render_changes()
@@ -130,9 +130,9 @@ class Publisher:
 
     def _render(self, state: OrganizationState) -> None:
         org_id = state.organization.id
-        known = report(state, self._clock.monotonic())
-        self._pending.withdraw(org_id, known.next_withdrawal)
-        self._series_changed |= self._blocks.put(row(known, self._blocks.rows.get(org_id)))
+        known = report_on(state, self._clock.monotonic())
+        self._pending.look_again(org_id, known.next_withdrawal)
+        self._series_changed |= self._blocks.put(lines_of(known, self._blocks.lines.get(org_id)))
         if any(each.attempted is None for each in state.collectors.values()):
             self._unpolled.add(org_id)
         else:
@@ -148,9 +148,9 @@ class Publisher:
             return
         self._series_changed = False
         before = self.limit
-        self.limit, shown = limit(self._blocks.rows, self._max_series)
+        self.limit, shown = limit_for(self._blocks.lines, self._max_series)
         self._blocks.withhold(self.limit)
-        self._telemetry.published(len(self._blocks.rows), shown)
+        self._telemetry.published(len(self._blocks.lines), shown)
         self._telemetry.withheld({Reason.LIMIT: max(0, self.limit.samples - before.samples)})
         if (before.without_invoices, before.organizations) != self.limit[:2]:
             self._log_limit()
@@ -176,7 +176,7 @@ class Publisher:
         }
         return Page.of(
             {
-                form: [*self._blocks.above(form), gzip_members.piece(end)]
+                form: [*self._blocks.page_pieces(form), compressed(end)]
                 for form, end in ends.items()
             },
             len(self._unpolled),

@@ -1,6 +1,6 @@
 """When to ask and for whom, asking, and taking the answers in.
 
-`poller` asks when the `schedule` says so, `answers` makes of the bytes of an answer what is kept
+`poller` asks when the `schedule` says so, `answers` turns the bytes of an answer into what is kept
 of it, and `intake` brings it into the store, which nobody else writes. `discovery` finds out which
 organizations there are, and `sharding` says which of them are polled here.
 """

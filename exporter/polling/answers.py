@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any
 
 from exporter.api.billing import decoded
 from exporter.metrics import render
 from exporter.metrics.catalog import Collector
 from exporter.metrics.extract.values import View
-from exporter.model import Answer, InvoiceDetail, Organization, SavedAnswer
+from exporter.model import Answer, InvoiceDetail, Moment, Organization, SavedAnswer
 
 AT_ONCE = 2047  # bytes
-
-
-class Moment(NamedTuple):
-    """One moment on both clocks."""
-
-    time: float  # Unix seconds
-    monotonic: float
 
 
 def digest(raw: bytes) -> bytes:
     """Return what tells an answer from another."""
     made = hashlib.blake2b(digest_size=16)
-    # For more at once it would give up the interpreter lock, and wait for it: milliseconds.
+    # Above this hashlib releases the interpreter lock; getting it back can take milliseconds.
     for start in range(0, len(raw), AT_ONCE):
         made.update(raw[start : start + AT_ONCE])
     return made.digest()

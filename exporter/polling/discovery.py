@@ -18,6 +18,7 @@ import structlog
 from exporter import timing
 from exporter.api.billing import BillingError, OrganizationLister
 from exporter.api.calls import LIST_ORGANIZATIONS
+from exporter.api.retries import LONGEST_DELAY
 from exporter.config import Config
 from exporter.metrics.extract.values import MAX_LABEL_LENGTH, label_text
 from exporter.metrics.telemetry import Telemetry
@@ -29,7 +30,6 @@ log = structlog.get_logger(__name__)
 CONCURRENCY: Final = 4  # calls at once, beside those of the polls
 GATHER: Final = 1.0  # seconds in which what is found is gathered: each change concerns all polls
 RETRY: Final = 60.0  # seconds until a call is tried again that may succeed soon; doubles each time
-LONGEST_WAIT: Final = 86_400.0  # seconds; a server that asks for more is asked again all the same
 
 Found = Mapping[str, Sequence[FoundOrganization]]  # by the id of the key that reads them
 
@@ -44,7 +44,7 @@ def keys_by_id(config: Config) -> Mapping[str, ApiKey]:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryStatus:
-    """How the keys were last asked with."""
+    """What asking with the keys gave last."""
 
     keys: int  # that are asked with
     failing: Mapping[str, Failure]  # by the id of the key
@@ -55,7 +55,7 @@ class DiscoveryStatus:
 
 @dataclass(slots=True)
 class KeyState:
-    """How one key was asked with since it is known."""
+    """What asking with a key has given so far."""
 
     key: ApiKey
     asked: bool = False  # successfully or not
@@ -67,7 +67,8 @@ class KeyState:
 def merge(config: Config, found: Found) -> Config:
     """Return a configuration with the organizations that were found beside those it lists.
 
-    What is listed stays as it is. Of several keys, the first one in the file has it.
+    What is listed stays as it is. If several keys read an organization, the first in the file
+    is used.
     """
     if not config.discovery.enabled:
         return config
@@ -123,7 +124,7 @@ class Discovery:
         self._asking: set[asyncio.Task[None]] = set()
         self._news = False  # other organizations were found, or it has settled, since `changed`
         self._wake = asyncio.Event()
-        self._start()
+        self._apply_configuration()
 
     @property
     def found(self) -> Found:
@@ -137,7 +138,7 @@ class Discovery:
 
     @property
     def status(self) -> DiscoveryStatus | None:
-        """How the keys were last asked with; None without discovery."""
+        """What asking with the keys gave last; None without discovery."""
         if not self._keys:
             return None
         states = self._keys.items()
@@ -149,14 +150,14 @@ class Discovery:
     def configure(self, config: Config, lister: OrganizationLister) -> None:
         """Ask with these keys from now on, at once; calls under way are given up."""
         self._config, self._lister = config, lister
-        self._start()
+        self._apply_configuration()
 
-    def _start(self) -> None:
+    def _apply_configuration(self) -> None:
         for task in self._asking:
             task.cancel()
         keys = keys_by_id(self._config) if self._config.discovery.enabled else {}
         if keys:
-            self._telemetry.count_calls(LIST_ORGANIZATIONS.name)
+            self._telemetry.prepare_call(LIST_ORGANIZATIONS.name)
         for key_id in (self._keys.keys() | self._found.keys()) - keys.keys():
             self._due.discard(key_id)
             self._found.pop(key_id, None)
@@ -177,7 +178,10 @@ class Discovery:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._wake.clear()
-                while len(self._asking) < CONCURRENCY and (key_id := self._take_due()) is not None:
+                while (
+                    len(self._asking) < CONCURRENCY
+                    and (key_id := self._due.take(self._clock.monotonic())) is not None
+                ):
                     task = tasks.create_task(self._ask(key_id))
                     self._asking.add(task)
                     task.add_done_callback(self._ended)
@@ -191,9 +195,6 @@ class Discovery:
                 if len(self._asking) < CONCURRENCY:  # else a call that ends wakes this loop
                     due = min(due, self._due.next())
                 await timing.wait(self._wake, due - now)
-
-    def _take_due(self) -> str | None:
-        return self._due.take(self._clock.monotonic())
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._asking.discard(task)
@@ -232,7 +233,7 @@ class Discovery:
             )
         slowest = min(self._config.discovery.refresh, max(RETRY, self._config.poll.interval))
         wait = RETRY * 2 ** min(state.failures - 1, 16) if error.transient else math.inf
-        return max(min(wait, slowest), min(error.retry_after or 0.0, LONGEST_WAIT))
+        return max(min(wait, slowest), min(error.retry_after or 0.0, LONGEST_DELAY))
 
     def _tell(self) -> None:
         status = self.status

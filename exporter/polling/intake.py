@@ -19,6 +19,7 @@ from exporter.model import (
     CollectorState,
     Failure,
     InvoiceDetail,
+    Moment,
     Organization,
     OrganizationState,
     SavedAnswer,
@@ -26,7 +27,6 @@ from exporter.model import (
     Spend,
 )
 from exporter.polling import answers
-from exporter.polling.answers import Moment
 from exporter.polling.schedule import Unit
 from exporter.state import history
 from exporter.state.history import NEWS, NO_NEWS, PastPoll
@@ -45,7 +45,7 @@ KEEP_SPEND = 86_400.0
 
 
 class Intake:
-    """Makes of answers, failures, due dates and reloads what is known of each organization."""
+    """Turns answers, failures, due dates and reloads into what is known of each organization."""
 
     def __init__(
         self,
@@ -73,16 +73,16 @@ class Intake:
         collectors: Collection[str],
         detail: InvoiceDetail,
     ) -> None:
-        """Know these organizations from now on: what stays keeps its data, or gets saved data.
+        """Know these organizations from now on.
 
-        Whoever is unchanged costs nothing. Between two that are not, others get their turn:
-        all of a large fleet takes seconds. Until then, polls of those who are new, and of
-        collectors that are, must not end.
+        Those that stay keep their data, new ones get what was saved. One that is unchanged costs
+        nothing; between two that are not, others get their turn, for a large fleet takes seconds.
+        Until this returns, no poll of a new organization or collector may end.
         """
         same_detail = detail == self._detail
         self._detail = detail
         spends = {org_id: saved.spend for org_id, saved in self._saved.items()}
-        spends |= {state.organization.id: state.spend for state in self._store}
+        spends |= {state.organization.id: state.spend for state in self._store.states()}
         for org_id in spends.keys() - organizations.keys():
             self._store.leave(org_id, spends[org_id])
             self._left.set(org_id, self._clock.monotonic() + KEEP_SPEND)
@@ -102,7 +102,7 @@ class Intake:
         self._saved = {}
 
     def _restore(self, organization: Organization, collectors: Iterable[str]) -> None:
-        """Publish an organization that is new, with what was known of it before."""
+        """Record an organization that is new, with what was known of it before."""
         self._left.discard(organization.id)
         saved = self._saved.get(organization.id)
         old, spend = saved.answers if saved else {}, saved.spend if saved else None
@@ -131,7 +131,7 @@ class Intake:
     def _adopt(
         self, known: OrganizationState, organization: Organization, collectors: Iterable[str]
     ) -> None:
-        """Publish an organization anew: its name, or which invoices are shown, may be others."""
+        """Record an organization again: its name, or which invoices are shown, may have changed."""
         now = self._now()
         states = {}
         for name in collectors:
@@ -146,7 +146,7 @@ class Intake:
     # --- Polls ---
 
     def succeed(self, unit: Unit, raw: bytes, duration: float) -> None:
-        """Publish an answer that came now, after `duration` seconds. Raises BillingError."""
+        """Record an answer that came now, after `duration` seconds. Raises BillingError."""
         state = self._state(unit)
         now = self._now()
         answer, spend = self._take_in(state, unit, raw, now)
@@ -165,7 +165,7 @@ class Intake:
         self._polled(state, unit, after, spend)
 
     def fail(self, unit: Unit, failure: Failure, duration: float) -> None:
-        """Publish that a poll failed now, after `duration` seconds. Data stays as it was."""
+        """Record that a poll failed now, after `duration` seconds. Data stays as it was."""
         state = self._state(unit)
         before, now = state.collectors[unit.collector], self._clock.time()
         after = before._replace(
@@ -189,7 +189,7 @@ class Intake:
             and after.answer is not None
             and before.answer.fragments is after.answer.fragments
         )
-        self._publish(state, unit, after, spend, confirms=confirms)
+        self._put(state, unit, after, spend, confirms=confirms)
         if failing:
             self._log_change(state, unit, before.failure, after.failure)
 
@@ -250,7 +250,7 @@ class Intake:
         answer = self._at(state.organization, unit, collector.answer, self._now())
         self._note_due_date(unit, answer)
         if answer is not collector.answer:
-            self._publish(state, unit, collector._replace(answer=answer), state.spend)
+            self._put(state, unit, collector._replace(answer=answer), state.spend)
 
     def _at(self, organization: Organization, unit: Unit, answer: Answer, now: Moment) -> Answer:
         """Return an answer as it reads at another moment, when due dates may have passed."""
@@ -265,7 +265,7 @@ class Intake:
             self._due_dates.set(unit, answer.next_change)
             self._due_date_noted.set()
 
-    # --- All of them ---
+    # --- Helpers ---
 
     def _reread(
         self, organization: Organization, collector: str, answer: Answer, now: Moment
@@ -281,7 +281,7 @@ class Intake:
         # It is there: polls of an organization that is removed are cancelled with it.
         return cast("OrganizationState", self._store.get(unit.org_id))
 
-    def _publish(
+    def _put(
         self,
         state: OrganizationState,
         unit: Unit,

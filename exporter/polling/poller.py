@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 from exporter import timing
 from exporter.api.billing import BillingError, BillingReader
-from exporter.api.retries import retry_after
+from exporter.api.retries import LONGEST_DELAY, retry_after
 from exporter.config import Config
 from exporter.metrics.catalog import COLLECTORS
 from exporter.model import Clock, Organization
@@ -21,7 +21,6 @@ from exporter.state.store import Store
 
 RPC = {collector.name: collector.rpc for collector in COLLECTORS}
 
-RETRY_DELAY_LIMIT = 24 * 3600.0  # seconds; a server that asks for more is asked again all the same
 # A refusal slows polls down, but after its cause is gone the next success must come within two
 # intervals or a minute, whichever is longer.
 SLOWEST_INTERVALS = 1.9
@@ -60,10 +59,7 @@ class Poller:
         clock: Clock,
         random: Callable[[], float],
     ) -> None:
-        """Make a poller of what a configuration says, once it is started.
-
-        `random` gives numbers in [0, 1).
-        """
+        """Poll nothing until `start`. `random` gives numbers in [0, 1)."""
         self._config = config
         self._reader = reader
         self._store = store
@@ -104,10 +100,13 @@ class Poller:
         change concerns are given up and made anew. Not to be called beside itself.
         """
         self._config, self._reader = config, reader
-        await self.start()
+        await self._apply_configuration()
 
     async def start(self) -> None:
-        """Take up the configuration that there is: restore what was saved, and have polls due."""
+        """Restore what was saved, and have polls due from now on."""
+        await self._apply_configuration()
+
+    async def _apply_configuration(self) -> None:
         config, reader = self._config, self._reader
         self._organizations = {each.id: each for each in _paced(config)}
         intervals = {
@@ -140,7 +139,7 @@ class Poller:
         return {
             Unit(state.organization.id, name): collector.answer.received_monotonic
             + state.organization.interval
-            for state in self._store
+            for state in self._store.states()
             for name, collector in state.collectors.items()
             if collector.answer is not None
         }
@@ -199,16 +198,16 @@ class Poller:
     def _fail(
         self, unit: Unit, organization: Organization, error: BillingError, started: float
     ) -> None:
-        """Let a poll that failed go on later, or end, which is published."""
+        """Schedule a retry, or record the failure and wait for the next turn."""
         now = self._clock.monotonic()
         self._failures[unit] += 1
         failures = self._failures[unit]
         interval = organization.interval
         retry = retry_after(error, failures, self._random, patience=interval)
         if retry is not None:
-            self._schedule.give_back(unit, now + min(retry, RETRY_DELAY_LIMIT))
+            self._schedule.give_back(unit, now + min(retry, LONGEST_DELAY))
             return
-        wait = min(error.retry_after or 0.0, RETRY_DELAY_LIMIT)
+        wait = min(error.retry_after or 0.0, LONGEST_DELAY)
         if not error.transient:
             slowest = max(SLOWEST_INTERVALS * interval, SLOWEST_SECONDS)
             wait = max(wait, min(interval * 2 ** min(failures - 1, 16), slowest))

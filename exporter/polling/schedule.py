@@ -1,4 +1,4 @@
-"""Pure: what is due when. Times are seconds of one clock, whichever the caller means."""
+"""When each unit is polled. No I/O, no clock: the caller passes monotonic times in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def phase(org_id: str) -> float:
 
 
 class Turns(NamedTuple):
-    """A unit's turns: once an interval, that far into it. In seconds."""
+    """A unit's turns: once per interval, at `offset` into it. In seconds."""
 
     interval: float
     offset: float
@@ -91,7 +91,7 @@ class Schedule:
             self._wait(unit, max(turns.after(now), earliest))
 
     def give_back(self, unit: Unit, at: float) -> None:
-        """Let a unit that was taken in vain be due again at a time of the caller's."""
+        """Return a unit that was not polled after all; it is due again at `at`."""
         self._taken.remove(unit)
         if unit in self._turns:
             self._wait(unit, at)

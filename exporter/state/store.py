@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
 
 from exporter import timing
 from exporter.model import OrganizationState, Spend
@@ -45,13 +44,6 @@ class Store:
         self._left: dict[str, Spend] = {}  # of organizations that may come back
         self._of_news: list[Changes] = []
         self._of_confirmations: list[Changes] = []
-
-    def __len__(self) -> int:
-        return len(self._states)
-
-    def __iter__(self) -> Iterator[OrganizationState]:
-        """Yield the states in the order of organization ids."""
-        return iter([self._states[org_id] for org_id in sorted(self._states)])
 
     def subscribe(self, *, news: bool = True, confirmations: bool = True) -> Changes:
         """Return the changes from now on: what is new, or polls that found what was known."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from exporter.metrics.render import Format
-from exporter.page.gzip_members import Encoding
+from exporter.page.pieces import Encoding
 
 # Name and version of each format, as a client asks for it.
 NAMES: Mapping[Format, tuple[str, str]] = {

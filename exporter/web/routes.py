@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from exporter.model import Clock, InvoiceDetail
-from exporter.page.gzip_members import Encoding
+from exporter.page.pieces import Encoding
 from exporter.page.publisher import Publisher
 from exporter.polling.discovery import DiscoveryStatus
 from exporter.polling.poller import Poller

@@ -14,7 +14,7 @@ from bench.findings import Findings, Setting, Table
 from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, InvoiceDetail, Organization
-from exporter.page.pending import CONFIRMATIONS
+from exporter.page.pending import CONFIRMATION_DELAY
 from exporter.page.publisher import Publisher
 from exporter.polling.intake import Intake
 from exporter.polling.schedule import Unit
@@ -56,7 +56,7 @@ async def _steps(file: Path) -> Findings:
             intake.succeed(Unit(org_id, names[index]), answers[org_id][index], 0.01)
 
     async def publish() -> None:
-        clock.ahead += CONFIRMATIONS
+        clock.ahead += CONFIRMATION_DELAY
         await publisher.publish()
 
     rows = []

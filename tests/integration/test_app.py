@@ -19,8 +19,8 @@ from exporter.app import made
 from exporter.config import Config, ConfigError, Problem
 from exporter.daemon import Daemon, Options, StartError
 from exporter.polling.sharding import Shard
-from exporter.process.reloads import ReloadQueue
 from exporter.process.version import Version
+from exporter.reloads import ReloadQueue
 from exporter.state.storage import Storage
 from support.process import Response, get
 
@@ -151,7 +151,7 @@ def test_a_reload_takes_a_new_configuration_whole() -> None:
     async def scenario(daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
         await until(fetch, "/-/ready", lambda response: response.status == 200)
         client = daemon._client
-        daemon._parts.reloads.request()
+        daemon._components.reloads.request()
         page = await until(
             fetch, "/metrics", lambda response: response.text.count("\nviam_billing_up{") == 2
         )
@@ -174,10 +174,10 @@ def test_a_reload_connects_anew_only_if_the_shard_s_part_of_the_api_section_chan
 
     async def scenario(daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
         client = daemon._client
-        assert await daemon._parts.reloads.reload() is None
+        assert await daemon._components.reloads.reload() is None
         assert "max_requests_per_day: 3001" in (await fetch("/config")).text
         assert daemon._client is client
-        assert await daemon._parts.reloads.reload() is None
+        assert await daemon._components.reloads.reload() is None
         assert daemon._client is not client
         limit = "viam_billing_exporter_api_requests_limit 1001.0"
         await until(fetch, "/metrics", lambda response: limit in response.text)
@@ -192,7 +192,7 @@ def test_a_reload_that_fails_keeps_the_old_configuration() -> None:
         raise ConfigError([Problem("f.yml", n, "a.b", "is wrong") for n in (1, 2)])
 
     async def scenario(daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
-        daemon._parts.reloads.request()
+        daemon._components.reloads.request()
         failed = "\nviam_billing_exporter_config_last_reload_successful 0.0"
         await until(fetch, "/metrics", lambda response: failed in response.text)
         assert (await fetch("/config")).text.count("  poll_interval:") == 8

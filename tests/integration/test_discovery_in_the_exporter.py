@@ -19,8 +19,8 @@ from exporter.daemon import Options
 from exporter.model import ApiKey, FoundOrganization, Organization, Secret
 from exporter.pb import app_pb2
 from exporter.polling.sharding import Shard
-from exporter.process.reloads import ReloadQueue
 from exporter.process.version import Version
+from exporter.reloads import ReloadQueue
 from support.process import Response, get
 from support.simulated import ACCOUNTS, Simulation, exporter_client, run, simulation
 

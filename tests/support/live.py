@@ -15,7 +15,7 @@ from exporter.config import ApiConfig, Config, InvoicesConfig
 from exporter.metrics.render import Format
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Organization, Secret
-from exporter.page.gzip_members import Encoding
+from exporter.page.pieces import Encoding
 from exporter.page.publisher import Publisher
 from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller

@@ -11,10 +11,9 @@ from typing import Any
 from google.protobuf.message import Message
 
 from exporter.metrics.catalog import COLLECTORS
-from exporter.model import CollectorState, InvoiceDetail, Organization, OrganizationState
+from exporter.model import CollectorState, InvoiceDetail, Moment, Organization, OrganizationState
 from exporter.pb import billing_pb2 as pb
 from exporter.polling import answers
-from exporter.polling.answers import Moment
 from exporter.polling.poller import Progress
 from exporter.polling.schedule import Unit
 from exporter.web.status import StatusPages

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metrics.render import Format
-from exporter.page.gzip_members import Encoding
+from exporter.page.pieces import Encoding
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
 
 TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS

@@ -6,8 +6,8 @@ import asyncio
 
 from exporter.metrics.catalog import ATTEMPTS, SPECS
 from exporter.metrics.render import Format
-from exporter.page.gzip_members import Encoding
-from exporter.page.pending import CONFIRMATIONS
+from exporter.page.pending import CONFIRMATION_DELAY
+from exporter.page.pieces import Encoding
 from exporter.page.publisher import HEARTBEAT
 from exporter.pb import billing_pb2 as pb
 from support.reader import INVOICES, config, organization
@@ -42,12 +42,12 @@ def test_a_change_of_one_organization_renders_one_organization() -> None:
     async def scenario() -> None:
         async with rig.running():
             await asyncio.sleep(2)
-            before = dict(rig.publisher._blocks.rows)
+            before = dict(rig.publisher._blocks.lines)
             state = rig.store.get("b")
             assert state is not None
             rig.store.put(state)
             await asyncio.sleep(2)
-            after = rig.publisher._blocks.rows
+            after = rig.publisher._blocks.lines
             assert {org_id for org_id in after if after[org_id] is not before[org_id]} == {"b"}
 
     run(scenario())
@@ -82,10 +82,10 @@ def test_a_poll_that_finds_nothing_new_moves_the_times_of_polls_only() -> None:
     async def scenario() -> None:
         async with rig.running():
             await asyncio.sleep(70)
-            before = rig.publisher._blocks.rows["o1"]
-            await asyncio.sleep(60 + CONFIRMATIONS + HEARTBEAT)
-            after = rig.publisher._blocks.rows["o1"]
-            lines = zip(SPECS, before.lines, after.lines, strict=True)
+            before = rig.publisher._blocks.lines["o1"]
+            await asyncio.sleep(60 + CONFIRMATION_DELAY + HEARTBEAT)
+            after = rig.publisher._blocks.lines["o1"]
+            lines = zip(SPECS, before.texts, after.texts, strict=True)
             rendered = [spec for spec, old, new in lines if old is not new]
             assert rendered == [*ATTEMPTS]
             assert rig.values("viam_billing_collector_last_success_timestamp_seconds", "collector")[

@@ -19,8 +19,7 @@ from prometheus_client.utils import floatToGoString
 from exporter.metrics import render
 from exporter.metrics.render import Format
 from exporter.model import Family, Metric, MetricType, Sample
-from exporter.page import gzip_members
-from exporter.page.gzip_members import Encoding
+from exporter.page.pieces import Encoding, bodies, compressed, joined
 from support.reader import organization
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
@@ -93,16 +92,16 @@ def test_numbers_survive_writing(value: float) -> None:
 @given(st.lists(st.binary(max_size=300), max_size=6))
 def test_a_compressed_body_is_one_gzip_member(parts: list[bytes]) -> None:
     """Many clients stop after the first member: ours is the last, and its checksum is right."""
-    end = gzip_members.piece(b"# EOF\n")
-    bodies = gzip_members.bodies(
+    end = compressed(b"# EOF\n")
+    made = bodies(
         [
-            gzip_members.join(map(gzip_members.piece, parts[:3])),
-            *map(gzip_members.piece, parts[3:]),
+            joined(map(compressed, parts[:3])),
+            *map(compressed, parts[3:]),
             end,
         ]
     )
     whole = b"".join([*parts, b"# EOF\n"])
-    plain, packed = bodies[Encoding.IDENTITY], bodies[Encoding.GZIP]
+    plain, packed = made[Encoding.IDENTITY], made[Encoding.GZIP]
     assert b"".join(plain.chunks) == whole
     assert plain.length == len(whole)
     member = b"".join(packed.chunks)

@@ -78,7 +78,7 @@ def _numbers(enum: EnumTypeWrapper) -> frozenset[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What the poller asks of every view. Times are Unix seconds."""
+    """What every view has beside its own fields. Times are Unix seconds."""
 
     unknown_enums: Mapping[str, int] = field(default_factory=dict)  # enum -> values
     period_end: float | None = None  # the end of the period that the answer speaks of

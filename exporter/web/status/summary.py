@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from exporter.metrics.catalog import COLLECTORS
-from exporter.metrics.report import OrganizationReport, report
+from exporter.metrics.report import OrganizationReport, report_on
 from exporter.model import OrganizationState
 from exporter.page.limit import Limit
 from exporter.polling.schedule import Unit
@@ -102,7 +102,7 @@ class Summary:
     @cached_property
     def report(self) -> OrganizationReport:
         """What is current."""
-        return report(self.state, self.context.monotonic)
+        return report_on(self.state, self.context.monotonic)
 
     @property
     def current(self) -> Mapping[str, object]:

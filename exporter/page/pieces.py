@@ -1,4 +1,4 @@
-"""From lines to the bytes that a scrape sends: the same, plain and compressed.
+"""Parts of a page, plain and compressed, and how they are put together.
 
 Deflate streams that were flushed to a byte boundary can be put one behind another. So each part
 of a page is compressed by itself, when it changes, and a page is still one gzip member: several
@@ -38,7 +38,7 @@ class Piece:
 EMPTY = Piece((), b"", 0, 0)
 
 
-def piece(plain: bytes) -> Piece:
+def compressed(plain: bytes) -> Piece:
     """Return a part of a page; its deflated form refers to nothing outside it."""
     if not plain:
         return EMPTY
@@ -47,7 +47,7 @@ def piece(plain: bytes) -> Piece:
     return Piece((plain,), deflated, len(plain), isal_zlib.crc32(plain))
 
 
-def join(pieces: Iterable[Piece]) -> Piece:
+def joined(pieces: Iterable[Piece]) -> Piece:
     """Return the pieces as one. What is plain is not copied: it is long."""
     pieces = [*pieces]
     checksum = 0

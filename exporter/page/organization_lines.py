@@ -10,35 +10,37 @@ from exporter.metrics.report import OrganizationReport
 from exporter.model import Organization
 
 
-class Row(NamedTuple):
+class OrganizationLines(NamedTuple):
     """An organization's lines, and how many series they are."""
 
     organization: Organization
-    lines: tuple[bytes, ...]  # for each of SPECS
-    unchanged_while: tuple[object, ...]  # for each of SECTIONS: see there
+    texts: tuple[bytes, ...]  # for each of SPECS
+    unchanged_while: tuple[object, ...]  # for each of SECTIONS: what its function of that name gave
     series: int
     per_invoice: int  # of the series
 
 
-def row(report: OrganizationReport, before: Row | None) -> Row:
+def lines_of(report: OrganizationReport, before: OrganizationLines | None) -> OrganizationLines:
     """Return the lines of an organization, without what is withdrawn.
 
-    Lines of collectors were rendered when the answer came; those of sections that are the same as
+    Lines of collectors were rendered when the answer came. Those of sections that are the same as
     before are not rendered again.
     """
     organization = report.organization
     if before is not None and before.organization != organization:
         before = None  # its name is in every line
-    lines: list[bytes] = []
+    texts: list[bytes] = []
     for collector in COLLECTORS:
         answer = report.current.get(collector.name)
-        lines += answer.fragments if answer else [b""] * len(collector.specs)
+        texts += answer.fragments if answer else [b""] * len(collector.specs)
     unchanged_while = tuple([section.unchanged_while(report) for section in SECTIONS])
     for index, section in enumerate(SECTIONS):
         if before is not None and before.unchanged_while[index] == unchanged_while[index]:
-            lines += before.lines[len(lines) : len(lines) + len(section.specs)]
+            texts += before.texts[len(texts) : len(texts) + len(section.specs)]
         else:
-            lines += [render.lines(spec, organization, report).text for spec in section.specs]
-    counts = [text.count(b"\n") for text in lines]
+            texts += [render.lines(spec, organization, report).text for spec in section.specs]
+    counts = [text.count(b"\n") for text in texts]
     per_invoice = [n for n, spec in zip(counts, SPECS, strict=True) if spec.per_invoice]
-    return Row(organization, tuple(lines), unchanged_while, sum(counts), sum(per_invoice))
+    return OrganizationLines(
+        organization, tuple(texts), unchanged_while, sum(counts), sum(per_invoice)
+    )
