@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
@@ -35,9 +36,20 @@ class Lines(NamedTuple):
     withheld: Mapping[str, int]  # reason -> samples
 
 
-def lines(spec: MetricSpec[SourceT], organization: Organization, source: SourceT) -> Lines:
-    """Return the lines that a row of the catalog makes of what it reads."""
+def lines(
+    spec: MetricSpec[SourceT],
+    organization: Organization,
+    source: SourceT,
+    extra: tuple[tuple[str, str], ...] = (),
+) -> Lines:
+    """Return the lines that a row of the catalog makes of what it reads.
+
+    Each sample gets the `extra` labels beside its own.
+    """
     family, withheld = apply(spec, organization, source)
+    if extra:
+        samples = [sample._replace(extra=(*sample.extra, *extra)) for sample in family.samples]
+        family = replace(family, samples=tuple(samples))
     value = family.samples[0].value if len(family.samples) == 1 else None
     return Lines(fragment(family), value, withheld)
 

@@ -38,14 +38,14 @@ class Front:
             self._listen()
         except OSError as error:
             raise OSError(f"cannot listen on {address}: {error.strerror}") from error
-        self._faults.on_change = self._apply
+        self._faults.subscribe(self._apply)
         self._watching = asyncio.create_task(self._watch())
         self._apply()
         return self._address[1]
 
     def close(self) -> None:
         """Listen no longer. Connections stay."""
-        self._faults.on_change = lambda: None
+        self._faults.subscribe(None)
         if self._watching is not None:
             self._watching.cancel()
         self._close_listener()

@@ -51,9 +51,13 @@ class Simulator:
         chance = Random(rng.getrandbits(64))  # noqa: S311 - chance that must repeat
         self.faults = FaultSet((account.id for account in accounts), clock, chance)
         self._service = Service(
-            accounts, clock, rng=rng, token_lifetime=token_lifetime, faults=self.faults
+            accounts,
+            clock,
+            rng=rng,
+            token_lifetime=token_lifetime,
+            faults=self.faults,
+            on_answer=on_answer,
         )
-        self._service.on_answer = on_answer
         self._server: grpc.aio.Server | None = None
         self._front: Front | None = None
         if latency > 0:

@@ -51,11 +51,11 @@ class FaultSet:
     """The faults of one simulator, in the order in which they were injected.
 
     `organizations` are ids; a fault that names one by number means its place there, from 1.
-    `on_change` is called after every change.
+    Whoever subscribes is called after every change.
     """
 
     def __init__(self, organizations: Iterable[str], clock: SimulatedClock, rng: Random) -> None:
-        self.on_change: Callable[[], None] = lambda: None
+        self._on_change: Callable[[], None] = lambda: None
         self._organizations = tuple(organizations)
         self._clock = clock
         self._rng = rng
@@ -75,6 +75,10 @@ class FaultSet:
                 f"or a number from 1 to {len(self._organizations)}"
             )
 
+    def subscribe(self, on_change: Callable[[], None] | None) -> None:
+        """Have this called after every change from now on, in place of what was before."""
+        self._on_change = on_change or (lambda: None)
+
     def inject(self, fault: Fault | str) -> Injected:
         """Put a fault in force, given as users write it or parsed. Raises FaultError."""
         if isinstance(fault, str):
@@ -83,19 +87,19 @@ class FaultSet:
         rng = Random(self._rng.getrandbits(64))  # noqa: S311 - chance that must repeat
         injected = Injected(fault, rng, self._clock.monotonic(), self)
         self._injected.append(injected)
-        self.on_change()
+        self._on_change()
         return injected
 
     def discard(self, injected: Injected) -> None:
         """Take a fault back, if it is there."""
         if injected in self._injected:
             self._injected.remove(injected)
-            self.on_change()
+            self._on_change()
 
     def clear(self) -> None:
         """Take all faults back."""
         self._injected.clear()
-        self.on_change()
+        self._on_change()
 
     def on_call(
         self, names: Collection[str], method: str, organizations: Collection[str]

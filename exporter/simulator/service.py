@@ -48,7 +48,7 @@ class OrganizationRequest(Protocol):
 class Service:
     """Viam's authentication and billing services: what answers a call. See Simulator."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all of it comes from the simulator
         self,
         accounts: Iterable[Account],
         clock: SimulatedClock,
@@ -56,10 +56,11 @@ class Service:
         rng: Random,
         token_lifetime: float | None,
         faults: FaultSet,
+        on_answer: Journal | None = None,
     ) -> None:
         self.calls: Counter[str] = Counter()
         self.answers: dict[tuple[str, str], Message | bytes | grpc.StatusCode] = {}
-        self.on_answer: Journal | None = None
+        self._on_answer = on_answer
         self.accounts = {account.id: account for account in accounts}
         self.tokens = Tokens(self.accounts.values(), clock, rng)
         self._of_key: dict[str, list[str]] = {}  # organization ids by the id of a key
@@ -123,8 +124,8 @@ class Service:
         """Return the bytes of an answer, once the faults are in it and the journal has it."""
         hits = self._faults.on_call(ON_ANSWER, method, (account.id,))
         raw = distort(message, hits, AnswerContext(method, account, moment, self._clock.wall))
-        if self.on_answer is not None and method in BILLING_METHODS:
-            self.on_answer(method, account.id, raw, self._clock.wall(moment))
+        if self._on_answer is not None and method in BILLING_METHODS:
+            self._on_answer(method, account.id, raw, self._clock.wall(moment))
         return raw
 
     async def _authenticate(self, request: auth_pb2.AuthenticateRequest, context: Context) -> bytes:

@@ -17,7 +17,6 @@ from exporter.metrics.catalog import INVOICE, INVOICES
 from exporter.metrics.extract import invoices
 from exporter.metrics.extract.invoices import SETTLED, Invoices
 from exporter.metrics.extract.values import Samples, exact_sum, unix_time
-from exporter.metrics.samples import apply
 from exporter.model import ORG, InvoiceDetail, Metric, MetricSpec, Organization, Sample
 from exporter.pb import billing_pb2 as pb
 
@@ -107,7 +106,7 @@ def history(
         then = as_of(answer, start)
         view = invoices.view(then, start, detail=detail.detail, limit=detail.limit)
         lines = {
-            spec.name: _lines(spec, organization, view, labels)
+            spec.name: render.lines(spec, organization, view, labels).text.decode().splitlines()
             for spec in SPECS
             if spec.name in FROM_DATES or start < uncertain
         }
@@ -198,18 +197,6 @@ def _series(past: History, name: str) -> Mapping[str, Sequence[tuple[Span, str]]
 
 def _described(spec: MetricSpec[Invoices]) -> Metric:
     return Metric(spec.name, spec.help, spec.labels, spec.type)
-
-
-def _lines(
-    spec: MetricSpec[Invoices],
-    organization: Organization,
-    view: Invoices,
-    labels: tuple[tuple[str, str], ...],
-) -> list[str]:
-    family, _ = apply(spec, organization, view)
-    labelled = tuple(sample._replace(extra=labels) for sample in family.samples)
-    made = type(family)(family.spec, family.organization, labelled)
-    return render.fragment(made).decode().splitlines()
 
 
 def _is_settled(invoice: pb.InvoiceSummary) -> bool:
