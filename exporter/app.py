@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
 
 from exporter.api.client import BillingClient
-from exporter.config import ApiConfig, Config, ConfigError, Problem
+from exporter.config import ApiConfig, Config
 from exporter.daemon import Components, Daemon, OnServing, Options, StartError
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import Clock, SavedOrganization
+from exporter.model import SavedOrganization
 from exporter.page.publisher import Publisher
 from exporter.polling.discovery import Discovery, Found, merge
 from exporter.polling.intake import Intake
@@ -77,7 +78,14 @@ async def _assemble(
             await budget.look()
             admit = budget.take
         agent = f"viam-billing-exporter/{options.version.number}"
-        return await _connected(api, agent, telemetry, clock, admit)
+        return await BillingClient.open(
+            api,
+            user_agent=agent,
+            telemetry=telemetry,
+            clock=clock,
+            environ=os.environ,
+            admit=admit,
+        )
 
     own = await asyncio.to_thread(options.shard.part_of, merge(config, found))
     client = await connect(own.api)
@@ -113,20 +121,3 @@ def _opened(
         log.error("nothing is restored", reason=str(error))
         telemetry.stored(successful=False)
         return storage, {}, {}
-
-
-async def _connected(
-    api: ApiConfig,
-    agent: str,
-    telemetry: Telemetry,
-    clock: Clock,
-    admit: Callable[[], Awaitable[None]] | None,
-) -> BillingClient:
-    """Connect, once it comes to the first call. Raises ConfigError."""
-    try:
-        return await BillingClient.open(
-            api, user_agent=agent, telemetry=telemetry, clock=clock, admit=admit
-        )
-    except OSError as error:  # it was there when the configuration was checked
-        file = error.filename or "the system's certificate authorities"
-        raise ConfigError([Problem(str(file), None, "", f"cannot be read: {error}")]) from error

@@ -17,6 +17,7 @@ import structlog
 
 from exporter import app, demo
 from exporter.address import Address
+from exporter.api.route import route_to
 from exporter.config import DEFAULT_FILE, Config, ConfigError, find
 from exporter.daemon import Options, StartError
 from exporter.metrics.catalog import LABEL_NAMES
@@ -178,6 +179,7 @@ def configuration(
             "nothing to poll: give a configuration with --config.file, or set VIAM_ORG_ID, "
             "VIAM_API_KEY_ID and VIAM_API_KEY, or try it out with --demo"
         )
+    route_to(config.api, environ)  # what connecting would complain about
     return config
 
 

@@ -249,6 +249,7 @@ class Daemon:
             invoice_detail=lambda: self._own.invoice_detail,
             configuration_hash=self._configuration_hash,
             discovery=lambda: components.discovery.status,
+            proxy=lambda: self._client.proxy,
         )
         async with AsyncExitStack() as stack:
             listening = [stack.enter_context(closing(each)) for each in options.web.sockets]

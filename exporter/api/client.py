@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import grpc
 import grpc.aio
+import structlog
 from google.protobuf.message import DecodeError, Message
 
 from exporter.api.billing import BillingError, decoded, invalid
@@ -26,9 +26,13 @@ from exporter.api.calls import (
     RETRY_INFO,
     ReadRpc,
 )
+from exporter.api.proxy import Proxy
+from exporter.api.route import route_to
 from exporter.config import ApiConfig, read_key_file
 from exporter.model import ApiKey, Cause, Clock, FoundOrganization, Secret
 from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
+
+log = structlog.get_logger(__name__)
 
 REQUESTS: Final[Mapping[ReadRpc, type[Any]]] = {
     ReadRpc.GET_CURRENT_MONTH_USAGE: billing_pb2.GetCurrentMonthUsageRequest,
@@ -52,6 +56,9 @@ CHANNEL_OPTIONS: Final = (
     # An endpoint that comes back is found again within a poll or two.
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 10_000),
+    # Which proxy is used is decided here: see exporter.api.proxy.
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.address_http_proxy_enabled_addresses", ""),
 )
 
 CAUSES: Final[Mapping[grpc.StatusCode, tuple[Cause, bool]]] = {
@@ -110,18 +117,23 @@ class BillingClient:
         telemetry: Requests,
         clock: Clock,
         admit: Callable[[], Awaitable[None]] | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         """Open a channel, which connects at the first call. Needs a running event loop.
 
         `roots` are the PEM certificates to trust; None trusts those that gRPC ships. `admit` is
-        awaited before every request, and raises BillingError if it must not be made.
+        awaited before every request, and raises BillingError if it must not be made. The API is
+        reached through `proxy`, if there is one.
         """
-        options = (*CHANNEL_OPTIONS, ("grpc.primary_user_agent", user_agent))
+        self.proxy = proxy
+        target = api.address if proxy is None else proxy.target
+        tunnel = () if proxy is None else proxy.channel_options(api.address)
+        options = (*CHANNEL_OPTIONS, ("grpc.primary_user_agent", user_agent), *tunnel)
         if api.tls:
             credentials = grpc.ssl_channel_credentials(root_certificates=roots)
-            self._channel = grpc.aio.secure_channel(api.address, credentials, options)
+            self._channel = grpc.aio.secure_channel(target, credentials, options)
         else:
-            self._channel = grpc.aio.insecure_channel(api.address, options)
+            self._channel = grpc.aio.insecure_channel(target, options)
         self._timeout = api.timeout
         self._telemetry = telemetry
         self._clock = clock
@@ -149,22 +161,36 @@ class BillingClient:
         )
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913 - all of it comes from the composition root
         cls,
         api: ApiConfig,
         *,
         user_agent: str,
         telemetry: Requests,
         clock: Clock,
+        environ: Mapping[str, str],
         admit: Callable[[], Awaitable[None]] | None = None,
     ) -> BillingClient:
-        """Open a channel that trusts the authorities of `api.ca_file`, or else the system's.
-
-        Raises OSError if they cannot be read.
-        """
-        roots = await asyncio.to_thread(api.ca_file.read_bytes if api.ca_file else _system_roots)
+        """Open a channel as `route_to` says, and say which way it goes. Raises ConfigError."""
+        proxy, roots = await asyncio.to_thread(route_to, api, environ)
+        if roots is not None:
+            log.debug("trusting certificate authorities", source=roots.source)
+        if proxy is not None:
+            log.info("reaching the API through a proxy", proxy=str(proxy), variable=proxy.variable)
+            if not api.tls:
+                log.warning(
+                    "the proxy reads the API keys, which travel in plain text: use api.tls, or "
+                    "name the host in no_proxy",
+                    proxy=str(proxy),
+                )
         return cls(
-            api, user_agent=user_agent, roots=roots, telemetry=telemetry, clock=clock, admit=admit
+            api,
+            user_agent=user_agent,
+            roots=roots and roots.pem,
+            telemetry=telemetry,
+            clock=clock,
+            admit=admit,
+            proxy=proxy,
         )
 
     async def read(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
@@ -285,7 +311,7 @@ class BillingClient:
         # Outside of the handler and without a cause: a traceback would show the server's words,
         # which may repeat what it was sent.
         try:
-            raise _billing_error(name, refusal)
+            raise _billing_error(name, refusal, proxied=self.proxy is not None)
         finally:
             del refusal  # or it would refer to itself by way of its traceback
 
@@ -322,18 +348,9 @@ class BillingClient:
             call.cancel()  # which does nothing to a call that has ended
             self._telemetry.api_request(name, self._clock.monotonic() - started, code)
         try:  # outside of the handler, as in _call
-            raise _billing_error(name, refusal)
+            raise _billing_error(name, refusal, proxied=self.proxy is not None)
         finally:
             del refusal
-
-
-def _system_roots() -> bytes | None:
-    """Return the system's trusted certificates as PEM, or None if they are not to be found."""
-    paths = ssl.get_default_verify_paths()
-    candidates = [Path(paths.cafile)] if paths.cafile else []
-    if paths.capath:  # Debian has its bundle among the single certificates
-        candidates.append(Path(paths.capath, "ca-certificates.crt"))
-    return next((path.read_bytes() for path in candidates if path.is_file()), None)
 
 
 def _reveal(api_key: ApiKey) -> Secret:
@@ -362,7 +379,7 @@ REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
 }
 
 
-def _billing_error(name: str, error: grpc.aio.AioRpcError) -> BillingError:
+def _billing_error(name: str, error: grpc.aio.AioRpcError, *, proxied: bool) -> BillingError:
     code = error.code()
     details = error.details() or ""
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
@@ -375,7 +392,7 @@ def _billing_error(name: str, error: grpc.aio.AioRpcError) -> BillingError:
     elif name == LIST_ORGANIZATIONS.name and cause is Cause.PERMISSION:
         message = "the API key may not list organizations"
     elif code is grpc.StatusCode.UNAVAILABLE:
-        message = _unavailable(details)
+        message = _unavailable(details, proxied=proxied)
     else:
         message = REFUSALS.get(code, "the call failed")
     return BillingError(
@@ -424,11 +441,37 @@ CONNECTION_FAULTS: Final = (
 )
 
 
-def _unavailable(details: str) -> str:
+# Of them, those of a connection that never came about: with a proxy, it is the proxy's.
+NOT_CONNECTED: Final = frozenset(
+    ("Connection refused", "DNS", "omain name", "unreachable", "No route to host")
+)
+# What to say of a proxy's answer.
+PROXY_REFUSALS: Final[Mapping[str, str]] = {
+    "403": "the proxy answered 403: it does not let this host through",
+    "407": "the proxy answered 407: it wants another user and password",
+}
+
+
+def _unavailable(details: str, *, proxied: bool) -> str:
     """Say in our words why a server is unavailable: the text may be the server's."""
+    if proxied and (refusal := _proxy_refusal(details)) is not None:
+        return refusal
     if status := re.search(r"status: (\d{3})\b", details):
         return f"the server cannot be reached: HTTP {status[1]} came in place of an answer"
     for sign, fault in CONNECTION_FAULTS:
         if sign in details:
+            if proxied and sign in NOT_CONNECTED:
+                return f"the proxy cannot be reached: {fault}"
+            if proxied:
+                return f"the server cannot be reached through the proxy: {fault}"
             return f"the server cannot be reached: {fault}"
     return "the server is unavailable"
+
+
+def _proxy_refusal(details: str) -> str | None:
+    """Say in our words what a proxy answered in place of connecting, if that is what happened."""
+    if answer := re.search(r"HTTP proxy returned response code (\d{3})\b", details):
+        otherwise = f"the proxy answered {answer[1]}: it does not connect to the server"
+        return PROXY_REFUSALS.get(answer[1], otherwise)
+    # What gRPC says of the first bytes that are no answer.
+    return "the proxy's answer is not HTTP" if re.search("Expected |max line", details) else None

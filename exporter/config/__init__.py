@@ -1,13 +1,14 @@
 """The configuration: a YAML file, or the environment, made into a frozen `Config`.
 
 Text becomes nodes (`yaml_nodes`), nodes become the models of the keys (`schema`, by way of
-`fields`; `values` has the rules of single values, `duration` those of durations), and the models,
-checked against each other (`cross_checks`), become a `Config` (`loader`, `effective`). `origin`
-chooses between a file and the `environment`; `problem` is what is wrong with either, and `keys` is
-the reference for the documents. Nothing here reads the process environment or the clock, and no
-error shows a secret.
+`fields`; `values` has the rules of single values, `duration` those of durations, `certificates`
+those of files with authorities), and the models, checked against each other (`cross_checks`),
+become a `Config` (`loader`, `effective`). `origin` chooses between a file and the `environment`;
+`problem` is what is wrong with either, and `keys` is the reference for the documents. Nothing here
+reads the process environment or the clock, and no error shows a secret.
 """
 
+from exporter.config.certificates import certificates, read_certificates
 from exporter.config.duration import format_duration, parse_duration
 from exporter.config.effective import Config, effective, fingerprint
 from exporter.config.environment import from_environment
@@ -37,6 +38,7 @@ __all__ = [
     "LimitsConfig",
     "PollConfig",
     "Problem",
+    "certificates",
     "effective",
     "find",
     "fingerprint",
@@ -45,5 +47,6 @@ __all__ = [
     "keys",
     "load",
     "parse_duration",
+    "read_certificates",
     "read_key_file",
 ]

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from exporter.address import Address
+from exporter.config.certificates import read_certificates
 from exporter.config.fields import Report
 from exporter.config.schema import (
     ApiConfig,
@@ -16,7 +17,7 @@ from exporter.config.schema import (
     OrganizationEntry,
     PollConfig,
 )
-from exporter.config.values import read_key_file, require_certificates
+from exporter.config.values import read_key_file
 from exporter.config.yaml_nodes import KeyPath
 
 MIN_MAX_AGE_INTERVALS = 2  # with less, one late poll would withdraw good data
@@ -78,7 +79,7 @@ def _check_api(api: ApiConfig, report: Report, *, storage: bool, shards: int) ->
         )
     if api.ca_file is not None:
         try:
-            require_certificates(api.ca_file)
+            read_certificates(api.ca_file)
         except ValueError as error:
             report.add(("api", "ca_file"), str(error))
     if api.max_requests_per_day is not None and not storage:

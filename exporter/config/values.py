@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import ssl
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -180,17 +179,6 @@ def read_key_file(path: Path) -> Secret:
         raise ValueError("must name a file in UTF-8") from None
     except ValueError as error:
         raise ValueError(f"names a file whose content {error}") from None
-
-
-def require_certificates(path: Path) -> None:
-    """Raise ValueError with the rule unless the file holds PEM certificates."""
-    try:
-        files.require_regular(path)
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except ssl.SSLError:  # before OSError, which it is one of
-        raise ValueError("must name a file with PEM certificates") from None
-    except OSError as error:
-        raise ValueError(f"must name a file that can be read: {error.strerror}") from None
 
 
 # The word is what the reference calls the type: see `keys`.

@@ -16,6 +16,7 @@ from exporter.api.billing import BillingError, decoded
 from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
 from exporter.api.retries import retry_after
+from exporter.api.route import route_to
 from exporter.config import ApiConfig, Config, ConfigError, find
 from exporter.metrics.catalog import COLLECTORS, LABEL_NAMES, Collector
 from exporter.model import ApiKey, FoundOrganization, Organization
@@ -71,6 +72,8 @@ def configuration(arguments: argparse.Namespace) -> Config:
     try:
         # Whether the exporter has storage is of no interest to a command.
         config = find(arguments.config_file, os.environ, LABEL_NAMES, storage=True)
+        if config is not None:
+            route_to(config.api, os.environ)
     except ConfigError as error:
         raise CommandError(str(error), prefix="") from error
     if config is None:
@@ -140,15 +143,19 @@ class BillReader:
     @classmethod
     @asynccontextmanager
     async def connected(cls, config: Config) -> AsyncIterator[BillReader]:
-        """Have a connection while inside. Raises CommandError if the authorities are missing."""
+        """Have a connection while inside. Raises CommandError if what it needs went away."""
         api = config.api
         agent = f"viam-billing/{version().number}"
         try:
             client = await BillingClient.open(
-                api, user_agent=agent, telemetry=NoTelemetry(), clock=SystemClock()
+                api,
+                user_agent=agent,
+                telemetry=NoTelemetry(),
+                clock=SystemClock(),
+                environ=os.environ,
             )
-        except OSError as error:
-            raise CommandError(f"{error.filename}: cannot be read: {error.strerror}") from error
+        except ConfigError as error:
+            raise CommandError(str(error), prefix="") from error
         try:
             yield cls(client, api)
         finally:

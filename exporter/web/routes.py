@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import structlog
 from aiohttp import web
 
+from exporter.api.proxy import Proxy
 from exporter.model import Clock, InvoiceDetail
 from exporter.page.pieces import Encoding
 from exporter.page.publisher import Publisher
@@ -47,6 +48,7 @@ class Backend:
     invoice_detail: Callable[[], InvoiceDetail]
     configuration_hash: Callable[[], str]  # another one for another configuration
     discovery: Callable[[], DiscoveryStatus | None]  # how discovery fares
+    proxy: Callable[[], Proxy | None] = lambda: None  # which the API is reached through
 
 
 class Routes:
@@ -142,6 +144,7 @@ class Routes:
                     unpolled=self._publisher.page.unpolled,
                     settled=self._publisher.settled,
                     discovery=discovery,
+                    proxy=backend.proxy(),
                 )
                 return self._status.status(states, context, facts, request.query)
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import jinja2
 
+from exporter.api.proxy import Proxy
 from exporter.model import InvoiceDetail, OrganizationState, Reason
 from exporter.polling.discovery import DiscoveryStatus
 from exporter.polling.poller import Progress
@@ -41,6 +42,7 @@ class ExporterFacts:
     unpolled: int  # organizations
     settled: bool = True  # whether it is known which organizations there are
     discovery: DiscoveryStatus | None = None  # how discovery fares
+    proxy: Proxy | None = None  # which the API is reached through
 
 
 class StatusPages:
