@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from exporter.api.client import BillingClient
+from exporter.api.route import Route, route_to
 from exporter.config import ApiConfig, Config
 from exporter.daemon import Components, Daemon, OnServing, Options, StartError
 from exporter.metrics.telemetry import Telemetry
@@ -87,6 +88,9 @@ async def _assemble(
             admit=admit,
         )
 
+    async def find_route(api: ApiConfig) -> Route:
+        return await asyncio.to_thread(route_to, api, os.environ)
+
     own = await asyncio.to_thread(options.shard.part_of, merge(config, found))
     client = await connect(own.api)
     # What moved to another shard is forgotten: it counts there now.
@@ -102,7 +106,15 @@ async def _assemble(
         settled=discovery.settled,
     )
     components = Components(clock, telemetry, store, saver, discovery, poller, publisher, reloads)
-    return Daemon(config, own, client, components=components, connect=connect, options=options)
+    return Daemon(
+        config,
+        own,
+        client,
+        components=components,
+        connect=connect,
+        find_route=find_route,
+        options=options,
+    )
 
 
 def _opened(

@@ -14,6 +14,7 @@ import structlog
 from exporter.address import Address
 from exporter.api.client import BillingClient
 from exporter.api.retries import MAX_RETRIES
+from exporter.api.route import Route
 from exporter.config import ApiConfig, Config, ConfigError, effective, fingerprint
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock
@@ -73,6 +74,7 @@ class Components:
 
 
 Connect = Callable[[ApiConfig], Awaitable[BillingClient]]
+FindRoute = Callable[[ApiConfig], Awaitable[Route]]
 OnServing = Callable[[Sequence[str], int], None]
 
 
@@ -87,6 +89,7 @@ class Daemon:
         *,
         components: Components,
         connect: Connect,
+        find_route: FindRoute,
         options: Options,
     ) -> None:
         self._config = config  # the whole, of which `part` is what is polled here
@@ -94,6 +97,7 @@ class Daemon:
         self._client = client
         self._components = components
         self._connect = connect
+        self._find_route = find_route
         self._options = options
         self._progress = ProgressMonitor(components.clock)
         self._applying = asyncio.Lock()  # what is polled is changed by one at a time
@@ -167,7 +171,8 @@ class Daemon:
         async with self._applying:
             own = await asyncio.to_thread(self._own_part_of, config)
             before, client = self._client, self._client
-            if own.api != self._own.api:
+            # A file of authorities can have changed under its name.
+            if own.api != self._own.api or not client.uses(await self._find_route(own.api)):
                 client = await self._connect(own.api)
             self._config, self._client = config, client
             self._components.discovery.configure(config, client)

@@ -27,7 +27,7 @@ from exporter.api.calls import (
     ReadRpc,
 )
 from exporter.api.proxy import Proxy
-from exporter.api.route import route_to
+from exporter.api.route import Route, route_to
 from exporter.config import ApiConfig, read_key_file
 from exporter.model import ApiKey, Cause, Clock, FoundOrganization, Secret
 from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
@@ -126,6 +126,7 @@ class BillingClient:
         reached through `proxy`, if there is one.
         """
         self.proxy = proxy
+        self._roots = roots
         target = api.address if proxy is None else proxy.target
         tunnel = () if proxy is None else proxy.channel_options(api.address)
         options = (*CHANNEL_OPTIONS, ("grpc.primary_user_agent", user_agent), *tunnel)
@@ -192,6 +193,10 @@ class BillingClient:
             admit=admit,
             proxy=proxy,
         )
+
+    def uses(self, route: Route) -> bool:
+        """Tell whether this is how the API is reached from here."""
+        return (self.proxy, self._roots) == (route.proxy, route.roots and route.roots.pem)
 
     async def read(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
         """Return the answer undecoded. Raises BillingError.

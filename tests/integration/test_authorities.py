@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,9 +23,10 @@ from exporter.model import ApiKey, Secret
 from exporter.process.clock import SystemClock
 from exporter.simulator import SimulatedClock, Simulator
 from support.certificates import Authority
-from support.process import EXPORTER, TOOL, running
+from support.process import EXPORTER, TOOL, exporter, free_port, parse, running, until
 from support.simulated import ACCOUNTS, FIRST, run
 
+UP = "viam_billing_up"
 KEY = ApiKey(FIRST.api_key_id, secret=Secret(FIRST.api_key))
 MARK = b"\xef\xbb\xbf"
 GRPC_FILE, CERT_FILE, CERT_DIR = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"
@@ -139,6 +141,37 @@ def test_a_file_that_is_taken_is_trusted(
     file.write_bytes(before + authorities.right.read_bytes() + b"\r\nthe end")
     assert source_of(authorities, file, {}) == "api.ca_file"
     assert source_of(authorities, None, {CERT_FILE: str(file)}) == CERT_FILE
+
+
+def test_a_reload_takes_another_authority_under_the_same_name(
+    authorities: Authorities, tmp_path: Path
+) -> None:
+    """The file is read with the configuration, so a new one is for the connection, too."""
+    file, ca_file = tmp_path / "exporter.yml", tmp_path / "ca.pem"
+    ca_file.write_bytes(authorities.wrong.read_bytes())
+    port = free_port()
+    credentials = {"api_key_id": KEY.id, "api_key": FIRST.api_key}
+    document = {
+        "api": {"address": f"localhost:{port}", "ca_file": str(ca_file)},
+        "poll": {"interval": "1s"},
+        "organizations": [{"id": FIRST.id, "credentials": credentials}],
+    }
+    file.touch(0o600)
+    file.write_text(yaml.safe_dump(document))
+    tls = (f"--tls-cert={authorities.pair[0]}", f"--tls-key={authorities.pair[1]}")
+    service = (*TOOL, "simulate", f"--listen-address=localhost:{port}", "--seed=1", *tls)
+    with running(*service) as simulator, exporter(f"--config.file={file}") as it:
+        simulator.stderr.wait_for(rf":{port}")
+
+        def up() -> bool:
+            values = [value for (name, _), value in parse(it.scrape()).items() if name == UP]
+            return values == [1.0]
+
+        it.wait_until_ready()
+        assert not up()
+        ca_file.write_bytes(authorities.right.read_bytes())
+        it.process.send(signal.SIGHUP)
+        until(up, "the new authority is trusted")
 
 
 @pytest.mark.parametrize(

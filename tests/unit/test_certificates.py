@@ -37,6 +37,7 @@ DAMAGED = {
     "no certificate in it": CLEAN + BEGIN + b"AAAA\n" + END,
     "something after it": BEGIN + BODY.rstrip(b"=\n") + b"AAAA\n" + END,
     "nothing in it": CLEAN + BEGIN + END,
+    "nothing but beginnings": BEGIN * 100_000,
 }
 
 
