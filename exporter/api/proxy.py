@@ -2,7 +2,9 @@
 
 gRPC would read the environment by itself, and otherwise than people know it: no upper-case names,
 `no_proxy` by the letters at a name's end, no exception for this machine, and silence about what it
-cannot use. So it is told not to, and is given the proxy that is chosen here.
+cannot use. So it is told not to, and is given the proxy that is chosen here: by the options that it
+would set itself, since even with the one for a proxy's URL it reads `no_proxy` in its own way, and
+finds a port in `http://host` that nobody expects, 443.
 """
 
 from __future__ import annotations
@@ -105,7 +107,7 @@ def _parse(variable: str, value: str) -> Proxy:
     if scheme.lower() != "http":
         raise ValueError(WRONG_SCHEME)
     authority, *path = re.split("[/?#]", rest, maxsplit=1)
-    user_info, at, host = authority.rpartition("@")
+    user_info, _, host = authority.rpartition("@")
     if path and "@" in path[0]:  # a password was cut in two
         raise ValueError(WRONG_FORM)
     if host.endswith("]") or ":" not in host:
@@ -114,7 +116,7 @@ def _parse(variable: str, value: str) -> Proxy:
         host = address(host)
     except ValueError:
         raise ValueError(WRONG_FORM) from None
-    return Proxy(host, variable, _credentials(user_info) if at else None)
+    return Proxy(host, variable, _credentials(user_info) if user_info else None)
 
 
 def _credentials(user_info: str) -> Secret:

@@ -98,11 +98,11 @@ def _of_folders(value: str) -> bytes:
 
 
 def _hashed(value: str) -> Iterator[Path]:
+    """Yield the files that count; what is gone behind a link does not."""
     for folder in filter(None, value.split(":")):
         try:
-            yield from sorted(
-                each for each in Path(folder).iterdir() if HASHED.fullmatch(each.name)
-            )
+            inside = sorted(Path(folder).iterdir())
+            yield from [each for each in inside if HASHED.fullmatch(each.name) and each.is_file()]
         except OSError as error:
             rule = f"must name a folder that can be read: {error.strerror}"
             raise ValueError(rule) from None

@@ -51,6 +51,7 @@ def authorities(tmp_path_factory: pytest.TempPathFactory) -> Authorities:
         folder = tmp_path_factory.mktemp("hashed")
         (folder / "authority.pem").write_bytes(each.crt.read_bytes())
         subprocess.run(["openssl", "rehash", folder], check=True)
+        (folder / "0123abcd.0").symlink_to("gone.pem")
         folders.append(folder)
     return Authorities(
         right.crt, wrong.crt, folders[0], folders[1], right.issue("localhost", "DNS:localhost")

@@ -31,6 +31,7 @@ HTTPS, HTTP, EVERY = "http://https.example:1", "http://http.example:2", "http://
         ({"https_proxy": "proxy.example:3128"}, "proxy.example:3128", "https_proxy"),
         ({"https_proxy": "HTTP://proxy.example/"}, "proxy.example:80", "https_proxy"),
         ({"https_proxy": "http://[2001:db8::1]"}, "[2001:db8::1]:80", "https_proxy"),
+        ({"https_proxy": "http://@proxy.example:1"}, "proxy.example:1", "https_proxy"),
         ({"https_proxy": "http://127.0.0.1:3128"}, "127.0.0.1:3128", "https_proxy"),
     ],
 )
