@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         shard = choose(
             arguments.shard,
             arguments.total_shards,
-            pod_name=os.environ.get("POD_NAME", ""),
+            pod_name=os.environ.get("POD_NAME", "").strip(),
             host_name=socket.gethostname(),
         )
     except ValueError as error:

@@ -18,9 +18,10 @@ def from_environment(environ: Mapping[str, str]) -> Config | None:
     """Return a configuration with one API key for the organizations in `VIAM_ORG_ID`.
 
     None if none of the variables is set; an empty one is not set, as container tools cannot
-    leave one out. Raises ConfigError, with the variables as keys, if they do not fit together.
+    leave one out, and white space at the ends of one is not part of it. Raises ConfigError, with
+    the variables as keys, if they do not fit together.
     """
-    given = {name: environ[name] for name in VARIABLES if environ.get(name)}
+    given = {name: text for name in VARIABLES if (text := environ.get(name, "").strip())}
     if not given:
         return None
     problems: dict[str, str] = {}

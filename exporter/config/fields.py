@@ -68,19 +68,36 @@ def key_text(path: KeyPath) -> str:
     """Return a path as people write it, `organizations[3].labels.team`, as far as it is safe.
 
     A forgotten space or stray braces can make a key of a secret. So the text ends before a key
-    that is no word, and under `credentials` before one that is not known.
+    that is no word, and under `credentials` before one that is no known one, nor a slip of one.
     """
     text = ""
     for index, part in enumerate(path):
         if isinstance(part, int):
             text += f"[{part}]"
         elif not _WORD.fullmatch(part) or (
-            "credentials" in path[:index] and part not in CredentialsConfig.model_fields
+            "credentials" in path[:index]
+            and not any(_is_slip(part, known) for known in CredentialsConfig.model_fields)
         ):
             break
         else:
             text += f".{part}" if text else part
     return text
+
+
+def _is_slip(word: str, known: str) -> bool:
+    """Tell whether a word is another one, but for one letter or two that changed places.
+
+    Case, `_` and `-` do not count. What differs is so little that it can be shown whatever it is.
+    """
+    word, known = (re.sub("[_-]", "", text).lower() for text in (word, known))
+    while word and known and word[0] == known[0]:
+        word, known = word[1:], known[1:]
+    return (
+        known in {word, word[1:]}
+        or word == known[1:]
+        or word[1:] == known[1:]
+        or (word[1::-1] == known[:2] and word[2:] == known[2:])
+    )
 
 
 def read(

@@ -247,7 +247,11 @@ def _plain_scalar(text: str) -> str | float | bool | None:
 
 
 def _expand(text: str, environ: Mapping[str, str]) -> str | Unexpanded:
-    """Put the environment into a string: `${NAME}` is the variable, `$${` a literal `${`."""
+    """Put the environment into a string: `${NAME}` is the variable, `$${` a literal `${`.
+
+    White space at the ends of a variable is not part of it, as Secrets of Kubernetes often end in
+    a line end.
+    """
     matches = list(_VARIABLE.finditer(text))
     if any(match[0] == "${" for match in matches):
         return Unexpanded("has a ${ without a name and }: write $${ for a literal ${")
@@ -256,4 +260,4 @@ def _expand(text: str, environ: Mapping[str, str]) -> str | Unexpanded:
         return Unexpanded(
             f"needs environment variables that are not set: {', '.join(sorted(unset))}"
         )
-    return _VARIABLE.sub(lambda match: environ[match[1]] if match[1] else "${", text)
+    return _VARIABLE.sub(lambda match: environ[match[1]].strip() if match[1] else "${", text)

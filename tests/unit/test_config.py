@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import string
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from exporter.config import (
     parse_duration,
     read_key_file,
 )
+from exporter.config.fields import key_text
 from exporter.config.yaml_nodes import parse
 
 if TYPE_CHECKING:
@@ -271,6 +274,25 @@ def test_variables_expand_once(load_text: Load, text: str, name: str) -> None:
     assert name_of(load_text(text, environ)) == name
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\t\n\n"])
+def test_white_space_at_the_ends_of_a_variable_is_no_part_of_it(load_text: Load, end: str) -> None:
+    """Secrets of Kubernetes often end in a line end. What is inside stays."""
+    environ = {"KEY": f"{end}{KEY}{end}", "NAME": f"two  words{end}", "COUNT": f"7{end}"}
+    config = load_text(
+        "credentials: {api_key_id: key-id, api_key: '${KEY}'}\nbudget_usd: ${COUNT}\n"
+        "organizations: [{id: acme, name: 'a ${NAME} b'}]\n",
+        environ,
+    )
+    assert config.credentials is not None
+    assert config.credentials.secret is not None
+    assert config.credentials.secret.reveal() == KEY
+    assert (name_of(config), config.budget_usd) == ("a two  words b", 7)
+    account = {"VIAM_ORG_ID": "acme", "VIAM_API_KEY_ID": "key-id", "VIAM_API_KEY": KEY}
+    padded = {name: f"{end}{value}{end}" for name, value in account.items()}
+    assert from_environment(padded) == from_environment(account)
+    assert from_environment(dict.fromkeys(account, end)) is None
+
+
 def test_keys_do_not_expand(load_text: Load) -> None:
     """A variable can change values, not the shape of the file."""
     with pytest.raises(ConfigError, match="unknown key"):
@@ -316,6 +338,48 @@ def test_key_file_is_relative_to_the_configuration(load_text: Load) -> None:
 
 
 # --- Secrets ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("api_kye", True),
+        ("apikey", True),
+        ("API-Key", True),
+        ("api_keys", True),
+        ("ap_key", True),
+        ("api_kex_file", True),
+        ("apiKeyId", True),
+        ("my_key_id", False),
+        ("api_kez1", False),
+    ],
+)
+def test_a_small_slip_under_credentials_is_named(load_text: Load, key: str, *, shown: bool) -> None:
+    """One letter, or two that changed places; more than that is hidden."""
+    credentials = f"credentials: {{{key}: x}}"
+    for text in (credentials, f"organizations: [{{{credentials}}}]"):
+        with pytest.raises(ConfigError) as caught:
+            load_text(text)
+        assert (f"credentials.{key}: unknown key: " in str(caught.value)) is shown
+        assert (key in str(caught.value)) is shown
+
+
+SECRETS = (
+    st.from_regex("[a-z0-9]{32}", fullmatch=True)  # as Viam's keys are
+    | st.uuids().map(str)  # as their ids are
+    | st.text(set(string.printable) - set("_-" + string.whitespace), min_size=5)
+)
+HEADS = st.sampled_from(["", "api_key", "api_key:", "api_key=", "api_key_", "api-key-id:", "a"])
+
+
+@given(secret=SECRETS, head=HEADS)
+@ANY_SPEED
+def test_a_secret_that_became_a_key_is_not_shown(load_text: Load, secret: str, head: str) -> None:
+    """By a forgotten space, or a line of its own: whatever its length and letters."""
+    assert key_text(("credentials", head + secret)) == "credentials"
+    with pytest.raises(ConfigError) as caught:
+        load_text(f"credentials: {{{json.dumps(head + secret)}: x}}")
+    assert secret not in str(caught.value)
 
 
 def test_secrets_cannot_leave_by_accident(load_text: Load) -> None:
@@ -415,8 +479,15 @@ def test_environment_may_name_a_key_file(tmp_path: Path) -> None:
             ["VIAM_API_KEY: must not be set beside VIAM_API_KEY_FILE: keep one"],
         ),
         (
-            {"VIAM_API_KEY": f"{KEY}\n"},
+            {"VIAM_API_KEY": f"{KEY}\n{KEY}"},
             ["VIAM_API_KEY: must not have control or invisible characters"],
+        ),
+        (
+            {"VIAM_ORG_ID": "\n", "VIAM_API_KEY_ID": " "},
+            [
+                "VIAM_ORG_ID: must be set to an organization id, or several with commas",
+                "VIAM_API_KEY_ID: must be set to the id of the API key",
+            ],
         ),
         (
             {"VIAM_API_KEY": "", "VIAM_API_KEY_FILE": "/nowhere/viam.key"},
