@@ -20,6 +20,7 @@ from exporter.address import Address
 from exporter.api.route import route_to
 from exporter.config import DEFAULT_FILE, Config, ConfigError, find
 from exporter.daemon import Options, StartError
+from exporter.files import path_argument
 from exporter.metrics.catalog import LABEL_NAMES
 from exporter.polling.sharding import MAX_SHARDS, Shard, choose
 from exporter.process import logs, notify, privileges
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
         "--config.file",
         dest="config_file",
         metavar="FILE",
-        type=Path,
+        type=path_argument,
         help=f"the configuration (default: {DEFAULT_FILE}, if there is one)",
     )
     root.add_argument(
@@ -93,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
         "--storage.path",
         dest="storage_path",
         metavar="DIR",
-        type=Path,
+        type=path_argument,
         help="folder that keeps the last good data and the spend counters across restarts; "
         "must be this process's own (default: nothing is kept)",
     )

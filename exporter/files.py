@@ -1,17 +1,73 @@
-"""Reads files whose names somebody wrote into a configuration."""
+"""Finds and reads files whose names somebody wrote into a configuration or a command line."""
 
 from __future__ import annotations
 
+import argparse
+import errno
+import os
+import stat
 from pathlib import Path
+
+
+class IrregularError(OSError):
+    """A FIFO, a device, a socket or a folder: to wait for it could last for ever."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EINVAL, "it is no regular file", str(path))
+
+
+def named(text: str) -> Path:
+    """Return the path of a name, in which `~` at the start is the home folder.
+
+    Raises ValueError with the rule if there is no such folder.
+    """
+    if text != "~" and not text.startswith("~/"):
+        return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("must not begin with ~: this user has no home folder") from None
+
+
+def path_argument(text: str) -> Path:
+    """Return the path that an argument of a command names, as `named` does."""
+    try:
+        return named(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def absolute(path: Path) -> Path:
+    """Return a path that begins at the root. Raises ValueError with the rule if it cannot be."""
+    try:
+        return path.absolute()
+    except OSError as error:
+        raise ValueError(
+            f"must begin with /, since the working folder cannot be used: {error.strerror}"
+        ) from None
 
 
 def require_regular(path: Path) -> None:
     """Raise ValueError with the rule for what is no regular file: it could not be read again.
 
-    What is not there passes: reading it says so. Raises OSError.
+    Raises OSError if it is not there.
     """
-    if path.exists() and not path.is_file():
+    if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("must name a regular file")
+
+
+def content(path: Path, at_most: int = -1) -> bytes:
+    """Return what is in a regular file, or so many bytes of it. Raises OSError.
+
+    It never waits for somebody to write.
+    """
+    # Before it is opened, for that alone makes some devices act; and then what was opened.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise IrregularError(path)
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise IrregularError(path)
+        return stream.read(at_most)
 
 
 def read(path: Path, at_most: int, too_large: str) -> bytes:
@@ -20,11 +76,11 @@ def read(path: Path, at_most: int, too_large: str) -> bytes:
     Raises ValueError with the rule that it breaks: `too_large` is the one for its size.
     """
     try:
-        require_regular(path)
-        with path.open("rb") as stream:
-            content = stream.read(at_most + 1)
+        found = content(path, at_most + 1)
+    except IrregularError:
+        raise ValueError("must name a regular file") from None
     except OSError as error:
         raise ValueError(f"must name a file that can be read: {error.strerror}") from None
-    if len(content) > at_most:
+    if len(found) > at_most:
         raise ValueError(too_large)
-    return content
+    return found

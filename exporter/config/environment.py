@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from exporter import files
 from exporter.config.effective import Config
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.schema import PollConfig
@@ -58,8 +58,7 @@ def _organization_ids(text: str, problems: dict[str, str]) -> list[str]:
 def _api_key(given: Mapping[str, str], problems: dict[str, str]) -> ApiKey:
     """Make the API key of the two or three variables. Useless if it adds to `problems`."""
     key_id = given.get("VIAM_API_KEY_ID", "")
-    text = given.get("VIAM_API_KEY")
-    file = Path(given["VIAM_API_KEY_FILE"]).absolute() if "VIAM_API_KEY_FILE" in given else None
+    text, file = given.get("VIAM_API_KEY"), given.get("VIAM_API_KEY_FILE")
     if not key_id:
         problems["VIAM_API_KEY_ID"] = "must be set to the id of the API key"
     elif not key_id.isprintable():
@@ -73,9 +72,11 @@ def _api_key(given: Mapping[str, str], problems: dict[str, str]) -> ApiKey:
             problems["VIAM_API_KEY"] = str(error)
     elif file:
         try:
-            read_key_file(file)
+            path = files.absolute(files.named(file))
+            read_key_file(path)
+            return ApiKey(key_id, file=path)
         except ValueError as error:
             problems["VIAM_API_KEY_FILE"] = str(error)
     else:
         problems["VIAM_API_KEY"] = "must be set to the API key, or VIAM_API_KEY_FILE to its file"
-    return ApiKey(key_id, file=file)
+    return ApiKey(key_id)

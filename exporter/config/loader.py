@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from exporter import files
 from exporter.config.cross_checks import check
 from exporter.config.effective import Config
 from exporter.config.fields import Report, read
@@ -35,19 +36,27 @@ def load(
     report = Report(str(path), document.root)
     for key_path, line in document.duplicates:
         report.add(key_path, "is there twice: keep one", line)
-    context = Context(path.parent.absolute(), reserved_labels)
+    context = Context(_folder(path), reserved_labels)
     file = read(ConfigFile, document.root, report, context)
     check(file, report, storage=storage, shards=shards)
     report.raise_if_any()
     return _resolve(file)
 
 
+def _folder(path: Path) -> Path:
+    try:
+        return files.absolute(path.parent)
+    except ValueError as error:
+        raise ConfigError([Problem(str(path), None, "", str(error))]) from None
+
+
 def _text(path: Path) -> str:
     """Return the text of the file, without the byte order mark that some editors write."""
     file = str(path)
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = files.content(path, MAX_BYTES + 1)
+    except files.IrregularError:
+        raise ConfigError([Problem(file, None, "", "must be a regular file")]) from None
     except OSError as error:
         raise ConfigError([Problem(file, None, "", f"cannot be read: {error.strerror}")]) from None
     if len(content) > MAX_BYTES:

@@ -97,11 +97,14 @@ def duration(value: object, info: ValidationInfo) -> float:
 
 
 def file(value: object, info: ValidationInfo) -> Path:
-    """Return the path of a file. A relative one starts at the configuration's folder."""
+    """Return the path of a file. A relative one starts at the configuration's folder.
+
+    `~` at the start is the home folder.
+    """
     if info.context is None and isinstance(value, Path):
         return value
     folder = info.context.folder if info.context else Path()
-    return folder / string(value)
+    return folder / files.named(string(value))
 
 
 def address(value: object) -> str:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from exporter import files
 from exporter.config import Config
 
 log = structlog.get_logger(__name__)
@@ -77,7 +78,7 @@ def _key_files(config: Config) -> list[Path]:
 def _holds_key(file: Path, config: Config) -> bool:
     """Tell whether a key itself stands in the file, and not a `${NAME}` in its place."""
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = files.content(file).decode(errors="replace")
     except OSError:
         return False  # it was there when it was loaded
     secrets = {key.secret.reveal() for key in config.api_keys if key.secret is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from exporter import files
 from exporter.simulator.faults import FaultError, parse_lines
 from exporter.simulator.injection import FaultSet, Injected
 
@@ -26,7 +27,7 @@ class FaultFile:
         a good file begin anew, also the ones that were there before.
         """
         try:
-            lines = self._file.read_text("utf-8").splitlines()
+            lines = files.content(self._file).decode().splitlines()
         except OSError as error:
             return [f"{self._file}: {error.strerror}"]
         except UnicodeDecodeError:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from exporter.address import Address
 from exporter.config import DEFAULT_FILE, parse_duration
+from exporter.files import path_argument
 from exporter.tool.errors import EXIT_CODES, complain
 
 
@@ -30,7 +30,7 @@ def add_configuration(command: argparse.ArgumentParser) -> None:
         "--config.file",
         dest="config_file",
         metavar="FILE",
-        type=Path,
+        type=path_argument,
         help=f"the exporter's configuration (default: {DEFAULT_FILE}, if there is one, else the "
         "environment)",
     )

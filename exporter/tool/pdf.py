@@ -12,6 +12,7 @@ from typing import Final
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
 from exporter.config import Config
+from exporter.files import path_argument
 from exporter.metrics.extract.invoices import Invoice
 from exporter.model import Organization
 from exporter.tool import arguments as declare
@@ -53,7 +54,7 @@ def define(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--dest",
         metavar="DIR",
-        type=Path,
+        type=path_argument,
         default=Path("invoices"),
         help="the folder to put them in, made if it is not there (default: %(default)s)",
     )

@@ -15,6 +15,7 @@ from random import Random
 from typing import Final
 
 from exporter.address import Address
+from exporter.files import path_argument, require_regular
 from exporter.process.clock import SystemClock
 from exporter.simulator import (
     Account,
@@ -126,25 +127,25 @@ def define(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--fault-file",
         metavar="FILE",
-        type=Path,
+        type=path_argument,
         help="inject the faults in FILE, one a line, # for comments; read again on SIGHUP",
     )
     command.add_argument(
         "--tls-cert",
         metavar="FILE",
-        type=Path,
+        type=path_argument,
         help="serve TLS with this certificate, PEM (default: nothing is encrypted)",
     )
     command.add_argument(
         "--tls-key",
         metavar="FILE",
-        type=Path,
+        type=path_argument,
         help="the certificate's key, PEM (default: in the certificate's file)",
     )
     command.add_argument(
         "--tls-ca",
         metavar="FILE",
-        type=Path,
+        type=path_argument,
         help="what the configuration printed trusts, PEM (default: the certificate itself)",
     )
     command.add_argument(
@@ -157,6 +158,7 @@ def define(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--config-out",
         metavar="FILE",
+        type=path_argument,
         help="write the configuration to FILE, for your eyes only (default: standard output)",
     )
 
@@ -239,9 +241,11 @@ class ReloadedFiles:
         problems = [] if self._faults is None else self._faults.load()
         if self._tls is not None and self._certificate is not None:
             try:
+                for path in filter(None, (self._certificate, self._key)):
+                    require_regular(path)
                 self._tls.load_cert_chain(self._certificate, self._key)
-            except OSError as error:
-                reason = error.strerror or str(error)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
                 problems.append(f"{self._certificate}: no certificate with its key: {reason}")
         return problems
 
@@ -287,9 +291,12 @@ def reachable(where: Address) -> Address:
     return replace(where, host="127.0.0.1") if everywhere else where
 
 
-def _write_private(file: str, text: str) -> None:
+def _write_private(file: Path, text: str) -> None:
     """Write a file that only its owner can read, also if others could read it before."""
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:  # noqa: PTH123
+    # Opening must not wait, as for a FIFO that nobody reads.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
+    with open(os.open(file, flags, 0o600), "w") as stream:  # noqa: PTH123
+        os.set_blocking(stream.fileno(), True)
         os.fchmod(stream.fileno(), 0o600)
         stream.write(text)
 

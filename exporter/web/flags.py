@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, MutableMapping
-from pathlib import Path
 from typing import TypeVar
 
+from exporter.files import path_argument
 from exporter.web import sockets
 from exporter.web.limits import Limits
 from exporter.web.location import Location, external_url, route_prefix
@@ -42,7 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--web.config.file",
         dest="web_config_file",
         metavar="FILE",
-        type=Path,
+        type=path_argument,
         help="TLS, basic authentication, response headers and a rate limit, in the format of "
         "Prometheus' exporter-toolkit; read again when it changes",
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from exporter import files
 from exporter.config import ConfigError, Problem
 from exporter.config.fields import Report, read
 from exporter.config.values import Context
@@ -48,9 +49,11 @@ def load(path: Path, reader: FileReader | None = None) -> WebConfig:
         # Messages disclose no names of users.
         shown = key_path[:1] if key_path[0] == "basic_auth_users" else key_path
         report.add(shown, "is there twice: keep one", line)
-    keys = read(
-        WebConfigKeys, document.root, report, Context(path.parent.absolute(), reserved_labels=())
-    )
+    try:
+        folder = files.absolute(path.parent)
+    except ValueError as error:
+        raise ConfigError([Problem(file, None, "", str(error))]) from None
+    keys = read(WebConfigKeys, document.root, report, Context(folder, reserved_labels=()))
     tls = check(keys, report, reader)
     report.raise_if_any()
     return WebConfig(
@@ -73,4 +76,5 @@ def _text(path: Path, reader: FileReader) -> str:
         raise ConfigError([Problem(file, None, "", "must be text in UTF-8")]) from None
     except ValueError as error:
         rule = str(error).replace("must name a file that can be read", "cannot be read")
+        rule = rule.replace("must name", "must be")
         raise ConfigError([Problem(file, None, "", rule)]) from None
