@@ -208,7 +208,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         None if arguments.tls_cert is None else ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     )
     files = ReloadedFiles(arguments, simulator, tls)
-    if problems := files.load():
+    if problems := await asyncio.to_thread(files.load):
         raise OSError("\n".join(problems))
     loop.add_signal_handler(signal.SIGHUP, files.reload)
     where: Address = arguments.listen_address
