@@ -22,6 +22,7 @@ from exporter.page.publisher import Publisher
 from exporter.polling.discovery import Discovery, Found, merge
 from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
+from exporter.process import signals
 from exporter.process.clock import SystemClock
 from exporter.reloads import ReloadQueue
 from exporter.state.budget import Budget
@@ -37,13 +38,15 @@ async def run(config: Config, options: Options, on_serving: OnServing) -> None:
 
     Raises StartError, and ConfigError; any other exception is a bug.
     """
-    loop = asyncio.get_running_loop()
     stop, reloads = asyncio.Event(), ReloadQueue()
-    loop.add_signal_handler(signal.SIGHUP, reloads.request)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with made(config, options, reloads) as daemon:
-        await daemon.run(on_serving, stop)
+    handlers = {
+        signal.SIGHUP: reloads.request,
+        signal.SIGTERM: stop.set,
+        signal.SIGINT: stop.set,
+    }
+    with signals.heeded(handlers):
+        async with made(config, options, reloads) as daemon:
+            await daemon.run(on_serving, stop)
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ from exporter.config import ApiConfig, Config, ConfigError, find
 from exporter.metrics.catalog import COLLECTORS, LABEL_NAMES, Collector
 from exporter.model import ApiKey, FoundOrganization, Organization
 from exporter.polling.discovery import keys_by_id, merge, usable
-from exporter.process import logs, privileges
+from exporter.process import logs, privileges, signals
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
 from exporter.tool.errors import STOPPED, WRONG_USAGE, CommandError, complain
@@ -29,6 +29,7 @@ from exporter.tool.output import printable
 
 T = TypeVar("T")
 
+STOP_WITHIN = 5.0  # seconds, also while nobody reads what is printed
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is a failure to somebody who waits
 
 
@@ -113,12 +114,11 @@ def run(work: Coroutine[Any, Any, int]) -> int:
     """
 
     async def stoppable() -> int:
-        loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for mypy
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
-        return await work
+        handlers = {signal.SIGINT: task.cancel, signal.SIGTERM: task.cancel}
+        with signals.heeded(handlers, STOP_WITHIN):
+            return await work
 
     try:
         return asyncio.run(stoppable())

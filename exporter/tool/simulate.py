@@ -16,6 +16,7 @@ from typing import Final
 
 from exporter.address import Address
 from exporter.files import path_argument, require_regular
+from exporter.process import signals
 from exporter.process.clock import SystemClock
 from exporter.simulator import (
     Account,
@@ -186,10 +187,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
 
     Raises FaultError for a --fault, and OSError if it cannot listen, read or write.
     """
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     if arguments.organizations is None:
         accounts = demo_fleet(arguments.seed)
     else:
@@ -210,18 +208,19 @@ async def _serve(arguments: argparse.Namespace) -> None:
     files = ReloadedFiles(arguments, simulator, tls)
     if problems := await asyncio.to_thread(files.load):
         raise OSError("\n".join(problems))
-    loop.add_signal_handler(signal.SIGHUP, files.reload)
     where: Address = arguments.listen_address
     port = await simulator.start(
         str(where if where.host else replace(where, host="::")),
         front=arguments.fault_file is not None,  # faults of connections may come later
         tls=tls,
     )
-    try:
-        _announce(accounts, replace(where, port=port), arguments)
-        await stop.wait()
-    finally:
-        await simulator.stop(STOP_WITHIN)
+    handlers = {signal.SIGINT: stop.set, signal.SIGTERM: stop.set, signal.SIGHUP: files.reload}
+    with signals.heeded(handlers):
+        try:
+            _announce(accounts, replace(where, port=port), arguments)
+            await stop.wait()
+        finally:
+            await simulator.stop(STOP_WITHIN)
 
 
 class ReloadedFiles:

@@ -1,0 +1,102 @@
+"""Where both commands begin: signals are taken before what takes long is loaded.
+
+By default a signal would kill a process that is only loading, SIGHUP included, and SIGINT end it
+with a traceback. As process 1 of a container it would not even hear SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Final, NoReturn
+
+STOPPED: Final = b"viam-billing: stopped before the end\n"
+STANDARD_STREAMS: Final = (0, 1, 2)
+
+
+def exporter() -> NoReturn:
+    """Run the daemon, and end with its exit code. It may be stopped with success at any moment."""
+    _have_standard_streams()
+    # The exit code of a check says that all is well, which is not known yet.
+    _take_signals(1 if "--config.check" in sys.argv else 0)
+    _ignore_hangups()
+    from exporter import cli  # noqa: PLC0415 - what takes long
+
+    _end(cli.main)
+
+
+def tool() -> NoReturn:
+    """Run `viam-billing`, and end with its exit code. What is stopped has failed, or simulated."""
+    _have_standard_streams()
+    if sys.argv[1:2] == ["simulate"]:
+        _take_signals(0)
+        _ignore_hangups()
+    else:
+        _take_signals(1, STOPPED)
+    from exporter.tool import command  # noqa: PLC0415 - what takes long
+
+    _end(command.main)
+
+
+def _have_standard_streams() -> None:
+    """See to it that no database or connection gets the number of a stream that is closed."""
+    for number in STANDARD_STREAMS:
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
+
+
+def _take_signals(code: int, message: bytes = b"") -> None:
+    """End at once when told to stop: until something runs, there is nothing to put in order."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        _write_what_was_logged()
+        if message:
+            os.set_blocking(2, False)
+            try:
+                os.write(2, message)
+            except OSError:
+                pass  # nobody reads it
+            os.set_blocking(2, True)
+        os._exit(code)  # an exception could get lost in what is being loaded
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _write_what_was_logged() -> None:
+    logging = sys.modules.get("logging")
+    if (shutdown := getattr(logging, "shutdown", None)) is not None:
+        shutdown()
+
+
+def _end(main: Callable[[], int]) -> NoReturn:
+    """Run a command and end with its exit code, whatever the signals while it ends.
+
+    Python itself would wait for threads that are stuck, and take its handlers away before.
+    """
+    try:
+        code: object = main()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:  # noqa: BLE001 - as Python does with what nothing catches
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    _write_what_was_logged()
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        pass  # nobody reads it
+    os._exit(code if isinstance(code, int) else code is not None)
+
+
+def _ignore_hangups() -> None:
+    """Ignore SIGHUP until there is something to reload."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
