@@ -66,6 +66,7 @@ async def _assemble(
 ) -> Daemon:
     clock = SystemClock()
     telemetry = Telemetry(options.version.number, options.version.revision)
+    options.count_dropped_lines(telemetry.log_lines_dropped)
     if options.shard.total > 1:
         telemetry.sharded(options.shard.ordinal, options.shard.total)
     storage, saved, found = await asyncio.to_thread(_opened, options.storage_path, telemetry)

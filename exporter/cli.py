@@ -24,6 +24,7 @@ from exporter.files import path_argument
 from exporter.metrics.catalog import LABEL_NAMES
 from exporter.polling.sharding import MAX_SHARDS, Shard, choose
 from exporter.process import logs, notify, privileges
+from exporter.process.lines import Lines
 from exporter.process.version import DISTRIBUTION, Version, version
 from exporter.web import flags
 from exporter.web.routes import is_taken
@@ -200,14 +201,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         command_line.error(str(error))
     running = version()
-    logs.configure(arguments.log_level, arguments.log_format)
+    lines = logs.configure(arguments.log_level, arguments.log_format)
+    logs.take_what_python_prints()
     privileges.start_without_tracing(os.environ)
     privileges.leave_no_core_dump()
     if shard.total > 1:
         log.info("polling a shard only", shard=shard.ordinal, total_shards=shard.total)
     try:
         if arguments.demo:
-            asyncio.run(_demo(arguments, running, shard, _web_options(arguments)))
+            asyncio.run(_demo(arguments, running, shard, _web_options(arguments), lines))
             return 0
 
         def load_again() -> Config:
@@ -216,19 +218,19 @@ def main(argv: Sequence[str] | None = None) -> int:
                 arguments.config_file, os.environ, storage=storage, shards=shard.total
             )
 
-        config, web = _both(load_again, lambda: _web_options(arguments))
+        config, web = _both(load_again, lambda: _web_options(arguments), lines)
         if arguments.config_check:
             print(f"the configuration is valid: {config.extent}")
             return 0
         reader = privileges.Reader.current(os.environ)
         privileges.warn(config, arguments.config_file or DEFAULT_FILE, reader)
-        options = _options(arguments, running, shard, load_again, web)
+        options = _options(arguments, running, shard, load_again, web, lines)
         asyncio.run(_serve(config, options))
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        lines.put(str(error))
         return 1
     except StartError as error:
-        print(f"{DISTRIBUTION}: {error}", file=sys.stderr)
+        lines.put(f"{DISTRIBUTION}: {error}")
         return 1
     return 0
 
@@ -244,7 +246,7 @@ def _allow_open_files() -> int:
 
 
 def _both(
-    load_config: Callable[[], Config], load_web: Callable[[], WebOptions]
+    load_config: Callable[[], Config], load_web: Callable[[], WebOptions], lines: Lines
 ) -> tuple[Config, WebOptions]:
     """Return both configurations. What is wrong with either is shown before it ends."""
     try:
@@ -253,7 +255,7 @@ def _both(
         try:
             load_web()
         except ConfigError as error:
-            print(error, file=sys.stderr)
+            lines.put(str(error))
         raise
     return config, load_web()
 
@@ -265,12 +267,13 @@ def _web_options(arguments: argparse.Namespace) -> WebOptions:
         raise StartError(str(error)) from error
 
 
-def _options(
+def _options(  # noqa: PLR0913 - what the command line says, and what it needs
     arguments: argparse.Namespace,
     running: Version,
     shard: Shard,
     load_again: Callable[[], Config],
     web: WebOptions,
+    lines: Lines,
 ) -> Options:
     return Options(
         listen=arguments.listen or [listen_address(DEFAULT_ADDRESS)],
@@ -281,6 +284,7 @@ def _options(
         web=web,
         shard=shard,
         manager=notify.from_systemd(os.environ, os.getpid()),
+        count_dropped_lines=lines.count_dropped,
     )
 
 
@@ -298,10 +302,10 @@ async def _serve(config: Config, options: Options) -> None:
 
 
 async def _demo(
-    arguments: argparse.Namespace, running: Version, shard: Shard, web: WebOptions
+    arguments: argparse.Namespace, running: Version, shard: Shard, web: WebOptions, lines: Lines
 ) -> None:
     async with demo.simulated_service() as config:
-        options = _options(arguments, running, shard, lambda: config, web)
+        options = _options(arguments, running, shard, lambda: config, web, lines)
         scheme = "http" if web.configuration().tls is None else "https"
         prefix = web.location.prefix
 

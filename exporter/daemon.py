@@ -57,6 +57,8 @@ class Options:
     web: WebOptions = field(default_factory=WebOptions)
     shard: Shard = field(default_factory=Shard)
     manager: ServiceManager = field(default_factory=ServiceManager)
+    # Is given what counts the lines of the log that nobody read.
+    count_dropped_lines: Callable[[Callable[[int], object]], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

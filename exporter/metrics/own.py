@@ -115,6 +115,11 @@ class Own:
         ("enum",),
         MetricType.COUNTER,
     )
+    LOG_LINES_DROPPED = OwnMetric(
+        PREFIX + "log_lines_dropped_total",
+        "Lines of the log that were dropped, since standard error was not read or not writable.",
+        type=MetricType.COUNTER,
+    )
 
 
 METRICS: tuple[OwnMetric, ...] = tuple(

@@ -111,6 +111,10 @@ class Telemetry:
         for enum, count in values.items():
             self._counters[Own.UNKNOWN_ENUMS].labels(enum).inc(count)
 
+    def log_lines_dropped(self, count: int) -> None:
+        """Count lines of the log that nobody read. May be called in any thread."""
+        self._counters[Own.LOG_LINES_DROPPED].inc(count)
+
     def stored(self, *, successful: bool) -> None:
         """Note whether a write to storage succeeded."""
         self._optional(Own.STORAGE_SUCCESSFUL, successful)

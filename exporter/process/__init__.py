@@ -1,5 +1,6 @@
 """What concerns the process itself.
 
-`logs` on standard error, what `notify` tells systemd, `privileges` that are dropped, `garbage`
-collected a little at a time, `version` and `clock`.
+`logs` on standard error, written by `lines`, `signals` that are heeded, what `notify` tells
+systemd, `privileges` that are dropped, `garbage` collected a little at a time, `version` and
+`clock`.
 """

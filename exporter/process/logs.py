@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+from types import TracebackType
 from typing import Final
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from exporter.process.lines import Lines
+
+log = structlog.get_logger(__name__)
+
 FORMATS: Final = ("logfmt", "json")
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 KEYS_FIRST: Final = ("ts", "level", "msg")
+FLUSH_WITHIN: Final = 1.0  # seconds, in the end: whoever reads may have fallen behind
+STANDARD_ERROR: Final = 2
 
 
-def configure(level: str, form: str) -> None:
-    """Send what this program and its libraries log to standard error."""
+def configure(level: str, form: str) -> Lines:
+    """Send what this program and its libraries log to standard error.
+
+    Returns what writes it there, for what else is to be said.
+    """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -30,7 +41,8 @@ def configure(level: str, form: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    lines = Lines(None if sys.stderr is None else STANDARD_ERROR)
+    handler = _Handler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -45,6 +57,58 @@ def configure(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    return lines
+
+
+class _Handler(logging.Handler):
+    """Hands each line on. In the end Python flushes it, as it does with all handlers."""
+
+    def __init__(self, lines: Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand on a line."""
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - a log line must not be the end of anything
+            record.msg, record.args = "a log line could not be made", None
+            record.exc_info, record.exc_text = None, None
+            line = self.format(record)
+        self._lines.put(line)
+
+    def flush(self) -> None:
+        """Wait for a moment until all is written."""
+        self._lines.flush(FLUSH_WITHIN)
+
+
+def take_what_python_prints() -> None:
+    """Log warnings, and what nothing catches: each line is of the format that was asked for."""
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _crashed
+    threading.excepthook = _thread_crashed
+    sys.unraisablehook = _not_raised
+
+
+def _crashed(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    log.error("a bug ends the exporter", exc_info=(kind, error, traceback))
+
+
+def _thread_crashed(arguments: threading.ExceptHookArgs) -> None:
+    error = arguments.exc_value
+    if error is not None:
+        log.error("a thread met a bug", exc_info=(type(error), error, arguments.exc_traceback))
+
+
+def _not_raised(arguments: sys.UnraisableHookArgs) -> None:
+    error = arguments.exc_value
+    if error is not None:
+        log.error(
+            "an error came where none can be raised",
+            exc_info=(type(error), error, arguments.exc_traceback),
+        )
 
 
 def _renderer(form: str) -> Processor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import stat
@@ -28,6 +29,7 @@ def start_without_tracing(environ: MutableMapping[str, str]) -> None:
     """
     if environ.pop(GRPC_TRACING, None) is not None:
         log.warning("tracing of gRPC is left off: it prints access tokens", variable=GRPC_TRACING)
+        logging.shutdown()  # what is not written by now would be lost
         os.execve(sys.executable, sys.orig_argv, environ)  # noqa: S606 - the same program
 
 
