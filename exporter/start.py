@@ -93,7 +93,7 @@ def _end(main: Callable[[], int]) -> NoReturn:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
-        pass  # nobody reads it
+        code = code or 1
     os._exit(code if isinstance(code, int) else code is not None)
 
 

@@ -72,9 +72,16 @@ class _Handler(logging.Handler):
         try:
             line = self.format(record)
         except Exception:  # noqa: BLE001 - a log line must not be the end of anything
-            record.msg, record.args = "a log line could not be made", None
-            record.exc_info, record.exc_text = None, None
-            line = self.format(record)
+            line = self.format(
+                logging.makeLogRecord(
+                    {
+                        "name": record.name,
+                        "levelno": record.levelno,
+                        "levelname": record.levelname,
+                        "msg": "a log line could not be made",
+                    }
+                )
+            )
         self._lines.put(line)
 
     def flush(self) -> None:
