@@ -232,8 +232,7 @@ class Daemon:
         try:
             await self._apply(await asyncio.to_thread(self._options.load))
         except (ConfigError, StartError) as error:
-            for problem in str(error).splitlines():
-                log.error("configuration not reloaded, the old one stays", problem=problem)
+            await asyncio.to_thread(_log_problems, str(error))  # there may be thousands
             self._components.telemetry.reloaded(None)
             return str(error)
         log.info("configuration reloaded", organizations=self.organization_count)
@@ -276,6 +275,11 @@ class Daemon:
         if known is None or known[0] is not config:
             known = self._hashed = (config, fingerprint(config))
         return known[1]
+
+
+def _log_problems(problems: str) -> None:
+    for problem in problems.splitlines():
+        log.error("configuration not reloaded, the old one stays", problem=problem)
 
 
 async def _listen(address: Address) -> list[socket.socket]:
