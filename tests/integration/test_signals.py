@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +16,17 @@ import pytest
 import yaml
 
 from exporter.simulator import demo_fleet
-from support.process import EXPORTER, TOOL, Process, exporter, free_port, running, until
+from support.process import (
+    EXPORTER,
+    PYTHON,
+    STOP_WITHIN,
+    TOOL,
+    Process,
+    exporter,
+    free_port,
+    running,
+    until,
+)
 
 ACCOUNT = demo_fleet(1)[0]
 DEMO = (*EXPORTER, "--demo", "--web.listen-address=127.0.0.1:0")
@@ -161,3 +173,32 @@ def test_a_reload_after_many_hangups_is_made(tmp_path: Path) -> None:
             it.process.send(signal.SIGHUP)
         it.process.stderr.wait_for('msg="configuration reloaded"')
         it.process.stop()
+
+
+HANGS = """
+import asyncio, os, signal
+from exporter.process import signals
+
+async def main():
+    with signals.heeded({signal.SIGTERM: lambda: None}, end_within=0.3):
+        print("ready", flush=True)
+        os.read(int(os.environ["NOBODY"]), 1)
+
+asyncio.run(main())
+"""
+
+
+def test_what_hangs_is_ended_in_time() -> None:
+    """Also if it is the loop that hangs: exit code 1, as not all was put in order."""
+    reading, writing = os.pipe()
+    command = (PYTHON, "-c", HANGS)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, pass_fds=[reading], env={"NOBODY": str(reading)}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STOP_WITHIN) == 1
+    os.close(reading)
+    os.close(writing)
