@@ -67,7 +67,7 @@ def content(path: Path, at_most: int = -1) -> bytes:
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise IrregularError(path)
-        return stream.read(at_most)
+        return stream.read(at_most) or b""  # None if it would have to wait, as some of /proc would
 
 
 def read(path: Path, at_most: int, too_large: str) -> bytes:
