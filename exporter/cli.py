@@ -311,10 +311,12 @@ async def _demo(
 
         def announce(addresses: Sequence[str], organizations: int) -> None:
             host = f"{scheme}://localhost:{addresses[0].rpartition(':')[2]}{prefix}"
-            print(f"{running} shows simulated bills, organizations: {organizations}")
-            print(f"  {host + '/':<34}status")
-            print(f"  {host + arguments.telemetry_path:<34}metrics, for Prometheus to scrape")
-            print("Stop with Ctrl-C.", flush=True)
+            Lines(None if sys.stdout is None else sys.stdout.fileno()).put(
+                f"{running} shows simulated bills, organizations: {organizations}\n"
+                f"  {host + '/':<34}status\n"
+                f"  {host + arguments.telemetry_path:<34}metrics, for Prometheus to scrape\n"
+                "Stop with Ctrl-C."
+            )
 
         await app.run(config, options, announce)
 

@@ -133,6 +133,19 @@ def test_standard_error_that_cannot_be_written_stops_nothing(way: str, tmp_path:
     assert database is None or b"level=" not in database.read_bytes()
 
 
+def test_the_demo_serves_also_if_nobody_reads_where_it_does() -> None:
+    """Standard output may be a pipe that nobody reads, too."""
+    reading, writing = full_pipe()
+    port = free_port()
+    command = (*EXPORTER, "--demo", f"--web.listen-address=127.0.0.1:{port}")
+    with started(command, writing, writing) as process:
+        os.close(writing)
+        until(lambda: succeeds(port, "/-/ready"), "it polls")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STOP_WITHIN) == 0
+    os.close(reading)
+
+
 def test_an_error_of_the_start_that_nobody_reads_ends_it_too(tmp_path: Path) -> None:
     """With its exit code; the message is lost."""
     reading, writing = full_pipe()
