@@ -17,7 +17,6 @@ import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from exporter import files
 from exporter.api.billing import BillingError, decoded, invalid
 from exporter.api.calls import (
     AUTHENTICATE,
