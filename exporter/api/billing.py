@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
@@ -34,11 +34,40 @@ class BillingError(Exception):
         self.code = code
         self.transient = transient  # the same call may well succeed soon
         self.retry_after = retry_after  # seconds that the server asks to wait, if it does
+        self.pause = (
+            0.0  # seconds in which its key does not log in: until then, asking is of no use
+        )
 
     @property
     def failure(self) -> Failure:
         """The error as what a poll leaves behind."""
         return Failure(self.cause, self.code, str(self))
+
+    def paused(self, pause: float) -> BillingError:
+        """Return the same error, made anew, with so many seconds of pause."""
+        error = BillingError(
+            self.cause,
+            self.code,
+            str(self),
+            transient=self.transient,
+            retry_after=self.retry_after,
+        )
+        error.pause = pause
+        return error
+
+
+class TokenNeeded(Exception):  # noqa: N818 - no error
+    """A call that goes on once its key has logged in.
+
+    So that whoever has a place for a call need not hold it while a login takes its time.
+    """
+
+    def __init__(
+        self, log_in: Callable[[], Awaitable[None]], again: Callable[[], Awaitable[Any]]
+    ) -> None:
+        super().__init__()
+        self.log_in = log_in  # returns once there is a token; raises BillingError
+        self.again = again  # goes on with the call; may raise this again, but not for ever
 
 
 def invalid(rpc: str, what: str) -> BillingError:
@@ -63,6 +92,9 @@ class BillingReader(Protocol):
         Undecoded, because most answers equal the one before, and comparing bytes costs a
         hundredth of decoding them. Raises BillingError.
         """
+
+    async def read_at_once(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
+        """Return the same, but raise TokenNeeded rather than wait for a login."""
 
 
 class OrganizationLister(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
@@ -28,6 +29,7 @@ from exporter.api.calls import (
 )
 from exporter.api.proxy import Proxy
 from exporter.api.route import Route, route_to
+from exporter.api.tokens import Call, Tokens
 from exporter.config import ApiConfig, read_key_file
 from exporter.model import ApiKey, Cause, Clock, FoundOrganization, Secret
 from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
@@ -90,16 +92,6 @@ class Received:
         self.raw = raw
 
 
-class Token:
-    """What an API key was exchanged for, as calls carry it. It cannot be printed by accident."""
-
-    __slots__ = ("metadata",)
-
-    def __init__(self, token: str) -> None:
-        # Made once: gRPC would make it anew of each call's pairs.
-        self.metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
-
-
 NO_METADATA: Final = grpc.aio.Metadata()
 
 Method = grpc.aio.UnaryUnaryMultiCallable[Any, Received]
@@ -139,9 +131,7 @@ class BillingClient:
         self._telemetry = telemetry
         self._clock = clock
         self._admit = admit
-        # Nothing that shows a secret: in its debug mode, asyncio logs the results of tasks.
-        self._tokens: dict[str, Token] = {}  # by key id
-        self._authenticating: dict[str, asyncio.Task[Token]] = {}  # by key id
+        self._tokens = Tokens(_reveal, self._fetch_token, carry=_bearer, clock=clock)
         self._authenticate: Method = self._channel.unary_unary(
             AUTHENTICATE.path, auth_pb2.AuthenticateRequest.SerializeToString, Received
         )
@@ -198,6 +188,10 @@ class BillingClient:
         """Tell whether this is how the API is reached from here."""
         return (self.proxy, self._roots) == (route.proxy, route.roots and route.roots.pem)
 
+    async def log_in(self, api_key: ApiKey) -> None:
+        """Have a token for a key, so that the next call need not wait. Raises BillingError."""
+        await self._tokens.log_in(api_key)
+
     async def read(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
         """Return the answer undecoded. Raises BillingError.
 
@@ -207,6 +201,14 @@ class BillingClient:
         method, request_type = self._methods[rpc]
         return await self._read(rpc, method, request_type(org_id=org_id), api_key)
 
+    async def read_at_once(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
+        """Return the same, but raise TokenNeeded rather than wait for a login."""
+        method, request_type = self._methods[rpc]
+        request = request_type(org_id=org_id)
+        return await self._tokens.attempt(
+            Call(rpc, org_id), api_key, partial(self._call, rpc, method, request)
+        )
+
     async def organizations(self, api_key: ApiKey) -> Iterable[FoundOrganization]:
         """Return the organizations that a key reads. Raises BillingError."""
         method, request = self._list_organizations, app_pb2.ListOrganizationsRequest()
@@ -214,16 +216,10 @@ class BillingClient:
         answer = decoded(LIST_ORGANIZATIONS.name, app_pb2.ListOrganizationsResponse, raw)
         return [FoundOrganization(each.id, each.name) for each in answer.organizations]
 
-    async def _read(self, name: str, method: Method, request: Message, api_key: ApiKey) -> bytes:
+    async def _read(self, name: str, method: Method, request: Any, api_key: ApiKey) -> bytes:
         """Return the answer to a call that takes a token, undecoded."""
-        token = self._tokens.get(api_key.id) or await self._token(api_key)
-        try:
-            return await self._call(name, method, request, token.metadata)
-        except BillingError as error:
-            if error.cause is not Cause.CREDENTIALS:
-                raise
-        token = await self._another_token(api_key, token)
-        return await self._call(name, method, request, token.metadata)
+        call = Call(name, getattr(request, "org_id", ""))
+        return await self._tokens.call(call, api_key, partial(self._call, name, method, request))
 
     async def read_invoice_pdf(
         self,
@@ -238,63 +234,39 @@ class BillingClient:
         for longer than `api.timeout`. Raises BillingError, and whatever `take` raises.
         """
         request = billing_pb2.GetInvoicePdfRequest(id=invoice_id, org_id=org_id)
-        token = self._tokens.get(api_key.id) or await self._token(api_key)
         begun = False
 
-        async def first_take(chunk: bytes) -> None:
+        async def note_and_take(chunk: bytes) -> None:
             nonlocal begun
             begun = True
             await take(chunk)
 
-        try:
-            await self._stream_pdf(request, token.metadata, first_take)
-        except BillingError as error:
-            if begun or error.cause is not Cause.CREDENTIALS:  # no chunk is handed over twice
-                raise
-        else:
-            return
-        token = await self._another_token(api_key, token)
-        await self._stream_pdf(request, token.metadata, take)
+        async def stream(metadata: grpc.aio.Metadata) -> BillingError | None:
+            try:
+                await self._stream_pdf(request, metadata, note_and_take)
+            except BillingError as error:
+                if not begun:
+                    raise
+                return error  # no chunk is handed over twice
+            return None
+
+        call = Call(GET_INVOICE_PDF.name, org_id)
+        if (error := await self._tokens.call(call, api_key, stream)) is not None:
+            raise error
 
     async def close(self) -> None:
         """Close the channel; calls under way are cancelled."""
-        for task in self._authenticating.values():
-            task.cancel()
+        self._tokens.close()
         await self._channel.close()
 
-    async def _another_token(self, api_key: ApiKey, refused: Token) -> Token:
-        """Return a token in place of one that was refused."""
-        if self._tokens.get(api_key.id) is refused:  # else another call has replaced it already
-            del self._tokens[api_key.id]
-        return await self._token(api_key)
-
-    async def _token(self, api_key: ApiKey) -> Token:
-        """Return the key's token, fetched once however many calls wait for it."""
-        if (token := self._tokens.get(api_key.id)) is not None:
-            return token
-        task = self._authenticating.get(api_key.id)
-        if task is None:
-            task = asyncio.create_task(self._fetch_token(api_key))
-            self._authenticating[api_key.id] = task
-            task.add_done_callback(lambda done: self._authenticated(api_key, done))
-        # Shielded: a waiting call that is cancelled must not take the others along.
-        return await asyncio.shield(task)
-
-    def _authenticated(self, api_key: ApiKey, task: asyncio.Task[Token]) -> None:
-        """Keep a token, but not a failure: the next call tries again."""
-        del self._authenticating[api_key.id]
-        if not task.cancelled() and task.exception() is None:
-            self._tokens[api_key.id] = task.result()
-
-    async def _fetch_token(self, api_key: ApiKey) -> Token:
-        key = await asyncio.to_thread(_reveal, api_key)
+    async def _fetch_token(self, key_id: str, key: Secret) -> str:
         request = auth_pb2.AuthenticateRequest(
-            entity=api_key.id,
+            entity=key_id,
             credentials=auth_pb2.Credentials(type="api-key", payload=key.reveal()),
         )
         # It is refused when it carries a token.
         raw = await self._call(AUTHENTICATE.name, self._authenticate, request, NO_METADATA)
-        return Token(decoded(AUTHENTICATE.name, auth_pb2.AuthenticateResponse, raw).access_token)
+        return decoded(AUTHENTICATE.name, auth_pb2.AuthenticateResponse, raw).access_token
 
     async def _call(
         self, name: str, method: Method, request: Message, metadata: grpc.aio.Metadata
@@ -358,13 +330,18 @@ class BillingClient:
             del refusal
 
 
-def _reveal(api_key: ApiKey) -> Secret:
+def _bearer(token: str) -> grpc.aio.Metadata:
+    """Return a token as calls carry it: made once, for gRPC would make it anew of each call's."""
+    return grpc.aio.Metadata(("authorization", f"Bearer {token}"))
+
+
+async def _reveal(api_key: ApiKey) -> Secret:
     """Return the key itself, from its file as it is now. Raises BillingError."""
     if api_key.secret is not None:
         return api_key.secret
     file = cast("Path", api_key.file)  # one of the two is set
     try:
-        return read_key_file(file)
+        return await asyncio.to_thread(read_key_file, file)
     except ValueError as error:
         reason = f"api_key_file {file} {error}"
         raise BillingError(Cause.CREDENTIALS, "KEY_FILE", reason) from error

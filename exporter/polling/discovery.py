@@ -28,6 +28,9 @@ from exporter.timing import Deadlines
 log = structlog.get_logger(__name__)
 
 CONCURRENCY: Final = 4  # calls at once, beside those of the polls
+# Seconds after which a call that has no answer yet leaves its place to one with another key: many
+# keys may hang, in their logins or in their calls.
+PLACE: Final = 2.0
 GATHER: Final = 1.0  # seconds in which what is found is gathered: each change concerns all polls
 RETRY: Final = 60.0  # seconds until a call is tried again that may succeed soon; doubles each time
 
@@ -122,6 +125,7 @@ class Discovery:
         self._keys: dict[str, KeyState] = {}  # by id
         self._due: Deadlines[str] = Deadlines()  # by key id, on the monotonic clock
         self._asking: set[asyncio.Task[None]] = set()
+        self._slow: set[asyncio.Task[None]] = set()  # of those, the ones without a place
         self._news = False  # other organizations were found, or it has settled, since `changed`
         self._wake = asyncio.Event()
         self._apply_configuration()
@@ -179,11 +183,12 @@ class Discovery:
             while True:
                 self._wake.clear()
                 while (
-                    len(self._asking) < CONCURRENCY
+                    self._has_place
                     and (key_id := self._due.take(self._clock.monotonic())) is not None
                 ):
                     task = tasks.create_task(self._ask(key_id))
                     self._asking.add(task)
+                    asyncio.get_running_loop().call_later(PLACE, self._leave_place, task)
                     task.add_done_callback(self._ended)
                 now = self._clock.monotonic()
                 if self._news and now >= quiet_until:
@@ -192,12 +197,22 @@ class Discovery:
                     quiet_until = self._clock.monotonic() + GATHER
                     continue  # it took a while
                 due = quiet_until if self._news else math.inf
-                if len(self._asking) < CONCURRENCY:  # else a call that ends wakes this loop
+                if self._has_place:  # else a call that ends wakes this loop
                     due = min(due, self._due.next())
                 await timing.wait(self._wake, due - now)
 
+    @property
+    def _has_place(self) -> bool:
+        return len(self._asking) - len(self._slow) < CONCURRENCY
+
+    def _leave_place(self, task: asyncio.Task[None]) -> None:
+        if task in self._asking:
+            self._slow.add(task)
+            self._wake.set()
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._asking.discard(task)
+        self._slow.discard(task)
         self._wake.set()
 
     async def _ask(self, key_id: str) -> None:

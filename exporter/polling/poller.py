@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple, cast
 
 from exporter import timing
-from exporter.api.billing import BillingError, BillingReader
+from exporter.api.billing import BillingError, BillingReader, TokenNeeded
 from exporter.api.retries import LONGEST_DELAY, retry_after
+from exporter.api.tokens import LOGIN_PLACE
 from exporter.config import Config
 from exporter.metrics.catalog import COLLECTORS
 from exporter.model import Clock, Organization
@@ -28,6 +29,8 @@ SLOWEST_SECONDS = 55.0
 DAY = 86_400.0
 # The share of a daily ceiling that polls are spread over; authentication and retries need some.
 POLLS_SHARE = 0.8
+# Logins that may go on without a place; while there are more, they hold one, as calls do.
+LOGINS_ASIDE = 512
 
 
 class Poll(NamedTuple):
@@ -36,6 +39,16 @@ class Poll(NamedTuple):
     unit: Unit
     organization: Organization
     reader: BillingReader
+    due: float  # on the monotonic clock
+    begun: float  # on the monotonic clock
+    again: Callable[[], Awaitable[bytes]] | None = None  # goes on with it after a login
+
+
+class Login(NamedTuple):
+    """A key that logs in, and the polls that go on when it has. They hold no place meanwhile."""
+
+    task: asyncio.Task[None]
+    polls: list[Poll]
 
 
 class Progress(NamedTuple):
@@ -69,6 +82,8 @@ class Poller:
         self._organizations: Mapping[str, Organization] = {}
         self._schedule = Schedule()
         self._polls: dict[asyncio.Task[None], Poll | None] = {}  # by who makes it
+        self._logins: dict[str, Login] = {}  # by the id of the key
+        self._logged_in: dict[Unit, Poll] = {}  # that go on at their next turn, which is at once
         self._failures: Counter[Unit] = Counter()  # in a row
         self._wake = asyncio.Event()
         self._succeeded = 0
@@ -82,7 +97,8 @@ class Poller:
     def progress(self) -> Progress:
         """How many polls there were."""
         under_way = sum([poll is not None for poll in [*self._polls.values()]])
-        return Progress(self._succeeded, self._failed, under_way)
+        waiting = sum([len(login.polls) for login in [*self._logins.values()]])
+        return Progress(self._succeeded, self._failed, under_way + waiting)
 
     @property
     def next_due(self) -> float:
@@ -118,13 +134,21 @@ class Poller:
         # before there is a place for its answer, nor after.
         now = self._clock.monotonic()
         self._schedule.replace({u: i for u, i in intervals.items() if u in self._schedule}, now)
-        for worker, poll in self._polls.items():
-            if poll is not None and not (
+
+        def is_concerned(poll: Poll) -> bool:
+            return not (
                 poll.unit in intervals
                 and poll.organization == self._organizations[poll.unit.org_id]
                 and poll.reader is reader
-            ):
+            )
+
+        for worker, poll in self._polls.items():
+            if poll is not None and is_concerned(poll):
                 worker.cancel()
+        for key_id, login in [*self._logins.items()]:
+            if any(map(is_concerned, login.polls)):
+                self._give_up(key_id, now)
+        self._logged_in = {u: p for u, p in self._logged_in.items() if not is_concerned(p)}
         await self._intake.configure(self._organizations, config.collectors, config.invoice_detail)
         self._failures = Counter(
             {unit: n for unit, n in self._failures.items() if unit in intervals}
@@ -151,7 +175,7 @@ class Poller:
             while True:
                 self._wake.clear()
                 while len(self._polls) < self._concurrency and (poll := self._next()):
-                    worker = tasks.create_task(self._work(poll))
+                    worker = tasks.create_task(self._work(poll, tasks))
                     self._polls[worker] = poll
                     worker.add_done_callback(self._ended)
                 due = math.inf  # a worker that ends wakes this loop
@@ -161,15 +185,23 @@ class Poller:
 
     def _next(self) -> Poll | None:
         """Return a poll that is due."""
-        unit = self._schedule.take(self._clock.monotonic())
-        return unit and Poll(unit, self._organizations[unit.org_id], self._reader)
+        now = self._clock.monotonic()
+        due = self._schedule.next_due()
+        unit = self._schedule.take(now)
+        if unit is None:
+            return None
+        known = self._logged_in.pop(unit, None)
+        return known or Poll(unit, self._organizations[unit.org_id], self._reader, due, now)
 
-    async def _work(self, poll: Poll | None) -> None:
+    async def _work(self, poll: Poll | None, tasks: asyncio.TaskGroup) -> None:
         """Make polls, one after another, while any is due: a task for each costs more."""
         worker = cast("asyncio.Task[None]", asyncio.current_task())
         while poll is not None:
-            await self._make(poll)
+            login = await self._make(poll, tasks)
             self._polls[worker] = None
+            if login is not None:
+                aside = len(self._logins) <= LOGINS_ASIDE
+                await asyncio.wait([login], timeout=LOGIN_PLACE if aside else None)
             if len(self._polls) > self._concurrency:  # which a reload has lowered
                 return
             poll = self._polls[worker] = self._next()
@@ -181,39 +213,72 @@ class Poller:
             self._schedule.give_back(poll.unit, self._clock.monotonic())
         self._wake.set()
 
-    async def _make(self, poll: Poll) -> None:
-        unit, organization, reader = poll
-        started = self._clock.monotonic()
+    async def _make(self, poll: Poll, tasks: asyncio.TaskGroup) -> asyncio.Task[None] | None:
+        """Make a poll, or have it wait for a login, which is returned if it is begun for this."""
+        unit, organization, reader = poll.unit, poll.organization, poll.reader
         try:
-            raw = await reader.read(RPC[unit.collector], unit.org_id, organization.api_key)
+            if poll.again is not None:
+                raw = await poll.again()
+            else:
+                rpc = RPC[unit.collector]
+                raw = await reader.read_at_once(rpc, unit.org_id, organization.api_key)
             now = self._clock.monotonic()
-            self._intake.succeed(unit, raw, now - started)
+            self._intake.succeed(unit, raw, now - poll.begun)
+        except TokenNeeded as needed:
+            key_id, begun = organization.api_key.id, None
+            login = self._logins.get(key_id)
+            if login is None:
+                begun = tasks.create_task(self._log_in(key_id, needed.log_in))
+                login = self._logins[key_id] = Login(begun, [])
+            login.polls.append(poll._replace(again=needed.again))
+            return begun
         except BillingError as error:
-            self._fail(unit, organization, error, started)
+            self._fail(poll, error)
         else:
             self._succeeded += 1
             self._failures.pop(unit, None)
             self._schedule.done(unit, now)
+        return None
 
-    def _fail(
-        self, unit: Unit, organization: Organization, error: BillingError, started: float
-    ) -> None:
+    async def _log_in(self, key_id: str, log_in: Callable[[], Awaitable[None]]) -> None:
+        """Let polls go on, each when there is a place for it, once their key has logged in."""
+        try:
+            await log_in()
+        except BillingError as error:
+            for poll in self._logins.pop(key_id).polls:
+                self._fail(poll, error)
+        else:
+            for poll in self._logins.pop(key_id).polls:
+                self._logged_in[poll.unit] = poll
+                # Before all others of the same turn: who waited first is first.
+                self._schedule.give_back(poll.unit, math.nextafter(poll.due, -math.inf))
+        self._wake.set()
+
+    def _give_up(self, key_id: str, now: float) -> None:
+        """Let polls that wait for a login be due at once."""
+        login = self._logins.pop(key_id)
+        login.task.cancel()
+        for poll in login.polls:
+            self._schedule.give_back(poll.unit, now)
+
+    def _fail(self, poll: Poll, error: BillingError) -> None:
         """Schedule a retry, or record the failure and wait for the next turn."""
+        unit, interval = poll.unit, poll.organization.interval
         now = self._clock.monotonic()
         self._failures[unit] += 1
         failures = self._failures[unit]
-        interval = organization.interval
+        asked_for = min(error.retry_after or 0.0, LONGEST_DELAY)
         retry = retry_after(error, failures, self._random, patience=interval)
         if retry is not None:
             self._schedule.give_back(unit, now + min(retry, LONGEST_DELAY))
             return
-        wait = min(error.retry_after or 0.0, LONGEST_DELAY)
+        wait = asked_for
         if not error.transient:
             slowest = max(SLOWEST_INTERVALS * interval, SLOWEST_SECONDS)
-            wait = max(wait, min(interval * 2 ** min(failures - 1, 16), slowest))
+            wait = max(wait, min(interval * 2 ** min(failures - 1, 16), slowest), error.pause)
         self._failed += 1
         self._schedule.done(unit, now, earliest=now + wait)
-        self._intake.fail(unit, error.failure, now - started)
+        self._intake.fail(unit, error.failure, now - poll.begun)
 
 
 def _paced(config: Config) -> Iterable[Organization]:

@@ -138,6 +138,7 @@ def _authentication() -> Iterator[Scenario]:
     lifetime = {"lifetime": Parameter(parse_duration, 30.0, "in real time (default: 30s)")}
     for name, description, methods, parameters in (
         ("wrong-key", "the key is refused, as if it was rotated", (AUTHENTICATE,), {}),
+        ("odd-token", "the token is one that no call can carry", (AUTHENTICATE,), {}),
         ("short-lived-tokens", "tokens expire early", (AUTHENTICATE,), lifetime),
         ("expired-token", "a token that was used before is dead", TOKEN_METHODS, {}),
         ("revoked-tokens", "all tokens die, that of the call first", TOKEN_METHODS, {}),

@@ -31,6 +31,8 @@ from exporter.simulator.scenarios import (
 from exporter.simulator.simulated_clock import SimulatedClock
 from exporter.simulator.tokens import Grant, Tokens
 
+# Empty, longer than 64 KiB, or more than a header may hold.
+ODD_TOKENS = ("", "x\ny", "x\0y", "t\u00f6ken", "x" * (64 * 1024 + 1))
 PDF_CHUNK_BYTES = 512  # small, so that even a short file comes in several chunks
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -146,6 +148,8 @@ class Service:
         for hit in self._faults.on_call({"short-lived-tokens"}, AUTHENTICATE, organizations):
             lifetime = min(lifetime, hit.fault.value("lifetime") or lifetime)
         token = self.tokens.grant(request.entity, lifetime)
+        for hit in self._faults.on_call({"odd-token"}, AUTHENTICATE, organizations):
+            token = hit.rng.choice(ODD_TOKENS)
         message = auth_pb2.AuthenticateResponse(access_token=token)
         account = self.accounts[organizations[0]]
         return self._send(AUTHENTICATE, account, self._clock.time(), message)

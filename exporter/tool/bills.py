@@ -17,6 +17,7 @@ from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
 from exporter.api.retries import retry_after
 from exporter.api.route import route_to
+from exporter.api.tokens import LOGIN_PLACE
 from exporter.config import ApiConfig, Config, ConfigError, find
 from exporter.metrics.catalog import COLLECTORS, LABEL_NAMES, Collector
 from exporter.model import ApiKey, FoundOrganization, Organization
@@ -164,7 +165,7 @@ class BillReader:
     async def answer(self, collector: Collector[Any, Any], organization: Organization) -> Any:
         """Return a collector's answer, without what is personal in it. Raises BillingError."""
         rpc, key = collector.rpc, organization.api_key
-        raw = await self.with_retries(lambda: self.client.read(rpc, organization.id, key))
+        raw = await self.with_retries(key, lambda: self.client.read(rpc, organization.id, key))
         return collector.keep(decoded(rpc, collector.message, raw))
 
     async def answers(self, rpc: ReadRpc, organizations: Sequence[Organization]) -> Answers:
@@ -180,7 +181,9 @@ class BillReader:
 
         async def listed(key: ApiKey) -> Sequence[FoundOrganization] | BillingError:
             try:
-                return [*usable(await self.with_retries(partial(self.client.organizations, key)))]
+                return [
+                    *usable(await self.with_retries(key, partial(self.client.organizations, key)))
+                ]
             except BillingError as error:
                 return error
 
@@ -196,14 +199,15 @@ class BillReader:
         every = merge(config, found).organizations
         return _chosen(Organizations(every, failures), names)
 
-    async def with_retries(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call when there is room for it, and again if its failure may pass.
+    async def with_retries(self, key: ApiKey, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call with a key when there is room for it, and again if its failure may pass.
 
         Raises BillingError.
         """
         failures = 0
         while True:
             try:
+                await self._log_in(key)
                 async with self._slots:
                     return await call()
             except BillingError as error:
@@ -212,6 +216,13 @@ class BillReader:
                 if wait is None:
                     raise
             await asyncio.sleep(wait)
+
+    async def _log_in(self, key: ApiKey) -> None:
+        """Have a token for a key; a login that takes long leaves its place to other calls."""
+        async with self._slots:
+            login = asyncio.create_task(self.client.log_in(key))
+            await asyncio.wait([login], timeout=LOGIN_PLACE)
+        await login
 
     async def each(
         self,

@@ -95,7 +95,7 @@ async def download(
             checked.finish()
         return checked.size
 
-    return await reader.with_retries(attempt)
+    return await reader.with_retries(wanted.organization.api_key, attempt)
 
 
 def _invalid(what: str) -> BillingError:

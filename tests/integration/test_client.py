@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import subprocess
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -19,7 +20,8 @@ import pytest
 
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
-from exporter.api.client import BillingClient, Token
+from exporter.api.client import BillingClient
+from exporter.api.tokens import Token
 from exporter.config import ApiConfig
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause, Secret
@@ -80,6 +82,12 @@ async def connected(deadline: float = 5.0, **simulator: Any) -> AsyncIterator[Pa
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a scenario on an event loop of its own."""
     asyncio.run(scenario())
+
+
+def hold(client: BillingClient, key_id: str, token: str) -> None:
+    """Have a client hold a token, as if its key had logged in."""
+    metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
+    client._tokens._key(ApiKey(key_id)).token = Token(metadata, math.inf)
 
 
 async def failure(read: Coroutine[Any, Any, bytes]) -> BillingError:
@@ -283,7 +291,7 @@ def test_every_call_has_a_deadline() -> None:
             assert (error.cause, error.transient) == (Cause.OUTAGE, True)
             assert error.code == "DEADLINE_EXCEEDED"
             assert "Authenticate" in str(error)
-            pair.client._tokens[FIRST.api_key_id] = Token("a token")
+            hold(pair.client, FIRST.api_key_id, "a token")
             error = await failure(pair.usage())
             assert error.code == "DEADLINE_EXCEEDED"
             assert "GetCurrentMonthUsage" in str(error)
@@ -398,7 +406,7 @@ def test_calls_name_us_and_authenticate_carries_no_token() -> None:
         await server.start()
         telemetry = Telemetry("1.2.3", "abc")
         client = make_client(telemetry, f"127.0.0.1:{port}")
-        client._tokens["id"] = Token("the-token")
+        hold(client, "id", "the-token")
         await failure(client.read(USAGE, "o", ApiKey("other", secret=Secret("k"))))
         await failure(client.read(USAGE, "o", ApiKey("id", secret=Secret("k"))))
         await client.close()
@@ -453,7 +461,7 @@ def test_the_server_s_wish_for_a_pause_is_understood(
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         client = make_client(Telemetry("1", "a"), f"127.0.0.1:{port}")
-        client._tokens["id"] = Token("token")
+        hold(client, "id", "token")
         error = await failure(client.read(USAGE, "o", ApiKey("id", secret=Secret("k"))))
         assert (error.cause, error.retry_after) == (Cause.THROTTLED, expected)
         await client.close()

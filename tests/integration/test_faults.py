@@ -136,8 +136,16 @@ def test_a_fault_that_a_poll_survives_is_never_shown(fault: str) -> None:
 # --- Authentication ---
 
 
-@pytest.mark.parametrize("fault", ["wrong-key", "refused-token"])
-def test_a_key_that_is_refused_is_shown_as_credentials(fault: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        ("wrong-key", "credentials"),
+        ("refused-token", "credentials"),
+        ("odd-token", "invalid_answer"),
+    ],
+    ids=["wrong-key", "refused-token", "odd-token"],
+)
+def test_a_key_that_gets_no_token_of_use_is_shown(fault: str, cause: str) -> None:
     """For all its organizations and collectors, and it recovers without a restart."""
 
     async def scenario() -> None:
@@ -145,10 +153,10 @@ def test_a_key_that_is_refused_is_shown_as_credentials(fault: str) -> None:
             await it.until(all_up, "all are up")
             injected = it.simulator.inject(fault)
             it.simulator.revoke_tokens()
-            everything = dict.fromkeys(("usage", "billing_information", "invoices"), "credentials")
+            everything = dict.fromkeys(("usage", "billing_information", "invoices"), cause)
             await it.until(
                 lambda page: all(causes(page, a.id) == everything for a in ACCOUNTS),
-                "all collectors fail with credentials",
+                f"all collectors fail with {cause}",
             )
             injected.clear()
             await it.until(all_up, "it has recovered")
@@ -328,7 +336,7 @@ def test_a_broken_connection_is_an_outage_and_is_recovered_from(fault: str) -> N
 def covered() -> set[str]:
     """Return the faults of the catalogue that a test here injects."""
     faults = [*CAUSES, *UNSEEN.values(), *(fault for fault, _ in WRONG.values())]
-    faults += [*CONNECTIONS.values(), "wrong-key", "refused-token", "truncated"]
+    faults += [*CONNECTIONS.values(), "wrong-key", "refused-token", "odd-token", "truncated"]
     return {fault.partition(":")[0] for fault in faults}
 
 

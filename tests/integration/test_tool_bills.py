@@ -276,6 +276,16 @@ def test_a_hostile_name_does_nothing_to_a_terminal(service: Service, tmp_path: P
     assert "\u202e" not in refused.stderr
 
 
+def test_a_token_that_cannot_be_sent_is_a_failure_of_its_key(service: Service) -> None:
+    """A line for its organization, and the others are shown."""
+    with service.failing("odd-token:organization=2"):
+        done = within("usage", service.flag)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("the answer to Authenticate has no token that could be sent")
+    assert "Total of 7 of 8 organizations" in done.stdout
+
+
 # --- Discovery ---
 
 

@@ -292,6 +292,20 @@ def test_a_key_that_hangs_holds_up_no_other() -> None:
     looking(lister, scenario, configuration=config(ONE, TWO))
 
 
+def test_many_keys_that_hang_leave_their_places_to_others() -> None:
+    """Two hundred of them hold up one that is good for two minutes, and not for their deadlines."""
+    hung = [ApiKey(f"k{number}", secret=Secret("k")) for number in range(200)]
+    lister = Lister(two="b", **{key.id: "" for key in hung})
+    lister.delays = {key.id: HOUR for key in hung}
+
+    async def scenario(discovery: Discovery, changes: list[Found]) -> None:
+        await asyncio.sleep(110)
+        assert changes == [found(two="b")]
+        assert not discovery.settled
+
+    looking(lister, scenario, configuration=config(*hung, TWO))
+
+
 def test_what_many_keys_find_is_taken_together() -> None:
     """Once a second at most: a thousand answers are not a thousand changes of all polls."""
     keys = [ApiKey(f"k{number}", secret=Secret("k")) for number in range(1000)]
