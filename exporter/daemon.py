@@ -179,6 +179,7 @@ class Daemon:
             self._config, self._client = config, client
             self._components.discovery.configure(config, client)
             await self._reconfigure(own)
+            self._components.poller.ask_now()
             self._components.telemetry.reloaded(self._components.clock.time())
             if before is not client:
                 await before.close()

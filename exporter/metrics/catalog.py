@@ -314,6 +314,13 @@ OUTCOMES: tuple[MetricSpec[OrganizationReport], ...] = (
         (*COLLECTOR, "cause"),
         extract=organization.failure,
     ),
+    MetricSpec(
+        "viam_billing_collector_retry_timestamp_seconds",
+        "Until when the server's own retry delay keeps the poll of the collector waiting; absent "
+        "if none does.",
+        COLLECTOR,
+        extract=organization.retry,
+    ),
 )
 
 # All that moves when an answer comes that is the same as before.

@@ -73,7 +73,10 @@ def _withdrawn_at(answer: Answer, collector: CollectorState, max_age: float) -> 
 
 def outcomes(report: OrganizationReport) -> object:
     """Return what stays equal as long as polls end as they did."""
-    return [(name, state.polled, state.failure) for name, state in report.collectors.items()]
+    return [
+        (name, state.polled, state.failure, state.held_until)
+        for name, state in report.collectors.items()
+    ]
 
 
 def content(report: OrganizationReport) -> object:

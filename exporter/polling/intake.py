@@ -164,7 +164,9 @@ class Intake:
         )
         self._polled(state, unit, after, spend)
 
-    def fail(self, unit: Unit, failure: Failure, duration: float) -> None:
+    def fail(
+        self, unit: Unit, failure: Failure, duration: float, held_until: float | None = None
+    ) -> None:
         """Record that a poll failed now, after `duration` seconds. Data stays as it was."""
         state = self._state(unit)
         before, now = state.collectors[unit.collector], self._clock.time()
@@ -173,9 +175,17 @@ class Intake:
             attempted=now,
             duration=duration,
             failure=failure,
+            held_until=held_until,
             history=history.add(before.history, PastPoll(now, duration, failure.cause)),
         )
         self._polled(state, unit, after, state.spend)
+
+    def hold(self, unit: Unit, until: float | None) -> None:
+        """Record until when the server's own delay keeps a poll waiting, in Unix seconds."""
+        state = self._state(unit)
+        collector = state.collectors[unit.collector]
+        if collector.held_until != until:
+            self._put(state, unit, collector._replace(held_until=until), state.spend)
 
     def _polled(
         self, state: OrganizationState, unit: Unit, after: CollectorState, spend: Spend | None

@@ -84,6 +84,8 @@ class Poller:
         self._polls: dict[asyncio.Task[None], Poll | None] = {}  # by who makes it
         self._logins: dict[str, Login] = {}  # by the id of the key
         self._logged_in: dict[Unit, Poll] = {}  # that go on at their next turn, which is at once
+        # Until when the server's own delay holds polls back, on the monotonic clock.
+        self._held: dict[Unit, float] = {}
         self._failures: Counter[Unit] = Counter()  # in a row
         self._wake = asyncio.Event()
         self._succeeded = 0
@@ -149,6 +151,7 @@ class Poller:
             if any(map(is_concerned, login.polls)):
                 self._give_up(key_id, now)
         self._logged_in = {u: p for u, p in self._logged_in.items() if not is_concerned(p)}
+        self._held = {unit: until for unit, until in self._held.items() if unit in intervals}
         await self._intake.configure(self._organizations, config.collectors, config.invoice_detail)
         self._failures = Counter(
             {unit: n for unit, n in self._failures.items() if unit in intervals}
@@ -156,6 +159,16 @@ class Poller:
         scarce = config.api.max_requests_per_day is not None
         first = self._first_turns() if scarce else {}
         self._schedule.replace(intervals, self._clock.monotonic(), first)
+        for unit, until in self._held.items():  # whatever their new intervals are
+            if self._schedule.due(unit) is not None:
+                self._schedule.move(unit, until)
+        self._wake.set()
+
+    def ask_now(self) -> None:
+        """Make the polls at once that wait because the server asked for it: it is asked once."""
+        for unit in self._held:
+            self._schedule.move(unit, self._clock.monotonic())
+        self._held.clear()
         self._wake.set()
 
     def _first_turns(self) -> Mapping[Unit, float]:
@@ -237,6 +250,7 @@ class Poller:
         else:
             self._succeeded += 1
             self._failures.pop(unit, None)
+            self._held.pop(unit, None)
             self._schedule.done(unit, now)
         return None
 
@@ -271,6 +285,7 @@ class Poller:
         retry = retry_after(error, failures, self._random, patience=interval)
         if retry is not None:
             self._schedule.give_back(unit, now + min(retry, LONGEST_DELAY))
+            self._intake.hold(unit, self._hold(unit, now, asked_for))
             return
         wait = asked_for
         if not error.transient:
@@ -278,7 +293,17 @@ class Poller:
             wait = max(wait, min(interval * 2 ** min(failures - 1, 16), slowest), error.pause)
         self._failed += 1
         self._schedule.done(unit, now, earliest=now + wait)
-        self._intake.fail(unit, error.failure, now - poll.begun)
+        until = self._hold(unit, now, asked_for)
+        self._intake.fail(unit, error.failure, now - poll.begun, until)
+
+    def _hold(self, unit: Unit, now: float, asked_for: float) -> float | None:
+        """Return until when the server's own delay keeps a unit waiting, in Unix seconds."""
+        due = self._schedule.due(unit)
+        if due is None or not asked_for or due > now + asked_for:  # its turn would come later still
+            self._held.pop(unit, None)
+            return None
+        self._held[unit] = due
+        return self._clock.time() + (due - now)
 
 
 def _paced(config: Config) -> Iterable[Organization]:

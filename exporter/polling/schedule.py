@@ -96,6 +96,11 @@ class Schedule:
         if unit in self._turns:
             self._wait(unit, at)
 
+    def move(self, unit: Unit, at: float) -> None:
+        """Let a unit that waits be due at `at`, sooner or later than it was."""
+        if unit in self._turns:
+            self._wait(unit, at)
+
     def due(self, unit: Unit) -> float | None:
         """Return when a unit is due; None while it is taken, or is none of these."""
         return self._waiting.get(unit)

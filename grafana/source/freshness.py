@@ -48,12 +48,14 @@ def parts_table(*, one_organization: bool) -> Panel:
     withheld = (
         f"sum by ({PART}) ({most(f'{PART}, reason', metric('viam_billing_withheld_samples'))})"
     )
+    waits = most(PART, metric("viam_billing_collector_retry_timestamp_seconds"))
     return table(
         "Parts of the bill",
         "Each part of a bill is polled on its own. State is ok, or why the last poll failed: "
         "credentials and permission need a person, an outage passes. Age is since the last good "
         "poll, should be below two poll intervals. Still is for how long the answer has been the "
-        "same. Withheld samples could not be trusted.",
+        "same. Withheld samples could not be trusted. Waits is for how long the server "
+        "still asks for no poll.",
         *(() if one_organization else (organization,)),
         Column("Part", label="collector", width=None if one_organization else 140),
         Column("State", _state(), texts={"0": ("ok", "green"), **texts}, cell=TEXT, width=105),
@@ -68,6 +70,7 @@ def parts_table(*, one_organization: bool) -> Panel:
         ),
         Column("Still", f"time() - {_CHANGE}", unit=SECONDS, width=95),
         Column("Withheld", withheld, colours=NONE_IS_BETTER, cell=TEXT, width=85),
+        Column("Waits", f"{waits} - time()", unit=SECONDS, width=80),
         key=None,
         hidden=("org_id",),
         empty="Nothing polled yet",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,33 +17,37 @@ from exporter import app, demo
 from exporter import app as app_module
 from exporter.address import Address
 from exporter.app import made
-from exporter.config import Config, ConfigError, Problem
+from exporter.config import ApiConfig, Config, ConfigError, Problem
 from exporter.daemon import Daemon, Options, StartError
+from exporter.model import ApiKey, Organization, Secret
 from exporter.polling.sharding import Shard
+from exporter.process.clock import SystemClock
 from exporter.process.version import Version
 from exporter.reloads import ReloadQueue
 from exporter.state.storage import Storage
 from support.process import Response, get
+from support.simulated import FIRST, simulation
 
 WHOLE = Shard()
 Scenario = Callable[[Daemon, Callable[[str], Awaitable[Response]]], Awaitable[None]]
 
 
-def run(
+def run(  # noqa: PLR0913 - one for each thing that a test may want otherwise
     scenario: Scenario,
     *,
     load: Callable[[Config], Config] = lambda config: config,
     start: Callable[[Config], Config] = lambda config: config,
     storage: Path | None = None,
     shard: Shard = WHOLE,
+    service: Callable[[], AbstractAsyncContextManager[Config]] = demo.simulated_service,
 ) -> None:
-    """Run the exporter on the demo's service, and a scenario beside it.
+    """Run the exporter on a service, that of the demo if none is given, and a scenario beside it.
 
     `start` and `load` change the configuration of the start, and of a reload.
     """
 
     async def serve() -> None:
-        async with demo.simulated_service() as config:
+        async with service() as config:
             loop = asyncio.get_running_loop()
             serving: asyncio.Future[Sequence[str]] = loop.create_future()
             options = Options(
@@ -160,6 +165,34 @@ def test_a_reload_takes_a_new_configuration_whole() -> None:
         assert daemon._client is not client
 
     run(scenario, load=fewer)
+
+
+@asynccontextmanager
+async def asking_to_wait() -> AsyncIterator[Config]:
+    """Run a service that asks one poll to wait for ten years."""
+    fault = "resource-exhausted:retry-after=87600h,method=GetInvoicesSummary,times=1"
+    async with simulation(accounts=[FIRST], clock=SystemClock(), faults=[fault]) as it:
+        key = ApiKey(FIRST.api_key_id, secret=Secret(FIRST.api_key))
+        yield Config(
+            (Organization(FIRST.id, FIRST.name, key, interval=900.0, max_age=3600.0),),
+            api=ApiConfig(address=f"127.0.0.1:{it.port}", tls=False),
+        )
+
+
+def test_a_reload_asks_a_server_that_wanted_to_be_left_alone() -> None:
+    """Until when polls wait is in the metrics and on the page of the organization."""
+
+    async def scenario(daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
+        waits = "\nviam_billing_collector_retry_timestamp_seconds{"
+        page = await until(fetch, "/metrics", lambda response: waits in response.text)
+        assert page.text.count(waits) == 1
+        details = (await fetch(f"/organizations/{FIRST.id}")).text
+        assert details.count("Waits, as the server asks, until") == 1
+        assert await daemon._components.reloads.reload() is None
+        page = await until(fetch, "/metrics", lambda response: waits not in response.text)
+        assert f'viam_billing_up{{org_id="{FIRST.id}",org_name="{FIRST.name}"}} 1.0' in page.text
+
+    run(scenario, service=asking_to_wait)
 
 
 def test_a_reload_connects_anew_only_if_the_shard_s_part_of_the_api_section_changed(

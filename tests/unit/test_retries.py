@@ -16,7 +16,7 @@ from exporter.state.budget import Budget
 from exporter.state.storage import Storage
 from support.reader import OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
-from support.virtual import VirtualClock, run
+from support.virtual import START, VirtualClock, run
 
 DAY = 86_400.0
 REFUSED = BillingError(Cause.PERMISSION, "PERMISSION_DENIED", "no owner")
@@ -84,6 +84,87 @@ def test_the_server_s_own_delay_is_kept() -> None:
     polling(later, 1100.0)
     first, second = asked(later)
     assert second - first >= 1000.0
+
+
+RETRY = "viam_billing_collector_retry_timestamp_seconds"
+
+
+def busy(retry_after: float) -> BillingError:
+    """Return the error of a server that asks to wait."""
+    return BillingError(
+        Cause.THROTTLED, "RESOURCE_EXHAUSTED", "busy", transient=True, retry_after=retry_after
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "waits"),
+    [(45.0, 45.0), (5000.0, 5000.0), (315_360_000.0, DAY)],
+    ids=["a retry", "a turn", "ten years"],
+)
+def test_until_when_the_server_keeps_a_poll_waiting_is_a_metric(
+    asked_for: float, waits: float
+) -> None:
+    """That is when it is made; the metric is absent before, and after it."""
+    rig = Rig(config(organization(interval=600.0)))
+    rig.reader.answers[USAGE] = busy(asked_for)
+
+    async def scenario() -> None:
+        async with rig.running(publishing=False):
+            assert rig.values(RETRY) == {}
+            await asyncio.sleep(5)
+            await rig.publisher.publish()
+            held = rig.values(RETRY, "org_id", "collector")
+            assert held == {("o1", "usage"): pytest.approx(START + waits)}
+            rig.reader.answers[USAGE] = b""
+            await asyncio.sleep(waits)
+            await rig.publisher.publish()
+            assert asked(rig)[1] == pytest.approx(waits)
+            assert rig.values(RETRY) == {}
+
+    run(scenario())
+
+
+def test_a_delay_that_ends_before_the_next_turn_keeps_nothing_waiting() -> None:
+    """Then the metric is absent: the poll waits for its turn."""
+    rig = Rig(config(organization(interval=600.0)))
+    rig.reader.answers[USAGE] = BillingError(
+        Cause.PERMISSION, "PERMISSION_DENIED", "no", retry_after=1.0
+    )
+    polling(rig, 5.0)
+    assert rig.values("viam_billing_collector_failure", "collector") == {("usage",): 1.0}
+    assert rig.values(RETRY) == {}
+
+
+def test_a_reload_asks_once_whatever_the_server_asked_for() -> None:
+    """At once, and not again if it still says so; what waits for its turn is left alone."""
+    rig = Rig(config(organization(interval=600.0)))
+    rig.reader.answers[USAGE] = busy(315_360_000.0)
+
+    async def scenario() -> None:
+        async with rig.running(publishing=False):
+            await asyncio.sleep(1000)
+            await rig.poller.configure(config(organization(interval=300.0)), rig.reader)
+            await asyncio.sleep(1000)
+            assert len(asked(rig)) == 1, "what discovery finds is no reload"
+            others = len(rig.reader.calls)
+            rig.poller.ask_now()
+            await asyncio.sleep(1)
+            assert len(rig.reader.calls) == others + 1
+            await asyncio.sleep(1000)
+            assert len(asked(rig)) == 2
+            await rig.publisher.publish()
+            assert rig.value(RETRY) == pytest.approx(asked(rig)[-1] + rig.clock.offset + DAY)
+            rig.reader.answers[USAGE] = b""
+            rig.poller.ask_now()
+            await asyncio.sleep(1)
+            await rig.publisher.publish()
+            assert rig.value("viam_billing_up") == 1.0
+            assert rig.value(RETRY) is None
+            rig.poller.ask_now()
+            await asyncio.sleep(1)
+            assert len(asked(rig)) == 3
+
+    run(scenario())
 
 
 def test_a_refusal_is_not_retried_and_slows_down() -> None:

@@ -34,6 +34,13 @@ def failure(report: OrganizationReport) -> Samples:
             yield Sample((name, state.failure.cause), 1)
 
 
+def retry(report: OrganizationReport) -> Samples:
+    """Until when the server's own delay keeps each collector's poll waiting."""
+    for name, state in report.collectors.items():
+        if state.held_until is not None:
+            yield Sample((name,), state.held_until)
+
+
 def duration(report: OrganizationReport) -> Samples:
     """Seconds that each collector's last poll took."""
     for name, state in report.collectors.items():
