@@ -6,8 +6,9 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -19,18 +20,23 @@ from exporter.daemon import Components, Daemon, OnServing, Options, StartError
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import SavedOrganization
 from exporter.page.publisher import Publisher
-from exporter.polling.discovery import Discovery, Found, merge
+from exporter.polling.discovery import Discovery, merge, usable
 from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
+from exporter.polling.sharding import Shard
 from exporter.process import signals
 from exporter.process.clock import SystemClock
 from exporter.reloads import ReloadQueue
 from exporter.state.budget import Budget
 from exporter.state.saver import Saver
-from exporter.state.storage import LockedError, Storage, StorageError
+from exporter.state.storage import LockedError, Storage, StorageError, Stored
 from exporter.state.store import Store
 
 log = structlog.get_logger(__name__)
+
+# Seconds for what storage does last: the process is to end within ten.
+LAST_SAVE = 4.0
+LAST_CLOSE = 1.0
 
 
 async def run(config: Config, options: Options, on_serving: OnServing) -> None:
@@ -44,8 +50,18 @@ async def run(config: Config, options: Options, on_serving: OnServing) -> None:
         signal.SIGTERM: stop.set,
         signal.SIGINT: stop.set,
     }
+    loop = asyncio.get_running_loop()
     with signals.heeded(handlers):
-        async with made(config, options, reloads) as daemon:
+        async with AsyncExitStack() as stack:
+            starting = loop.create_task(stack.enter_async_context(made(config, options, reloads)))
+            stopping = loop.create_task(stop.wait())
+            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not starting.done():  # a storage that hangs holds up the start, but not its end
+                starting.cancel()
+                await asyncio.wait((starting,))
+                return
+            daemon = await starting
             await daemon.run(on_serving, stop)
 
 
@@ -69,12 +85,10 @@ async def _assemble(
     options.count_dropped_lines(telemetry.log_lines_dropped)
     if options.shard.total > 1:
         telemetry.sharded(options.shard.ordinal, options.shard.total)
-    storage, saved, found = await asyncio.to_thread(_opened, options.storage_path, telemetry)
-    store, saver = Store(), None
-    if storage is not None:
-        stack.push_async_callback(asyncio.to_thread, storage.close)
-        saver = Saver(storage, store, telemetry, saved, found)
-        stack.push_async_callback(saver.save)  # what the last second brought
+    storage, stored = await _opened(options.storage_path, telemetry, stack)
+    saved = stored.organizations if stored else {}
+    found = {key: usable(each) for key, each in stored.found.items()} if stored else {}
+    store = Store()
 
     async def connect(api: ApiConfig) -> BillingClient:
         admit = None
@@ -100,6 +114,11 @@ async def _assemble(
     # What moved to another shard is forgotten: it counts there now.
     restored = {org_id: saved[org_id] for org_id in saved if options.shard.owns(org_id)}
     intake = Intake(store, telemetry, clock, own.invoice_detail, restored)
+    saver = None
+    if storage is not None:
+        saver = Saver(storage, store, telemetry, stored, partial(_restore, intake, options.shard))
+        # What the last second brought.
+        stack.push_async_callback(_within, LAST_SAVE, saver.save)
     discovery = Discovery(config, client, clock=clock, telemetry=telemetry, found=found)
     poller = Poller(own, client, store=store, intake=intake, clock=clock, random=random.random)
     publisher = Publisher(
@@ -121,19 +140,33 @@ async def _assemble(
     )
 
 
-def _opened(
-    folder: Path | None, telemetry: Telemetry
-) -> tuple[Storage | None, Mapping[str, SavedOrganization], Found]:
+async def _opened(
+    folder: Path | None, telemetry: Telemetry, stack: AsyncExitStack
+) -> tuple[Storage | None, Stored | None]:
     """Open the storage; returns what is in it, too. Raises StartError if another has it."""
     if folder is None:
-        return None, {}, {}
-    storage = None
+        return None, None
+    storage = Storage(folder)
+    stack.push_async_callback(_within, LAST_CLOSE, partial(storage.in_thread, storage.close))
     try:
-        storage = Storage(folder)
-        return storage, storage.load(), storage.load_found()
+        return storage, await storage.in_thread(storage.read)
     except LockedError as error:
         raise StartError(str(error)) from error
     except StorageError as error:
-        log.error("nothing is restored", reason=str(error))
+        log.error("nothing is restored: it is tried again every second", reason=str(error))
         telemetry.stored(successful=False)
-        return storage, {}, {}
+        return storage, None
+
+
+async def _within(seconds: float, last: Callable[[], Awaitable[None]]) -> None:
+    """Do something at the end, but do not wait for a file system that hangs."""
+    with suppress(StorageError, TimeoutError):
+        async with asyncio.timeout(seconds):
+            await last()
+
+
+def _restore(
+    intake: Intake, shard: Shard, saved: Mapping[str, SavedOrganization]
+) -> Collection[str]:
+    """Take in what was stored of this shard's: what moved to another is forgotten."""
+    return intake.restore({org_id: saved[org_id] for org_id in saved if shard.owns(org_id)})

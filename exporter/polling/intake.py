@@ -42,6 +42,9 @@ CLOCK_CHECK = 30.0  # seconds after which a wall clock that was set is noticed
 # For how long the spend counters of an organization that left are kept, in seconds: one that a
 # mistake in the configuration, or in an answer, made leave goes on where it was.
 KEEP_SPEND = 86_400.0
+# Seconds by which what is stored may be ahead of the wall clock, which may have been set back. What
+# is further ahead came while the clock stood wrong, and would not age until then.
+MAX_AHEAD = 86_400.0
 
 
 class Intake:
@@ -84,8 +87,7 @@ class Intake:
         spends = {org_id: saved.spend for org_id, saved in self._saved.items()}
         spends |= {state.organization.id: state.spend for state in self._store.states()}
         for org_id in spends.keys() - organizations.keys():
-            self._store.leave(org_id, spends[org_id])
-            self._left.set(org_id, self._clock.monotonic() + KEEP_SPEND)
+            self._leave(org_id, spends[org_id])
         for organization in organizations.values():
             known = self._store.get(organization.id)
             if known is None:
@@ -100,6 +102,42 @@ class Intake:
                 continue
             await asyncio.sleep(0)
         self._saved = {}
+
+    def restore(self, saved: Mapping[str, SavedOrganization]) -> Collection[str]:
+        """Take in what was stored and could not be read at the start.
+
+        Whatever was not polled since goes on from there. Counters that have begun go on as they
+        are, because one that leaps to what was stored would count all of it as spend. Returns
+        the ids of their organizations.
+        """
+        begun = []
+        for org_id, old in saved.items():
+            state, left = self._store.get(org_id), self._store.left(org_id)
+            own = left if state is None else state.spend
+            if own is not None and old.spend is not None and own != old.spend:
+                begun.append(org_id)
+            if state is not None:
+                self._fill(state, old)
+            elif left is None and old.spend is not None:
+                self._leave(org_id, old.spend)
+        return begun
+
+    def _fill(self, state: OrganizationState, old: SavedOrganization) -> None:
+        """Record what was stored of an organization in place of what is not known."""
+        collectors = dict(state.collectors)
+        for name, known in state.collectors.items():
+            if known.answer is None and name in old.answers:
+                answer = self._restored(state.organization, name, old.answers[name])
+                if answer is not None:
+                    attempted = known.attempted or answer.received
+                    collectors[name] = known._replace(answer=answer, attempted=attempted)
+        spend = old.spend if state.spend is None else state.spend
+        if spend is not state.spend or collectors != state.collectors:
+            self._store.put(OrganizationState(state.organization, collectors, spend))
+
+    def _leave(self, org_id: str, spend: Spend | None) -> None:
+        self._store.leave(org_id, spend)
+        self._left.set(org_id, self._clock.monotonic() + KEEP_SPEND)
 
     def _restore(self, organization: Organization, collectors: Iterable[str]) -> None:
         """Record an organization that is new, with what was known of it before."""
@@ -118,10 +156,12 @@ class Intake:
     def _restored(
         self, organization: Organization, collector: str, saved: SavedAnswer
     ) -> Answer | None:
+        now = self._now()
+        if max(saved.received, saved.changed) > now.time + MAX_AHEAD:
+            log.warning("a stored answer is of a day to come, and ignored", org=organization.id)
+            return None
         try:
-            answer = answers.reread(
-                COLLECTOR[collector], organization, saved, self._detail, self._now()
-            )
+            answer = answers.reread(COLLECTOR[collector], organization, saved, self._detail, now)
         except BillingError:
             log.warning("a stored answer does not parse", org=organization.id)
             return None

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from exporter.api.billing import BillingError
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Cause, Clock
+from exporter.state.rows import day_after
 from exporter.state.storage import Storage, StorageError
 
 # Requests are reserved on disk before they are sent, this share of the day's at a time. A
@@ -47,8 +48,10 @@ class Budget:
     async def take(self) -> None:
         """Take one request, or raise BillingError if none is left or none can be reserved."""
         async with self._reserving:
-            # A wall clock that is set back starts no second yesterday.
-            is_new_day = self._today() > self._day
+            # A wall clock that is set back starts no second yesterday. But a day that is further
+            # ahead than tomorrow never was: the clock stood wrong.
+            today = self._today()
+            is_new_day = today > self._day or self._day > day_after(today)
             if is_new_day or (not self._unused and self._reserved < self._limit):
                 await self._reserve(self._block)
             if not self._unused:
@@ -65,7 +68,7 @@ class Budget:
         if self._storage is None:
             raise _unreservable("there is no storage")
         try:
-            self._day, self._unused, self._reserved = await asyncio.to_thread(
+            self._day, self._unused, self._reserved = await self._storage.in_thread(
                 self._storage.reserve, self._today(), requests, self._limit
             )
         except StorageError as error:

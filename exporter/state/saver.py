@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from itertools import islice
 
 import structlog
 
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import FoundOrganization, OrganizationState, SavedAnswer, SavedOrganization
-from exporter.state.storage import Storage, StorageError
+from exporter.state.storage import Storage, StorageError, Stored, UnreadError
 from exporter.state.store import Store
 
 log = structlog.get_logger(__name__)
 
+Found = Mapping[str, Sequence[FoundOrganization]]
+# Takes in what was stored, and returns whose counters had begun without it.
+Restore = Callable[[Mapping[str, SavedOrganization]], Collection[str]]
+
+AT_ONCE = 1000  # organizations in a transaction: each has a deadline
 PAUSE = 1.0  # seconds between two writes, in which changes are gathered
 
 
@@ -25,51 +32,94 @@ class Saver:
         storage: Storage,
         store: Store,
         telemetry: Telemetry,
-        saved: Mapping[str, SavedOrganization],
-        found: Mapping[str, Sequence[FoundOrganization]],
+        stored: Stored | None,
+        restore: Restore,
     ) -> None:
-        """Make a saver for a storage in which there are `saved` and `found` so far."""
+        """Make a saver for a storage in which there is `stored` so far.
+
+        None if it could not be read: before anything is written, it is, and handed to `restore`.
+        So it is when the database was lost meanwhile, and another one is there.
+        """
         self._storage = storage
         self._store = store
         self._changes = store.subscribe()
         self._telemetry = telemetry
-        self._successful = True
-        self._saved = dict(saved)
-        self._saved_found = found
-        self._found = found  # to be saved with the next change of the store
-        self._unsaved = set(saved)  # to forget those that are not configured any more
+        self._restore = restore
+        self._successful = stored is not None
+        self._opening = 0  # of the database; none has this number
+        self._saved: dict[str, SavedOrganization] = {}
+        self._saved_found: Found = {}
+        self._unsaved: set[str] = set()
+        if stored is not None:
+            self._know(stored)
+        # To be saved with the next change of the store; None if nothing is known yet.
+        self._found: Found | None = stored.found if stored is not None else None
 
-    def keep(self, found: Mapping[str, Sequence[FoundOrganization]]) -> None:
+    def _know(self, stored: Stored) -> None:
+        """Take this for what is there."""
+        self._opening = stored.opening
+        self._saved = dict(stored.organizations)
+        self._saved_found = stored.found
+        self._unsaved |= self._saved.keys()  # to forget those that are not configured any more
+
+    def keep(self, found: Found) -> None:
         """Save this of discovery, with the next change of the store."""
         self._found = found
 
     async def run(self) -> None:
         """Save whenever something changed, until cancelled."""
         while True:
-            if not self._unsaved:
+            if not self._unsaved and self._opening:
                 await self._changes.wait()
             await self.save()
             await asyncio.sleep(PAUSE)
 
     async def save(self) -> None:
         """Write what changed since the last time."""
+        try:
+            if not self._opening:
+                await self._read()
+            try:
+                await self._write()
+            except UnreadError:
+                await self._read()
+                await self._write()
+        except StorageError as error:
+            self._note(str(error))
+        else:
+            self._note(None)
+
+    async def _read(self) -> None:
+        """Learn what is there, and let whatever is not known better go on from it."""
+        before = self._saved
+        stored = await self._storage.in_thread(self._storage.read)
+        begun = self._restore(stored.organizations)
+        # What this process wrote itself is no loss.
+        if any(stored.organizations[org_id] != before.get(org_id) for org_id in begun):
+            await self._storage.in_thread(self._storage.copy_aside)
+        self._know(stored)
+        self._unsaved |= self._store.org_ids()
+
+    async def _write(self) -> None:
         self._unsaved |= self._changes.take()
-        kept = {org_id: self._kept(org_id) for org_id in self._unsaved}
+        await self._write_some(set(islice(self._unsaved, AT_ONCE)))
+        while self._unsaved:
+            await self._write_some(set(islice(self._unsaved, AT_ONCE)))
+
+    async def _write_some(self, org_ids: set[str]) -> None:
+        kept = {org_id: self._kept(org_id) for org_id in org_ids}
         # Most polls change no more than when a failure was last seen, which is not kept.
         other_ids = [org_id for org_id in kept if kept[org_id] != self._saved.get(org_id)]
         changed = [saved for org_id in other_ids if (saved := kept[org_id]) is not None]
         removed = [org_id for org_id in other_ids if self._store.get(org_id) is None]
         found = self._found
-        other = found if found != self._saved_found else None
-        try:
-            if changed or removed or other is not None:
-                await asyncio.to_thread(self._storage.save, changed, removed, other)
-        except StorageError as error:
-            self._note(str(error))
-            return
-        self._note(None)
-        self._unsaved.clear()
-        self._saved_found = found
+        other = found if found not in (None, self._saved_found) else None
+        if changed or removed or other is not None:
+            save = partial(self._storage.save, opening=self._opening)
+            await self._storage.in_thread(save, changed, removed, other)
+        self._unsaved -= org_ids
+        if other is not None:
+            self._saved_found = other
         for org_id in removed:
             self._saved.pop(org_id, None)
         self._saved |= {saved.org_id: saved for saved in changed}

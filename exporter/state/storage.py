@@ -6,27 +6,30 @@ here blocks and belongs in a thread. What is damaged is set aside, never guessed
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import sqlite3
-import stat
 import threading
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, NoReturn, TypeGuard, TypeVar, cast
 
 import structlog
 
-from exporter.model import FoundOrganization, SavedAnswer, SavedOrganization, Spend, Tally
+from exporter.file_threads import FileThreads
+from exporter.model import FoundOrganization, SavedAnswer, SavedOrganization, Spend
+from exporter.state import rows
+from exporter.state.place import FILE, FileSystem, LockedError, Place, StorageError
+
+__all__ = ["FILE", "LockedError", "Storage", "StorageError"]
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-FILE: Final = "exporter.db"
-LOCK: Final = "lock"
-OURS: Final = {FILE, f"{FILE}-wal", LOCK}
+DEADLINE: Final = 10.0  # seconds that anything may take; to read all of it, twice as many
+FILE_SYSTEM: Final = FileSystem()
+PLACES: Final = 4  # threads: one that writes, one that reserves requests, one that closes
 APPLICATION_ID: Final = 0x76626578  # "vbex": tells our file from any other SQLite file
 # Python reads the error text and the schema of a damaged file as UTF-8, which they need not be.
 DAMAGE: Final = (sqlite3.Error, UnicodeDecodeError)
@@ -48,14 +51,13 @@ CREATE TABLE found (
 """,
 )
 VERSION: Final = len(SCHEMA)  # a file with a higher one was written by a newer release
+COUNT: Final = """
+SELECT (SELECT count(*) FROM answer) + (SELECT count(*) FROM spend) + (SELECT count(*) FROM found)
+"""
 
 
-class StorageError(Exception):
-    """Why nothing can be stored, in one line for people."""
-
-
-class LockedError(StorageError):
-    """The folder is in use by another process."""
+class UnreadError(StorageError):
+    """What is stored has to be read before anything is written over it."""
 
 
 class Reservation(NamedTuple):
@@ -66,81 +68,94 @@ class Reservation(NamedTuple):
     reserved: int  # of the whole day's, with these
 
 
+class Stored(NamedTuple):
+    """What is stored."""
+
+    organizations: Mapping[str, SavedOrganization]  # by id
+    found: Mapping[str, tuple[FoundOrganization, ...]]  # by the id of the key, in order of ids
+    opening: int  # of the database that it was read from
+
+
 class Storage:
-    """An open storage folder, locked against every other process."""
+    """A storage folder, which is locked against every other process when it is used first.
 
-    def __init__(self, folder: Path) -> None:
-        """Lock the folder and open the database, or a new one if the old one cannot be used.
+    What cannot be opened now, as on a full disk or a share that is not there yet, is tried again
+    at each use.
+    """
 
-        A database that cannot be opened now, as on a full disk, is tried again at each use.
-        Raises LockedError, and StorageError if the folder itself cannot be used.
-        """
-        self._folder = folder
+    def __init__(
+        self, folder: Path, *, deadline: float = DEADLINE, system: FileSystem = FILE_SYSTEM
+    ) -> None:
+        """Nothing is opened yet. `deadline` is for what is done in threads, in seconds."""
+        self._place = Place(folder, system)
+        self._threads = FileThreads(PLACES)
+        self._deadline = deadline
         self._turn = threading.Lock()  # the database is used by several threads, one at a time
         self._database: sqlite3.Connection | None = None
+        self._opening = 0  # counts the times that the database was opened
+        self._reserved: tuple[str, int] | None = None  # day and requests, of this process
         self._closed = False
+
+    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a method in a thread. Raises StorageError, also if the file system hangs."""
+        deadline = self._deadline * (2 if function == self.read else 1)
         try:
-            _prepare(folder)
-            self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StorageError(
-                f"cannot use the storage folder {folder}: {error.strerror}"
-            ) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise LockedError(
-                f"the storage folder {folder} is in use by another process: "
-                "give each its own --storage.path"
-            ) from error
-        try:
-            self._open()
-        except StorageError as error:
-            log.error("the stored state cannot be read now, later it may", reason=str(error))
+            return await self._threads.run(deadline, None, function, *args)
+        except TimeoutError:
+            raise StorageError(f"{self._file} does not answer: its file system hangs") from None
+        except StorageError:
+            raise
+        except Exception as error:  # what it stores is not worth the process
+            raise StorageError(f"cannot use {self._file}: {type(error).__name__}") from error
 
     def close(self) -> None:
         """Close the database and release the folder. What is still asked of it then fails."""
         with self._turn:
             self._closed = True
-            if self._database is not None:
-                self._database.close()
-            os.close(self._lock)
+            self._let_go()
+            self._place.release()
 
     # --- Organizations ---
 
-    def load(self) -> Mapping[str, SavedOrganization]:
-        """Return what is stored, by organization id; rows that are damaged are left out."""
+    def read(self) -> Stored:
+        """Return what is stored; rows that are damaged are left out. Raises StorageError."""
         answers: dict[str, dict[str, SavedAnswer]] = {}
         spends: dict[str, Spend] = {}
-        damaged = 0
+        found: dict[str, list[FoundOrganization]] = {}
         with self._using() as database:
-            for org_id, collector, *values, checksum in database.execute("SELECT * FROM answer"):
-                if checksum == _checksum(org_id, collector, *values):
-                    answers.setdefault(org_id, {})[collector] = SavedAnswer(*values)
-                else:
-                    damaged += 1
-            for org_id, counters, checksum in database.execute("SELECT * FROM spend"):
-                if checksum == _checksum(org_id, counters):
-                    spends[org_id] = _spend(json.loads(counters))
-                else:
-                    damaged += 1
-        if damaged:
-            log.warning("damaged rows in storage are ignored", file=str(self._file), rows=damaged)
-        return {
+            good = 0
+            for answer in filter(None, map(rows.answer, database.execute(rows.ANSWERS))):
+                good += 1
+                answers.setdefault(answer[0], {})[answer[1]] = answer[2]
+            for spend in filter(None, map(rows.spend, database.execute(rows.SPENDS))):
+                good += 1
+                spends[spend[0]] = spend[1]
+            for each in filter(None, map(rows.found, database.execute(rows.FOUND))):
+                good += 1
+                found.setdefault(each[0], []).append(each[1])
+            (there,) = database.execute(COUNT).fetchone()
+            opening = self._opening
+        if there > good:
+            count = there - good
+            log.warning("damaged rows in storage are ignored", file=str(self._file), rows=count)
+        organizations = {
             org_id: SavedOrganization(org_id, answers.get(org_id, {}), spends.get(org_id))
             for org_id in answers.keys() | spends.keys()
         }
+        return Stored(organizations, {key: tuple(each) for key, each in found.items()}, opening)
 
     def save(
         self,
         organizations: Iterable[SavedOrganization],
         removed: Iterable[str],
         found: Mapping[str, Iterable[FoundOrganization]] | None = None,
+        *,
+        opening: int | None = None,
     ) -> None:
         """Forget some organizations, then replace what is stored of others: all or nothing.
 
-        And replace what discovery found, if given. On disk when it returns. Raises StorageError.
+        And replace what discovery found, if given. On disk when it returns. Raises
+        UnreadError if the database is not the one of that opening, and StorageError.
         """
         answers, spends = [], []
         for saved in organizations:
@@ -152,37 +167,42 @@ class Storage:
                     answer.received,
                     answer.changed,
                 )
-                answers.append((*row, _checksum(*row)))
+                answers.append((*row, rows.checksum(*row)))
             if saved.spend is not None:
-                counters = json.dumps(_plain(saved.spend))
-                spends.append((saved.org_id, counters, _checksum(saved.org_id, counters)))
+                counters = rows.counters(saved.spend)
+                spends.append((saved.org_id, counters, rows.checksum(saved.org_id, counters)))
         gone = [(org_id,) for org_id in removed]
         with self._using() as database, database:
+            if opening is not None and opening != self._opening:
+                raise UnreadError(f"{self._file} is another one: it has to be read first")
             database.executemany("DELETE FROM answer WHERE org_id = ?", gone)
             database.executemany("DELETE FROM spend WHERE org_id = ?", gone)
             database.executemany("REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?)", answers)
             database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
             if found is not None:
-                rows = [(key, *each) for key, listed in found.items() for each in listed]
+                listing = [(key, *each) for key, listed in found.items() for each in listed]
                 database.execute("DELETE FROM found")
                 database.executemany(
                     "INSERT INTO found VALUES (?, ?, ?, ?)",
-                    [(*row, _checksum(*row)) for row in rows],
+                    [(*row, rows.checksum(*row)) for row in listing],
                 )
 
-    def load_found(self) -> Mapping[str, tuple[FoundOrganization, ...]]:
-        """Return what discovery found, by the id of the key, in the order of ids.
-
-        Rows that are damaged are left out.
-        """
-        found: dict[str, list[FoundOrganization]] = {}
+    def copy_aside(self) -> None:
+        """Keep what is stored now in a file of its own. Raises StorageError."""
         with self._using() as database:
-            rows = database.execute("SELECT * FROM found ORDER BY api_key_id, org_id")
-            for *values, checksum in rows:
-                if checksum == _checksum(*values):
-                    key_id, org_id, name = values
-                    found.setdefault(key_id, []).append(FoundOrganization(org_id, name))
-        return {key_id: tuple(organizations) for key_id, organizations in found.items()}
+            aside = self._aside()
+            os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            try:
+                with closing(sqlite3.connect(aside)) as copy:
+                    database.backup(copy)
+            except BaseException:
+                aside.unlink()
+                raise
+        log.warning(
+            "what is stored is older than the counters of this process, which go on: it is kept",
+            file=str(self._file),
+            copied_to=str(aside),
+        )
 
     # --- Requests ---
 
@@ -192,64 +212,100 @@ class Storage:
         Reserved requests count as made, whatever becomes of the process. Raises StorageError.
         """
         with self._using() as database, database:
-            row = database.execute("SELECT day, reserved FROM requests").fetchone()
-            if row is not None and row[0] > day:
-                day = row[0]  # the wall clock was set back: no day comes twice
-            reserved: int = row[1] if row is not None and row[0] == day else 0
+            known = rows.requests(database.execute(rows.REQUESTS))
+            if self._reserved is not None:  # of a database that was lost since, perhaps
+                own_day, own = self._reserved
+                known[own_day] = max(own, known.get(own_day, 0))
+            # No day comes twice when the wall clock is set back. But a day that is further ahead
+            # than tomorrow never was: the clock stood wrong.
+            day = max(day, *(each for each in known if each <= rows.day_after(day)), day)
+            reserved = known.get(day, 0)
             granted = max(0, min(requests, limit - reserved))
             if granted:
+                # What there is on the other side of a leap of the clock is kept: it may leap back.
+                nearest = (
+                    max((each for each in known if each < rows.day_after(day, -1)), default=day),
+                    min((each for each in known if each > day), default=day),
+                )
+                kept = {each: known[each] for each in nearest if each != day}
+                kept[day] = reserved + granted
                 database.execute("DELETE FROM requests")
-                database.execute("INSERT INTO requests VALUES (?, ?)", (day, reserved + granted))
+                database.executemany("INSERT INTO requests VALUES (?, ?)", kept.items())
+            self._reserved = (day, reserved + granted)
         return Reservation(day, granted, reserved + granted)
 
     # --- The file ---
 
     @property
     def _file(self) -> Path:
-        return self._folder / FILE
+        return self._place.file
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
-        """Give the database, opened anew if the last use found it damaged."""
+        """Give the database: opened anew if it is another one, or was damaged at the last use.
+
+        Raises StorageError.
+        """
         with self._turn:
             if self._closed:  # a thread that came too late: the file is good
                 raise StorageError(f"{self._file} is closed")
             try:
+                if self._database is not None and not self._place.is_ours():
+                    log.warning(
+                        "the storage was removed, moved or replaced: it is made again",
+                        file=str(self._file),
+                    )
+                    self._let_go()
+                    self._place.release()
                 if self._database is None:
+                    self._place.take()
                     self._open()
                 yield cast("sqlite3.Connection", self._database)
-            except DAMAGE as error:
-                if not isinstance(error, sqlite3.OperationalError):
-                    self._set_aside(f"it is damaged ({error})")
-                raise StorageError(f"cannot use {self._file}: {error}") from error
+            except (*DAMAGE, OSError) as error:
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> NoReturn:
+        """Put away what cannot be used any more, and raise StorageError."""
+        if _is_of_the_disk(error):
+            # Descriptors of a share that went away stay bad when it comes back.
+            if error.sqlite_errorname.startswith("SQLITE_IOERR"):
+                self._let_go()
+        elif isinstance(error, DAMAGE):
+            self._set_aside(f"it is damaged ({_words(error)})")
+        raise StorageError(f"cannot use {self._file}: {_words(error)}") from error
+
+    def _let_go(self) -> None:
+        if self._database is not None:
+            database, self._database = self._database, None
+            database.close()
 
     def _open(self) -> None:
         """Open the database, or set aside what is there and make a new one."""
+        reason = None
         try:
-            reason = None
             try:
                 self._database = self._connect()
                 reason = _foreign(self._database)
                 if reason is None:
                     _extend(self._database)
-            except sqlite3.OperationalError:
-                raise  # the disk, not the content
             except DAMAGE as error:
-                reason = f"it is damaged ({error})"
+                if _is_of_the_disk(error):
+                    raise
+                reason = f"it is damaged ({_words(error)})"
             if reason is not None:
                 self._set_aside(reason)
                 self._database = self._connect()
-        except (*DAMAGE, OSError) as error:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
-            raise StorageError(f"cannot use {self._file}: {error}") from error
+        except Exception:
+            self._let_go()
+            raise
+        self._opening += 1
 
     def _connect(self) -> sqlite3.Connection:
-        # SQLite would make it with whatever the umask leaves.
-        os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        # One thread at a time uses it, but not always the same.
-        database = sqlite3.connect(self._file, timeout=0, check_same_thread=False)
+        self._place.make_file()
+        # One thread at a time uses it, but not always the same. Where there are no locks, SQLite
+        # has to do without, too.
+        uri = f"{self._file.absolute().as_uri()}{'' if self._place.has_locks else '?vfs=unix-none'}"
+        database = sqlite3.connect(uri, uri=True, timeout=0, check_same_thread=False)
         try:
             # Exclusive: no other process, hence no shared memory file. Full: what is
             # committed survives a power cut.
@@ -263,18 +319,29 @@ class Storage:
             raise
         return database
 
-    def _set_aside(self, reason: str) -> None:
-        """Rename the database, so that nothing of it is lost and a new one can begin."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+    def _aside(self) -> Path:
+        """Return a name that nothing has."""
         number = 1
-        while (aside := self._folder / f"{FILE}.set-aside-{number}").exists():
+        while (aside := self._place.folder / f"{FILE}.set-aside-{number}").exists():
             number += 1
-        for suffix in ("", "-wal", "-shm"):
-            part = self._folder / f"{FILE}{suffix}"
-            if part.exists():
-                part.rename(f"{aside}{suffix}")
+        return aside
+
+    def _set_aside(self, reason: str) -> None:
+        """Rename the database, so that nothing of it is lost and a new one can begin.
+
+        Raises StorageError, as of a disk that is read-only by now.
+        """
+        self._let_go()
+        try:
+            aside = self._aside()
+            for suffix in ("", "-wal", "-shm"):
+                part = self._place.folder / f"{FILE}{suffix}"
+                if part.exists():
+                    self._place.system.rename(part, Path(f"{aside}{suffix}"))
+        except OSError as error:
+            raise StorageError(
+                f"cannot use {self._file}: {reason}, and cannot be set aside: {_words(error)}"
+            ) from error
         log.warning(
             "the stored state cannot be used, starting without it",
             file=str(self._file),
@@ -283,17 +350,17 @@ class Storage:
         )
 
 
-def _prepare(folder: Path) -> None:
-    """Make the folder for its owner only; warn of one that others can enter."""
-    try:
-        folder.mkdir(mode=0o700, parents=True)
-    except FileExistsError:
-        mode = folder.stat().st_mode
-        ours = folder.stat().st_uid == os.geteuid() and not mode & stat.S_ISVTX
-        if mode & 0o077 and ours and {path.name for path in folder.iterdir()} <= OURS:
-            folder.chmod(0o700)
-        elif mode & 0o077:
-            log.warning("others can enter the storage folder", folder=str(folder))
+def _is_of_the_disk(error: Exception) -> TypeGuard[sqlite3.OperationalError]:
+    """Tell whether SQLite could not read or write, whatever is in the file."""
+    # Of text that is no UTF-8, Python itself makes an OperationalError, which has no name.
+    return isinstance(error, sqlite3.OperationalError) and hasattr(error, "sqlite_errorname")
+
+
+def _words(error: Exception) -> str:
+    """Return what an error says, unless it could repeat what is stored."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error) if hasattr(error, "sqlite_errorname") else type(error).__name__
 
 
 def _foreign(database: sqlite3.Connection) -> str | None:
@@ -320,27 +387,4 @@ def _extend(database: sqlite3.Connection) -> None:
     database.executescript(
         f"BEGIN; {''.join(SCHEMA[version:])} PRAGMA application_id = {APPLICATION_ID};"
         f"PRAGMA user_version = {VERSION}; COMMIT;"
-    )
-
-
-def _checksum(*values: Any) -> int:
-    return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
-
-
-def _plain(spend: Spend) -> Any:
-    def tally(one: Tally) -> Any:
-        return [one.spend, one.corrections, one.baseline]
-
-    return {
-        "period_start": spend.period_start,
-        "month_to_date": tally(spend.month_to_date),
-        "by_resource": {name: tally(one) for name, one in sorted(spend.by_resource.items())},
-    }
-
-
-def _spend(plain: Any) -> Spend:
-    return Spend(
-        plain["period_start"],
-        Tally(*plain["month_to_date"]),
-        {name: Tally(*one) for name, one in plain["by_resource"].items()},
     )

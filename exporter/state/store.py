@@ -62,6 +62,10 @@ class Store:
         """Return all states of one moment, in no order. A thread may read them at leisure."""
         return tuple(self._states.values())
 
+    def org_ids(self) -> set[str]:
+        """Return the ids of all organizations of which anything is known."""
+        return self._states.keys() | self._left.keys()
+
     def put(self, state: OrganizationState, *, confirms: bool = False) -> None:
         """Make a state current. One that confirms the state before differs in times only."""
         self._states[state.organization.id] = state

@@ -126,7 +126,7 @@ def test_storage_and_a_daily_ceiling_do_not_block_the_event_loop_either(tmp_path
 
     run(scenario, start=limited, storage=tmp_path / "state")
     storage = Storage(tmp_path / "state")
-    assert len(storage.load()) == 8
+    assert len(storage.read().organizations) == 8
     storage.close()
 
 
@@ -139,7 +139,9 @@ def test_a_ceiling_whose_storage_cannot_be_opened_lets_nothing_through(tmp_path:
 
     async def scenario(_daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
         await until(fetch, "/-/ready", lambda response: response.status == 200)
-        assert "no request can be reserved: there is no storage" in (await fetch("/")).text
+        assert (
+            "no request can be reserved: cannot use the storage folder" in (await fetch("/")).text
+        )
         page = (await fetch("/metrics")).text
         assert 'api_requests_total{method="Authenticate"} 0.0' in page
 

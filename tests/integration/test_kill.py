@@ -21,7 +21,7 @@ LAST_SUCCESS = "viam_billing_collector_last_success_timestamp_seconds"
 def stored(folder: Path) -> dict[str, SavedOrganization]:
     """Return what the killed process left, which has to be whole."""
     storage = Storage(folder)
-    found = dict(storage.load())
+    found = dict(storage.read().organizations)
     storage.close()
     for saved in found.values():
         for collector in COLLECTORS:

@@ -119,5 +119,5 @@ def test_what_moved_to_another_shard_is_forgotten_at_once(tmp_path: Path) -> Non
             with exporter(f"--config.file={file}", f"--storage.path={storage}", *flags) as it:
                 it.wait_until_ready()
     after = Storage(storage)
-    assert set(after.load()) == {org_id for org_id in IDS if LAST.owns(org_id)}
+    assert set(after.read().organizations) == {org_id for org_id in IDS if LAST.owns(org_id)}
     after.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.config import Config
 from exporter.metrics.render import Format
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import SavedOrganization
 from exporter.page.pieces import Encoding
 from exporter.page.publisher import Publisher
 from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
+from exporter.state.place import FileSystem
 from exporter.state.saver import Saver
-from exporter.state.storage import Storage
+from exporter.state.storage import FILE_SYSTEM, Storage, StorageError, Stored
 from exporter.state.store import Store
 from support.reader import FakeReader
 from support.virtual import VirtualClock
@@ -33,17 +33,19 @@ class Rig:
         reader: FakeReader | None = None,
         *,
         storage: Storage | None = None,
-        saved: Mapping[str, SavedOrganization] | None = None,
+        stored: Stored | None = None,
         clock: VirtualClock | None = None,
     ) -> None:
         self.reader = reader or FakeReader()
         self.clock = clock or VirtualClock()
         self.storage = storage
-        self._saved = saved or {}
+        self._stored = stored
         self.telemetry = Telemetry("1.2.3", "abc")
         self.store = Store()
         detail = config.invoice_detail
-        self.intake = Intake(self.store, self.telemetry, self.clock, detail, saved)
+        self.intake = Intake(
+            self.store, self.telemetry, self.clock, detail, stored.organizations if stored else {}
+        )
         self.poller = Poller(
             config,
             self.reader,
@@ -64,12 +66,16 @@ class Rig:
         config: Config,
         reader: FakeReader | None = None,
         clock: VirtualClock | None = None,
+        system: FileSystem = FILE_SYSTEM,
     ) -> AsyncIterator[Rig]:
         """Make a process with storage while inside: a second one finds what the first left."""
-        storage = await asyncio.to_thread(Storage, folder)
-        saved = await asyncio.to_thread(storage.load)
+        storage = Storage(folder, system=system)
         try:
-            yield cls(config, reader, storage=storage, saved=saved, clock=clock)
+            stored = await asyncio.to_thread(storage.read)
+        except StorageError:
+            stored = None
+        try:
+            yield cls(config, reader, storage=storage, stored=stored, clock=clock)
         finally:
             await asyncio.to_thread(storage.close)
 
@@ -83,7 +89,9 @@ class Rig:
             if publishing:
                 running.append(tasks.create_task(self.publisher.run()))
             if self.storage:
-                saver = Saver(self.storage, self.store, self.telemetry, self._saved, {})
+                saver = Saver(
+                    self.storage, self.store, self.telemetry, self._stored, self.intake.restore
+                )
                 running.append(tasks.create_task(saver.run()))
             yield
             for task in running:

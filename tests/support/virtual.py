@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar
@@ -63,6 +64,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             await super().shutdown_default_executor()
         finally:
             self.threads -= 1
+
+
+class Hang:
+    """What a thread waits for that hangs; time passes meanwhile, and is to be over in the end."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self._loop = loop
+
+    def wait(self) -> None:
+        """Hang until it is over."""
+        self._loop.call_soon_threadsafe(self._count, -1)
+        self._over.wait()
+        self._loop.call_soon_threadsafe(self._count, 1)
+
+    def end(self) -> None:
+        """Let those that hang go on."""
+        self._over.set()
+
+    def _count(self, threads: int) -> None:
+        self._loop.threads += threads
 
 
 class VirtualClock:

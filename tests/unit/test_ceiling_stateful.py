@@ -40,7 +40,11 @@ class RationedReader(FakeReader):
     async def read(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
         """Take a request, then answer as told."""
         await self.budget.take()
-        self._day = max(self._day, int(self._clock.time() // DAY))
+        today = int(self._clock.time() // DAY)
+        if self._day > today + 1:  # it never was, nor were those between
+            self._day = today
+            self.sent.clear()
+        self._day = max(self._day, today)
         self.sent[self._day] += 1
         return await super().read(rpc, org_id, api_key)
 

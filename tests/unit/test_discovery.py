@@ -389,14 +389,14 @@ def test_a_reload_asks_anew_with_its_keys_and_forgets_others() -> None:
 def test_what_was_found_is_stored_whole(tmp_path: Path) -> None:
     """So that a restart in an outage polls what was polled before."""
     storage = Storage(tmp_path / "s")
-    assert storage.load_found() == {}
+    assert storage.read().found == {}
     storage.save([], [], found(one="abc", two="c"))
     storage.save([], [], found(one="ab", two="c"))
     storage.save([], [])
     storage.close()
     storage = Storage(tmp_path / "s")
-    assert storage.load_found() == found(one="ab", two="c")
+    assert storage.read().found == found(one="ab", two="c")
     with storage._using() as database, database:
         database.execute("UPDATE found SET name = 'X' WHERE org_id = 'a'")
-    assert storage.load_found() == found(one="b", two="c"), "a damaged row is left out"
+    assert storage.read().found == found(one="b", two="c"), "a damaged row is left out"
     storage.close()

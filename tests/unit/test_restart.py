@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.api.billing import BillingError
 from exporter.config import Config
-from exporter.model import SavedOrganization
+from exporter.model import (
+    FoundOrganization,
+    OrganizationState,
+    SavedOrganization,
+    Spend,
+    Tally,
+)
 from exporter.pb import billing_pb2 as pb
 from exporter.polling.intake import CLOCK_CHECK, KEEP_SPEND
+from exporter.state.budget import Budget
+from exporter.state.place import FileSystem
+from exporter.state.saver import AT_ONCE, Saver
+from exporter.state.storage import Storage
 from exporter.web.status import StatusPages
 from exporter.web.status.summary import PageContext
 from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.status import FACTS
-from support.virtual import VirtualClock, run
+from support.virtual import Hang, VirtualClock, run
 
 MONTH_TO_DATE = "viam_billing_usage_month_to_date_usd"
 SPEND = "viam_billing_usage_spend_usd_total"
@@ -186,7 +202,7 @@ async def spends(rig: Rig) -> Mapping[tuple[str, ...], float]:
 async def kept(rig: Rig) -> Mapping[str, SavedOrganization]:
     """Return what is stored."""
     assert rig.storage is not None
-    return await asyncio.to_thread(rig.storage.load)
+    return (await asyncio.to_thread(rig.storage.read)).organizations
 
 
 def test_an_organization_that_comes_back_within_a_day_goes_on_counting(tmp_path: Path) -> None:
@@ -245,6 +261,215 @@ def test_an_organization_that_left_while_nobody_ran_is_kept_for_a_day(tmp_path: 
     run(scenario())
 
 
+def test_storage_that_comes_late_is_read_before_anything_is_written(tmp_path: Path) -> None:
+    """As a share that is mounted after the start: whatever was not polled yet goes on from it."""
+    api = reader(7.0)
+    clock = VirtualClock()
+    folder, away = tmp_path / "s", tmp_path / "away"
+    one = config(organization(interval=60.0, max_age=2400.0))
+
+    async def scenario() -> None:
+        for net in (7.0, 10.0):
+            api.answers[USAGE] = usage(net)
+            async with Rig.stored(folder, one, api, clock) as rig, rig.running():
+                await asyncio.sleep(5)
+        await asyncio.to_thread(folder.rename, away)
+        await asyncio.to_thread(folder.touch)
+        api.answers[USAGE] = OUTAGE
+        async with Rig.stored(folder, one, api, clock) as rig, rig.running():
+            await asyncio.sleep(5)
+            assert (rig.value(STORED), rig.value(MONTH_TO_DATE), rig.value(SPEND)) == (
+                0,
+                None,
+                None,
+            )
+            await asyncio.to_thread(folder.unlink)
+            await asyncio.to_thread(away.rename, folder)
+            await asyncio.sleep(5)
+            assert (rig.value(STORED), rig.value(MONTH_TO_DATE), rig.value(SPEND)) == (1, 10.0, 3.0)
+            assert rig.values(SUCCESS, "collector")["usage",] == 0.0
+            api.answers[USAGE] = usage(15.0)
+            await asyncio.sleep(120)
+            assert rig.value(SPEND) == 8.0
+        assert not list(folder.glob("*set-aside*"))
+
+    run(scenario())
+
+
+def test_counters_that_began_without_storage_go_on_and_the_old_ones_are_kept(
+    tmp_path: Path,
+) -> None:
+    """They never leap, which would be spend to Prometheus; what was stored is in a copy."""
+    api = reader(7.0)
+    clock = VirtualClock()
+    folder, away = tmp_path / "s", tmp_path / "away"
+
+    async def scenario() -> None:
+        for net in (7.0, 1000.0):
+            api.answers[USAGE] = usage(net)
+            async with process(folder, BOTH, api, clock):
+                pass
+        await asyncio.to_thread(folder.rename, away)
+        await asyncio.to_thread(folder.touch)
+        async with process(folder, ONE, api, clock) as rig:
+            assert await spends(rig) == {("here",): 0.0}
+            await asyncio.to_thread(folder.unlink)
+            await asyncio.to_thread(away.rename, folder)
+            await asyncio.sleep(5)
+            assert await spends(rig) == {("here",): 0.0}
+            await rig.poller.configure(BOTH, api)
+            await asyncio.sleep(3)
+            assert await spends(rig) == {("here",): 0.0, ("gone",): 993.0}
+        copies = await asyncio.to_thread(lambda: list(folder.glob("*set-aside-1")))
+        assert len(copies) == 1, "it was not made each second"
+        aside = tmp_path / "aside"
+        await asyncio.to_thread(aside.mkdir)
+        await asyncio.to_thread(copies[0].rename, aside / "exporter.db")
+        async with Rig.stored(aside, ONE, api, clock) as old:
+            spend = (await kept(old))["here"].spend
+        assert spend is not None
+        assert spend.month_to_date.spend == 993.0
+
+    run(scenario())
+
+
+def test_a_folder_that_is_removed_while_it_runs_is_made_again_with_all_that_is_known(
+    tmp_path: Path,
+) -> None:
+    """Also what did not change since, and what discovery found."""
+    api = reader(7.0)
+    clock = VirtualClock()
+
+    found = {"key": (FoundOrganization("o1", "One"),)}
+
+    async def scenario() -> None:
+        with closing(Storage(tmp_path / "s")) as storage:
+            await asyncio.to_thread(storage.save, [], [], found)
+        async with process(tmp_path / "s", BOTH, api, clock) as rig:
+            assert rig.storage is not None
+            before = await kept(rig)
+            await asyncio.to_thread(shutil.rmtree, tmp_path / "s")
+            with capture_logs() as logs:
+                await rig.poller.configure(ONE, api)
+                await asyncio.sleep(3)
+            assert [each["event"] for each in logs] == [
+                "the storage was removed, moved or replaced: it is made again"
+            ]
+            after = await kept(rig)
+            assert after["here"] == before["here"]
+            assert after["gone"].spend == before["gone"].spend
+            assert (await asyncio.to_thread(rig.storage.read)).found == found
+            await rig.publisher.publish()
+            assert rig.value(STORED) == 1.0
+
+    run(scenario())
+
+
+class Hanging(FileSystem):
+    """A file system that hangs from some moment on."""
+
+    hang: Hang | None = None
+
+    def lock(self, descriptor: int) -> None:
+        """Hang, if it does, and lock."""
+        if self.hang is not None:
+            self.hang.wait()
+        super().lock(descriptor)
+
+
+def test_storage_that_hangs_costs_persistence_only(tmp_path: Path) -> None:
+    """Polling and the page go on, one thread hangs and no more, and all is stored in the end."""
+    api = reader(7.0)
+    clock, system = VirtualClock(), Hanging()
+    one = config(organization(interval=60.0, max_age=2400.0))
+
+    def threads() -> int:
+        return sum(thread.name == "files" for thread in threading.enumerate())
+
+    async def scenario() -> None:
+        before = threads()
+        async with Rig.stored(tmp_path / "s", one, api, clock, system) as rig, rig.running():
+            await asyncio.sleep(5)
+            assert rig.value(STORED) == 1.0
+            system.hang = Hang()
+            await asyncio.to_thread((tmp_path / "s" / "lock").unlink)  # it is to be locked again
+            api.answers[USAGE] = usage(10.0)
+            with capture_logs() as logs:
+                await asyncio.sleep(90)
+            assert (rig.value(STORED), rig.value(MONTH_TO_DATE)) == (0.0, 10.0)
+            (failed,) = (each for each in logs if each["event"].startswith("cannot store"))
+            assert failed["reason"].endswith("does not answer: its file system hangs")
+            api.answers[USAGE] = usage(11.0)
+            await asyncio.sleep(300)
+            assert (rig.value(STORED), rig.value(MONTH_TO_DATE)) == (0.0, 11.0)
+            assert threads() == before + 1
+            system.hang.end()
+            await asyncio.sleep(5)
+            assert rig.value(STORED) == 1.0
+            spend = (await kept(rig))["o1"].spend
+        assert spend is not None
+        assert spend.month_to_date.baseline == 11.0
+
+    run(scenario())
+
+
+def test_a_ceiling_whose_storage_hangs_lets_nothing_through(tmp_path: Path) -> None:
+    """And whoever waits for a request is told within the deadline."""
+    clock, system = VirtualClock(), Hanging()
+
+    async def scenario() -> None:
+        system.hang = Hang()
+        rig = Rig(config())
+        storage = Storage(tmp_path / "s", system=system)
+        budget = Budget(10, storage, rig.telemetry, clock)
+        for seconds in (10.0, 0.0):
+            before = clock.monotonic()
+            with pytest.raises(BillingError, match=r"no request can be reserved: .* hangs"):
+                await budget.take()
+            assert clock.monotonic() == before + seconds, "the second need not find it out"
+        system.hang.end()
+        await asyncio.sleep(1)
+        await budget.take()
+        await asyncio.to_thread(storage.close)
+
+    run(scenario())
+
+
+def test_a_large_fleet_is_written_in_parts(tmp_path: Path) -> None:
+    """So that each write is within its deadline, and what is written stays when the next fails."""
+    fleet = [organization(f"o{n}") for n in range(AT_ONCE + 5)]
+
+    async def scenario() -> None:
+        async with Rig.stored(tmp_path / "s", config(*fleet)) as rig:
+            assert rig.storage is not None
+            stored = await asyncio.to_thread(rig.storage.read)
+            saver = Saver(rig.storage, rig.store, rig.telemetry, stored, rig.intake.restore)
+            for each in fleet:
+                rig.store.put(OrganizationState(each, {}, Spend(None, Tally(baseline=1.0), {})))
+            await saver.save()
+            assert len(await kept(rig)) == len(fleet)
+
+    run(scenario())
+
+
+def test_an_answer_of_a_day_to_come_is_not_restored(tmp_path: Path) -> None:
+    """It came while the clock stood wrong, and would not become too old for decades."""
+    api = reader(7.0)
+    clock = VirtualClock()
+
+    async def scenario() -> None:
+        clock.jump(70 * 365 * 86_400.0)
+        async with process(tmp_path / "s", ONE, api, clock):
+            pass
+        clock.jump(-70 * 365 * 86_400.0)
+        api.answers[USAGE] = OUTAGE
+        async with process(tmp_path / "s", ONE, api, clock) as rig:
+            assert await spends(rig) == {("here",): 0.0}
+            assert rig.value(MONTH_TO_DATE) is None
+
+    run(scenario())
+
+
 def test_no_personal_data_is_stored(tmp_path: Path) -> None:
     """Nor kept in memory: what is kept of an answer is what may be shown."""
     api = reader(7.0)
@@ -291,9 +516,9 @@ def test_a_disk_that_fails_costs_persistence_only_and_is_seen(tmp_path: Path) ->
             assert rig.value(STORED) == 1.0
         async with Rig.stored(tmp_path / "s", config(), api) as rig:
             assert rig.storage is not None
-            saved = await asyncio.to_thread(rig.storage.load)
-            assert b"11.5" not in saved["o1"].answers["invoices"].message
-            kept = pb.GetInvoicesSummaryResponse.FromString(saved["o1"].answers["invoices"].message)
-            assert kept.outstanding_balance == 11.5
+            saved = await kept(rig)
+            message = saved["o1"].answers["invoices"].message
+            assert b"11.5" not in message
+            assert pb.GetInvoicesSummaryResponse.FromString(message).outstanding_balance == 11.5
 
     run(scenario())

@@ -287,7 +287,35 @@ def test_a_clock_that_is_set_back_gives_no_second_day(tmp_path: Path) -> None:
         budget = Budget(10, storage, rig.telemetry, clock)
         for _ in range(10):
             await budget.take()
-        clock.jump(-2 * DAY)
+        clock.jump(-DAY)
+        with pytest.raises(BillingError, match="used up"):
+            await budget.take()
+        await asyncio.to_thread(storage.close)
+
+    run(scenario())
+
+
+def test_a_clock_that_stood_decades_ahead_stops_no_requests(tmp_path: Path) -> None:
+    """Neither in the process that saw it nor in the next; those of the right day still count."""
+    clock = VirtualClock()
+
+    async def scenario() -> None:
+        rig = Rig(config())
+        storage = Storage(tmp_path / "s")
+        budget = Budget(10, storage, rig.telemetry, clock)
+        for _ in range(4):
+            await budget.take()
+        clock.jump(70 * 365 * DAY)
+        for _ in range(10):
+            await budget.take()
+        clock.jump(-70 * 365 * DAY)
+        for _ in range(3):
+            await budget.take()
+        await asyncio.to_thread(storage.close)
+        storage = Storage(tmp_path / "s")
+        budget = Budget(10, storage, rig.telemetry, clock)
+        for _ in range(3):
+            await budget.take()
         with pytest.raises(BillingError, match="used up"):
             await budget.take()
         await asyncio.to_thread(storage.close)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from exporter.model import SavedAnswer, SavedOrganization, Spend, Tally
+from exporter.state.rows import MAX_AMOUNT, MAX_TIME
 from exporter.state.storage import (
     APPLICATION_ID,
     FILE,
@@ -39,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 def stored(folder: Path) -> dict[str, SavedOrganization]:
     """Return what a new process finds."""
     storage = Storage(folder)
-    found = dict(storage.load())
+    found = dict(storage.read().organizations)
     storage.close()
     return found
 
@@ -68,7 +70,12 @@ def test_a_change_replaces_one_organization_and_another_is_forgotten(folder: Pat
     assert stored(folder) == {"bolt": changed}
 
 
-@given(st.text(), st.binary(), st.floats(allow_nan=False), st.floats(allow_nan=False))
+@given(
+    st.text(),
+    st.binary(),
+    st.floats(0.0, MAX_TIME, exclude_max=True),
+    st.floats(0.0, MAX_AMOUNT, exclude_max=True),
+)
 def test_any_id_message_and_amount_comes_back(
     org_id: str, message: bytes, received: float, amount: float
 ) -> None:
@@ -135,14 +142,14 @@ def test_a_folder_of_ours_that_is_open_is_closed_and_one_of_others_is_left_alone
 ) -> None:
     """What holds other files is somebody else's to decide about: there is a warning."""
     folder.mkdir(mode=0o755)
-    Storage(folder).close()
+    stored(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o755)
     (shared / "file").touch()
     with capture_logs() as logs:
-        Storage(shared).close()
+        stored(shared)
     assert stat.S_IMODE(shared.stat().st_mode) == 0o755
     assert [entry["event"] for entry in logs] == ["others can enter the storage folder"]
 
@@ -150,10 +157,13 @@ def test_a_folder_of_ours_that_is_open_is_closed_and_one_of_others_is_left_alone
 def test_a_second_process_is_refused(folder: Path) -> None:
     """Two would overwrite each other's counters."""
     first = Storage(folder)
+    first.read()
+    second = Storage(folder)
     with pytest.raises(LockedError, match=r"in use by another process: give each its own"):
-        Storage(folder)
+        second.read()
     first.close()
-    Storage(folder).close()
+    assert second.read().organizations == {}, "it is free"
+    second.close()
 
 
 @pytest.mark.parametrize("size", [0, 100, 4096, 100_000])
@@ -220,7 +230,7 @@ def test_whoever_comes_after_the_end_damages_nothing(folder: Path) -> None:
     storage = Storage(folder)
     storage.save([ACME], [])
     storage.close()
-    for late in (storage.load, lambda: storage.reserve("2026-11-23", 1, limit=1)):
+    for late in (storage.read, lambda: storage.reserve("2026-11-23", 1, limit=1)):
         with pytest.raises(StorageError, match="is closed"):
             late()
     assert stored(folder) == {"acme": ACME}
@@ -232,7 +242,7 @@ def test_what_is_set_aside_is_never_overwritten(folder: Path) -> None:
     for number in (1, 2, 3):
         folder.mkdir(exist_ok=True)
         (folder / FILE).write_bytes(b"x" * number * 1000)
-        Storage(folder).close()
+        stored(folder)
         assert (folder / f"{FILE}.set-aside-{number}").stat().st_size == number * 1000
 
 
@@ -240,7 +250,7 @@ def test_a_folder_that_cannot_be_used_says_why(tmp_path: Path) -> None:
     """A file in its place, for instance."""
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot use the storage folder"):
-        Storage(tmp_path / "file" / "state")
+        Storage(tmp_path / "file" / "state").read()
 
 
 def test_a_full_disk_fails_the_write_and_nothing_else(folder: Path) -> None:
@@ -254,10 +264,10 @@ def test_a_full_disk_fails_the_write_and_nothing_else(folder: Path) -> None:
     large = SavedOrganization("bolt", {"usage": SavedAnswer(b"x" * 1_000_000, 1.0, 1.0)}, None)
     with pytest.raises(StorageError, match="full"):
         storage.save([large], ["acme"])
-    assert dict(storage.load()) == {"acme": ACME}
+    assert dict(storage.read().organizations) == {"acme": ACME}
     database.execute("PRAGMA max_page_count = 1000000")
     storage.save([large], ["acme"])
-    assert dict(storage.load()) == {"bolt": large}
+    assert dict(storage.read().organizations) == {"bolt": large}
     storage.close()
 
 
@@ -282,5 +292,45 @@ def test_no_day_comes_twice(folder: Path) -> None:
     storage.reserve("2026-11-24", 70, limit=100)
     storage.close()
     storage = Storage(folder)
-    assert storage.reserve("2026-11-22", 70, limit=100) == Reservation("2026-11-24", 30, 100)
+    assert storage.reserve("2026-11-23", 70, limit=100) == Reservation("2026-11-24", 30, 100)
+    storage.close()
+
+
+def test_a_day_further_ahead_than_tomorrow_is_void(folder: Path) -> None:
+    """The clock stood wrong; what was made on the right day before it leapt still counts."""
+    storage = Storage(folder)
+    assert storage.reserve("2026-11-23", 70, limit=100).granted == 70
+    assert storage.reserve("2099-01-01", 60, limit=100).granted == 60
+    assert storage.reserve("2099-01-01", 60, limit=100).granted == 40
+    storage.close()
+    storage = Storage(folder)
+    assert storage.reserve("2026-11-23", 70, limit=100) == Reservation("2026-11-23", 30, 100)
+    assert storage.reserve("1970-01-01", 70, limit=100) == Reservation("1970-01-01", 70, 70)
+    storage.close()
+    storage = Storage(folder)
+    assert storage.reserve("2026-11-23", 70, limit=100).granted == 0, "a clock that came up late"
+    assert storage.reserve("2026-11-24", 70, limit=100).granted == 70
+    storage.close()
+
+
+@pytest.mark.parametrize(
+    ("day", "reserved"),
+    [
+        ("zzzz", 1),
+        ("9999-99-99", 1),
+        ("2026-11-23", -50),
+        ("2026-11-23", "many"),
+        ("2026-11-23", 1.5),
+        (b"2026-11-23", 1),
+        ("2026-11-23" + "0" * 100, 1),
+    ],
+)
+def test_a_damaged_count_of_requests_is_none(folder: Path, day: object, reserved: object) -> None:
+    """It neither stops requests for ever nor allows more of them."""
+    stored(folder)
+    with closing(sqlite3.connect(folder / FILE)) as database, database:
+        database.execute("INSERT INTO requests VALUES (?, ?)", (day, reserved))
+    storage = Storage(folder)
+    assert storage.reserve("2026-11-23", 60, limit=100) == Reservation("2026-11-23", 60, 60)
+    assert storage.reserve("2026-11-23", 60, limit=100) == Reservation("2026-11-23", 40, 100)
     storage.close()

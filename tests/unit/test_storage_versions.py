@@ -49,13 +49,13 @@ def test_what_an_older_release_stored_is_kept(tmp_path: Path, version: int) -> N
     found = {"key": (FoundOrganization("acme", "Acme"),)}
     with capture_logs() as logs:
         storage = Storage(folder)
-        assert storage.load() == {"acme": ACME}
+        assert storage.read().organizations == {"acme": ACME}
         assert storage.reserve("2026-11-23", 50, limit=100) == Reservation("2026-11-23", 30, 100)
-        assert storage.load_found() == {}
+        assert storage.read().found == {}
         storage.save([], [], found)
         storage.close()
         storage = Storage(folder)
-        assert (storage.load(), storage.load_found()) == ({"acme": ACME}, found)
+        assert (storage.read().organizations, storage.read().found) == ({"acme": ACME}, found)
         storage.close()
     assert logs == []
 
@@ -71,7 +71,7 @@ def test_an_older_file_whose_tables_are_not_its_own_is_set_aside(tmp_path: Path)
     write(folder, 1, "CREATE TABLE found (something TEXT);")
     with capture_logs() as logs:
         storage = Storage(folder)
-        assert storage.load() == {}
+        assert storage.read().organizations == {}
         storage.close()
     assert [each["log_level"] for each in logs] == ["warning"]
     assert (folder / f"{FILE}.set-aside-1").exists()

@@ -1,0 +1,141 @@
+"""The storage's folder: ours alone, and noticed when it is another one than it was."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+FILE: Final = "exporter.db"
+LOCK: Final = "lock"
+OURS: Final = {FILE, f"{FILE}-wal", LOCK}
+_OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+
+
+class StorageError(Exception):
+    """Why nothing can be stored, in one line for people."""
+
+
+class LockedError(StorageError):
+    """The folder is in use by another process."""
+
+
+class FileSystem:
+    """What not every file system can do, or not always. All of it raises OSError."""
+
+    def lock(self, descriptor: int) -> None:
+        """Lock an open file against other processes, or raise BlockingIOError."""
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def close_to_others(self, folder: Path) -> None:
+        """Let the owner in only."""
+        folder.chmod(0o700)
+
+    def rename(self, file: Path, to: Path) -> None:
+        """Give a file another name."""
+        file.rename(to)
+
+
+class Place:
+    """A folder that is made when it is not there, and locked against every other process.
+
+    What its file system cannot do is told once, and done without.
+    """
+
+    def __init__(self, folder: Path, system: FileSystem) -> None:
+        self.folder = folder
+        self.system = system
+        self.file = folder / FILE
+        self.has_locks = True
+        self._told: set[str] = set()
+        self._locked: int | None = None  # the descriptor of the lock
+        self._made: os.stat_result | None = None  # the database, as it was opened
+
+    def take(self) -> None:
+        """Make the folder for its owner only, and lock it, unless that is done.
+
+        Raises LockedError, and StorageError if the folder cannot be used.
+        """
+        if self._locked is not None:
+            return
+        try:
+            self._prepare()
+            self._locked = os.open(self.folder / LOCK, _OPEN, 0o600)
+            self._lock(self._locked)
+        except OSError as error:
+            self.release()
+            raise StorageError(
+                f"cannot use the storage folder {self.folder}: {error.strerror}"
+            ) from error
+        except LockedError:
+            self.release()
+            raise
+
+    def make_file(self) -> None:
+        """Make the database's file, if it is not there, and know it again. Raises OSError."""
+        # SQLite would make it with whatever the umask leaves.
+        descriptor = os.open(self.file, _OPEN, 0o600)
+        try:
+            self._made = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def is_ours(self) -> bool:
+        """Tell whether lock and file are still those that were made: both are open meanwhile."""
+        if self._locked is None or self._made is None:
+            return False
+        try:
+            return os.path.samestat(
+                os.fstat(self._locked), (self.folder / LOCK).stat()
+            ) and os.path.samestat(self._made, self.file.stat())
+        except OSError:  # gone, or of a share that was mounted anew
+            return False
+
+    def release(self) -> None:
+        """Let others have the folder. The database is closed by then."""
+        if self._locked is not None:
+            os.close(self._locked)
+            self._locked = None
+
+    def _prepare(self) -> None:
+        """Make the folder for its owner only; warn of one that others can enter."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True)
+        except FileExistsError:
+            found = self.folder.stat()
+            if not found.st_mode & 0o077:
+                return
+            ours = found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX
+            if ours and {path.name for path in self.folder.iterdir()} <= OURS:
+                try:
+                    self.system.close_to_others(self.folder)
+                except OSError as error:
+                    self._tell("cannot close the storage folder to others", error)
+            elif "others" not in self._told:
+                self._told.add("others")
+                log.warning("others can enter the storage folder", folder=str(self.folder))
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            self.system.lock(descriptor)
+        except BlockingIOError as error:
+            raise LockedError(
+                f"the storage folder {self.folder} is in use by another process: "
+                "give each its own --storage.path"
+            ) from error
+        except OSError as error:  # as on some network shares
+            self.has_locks = False
+            self._tell("cannot lock the storage folder: let no other process use it", error)
+        else:
+            self.has_locks = True
+
+    def _tell(self, event: str, error: OSError) -> None:
+        if event not in self._told:
+            self._told.add(event)
+            log.warning(event, folder=str(self.folder), reason=error.strerror)

@@ -1,0 +1,155 @@
+"""What rows of the storage mean. Those that are not as they are written give nothing.
+
+Text is read as bytes, and its size is looked at in SQL before any of it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import Any, Final, cast
+
+from exporter.model import FoundOrganization, SavedAnswer, Spend, Tally
+
+MAX_TEXT: Final = 4096  # bytes of an id or a name
+MAX_MESSAGE: Final = 4 * 1024 * 1024  # bytes; no answer is larger
+MAX_COUNTERS: Final = 1024 * 1024
+MAX_TALLIES: Final = 1000  # ten times as many as are made
+MAX_TIME: Final = 253_402_300_800.0  # Unix seconds: the year 10000
+MAX_AMOUNT: Final = 1e12  # what is not below counts as no number
+MAX_COUNTER: Final = 1e15
+
+
+def _text(column: str, at_most: int = MAX_TEXT) -> str:
+    # Not of the text itself: its length ends at the first NUL.
+    return f"typeof({column}) = 'text' AND length(CAST({column} AS BLOB)) <= {at_most}"
+
+
+ANSWERS: Final = f"""
+SELECT CAST(org_id AS BLOB), CAST(collector AS BLOB), message, received, changed, checksum
+FROM answer WHERE {_text("org_id")} AND {_text("collector")}
+AND typeof(message) = 'blob' AND length(message) <= {MAX_MESSAGE}
+AND typeof(received) = 'real' AND typeof(changed) = 'real' AND typeof(checksum) = 'integer'
+"""  # noqa: S608 - it is all our own
+SPENDS: Final = f"""
+SELECT CAST(org_id AS BLOB), CAST(counters AS BLOB), checksum
+FROM spend WHERE {_text("org_id")} AND {_text("counters", MAX_COUNTERS)}
+AND typeof(checksum) = 'integer'
+"""  # noqa: S608
+FOUND: Final = f"""
+SELECT CAST(api_key_id AS BLOB), CAST(org_id AS BLOB), CAST(name AS BLOB), checksum
+FROM found WHERE {_text("api_key_id")} AND {_text("org_id")} AND {_text("name")}
+AND typeof(checksum) = 'integer' ORDER BY api_key_id, org_id
+"""  # noqa: S608
+REQUESTS: Final = """
+SELECT day, reserved FROM requests WHERE typeof(day) = 'text' AND day GLOB '????-??-??'
+AND length(CAST(day AS BLOB)) = 10 AND typeof(reserved) = 'integer' AND reserved >= 0
+"""
+
+
+def checksum(*values: Any) -> int:
+    """Return what tells a row from one with a flipped bit."""
+    return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
+
+
+def answer(row: Iterable[Any]) -> tuple[str, str, SavedAnswer] | None:
+    """Return the organization, the collector and the answer of a row."""
+    org_id, collector, message, received, changed, stored = row
+    try:
+        values = (org_id.decode(), collector.decode(), message, received, changed)
+    except UnicodeDecodeError:
+        return None
+    if stored != checksum(*values) or not (_is_time(received) and _is_time(changed)):
+        return None
+    return values[0], values[1], SavedAnswer(message, received, changed)
+
+
+def spend(row: Iterable[Any]) -> tuple[str, Spend] | None:
+    """Return the organization and the counters of a row."""
+    org_id, counters, stored = row
+    try:
+        values = (org_id.decode(), counters.decode())
+        if stored != checksum(*values):
+            return None
+        return values[0], _spend(json.loads(values[1]))
+    # What JSON holds may be of any shape, and nested as deep as it is long.
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def found(row: Iterable[Any]) -> tuple[str, FoundOrganization] | None:
+    """Return the key's id and the organization of a row."""
+    *texts, stored = row
+    try:
+        key_id, org_id, name = (text.decode() for text in texts)
+    except UnicodeDecodeError:
+        return None
+    if stored != checksum(key_id, org_id, name):
+        return None
+    return key_id, FoundOrganization(org_id, name)
+
+
+def requests(rows: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Return the requests reserved by day."""
+    return {day: reserved for day, reserved in rows if _is_day(day)}
+
+
+def day_after(day: str, days: int = 1) -> str:
+    """Return the day that is so many days after another, as 2026-11-23."""
+    return f"{date.fromisoformat(day) + timedelta(days)}"
+
+
+def counters(of: Spend) -> str:
+    """Return spend counters as they are stored."""
+
+    def tally(one: Tally) -> Any:
+        return [one.spend, one.corrections, one.baseline]
+
+    plain: Mapping[str, Any] = {
+        "period_start": of.period_start,
+        "month_to_date": tally(of.month_to_date),
+        "by_resource": {name: tally(one) for name, one in sorted(of.by_resource.items())},
+    }
+    return json.dumps(plain)
+
+
+def _spend(plain: Any) -> Spend:
+    """Raises ValueError, or whatever comes of another shape."""
+    started = plain["period_start"]
+    by_resource = plain["by_resource"]
+    if len(by_resource) > MAX_TALLIES or not (started is None or _is_time(started)):
+        raise ValueError
+    return Spend(
+        started,
+        _tally(plain["month_to_date"]),
+        {name: _tally(one) for name, one in by_resource.items()},
+    )
+
+
+def _tally(plain: Any) -> Tally:
+    grown, fallen, baseline = plain
+    if not (_is_number(grown, MAX_COUNTER) and _is_number(fallen, MAX_COUNTER)):
+        raise ValueError
+    if grown < 0 or fallen < 0 or not (baseline is None or _is_number(baseline, MAX_AMOUNT)):
+        raise ValueError
+    return Tally(grown, fallen, baseline)
+
+
+def _is_number(value: object, below: float) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < below and math.isfinite(value)
+
+
+def _is_time(value: object) -> bool:
+    return _is_number(value, MAX_TIME) and cast("float", value) >= 0
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return f"{date.fromisoformat(text)}" == text
+    except ValueError:
+        return False
