@@ -6,10 +6,11 @@ named is followed: nothing is written elsewhere.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,9 @@ from typing import Final
 PART: Final = ".viam-billing-part-"  # what names of files begin with that are not whole
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
+UNSYNCED: Final = "may forget new files when the power fails"
+# Of a file, any other error may mean that what was written is lost.
+UNSUPPORTED: Final = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 _OPEN_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -37,28 +41,55 @@ class NewFile:
             left = left[os.write(self._descriptor, left) :]
 
 
+class FileSystem:
+    """What not every file system can do. All of it raises OSError."""
+
+    def lock(self, folder: int) -> None:
+        """Lock a folder against other processes, or raise BlockingIOError."""
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def set_mode(self, file: int, mode: int) -> None:
+        """Say who may do what with a file."""
+        os.fchmod(file, mode)
+
+    def sync(self, file: int) -> None:
+        """Return when a file, or the names in a folder, are on the disk."""
+        os.fsync(file)
+
+
+FILE_SYSTEM: Final = FileSystem()
+
+
 class Folder:
     """A folder, and those below it. All methods raise OSError."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, system: FileSystem, tell: Callable[[str], None]) -> None:
         self._descriptor = descriptor
+        self._system = system
+        self._tell = tell
+        self._told: set[str] = set()
         self._swept: set[tuple[str, ...]] = set()
 
     @classmethod
     @contextmanager
-    def locked(cls, path: Path) -> Iterator[Folder]:
+    def locked(
+        cls, path: Path, tell: Callable[[str], None], system: FileSystem = FILE_SYSTEM
+    ) -> Iterator[Folder]:
         """Make the folder if it is not there, and have it for this process alone while inside.
 
-        Raises BusyError if another one has it.
+        What its file system cannot do is told once, and done without. Raises BusyError if another
+        process has the folder.
         """
         path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         descriptor = os.open(path, _OPEN_FOLDER)
         try:
+            folder = cls(descriptor, system, tell)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with folder._done_without("cannot be locked: let no other download write to it"):
+                    system.lock(descriptor)
             except BlockingIOError as error:
                 raise BusyError from error
-            yield cls(descriptor)
+            yield folder
         finally:
             os.close(descriptor)
 
@@ -85,17 +116,20 @@ class Folder:
             descriptor = os.open(partial, flags, FILE_MODE, dir_fd=folder)
             try:
                 try:
-                    os.fchmod(descriptor, FILE_MODE)  # whatever the umask takes away
+                    with self._done_without("has files whose mode cannot be set"):
+                        # Whatever the umask takes away.
+                        self._system.set_mode(descriptor, FILE_MODE)
                     yield NewFile(descriptor)
-                    os.fsync(descriptor)
+                    with self._done_without(UNSYNCED, only=UNSUPPORTED):
+                        self._system.sync(descriptor)
                 finally:
                     os.close(descriptor)
                 os.rename(partial, name, src_dir_fd=folder, dst_dir_fd=folder)
-                os.fsync(folder)
             except BaseException:
                 with suppress(FileNotFoundError):
                     os.unlink(partial, dir_fd=folder)
                 raise
+            self._sync(folder)
 
     @contextmanager
     def _below(self, folders: Sequence[str], *, make: bool) -> Iterator[int]:
@@ -106,13 +140,32 @@ class Folder:
                 if make:
                     with suppress(FileExistsError):
                         os.mkdir(name, FOLDER_MODE, dir_fd=descriptor)
-                        os.fsync(descriptor)
+                        self._sync(descriptor)
                 below = os.open(name, _OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = below
             yield descriptor
         finally:
             os.close(descriptor)
+
+    def _sync(self, folder: int) -> None:
+        """Have the names in a folder on the disk; the files themselves are there already."""
+        with self._done_without(UNSYNCED):
+            self._system.sync(folder)
+
+    @contextmanager
+    def _done_without(self, what: str, only: Collection[int] | None = None) -> Iterator[None]:
+        """Go on when the file system cannot do what only makes things safer."""
+        try:
+            yield
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            if only is not None and error.errno not in only:
+                raise
+            if what not in self._told:
+                self._told.add(what)
+                self._tell(f"{what} ({error.strerror})")
 
     def _sweep(self, folders: tuple[str, ...], descriptor: int) -> None:
         """Remove what is not whole, once a run: the lock says that nobody writes it any more."""

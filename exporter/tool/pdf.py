@@ -82,7 +82,9 @@ def _pdf(arguments: argparse.Namespace) -> int:
     config = bills.configuration(arguments)
     with ExitStack() as stack:
         try:
-            folder = stack.enter_context(Folder.locked(arguments.dest))
+            folder = stack.enter_context(
+                Folder.locked(arguments.dest, lambda what: complain(f"{arguments.dest} {what}"))
+            )
         except BusyError as error:
             reason = f"{arguments.dest}: another download into it is under way"
             raise CommandError(reason) from error

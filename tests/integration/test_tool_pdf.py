@@ -283,7 +283,7 @@ def test_a_reader_that_has_enough(configuration: str, tmp_path: Path) -> None:
 
 def test_one_download_at_a_time(configuration: str, tmp_path: Path) -> None:
     """A second run into a folder ends at once, before it could disturb the first."""
-    with Folder.locked(tmp_path / "invoices"):
+    with Folder.locked(tmp_path / "invoices", print):
         done = within("pdf", "--all", configuration, folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr == "viam-billing: invoices: another download into it is under way\n"
