@@ -19,7 +19,8 @@ from exporter import app, demo
 from exporter.address import Address
 from exporter.api.route import route_to
 from exporter.config import DEFAULT_FILE, Config, ConfigError, find
-from exporter.daemon import Options, StartError
+from exporter.daemon import LOAD_DEADLINE, LOADING_HANGS, Options, StartError
+from exporter.file_threads import within
 from exporter.files import path_argument
 from exporter.metrics.catalog import LABEL_NAMES
 from exporter.polling.sharding import MAX_SHARDS, Shard, choose
@@ -218,7 +219,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 arguments.config_file, os.environ, storage=storage, shards=shard.total
             )
 
-        config, web = _both(load_again, lambda: _web_options(arguments), lines)
+        try:
+            config, web = within(
+                LOAD_DEADLINE, lambda: _both(load_again, lambda: _web_options(arguments), lines)
+            )
+        except TimeoutError as error:
+            raise StartError(LOADING_HANGS) from error
         if arguments.config_check:
             print(f"the configuration is valid: {config.extent}")
             return 0

@@ -16,6 +16,7 @@ from exporter.api.client import BillingClient
 from exporter.api.retries import MAX_RETRIES
 from exporter.api.route import Route
 from exporter.config import ApiConfig, Config, ConfigError, effective, fingerprint
+from exporter.file_threads import FileThreads
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock
 from exporter.page.publisher import Publisher
@@ -38,6 +39,12 @@ log = structlog.get_logger(__name__)
 # and asked twice, each within its deadline. A minute is for what else there is.
 DEADLINES_OF_A_POLL = 4 * (1 + MAX_RETRIES)
 STALLED_AFTER = 60.0  # seconds more
+
+LOAD_DEADLINE = 30.0  # seconds to read the configuration and the files that it names
+LOADING_HANGS = (
+    f"the configuration cannot be read within {LOAD_DEADLINE:g} s: the file system of one of its "
+    "files hangs"
+)
 
 
 class StartError(Exception):
@@ -103,6 +110,7 @@ class Daemon:
         self._options = options
         self._progress = ProgressMonitor(components.clock)
         self._applying = asyncio.Lock()  # what is polled is changed by one at a time
+        self._files = FileThreads(1)
         self._hashed: tuple[Config, str] | None = None
 
     async def run(self, on_serving: OnServing, stop: asyncio.Event) -> None:
@@ -231,7 +239,11 @@ class Daemon:
     async def _reload_configuration(self) -> str | None:
         """Take a new configuration, whole or not at all. Returns what is wrong with it."""
         try:
-            await self._apply(await asyncio.to_thread(self._options.load))
+            try:
+                config = await self._files.run(LOAD_DEADLINE, None, self._options.load)
+            except TimeoutError as error:
+                raise StartError(LOADING_HANGS) from error
+            await self._apply(config)
         except (ConfigError, StartError) as error:
             await asyncio.to_thread(_log_problems, str(error))  # there may be thousands
             self._components.telemetry.reloaded(None)

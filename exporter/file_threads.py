@@ -11,8 +11,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
+HANGS: Final = "its file system hangs"
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -35,6 +36,11 @@ class _Daemons(Executor):
         return future
 
 
+def within(seconds: float, function: Callable[[], T]) -> T:
+    """Return what a function returns, from a thread. Raises TimeoutError after so many seconds."""
+    return _Daemons().submit(function).result(seconds)
+
+
 class FileThreads:
     """Runs what blocks on files, so much of it at a time.
 
@@ -43,16 +49,20 @@ class FileThreads:
     """
 
     def __init__(self, places: int) -> None:
+        self._most = places
         self._places = asyncio.Semaphore(places)
         self._executor = _Daemons()
         self._overdue: Counter[Hashable] = Counter()
 
     async def run(
-        self, seconds: float, lane: Hashable, function: Callable[..., T], *args: Any
+        self, seconds: float | None, lane: Hashable, function: Callable[..., T], *args: Any
     ) -> T:
-        """Return what the function returns within so many seconds, or raise TimeoutError."""
-        if self._overdue[lane]:
-            raise TimeoutError
+        """Return what the function returns, or raise what it raises.
+
+        Raises TimeoutError, which says why, after so many seconds; None is for ever.
+        """
+        if self._overdue[lane] or self._overdue.total() >= self._most:
+            raise TimeoutError(HANGS)
         running: asyncio.Future[T] | None = None
         try:
             async with asyncio.timeout(seconds):
@@ -60,16 +70,16 @@ class FileThreads:
                 try:
                     loop = asyncio.get_running_loop()
                     running = loop.run_in_executor(self._executor, function, *args)
-                except RuntimeError as error:  # no thread is left to be had
+                except RuntimeError as error:
                     self._places.release()
-                    raise TimeoutError from error
+                    raise TimeoutError("there is no thread to read it in") from error
                 running.add_done_callback(self._ended)
                 return await asyncio.shield(running)
-        except TimeoutError:
+        except TimeoutError as error:
             if running is not None and not running.done():
                 self._overdue[lane] += 1
                 running.add_done_callback(lambda _: self._overdue.subtract([lane]))
-            raise
+            raise error if error.args else TimeoutError(HANGS) from None
 
     def _ended(self, running: asyncio.Future[Any]) -> None:
         self._places.release()

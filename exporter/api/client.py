@@ -27,10 +27,12 @@ from exporter.api.calls import (
     RETRY_INFO,
     ReadRpc,
 )
+from exporter.api.key_files import KeyFiles
 from exporter.api.proxy import Proxy
 from exporter.api.route import Route, route_to
 from exporter.api.tokens import Call, Tokens
-from exporter.config import ApiConfig, read_key_file
+from exporter.config import ApiConfig
+from exporter.file_threads import FileThreads
 from exporter.model import ApiKey, Cause, Clock, FoundOrganization, Secret
 from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
 
@@ -41,6 +43,7 @@ REQUESTS: Final[Mapping[ReadRpc, type[Any]]] = {
     ReadRpc.GET_ORG_BILLING_INFORMATION: billing_pb2.GetOrgBillingInformationRequest,
     ReadRpc.GET_INVOICES_SUMMARY: billing_pb2.GetInvoicesSummaryRequest,
 }
+ROOTS_DEADLINE: Final = 10.0  # seconds to read certificates
 SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
 
 MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024  # as the vendor's own clients allow
@@ -131,7 +134,7 @@ class BillingClient:
         self._telemetry = telemetry
         self._clock = clock
         self._admit = admit
-        self._tokens = Tokens(_reveal, self._fetch_token, carry=_bearer, clock=clock)
+        self._tokens = Tokens(KeyFiles().reveal, self._fetch_token, carry=_bearer, clock=clock)
         self._authenticate: Method = self._channel.unary_unary(
             AUTHENTICATE.path, auth_pb2.AuthenticateRequest.SerializeToString, Received
         )
@@ -163,7 +166,7 @@ class BillingClient:
         admit: Callable[[], Awaitable[None]] | None = None,
     ) -> BillingClient:
         """Open a channel as `route_to` says, and say which way it goes. Raises ConfigError."""
-        proxy, roots = await asyncio.to_thread(route_to, api, environ)
+        proxy, roots = await FileThreads(1).run(ROOTS_DEADLINE, None, lambda: route_to(api, environ))
         if roots is not None:
             log.debug("trusting certificate authorities", source=roots.source)
         if proxy is not None:
@@ -333,18 +336,6 @@ class BillingClient:
 def _bearer(token: str) -> grpc.aio.Metadata:
     """Return a token as calls carry it: made once, for gRPC would make it anew of each call's."""
     return grpc.aio.Metadata(("authorization", f"Bearer {token}"))
-
-
-async def _reveal(api_key: ApiKey) -> Secret:
-    """Return the key itself, from its file as it is now. Raises BillingError."""
-    if api_key.secret is not None:
-        return api_key.secret
-    file = cast("Path", api_key.file)  # one of the two is set
-    try:
-        return await asyncio.to_thread(read_key_file, file)
-    except ValueError as error:
-        reason = f"api_key_file {file} {error}"
-        raise BillingError(Cause.CREDENTIALS, "KEY_FILE", reason) from error
 
 
 # What to say of a refusal. The server's own words may repeat what it was sent.

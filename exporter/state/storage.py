@@ -101,8 +101,8 @@ class Storage:
         deadline = self._deadline * (2 if function == self.read else 1)
         try:
             return await self._threads.run(deadline, None, function, *args)
-        except TimeoutError:
-            raise StorageError(f"{self._file} does not answer: its file system hangs") from None
+        except TimeoutError as error:
+            raise StorageError(f"{self._file} does not answer: {error}") from None
         except StorageError:
             raise
         except Exception as error:  # what it stores is not worth the process

@@ -74,19 +74,22 @@ class Hang:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self._loop = loop
+        self._hanging = 0
 
     def wait(self) -> None:
         """Hang until it is over."""
-        self._loop.call_soon_threadsafe(self._count, -1)
+        self._loop.call_soon_threadsafe(self._count)
         self._over.wait()
-        self._loop.call_soon_threadsafe(self._count, 1)
+
+    def _count(self) -> None:
+        if not self._over.is_set():
+            self._hanging += 1
+            self._loop.threads -= 1
 
     def end(self) -> None:
         """Let those that hang go on."""
         self._over.set()
-
-    def _count(self, threads: int) -> None:
-        self._loop.threads += threads
+        self._loop.threads += self._hanging
 
 
 class VirtualClock:

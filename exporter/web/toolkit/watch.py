@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from exporter.config import ConfigError
+from exporter.file_threads import FileThreads
 from exporter.web.toolkit.watched_files import FileReader, fingerprints
 from exporter.web.toolkit.web_config import WebConfig, load
 
@@ -29,9 +30,11 @@ class WebConfigFile:
 
     async def run(self, changed: Callable[[], object]) -> None:
         """Look for changes until cancelled. Calls `changed` after each one that was taken."""
+        threads = FileThreads(1)
         while True:
             await asyncio.sleep(CHECK_INTERVAL)
-            if await asyncio.to_thread(self.refresh):
+            # With a file system that hangs, this does, too, and the process can end all the same.
+            if await threads.run(None, None, self.refresh):
                 changed()
 
     def refresh(self) -> bool:

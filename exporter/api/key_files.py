@@ -1,0 +1,38 @@
+"""Reads API keys, some from files that may hang."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Final, cast
+
+from exporter.api.billing import BillingError
+from exporter.config import read_key_file
+from exporter.file_threads import FileThreads
+from exporter.model import ApiKey, Cause, Secret
+
+DEADLINE: Final = 5.0  # seconds
+# Files of a folder that are read at a time: so many threads hang at most when it does, and no key
+# in another folder waits for them.
+AT_ONCE: Final = 8
+
+
+class KeyFiles:
+    """Keys as they are now, for a file may have been rotated."""
+
+    def __init__(self) -> None:
+        self._folders: defaultdict[Path, FileThreads] = defaultdict(lambda: FileThreads(AT_ONCE))
+
+    async def reveal(self, api_key: ApiKey) -> Secret:
+        """Return the key itself. Raises BillingError."""
+        if api_key.secret is not None:
+            return api_key.secret
+        file = cast("Path", api_key.file)  # one of the two is set
+        try:
+            return await self._folders[file.parent].run(DEADLINE, file, read_key_file, file)
+        except TimeoutError as error:
+            reason = f"api_key_file {file} cannot be read: {error}"
+            raise BillingError(Cause.CREDENTIALS, "KEY_FILE", reason) from None
+        except ValueError as error:
+            reason = f"api_key_file {file} {error}"
+            raise BillingError(Cause.CREDENTIALS, "KEY_FILE", reason) from error
