@@ -14,6 +14,7 @@ log = structlog.get_logger(__name__)
 
 FILE: Final = "exporter.db"
 LOCK: Final = "lock"
+MAGIC: Final = b"SQLite format 3\0"  # what a database begins with
 OURS: Final = {FILE, f"{FILE}-wal", LOCK}
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
@@ -55,7 +56,7 @@ class Place:
         self.has_locks = True
         self._told: set[str] = set()
         self._locked: int | None = None  # the descriptor of the lock
-        self._made: os.stat_result | None = None  # the database, as it was opened
+        self._made: int | None = None  # that of the database's file
 
     def take(self) -> None:
         """Make the folder for its owner only, and lock it, unless that is done.
@@ -79,21 +80,28 @@ class Place:
 
     def make_file(self) -> None:
         """Make the database's file, if it is not there, and know it again. Raises OSError."""
+        self.leave_file()
         # SQLite would make it with whatever the umask leaves.
-        descriptor = os.open(self.file, _OPEN, 0o600)
-        try:
-            self._made = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
+        self._made = os.open(self.file, _OPEN, 0o600)
+
+    def leave_file(self) -> None:
+        """Know the file no more. The database is closed by then, for this takes its locks away."""
+        if self._made is not None:
+            os.close(self._made)
+            self._made = None
+
+    def is_written_over(self) -> bool:
+        """Tell whether what is in the file is no database any more. Raises OSError."""
+        return self._made is None or os.pread(self._made, len(MAGIC), 0) != MAGIC
 
     def is_ours(self) -> bool:
-        """Tell whether lock and file are still those that were made: both are open meanwhile."""
+        """Tell whether lock and file are still those that were opened."""
         if self._locked is None or self._made is None:
             return False
         try:
             return os.path.samestat(
                 os.fstat(self._locked), (self.folder / LOCK).stat()
-            ) and os.path.samestat(self._made, self.file.stat())
+            ) and os.path.samestat(os.fstat(self._made), self.file.stat())
         except OSError:  # gone, or of a share that was mounted anew
             return False
 

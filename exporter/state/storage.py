@@ -257,6 +257,9 @@ class Storage:
                     )
                     self._let_go()
                     self._place.release()
+                # SQLite would notice when it needs a page that it does not remember.
+                if self._database is not None and self._place.is_written_over():
+                    self._set_aside("it is damaged (it was written over)")
                 if self._database is None:
                     self._place.take()
                     self._open()
@@ -278,6 +281,7 @@ class Storage:
         if self._database is not None:
             database, self._database = self._database, None
             database.close()
+        self._place.leave_file()
 
     def _open(self) -> None:
         """Open the database, or set aside what is there and make a new one."""

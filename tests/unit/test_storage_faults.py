@@ -257,6 +257,23 @@ def test_what_took_its_place_loses_nothing(folder: Path, tmp_path: Path) -> None
         assert copy.execute("SELECT org_id FROM spend").fetchall() == [("bolt",)]
 
 
+@pytest.mark.parametrize("content", [b"", b"\xa5" * 100_000])
+def test_a_file_that_is_written_over_while_it_is_open_is_set_aside(
+    folder: Path, content: bytes
+) -> None:
+    """Though SQLite remembers all of a small one, and would notice at the next start only."""
+    with closing(Storage(folder)) as storage:
+        opening = storage.read().opening
+        (folder / FILE).write_bytes(content)
+        with capture_logs() as logs, pytest.raises(UnreadError):
+            storage.save([ACME], [], opening=opening)
+        assert [each["reason"] for each in logs] == ["it is damaged (it was written over)"]
+        stored = storage.read()
+        assert stored.organizations == {}
+        storage.save([ACME], [], opening=stored.opening)
+    assert read(folder).organizations == {"acme": ACME}
+
+
 def test_damage_that_cannot_be_set_aside_costs_persistence_only(folder: Path) -> None:
     """As on a disk that became read-only: each use fails with its own error, and can again."""
 
