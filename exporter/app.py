@@ -34,9 +34,9 @@ from exporter.state.store import Store
 
 log = structlog.get_logger(__name__)
 
-# Seconds for what storage does last: the process is to end within ten.
-LAST_SAVE = 4.0
-LAST_CLOSE = 1.0
+# Seconds for what storage does last: the process is to end within ten, of which scrapes have five.
+LAST_SAVE = 3.0
+LAST_CLOSE = 0.5
 
 
 async def run(config: Config, options: Options, on_serving: OnServing) -> None:

@@ -23,6 +23,7 @@ class _Daemons(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # from here on, nothing stops it
 
         def call() -> None:
             try:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
 from pathlib import Path
 
 from exporter.metrics.catalog import COLLECTORS
 from exporter.model import SavedOrganization
 from exporter.state.storage import Storage
-from support.process import EXPORTER, TOOL, exporter, free_port, get, parse, running, until
+from support.process import (
+    EXPORTER,
+    PATIENCE,
+    TOOL,
+    exporter,
+    free_port,
+    get,
+    parse,
+    running,
+    until,
+)
 
 ORGANIZATIONS = 20
 KILLS = 10
+LISTEN = "--web.listen-address=127.0.0.1:0"
 SPEND = "viam_billing_usage_spend_usd_total"
 STORED = "viam_billing_exporter_storage_last_write_successful 1.0"
 LAST_SUCCESS = "viam_billing_collector_last_success_timestamp_seconds"
@@ -122,3 +135,34 @@ def test_a_folder_that_cannot_be_used_costs_persistence_only(tmp_path: Path) -> 
         it.wait_until_ready()
         assert "viam_billing_exporter_storage_last_write_successful 0.0" in it.scrape()
         it.process.stderr.wait_for("level=error .*cannot use the storage folder")
+
+
+# A file system that this shell and what it starts see only. A second mount over the first makes it
+# read-only, as the first cannot be while a file in it is open; the third can always be written to.
+BECOMES_READ_ONLY = """
+log() { for _ in $(seq 300); do grep -q "$1" log && return; sleep 0.1; done; cat log; exit 4; }
+mkdir disk back && mount -t tmpfs tmpfs disk && mount --bind disk back || exit 3
+"$0" "$@" --storage.path=disk/state 2>log >/dev/null & exporter=$!
+for _ in $(seq 300); do [ -s back/state/exporter.db ] && break; sleep 0.1; done
+mount --bind disk disk && mount -o remount,ro,bind disk || exit 3
+dd if=/dev/zero of=back/state/exporter.db bs=4096 count=1 conv=notrunc status=none
+log "level=error .*it is damaged .*, and cannot be set aside: Read-only file system"
+umount disk || exit 3
+log "storing again"
+kill $exporter; wait $exporter
+"""
+
+
+def test_damage_on_a_disk_that_became_read_only_ends_nothing(tmp_path: Path) -> None:
+    """What cannot be set aside is told; when the disk can be written to, all is stored again."""
+    alone = ("unshare", "--mount", *(["--map-root-user"] if os.geteuid() else []))
+    ended = subprocess.run(
+        [*alone, "sh", "-c", BECOMES_READ_ONLY, *EXPORTER, "--demo", LISTEN],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=3 * PATIENCE,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
