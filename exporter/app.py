@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from exporter.api.client import BillingClient
-from exporter.api.route import Route, route_to
+from exporter.api.route import find_route
 from exporter.config import ApiConfig, Config
 from exporter.daemon import Components, Daemon, OnServing, Options, StartError
 from exporter.metrics.telemetry import Telemetry
@@ -106,9 +106,6 @@ async def _assemble(
             admit=admit,
         )
 
-    async def find_route(api: ApiConfig) -> Route:
-        return await asyncio.to_thread(route_to, api, os.environ)
-
     own = await asyncio.to_thread(options.shard.part_of, merge(config, found))
     client = await connect(own.api)
     # What moved to another shard is forgotten: it counts there now.
@@ -135,7 +132,7 @@ async def _assemble(
         client,
         components=components,
         connect=connect,
-        find_route=find_route,
+        find_route=partial(find_route, environ=os.environ),
         options=options,
     )
 

@@ -10,7 +10,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import grpc
@@ -29,10 +28,9 @@ from exporter.api.calls import (
 )
 from exporter.api.key_files import KeyFiles
 from exporter.api.proxy import Proxy
-from exporter.api.route import Route, route_to
+from exporter.api.route import Route
 from exporter.api.tokens import Call, Tokens
 from exporter.config import ApiConfig
-from exporter.file_threads import FileThreads
 from exporter.model import ApiKey, Cause, Clock, FoundOrganization, Secret
 from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
 
@@ -43,7 +41,6 @@ REQUESTS: Final[Mapping[ReadRpc, type[Any]]] = {
     ReadRpc.GET_ORG_BILLING_INFORMATION: billing_pb2.GetOrgBillingInformationRequest,
     ReadRpc.GET_INVOICES_SUMMARY: billing_pb2.GetInvoicesSummaryRequest,
 }
-ROOTS_DEADLINE: Final = 10.0  # seconds to read certificates
 SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
 
 MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024  # as the vendor's own clients allow
@@ -165,8 +162,10 @@ class BillingClient:
         environ: Mapping[str, str],
         admit: Callable[[], Awaitable[None]] | None = None,
     ) -> BillingClient:
-        """Open a channel as `route_to` says, and say which way it goes. Raises ConfigError."""
-        proxy, roots = await FileThreads(1).run(ROOTS_DEADLINE, None, lambda: route_to(api, environ))
+        """Open a channel as `find_route` says, and say which way it goes. Raises ConfigError."""
+        proxy, roots = await FileThreads(1).run(
+            ROOTS_DEADLINE, None, lambda: route_to(api, environ)
+        )
         if roots is not None:
             log.debug("trusting certificate authorities", source=roots.source)
         if proxy is not None:

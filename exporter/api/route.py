@@ -16,11 +16,13 @@ from exporter import files
 from exporter.api.proxy import Proxy, choose
 from exporter.config import ApiConfig, ConfigError, Problem, certificates, read_certificates
 from exporter.config.certificates import MAX_BYTES, TOO_LARGE
+from exporter.file_threads import FileThreads
 
 GRPC_FILE: Final = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 CERT_FILE: Final = "SSL_CERT_FILE"
 CERT_DIR: Final = "SSL_CERT_DIR"  # several, with a colon between two
 HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # what OpenSSL looks at in a folder
+DEADLINE: Final = 10.0  # seconds to read certificates
 
 
 class Roots(NamedTuple):
@@ -52,6 +54,15 @@ def route_to(api: ApiConfig, environ: Mapping[str, str]) -> Route:
     if problems:
         raise ConfigError(problems)
     return Route(proxy, roots)
+
+
+async def find_route(api: ApiConfig, environ: Mapping[str, str]) -> Route:
+    """Return how the API is reached, as `route_to` does, without waiting for files that hang."""
+    try:
+        return await FileThreads(1).run(DEADLINE, None, route_to, api, environ)
+    except TimeoutError as error:
+        where = api.ca_file or "certificate authorities"
+        raise ConfigError([Problem(str(where), None, "", f"cannot be read: {error}")]) from None
 
 
 def _roots(ca_file: Path | None, environ: Mapping[str, str]) -> Roots:
