@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from exporter.api.client import BillingClient
-from exporter.api.route import find_route
+from exporter.api.route import Route, find_route
 from exporter.config import ApiConfig, Config
 from exporter.daemon import Components, Daemon, OnServing, Options, StartError
 from exporter.metrics.telemetry import Telemetry
@@ -90,24 +90,19 @@ async def _assemble(
     found = {key: usable(each) for key, each in stored.found.items()} if stored else {}
     store = Store()
 
-    async def connect(api: ApiConfig) -> BillingClient:
+    async def connect(api: ApiConfig, route: Route) -> BillingClient:
         admit = None
         if api.max_requests_per_day is not None:
             budget = Budget(api.max_requests_per_day, storage, telemetry, clock)
             await budget.look()
             admit = budget.take
         agent = f"viam-billing-exporter/{options.version.number}"
-        return await BillingClient.open(
-            api,
-            user_agent=agent,
-            telemetry=telemetry,
-            clock=clock,
-            environ=os.environ,
-            admit=admit,
+        return BillingClient.along(
+            route, api, user_agent=agent, telemetry=telemetry, clock=clock, admit=admit
         )
 
     own = await asyncio.to_thread(options.shard.part_of, merge(config, found))
-    client = await connect(own.api)
+    client = await connect(own.api, await find_route(own.api, os.environ))
     # What moved to another shard is forgotten: it counts there now.
     restored = {org_id: saved[org_id] for org_id in saved if options.shard.owns(org_id)}
     intake = Intake(store, telemetry, clock, own.invoice_detail, restored)

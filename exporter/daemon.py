@@ -82,7 +82,7 @@ class Components:
     reloads: ReloadQueue
 
 
-Connect = Callable[[ApiConfig], Awaitable[BillingClient]]
+Connect = Callable[[ApiConfig, Route], Awaitable[BillingClient]]
 FindRoute = Callable[[ApiConfig], Awaitable[Route]]
 OnServing = Callable[[Sequence[str], int], None]
 
@@ -121,6 +121,7 @@ class Daemon:
         """
         manager = self._options.manager
         await self._components.poller.start()
+        self._keep_found()  # nothing is saved before: what was restored would be forgotten
         self._count_discovered()
         self._components.telemetry.reloaded(self._components.clock.time())
         await self._components.publisher.publish()
@@ -182,8 +183,9 @@ class Daemon:
             own = await asyncio.to_thread(self._own_part_of, config)
             before, client = self._client, self._client
             # A file of authorities can have changed under its name.
-            if own.api != self._own.api or not client.uses(await self._find_route(own.api)):
-                client = await self._connect(own.api)
+            route = await self._find_route(own.api)
+            if own.api != self._own.api or not client.uses(route):
+                client = await self._connect(own.api, route)
             self._config, self._client = config, client
             self._components.discovery.configure(config, client)
             await self._reconfigure(own)
@@ -211,12 +213,17 @@ class Daemon:
     async def _reconfigure(self, own: Config) -> None:
         settled = self._components.discovery.settled
         self._own = own
-        if self._components.saver is not None:
-            self._components.saver.keep(self._components.discovery.found)
+        self._keep_found()
+        # Before there is more to show, which would be withheld under the limit before.
+        self._components.publisher.configure(max_series=own.limits.max_series)
         await self._components.poller.configure(own, self._client)
         # After the poller knows those that were found: readiness waits for them, too.
-        self._components.publisher.configure(max_series=own.limits.max_series, settled=settled)
+        self._components.publisher.settle(settled=settled)
         self._count_discovered()
+
+    def _keep_found(self) -> None:
+        if self._components.saver is not None:
+            self._components.saver.keep(self._components.discovery.found)
 
     def _count_discovered(self) -> None:
         """Say in a metric how many of those that are polled were found."""

@@ -152,20 +152,18 @@ class BillingClient:
         )
 
     @classmethod
-    async def open(  # noqa: PLR0913 - all of it comes from the composition root
+    def along(  # noqa: PLR0913 - all of it comes from the composition root
         cls,
+        route: Route,
         api: ApiConfig,
         *,
         user_agent: str,
         telemetry: Requests,
         clock: Clock,
-        environ: Mapping[str, str],
         admit: Callable[[], Awaitable[None]] | None = None,
     ) -> BillingClient:
-        """Open a channel as `find_route` says, and say which way it goes. Raises ConfigError."""
-        proxy, roots = await FileThreads(1).run(
-            ROOTS_DEADLINE, None, lambda: route_to(api, environ)
-        )
+        """Open a channel along a route, and say which way it goes."""
+        proxy, roots = route
         if roots is not None:
             log.debug("trusting certificate authorities", source=roots.source)
         if proxy is not None:

@@ -71,7 +71,7 @@ class Publisher:
         max_series: int,
         settled: bool = True,
     ) -> None:
-        """`max_series` and `settled` as in `configure`."""
+        """`max_series` as in `configure`, `settled` as in `settle`."""
         self._store = store
         self._telemetry = telemetry
         self._clock = clock
@@ -85,13 +85,13 @@ class Publisher:
         self.ready = False  # once true it stays: what a reload adds must not stop the scrapes
         self.page = NOTHING_YET
 
-    def configure(self, *, max_series: int, settled: bool) -> None:
-        """Show at most `max_series` series of organizations from now on.
-
-        `settled` is whether it is known which organizations there are: not ready before.
-        """
+    def configure(self, *, max_series: int) -> None:
+        """Show at most `max_series` series of organizations from now on."""
         self._max_series = max_series
         self._series_changed = True
+
+    def settle(self, *, settled: bool) -> None:
+        """Note whether it is known which organizations there are: it is not ready before."""
         self.settled = settled
 
     async def run(self) -> None:

@@ -2,5 +2,6 @@
 
 `poller` asks when the `schedule` says so, `answers` turns the bytes of an answer into what is kept
 of it, and `intake` brings it into the store, which nobody else writes. `discovery` finds out which
-organizations there are, and `sharding` says which of them are polled here.
+organizations there are, with `key_records` of how each key fares, and `sharding` says which of them
+are polled here.
 """

@@ -10,7 +10,7 @@ import asyncio
 import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -22,7 +22,8 @@ from exporter.api.retries import LONGEST_DELAY
 from exporter.config import Config
 from exporter.metrics.extract.values import MAX_LABEL_LENGTH, label_text
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import ApiKey, Clock, Failure, FoundOrganization, Organization
+from exporter.model import ApiKey, Clock, FoundOrganization, Organization
+from exporter.polling.key_records import DiscoveryStatus, KeyRecords
 from exporter.timing import Deadlines
 
 log = structlog.get_logger(__name__)
@@ -43,28 +44,6 @@ def keys_by_id(config: Config) -> Mapping[str, ApiKey]:
     for key in config.api_keys:
         keys.setdefault(key.id, key)
     return keys
-
-
-@dataclass(frozen=True, slots=True)
-class DiscoveryStatus:
-    """What asking with the keys gave last."""
-
-    keys: int  # that are asked with
-    failing: Mapping[str, Failure]  # by the id of the key
-    # When each key had given a good answer, in Unix seconds: the oldest of the last ones. None
-    # until there is one of each since the start.
-    complete: float | None
-
-
-@dataclass(slots=True)
-class KeyState:
-    """What asking with a key has given so far."""
-
-    key: ApiKey
-    asked: bool = False  # successfully or not
-    succeeded: float | None = None  # when last, in Unix seconds
-    failure: Failure | None = None  # of the last time; None if that succeeded
-    failures: int = 0  # in a row
 
 
 def merge(config: Config, found: Found) -> Config:
@@ -122,7 +101,7 @@ class Discovery:
         self._clock = clock
         self._telemetry = telemetry
         self._found = dict(found)
-        self._keys: dict[str, KeyState] = {}  # by id
+        self._records = KeyRecords()
         self._due: Deadlines[str] = Deadlines()  # by key id, on the monotonic clock
         self._asking: set[asyncio.Task[None]] = set()
         self._slow: set[asyncio.Task[None]] = set()  # of those, the ones without a place
@@ -138,18 +117,12 @@ class Discovery:
     @property
     def settled(self) -> bool:
         """Whether every key was asked with, successfully or not."""
-        return all(each.asked for each in self._keys.values())
+        return self._records.settled
 
     @property
     def status(self) -> DiscoveryStatus | None:
         """What asking with the keys gave last; None without discovery."""
-        if not self._keys:
-            return None
-        states = self._keys.items()
-        failing = {key_id: each.failure for key_id, each in states if each.failure is not None}
-        times = [each.succeeded for _, each in states if each.succeeded is not None]
-        complete = min(times) if len(times) == len(self._keys) else None
-        return DiscoveryStatus(len(self._keys), failing, complete)
+        return self._records.status
 
     def configure(self, config: Config, lister: OrganizationLister) -> None:
         """Ask with these keys from now on, at once; calls under way are given up."""
@@ -162,14 +135,10 @@ class Discovery:
         keys = keys_by_id(self._config) if self._config.discovery.enabled else {}
         if keys:
             self._telemetry.prepare_call(LIST_ORGANIZATIONS.name)
-        for key_id in (self._keys.keys() | self._found.keys()) - keys.keys():
+        for key_id in (self._records.keys.keys() | self._found.keys()) - keys.keys():
             self._due.discard(key_id)
             self._found.pop(key_id, None)
-        known = self._keys
-        self._keys = {
-            key_id: replace(known[key_id], key=key) if key_id in known else KeyState(key)
-            for key_id, key in keys.items()
-        }
+        self._records.replace(keys)
         now = self._clock.monotonic()
         for key_id in keys:
             self._due.set(key_id, now)
@@ -216,43 +185,39 @@ class Discovery:
         self._wake.set()
 
     async def _ask(self, key_id: str) -> None:
-        state = self._keys[key_id]
+        settled = self.settled
         try:
-            answer = usable(await self._lister.organizations(state.key))
+            answer = usable(await self._lister.organizations(self._records.keys[key_id]))
         except BillingError as error:
-            wait = self._fail(state, error)
+            wait = self._fail(key_id, error)
         else:
             wait = self._config.discovery.refresh
             self._news |= answer != self._found.get(key_id)
             self._found[key_id] = answer
-            if state.failure is not None:
+            if self._records.succeed(key_id, self._clock.time()) is not None:
                 log.info("organizations can be looked for again", api_key_id=key_id)
-            state.succeeded, state.failure, state.failures = self._clock.time(), None, 0
         self._due.set(key_id, self._clock.monotonic() + wait)
-        if not state.asked:
-            state.asked = True
-            self._news |= self.settled
+        self._news |= self.settled and not settled
         self._tell()
 
-    def _fail(self, state: KeyState, error: BillingError) -> float:
+    def _fail(self, key_id: str, error: BillingError) -> float:
         """Note a call that failed, and return after how many seconds comes the next one."""
-        before, state.failure = state.failure, error.failure
-        state.failures += 1
+        before, failures = self._records.fail(key_id, error.failure)
         if before is None or before.cause is not error.cause:
             log.warning(
                 "cannot look for organizations: those that were found stay",
-                api_key_id=state.key.id,
+                api_key_id=key_id,
                 cause=error.cause,
                 code=error.code,
                 reason=str(error),
             )
         slowest = min(self._config.discovery.refresh, max(RETRY, self._config.poll.interval))
-        wait = RETRY * 2 ** min(state.failures - 1, 16) if error.transient else math.inf
+        wait = RETRY * 2 ** min(failures - 1, 16) if error.transient else math.inf
         return max(min(wait, slowest), min(error.retry_after or 0.0, LONGEST_DELAY))
 
     def _tell(self) -> None:
-        status = self.status
-        if status is not None and (status.failing or self.settled):
-            self._telemetry.refreshed(successful=not status.failing, complete=status.complete)
+        records = self._records
+        if records.keys and (records.failing or records.settled):
+            self._telemetry.refreshed(successful=not records.failing, complete=records.complete)
         else:
             self._telemetry.refreshed(successful=None, complete=None)

@@ -52,8 +52,8 @@ class Saver:
         self._unsaved: set[str] = set()
         if stored is not None:
             self._know(stored)
-        # To be saved with the next change of the store; None if nothing is known yet.
-        self._found: Found | None = stored.found if stored is not None else None
+        # To be saved with the next change of the store; None until all that is known was restored.
+        self._found: Found | None = None
 
     def _know(self, stored: Stored) -> None:
         """Take this for what is there."""
@@ -63,7 +63,7 @@ class Saver:
         self._unsaved |= self._saved.keys()  # to forget those that are not configured any more
 
     def keep(self, found: Found) -> None:
-        """Save this of discovery, with the next change of the store."""
+        """Save this of discovery, with the next change of the store, and begin to save at all."""
         self._found = found
 
     async def run(self) -> None:
@@ -75,7 +75,9 @@ class Saver:
             await asyncio.sleep(PAUSE)
 
     async def save(self) -> None:
-        """Write what changed since the last time."""
+        """Write what changed since the last time; nothing before `keep` was called."""
+        if self._found is None:
+            return
         try:
             if not self._opening:
                 await self._read()
@@ -113,7 +115,7 @@ class Saver:
         changed = [saved for org_id in other_ids if (saved := kept[org_id]) is not None]
         removed = [org_id for org_id in other_ids if self._store.get(org_id) is None]
         found = self._found
-        other = found if found not in (None, self._saved_found) else None
+        other = found if found != self._saved_found else None
         if changed or removed or other is not None:
             save = partial(self._storage.save, opening=self._opening)
             await self._storage.in_thread(save, changed, removed, other)

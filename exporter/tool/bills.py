@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import random
 import signal
@@ -16,7 +17,7 @@ from exporter.api.billing import BillingError, decoded
 from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
 from exporter.api.retries import retry_after
-from exporter.api.route import route_to
+from exporter.api.route import find_route, route_to
 from exporter.api.tokens import LOGIN_PLACE
 from exporter.config import ApiConfig, Config, ConfigError, find
 from exporter.metrics.catalog import COLLECTORS, LABEL_NAMES, Collector
@@ -148,15 +149,12 @@ class BillReader:
         api = config.api
         agent = f"viam-billing/{version().number}"
         try:
-            client = await BillingClient.open(
-                api,
-                user_agent=agent,
-                telemetry=NoTelemetry(),
-                clock=SystemClock(),
-                environ=os.environ,
-            )
+            route = await find_route(api, os.environ)
         except ConfigError as error:
             raise CommandError(str(error), prefix="") from error
+        client = BillingClient.along(
+            route, api, user_agent=agent, telemetry=NoTelemetry(), clock=SystemClock()
+        )
         try:
             yield cls(client, api)
         finally:
@@ -212,7 +210,8 @@ class BillReader:
                     return await call()
             except BillingError as error:
                 failures += 1
-                wait = retry_after(error, failures, random.random, patience=LONGEST_WAIT)
+                patience = math.nextafter(LONGEST_WAIT, math.inf)
+                wait = retry_after(error, failures, random.random, patience=patience)
                 if wait is None:
                     raise
             await asyncio.sleep(wait)

@@ -15,7 +15,7 @@ from exporter.api.proxy import Proxy
 from exporter.model import Clock, InvoiceDetail
 from exporter.page.pieces import Encoding
 from exporter.page.publisher import Publisher
-from exporter.polling.discovery import DiscoveryStatus
+from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Poller
 from exporter.state.store import Store
 from exporter.web.limits import PAGES, TURN, WRITE, ConcurrencyLimit

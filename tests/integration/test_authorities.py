@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
+from exporter.api.route import find_route
 from exporter.config import ApiConfig
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Secret
@@ -68,12 +69,13 @@ def source_of(authorities: Authorities, ca_file: Path | None, environ: Mapping[s
         credentials = grpc.ssl_server_credentials([(key, certificate)])
         port = await simulator.start("localhost:0", credentials)
         with capture_logs() as logs:
-            client = await BillingClient.open(
-                ApiConfig(address=f"localhost:{port}", ca_file=ca_file, timeout=5.0),
+            api = ApiConfig(address=f"localhost:{port}", ca_file=ca_file, timeout=5.0)
+            client = BillingClient.along(
+                await find_route(api, environ),
+                api,
                 user_agent="test",
                 telemetry=Telemetry("0", "0"),
                 clock=SystemClock(),
-                environ=environ,
             )
         try:
             await client.read(ReadRpc.GET_CURRENT_MONTH_USAGE, FIRST.id, KEY)

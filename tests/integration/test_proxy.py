@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
+from exporter.api.route import find_route
 from exporter.config import ApiConfig
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause, Secret
@@ -59,12 +60,13 @@ async def service(pair: tuple[Path, Path] | None = None) -> AsyncIterator[int]:
 @asynccontextmanager
 async def client(environ: Mapping[str, str], **api: Any) -> AsyncIterator[BillingClient]:
     """Have the exporter's own client of the API while inside."""
-    it = await BillingClient.open(
-        ApiConfig(**{"address": API, "timeout": 5.0} | api),
+    config = ApiConfig(**{"address": API, "timeout": 5.0} | api)
+    it = BillingClient.along(
+        await find_route(config, environ),
+        config,
         user_agent="test",
         telemetry=Telemetry("0", "0"),
         clock=SystemClock(),
-        environ=environ,
     )
     try:
         yield it

@@ -92,6 +92,7 @@ class Rig:
                 saver = Saver(
                     self.storage, self.store, self.telemetry, self._stored, self.intake.restore
                 )
+                saver.keep(self._stored.found if self._stored else {})
                 running.append(tasks.create_task(saver.run()))
             yield
             for task in running:

@@ -518,7 +518,7 @@ def test_max_series_withholds_invoices_first_then_whole_organizations() -> None:
                 (1, set(), False),
                 (everything, {("a",), ("b",)}, True),
             ):
-                rig.publisher.configure(max_series=int(limit), settled=True)
+                rig.publisher.configure(max_series=int(limit))
                 await asyncio.sleep(2)
                 assert set(rig.values(UP, "org_id")) == shown
                 kept = rig.publisher.limit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporter.model import Cause, Failure
-from exporter.polling.discovery import DiscoveryStatus
+from exporter.polling.key_records import DiscoveryStatus
 from support.status import FACTS, status
 from support.virtual import START
 

@@ -13,7 +13,7 @@ import jinja2
 
 from exporter.api.proxy import Proxy
 from exporter.model import InvoiceDetail, OrganizationState, Reason
-from exporter.polling.discovery import DiscoveryStatus
+from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Progress
 from exporter.web.status import formatting
 from exporter.web.status.detail import detail
