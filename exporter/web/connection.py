@@ -1,17 +1,18 @@
-"""One connection with a client, and what all of them may cost.
+"""One connection with a client, and what it may cost.
 
 aiohttp parses, queues and answers requests, and limits sizes. What it does not limit is time:
 a client could send a header a byte a minute, or take its answer so. Every connection notes
 since when it waits for its client, and a check of all once a second ends those that wait too
 long. That is cheaper than a timer for each: most requests are over before one would fire.
+
+Nor does it limit what the headers of one request are together, and of all that are on their way.
+So every connection counts the bytes that came and are not answered.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Protocol
@@ -21,7 +22,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from exporter.transport import abort
-from exporter.web.limits import HEADER_FIELDS, LINE, Limits
+from exporter.web.connections import Connections
+from exporter.web.limits import HEADER_FIELDS, HEADERS, LINE, PIECE
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +47,8 @@ class Request(web.BaseRequest):
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
         assert isinstance(self.protocol, Connection)  # noqa: S101 - for mypy
         self.protocol.site.complete_headers(response)
+        if not response.keep_alive:
+            self.protocol.last_answer = True
 
 
 class Connection(web.RequestHandler):
@@ -55,6 +59,7 @@ class Connection(web.RequestHandler):
         server: web.Server,
         connections: Connections,
         site: SiteHooks,
+        since: float,  # when its client came, by the loop's clock
     ) -> None:
         super().__init__(
             server,
@@ -70,12 +75,15 @@ class Connection(web.RequestHandler):
         self._connections = connections
         self.site = site
         self._wire: asyncio.Transport | None = None
-        self.answered = False  # a request
+        self.last_answer = False  # what still comes is no request
+        self._begun = 0  # requests that are, or were, being answered
+        self._headers = 0  # bytes of a request whose headers are not complete, at most
+        self.unanswered = 0  # bytes: these, and those of requests that wait
         self._working = False
         # By the loop's clock; None: it does not wait for that.
-        self._headers_since: float | None = None
+        self._headers_since: float | None = since
         self.stalled_since: float | None = None
-        self.idle_since: float | None = None
+        self.idle_since: float | None = since
 
     # --- What the transport says ---
 
@@ -83,10 +91,14 @@ class Connection(web.RequestHandler):
         """Begin, unless the client's certificate is not one of those allowed."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for mypy
         self._wire = transport
-        self._headers_since = self.idle_since = self._loop.time()
         self._connections.add(self)
-        super().connection_made(transport)
-        if not self.site.admit(transport):
+        try:
+            super().connection_made(transport)
+            admitted = self.site.admit(transport)
+        except Exception:  # asyncio would leave it open
+            log.exception("a connection met a bug")
+            admitted = False
+        if not admitted:
             self.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -95,13 +107,29 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Note when a request begins, and that its headers are complete."""
-        before = self._request_count
+        """Note when a request begins, that its headers are complete, and how long they are."""
+        if not data:  # aiohttp goes on with what it had put aside
+            super().data_received(data)
+        for start in range(0, len(data), PIECE):
+            self._piece_received(data[start : start + PIECE])
+
+    def _piece_received(self, piece: bytes) -> None:
+        if self._force_close or self._close or self.last_answer:
+            return
+        self._connections.count(self, self.unanswered + len(piece))
         if self._headers_since is None and not self._working:
             self._headers_since = self._loop.time()
-        super().data_received(data)
+        before = self._request_count
+        super().data_received(piece)
         if self._request_count > before:
             self._headers_since = None
+            self._headers = len(piece)
+            return
+        self._headers += len(piece)
+        if self._headers > HEADERS:
+            # Too long together: refused as one is that is too long.
+            super().data_received(b"x" * (LINE + 1))
+            self.last_answer = True
 
     def pause_writing(self) -> None:
         """Note that the client does not take what it asked for."""
@@ -118,14 +146,18 @@ class Connection(web.RequestHandler):
     @contextmanager
     def working(self) -> Iterator[None]:
         """Count as busy, not idle, while inside."""
+        self._begun += 1
         self._working = True
         self.idle_since = None
+        self._connections.works(self)
         try:
             yield
         finally:
             self._working = False
-            self.answered = True
             self.idle_since = self._loop.time()
+            self._connections.idles(self)
+            if self._begun == self._request_count:
+                self._connections.count(self, self._headers)
 
     def handle_error(
         self,
@@ -172,90 +204,3 @@ class Connection(web.RequestHandler):
             self.close()
         else:
             self.abort()
-
-
-class Connections:
-    """All connections."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self._all: dict[Connection, None] = {}  # in the order in which they began
-        # Those that speak no TLS yet: since when, by the loop's clock, and which they will.
-        self._beginning: dict[asyncio.Task[None], tuple[float, ssl.SSLContext | None]] = {}
-
-    def __len__(self) -> int:
-        return len(self._all) + len(self._beginning)
-
-    def __iter__(self) -> Iterator[Connection]:
-        return iter(list(self._all))
-
-    def begin(
-        self, task: asyncio.Task[None], accepted: socket.socket, context: ssl.SSLContext | None
-    ) -> None:
-        """Note a task that makes a connection of a socket."""
-        self._beginning[task] = task.get_loop().time(), context
-
-        def ended(task: asyncio.Task[None]) -> None:
-            del self._beginning[task]
-            if task.cancelled():
-                accepted.close()
-
-        task.add_done_callback(ended)
-
-    def give_up(self) -> None:
-        """End those that only begin."""
-        for task in self._beginning:
-            task.cancel()
-
-    def retire(self, current: ssl.SSLContext | None) -> None:
-        """Make clients of an older context connect again: a certificate may no longer be good."""
-        for task, (_, context) in self._beginning.items():
-            if context is not current:
-                task.cancel()
-        for connection in self:
-            if connection.ssl_context is not current:
-                connection.retire()
-
-    def add(self, connection: Connection) -> None:
-        """Note one that begins."""
-        self._all[connection] = None
-
-    def discard(self, connection: Connection) -> None:
-        """Forget one that ended."""
-        self._all.pop(connection, None)
-
-    async def enforce_timeouts(self) -> None:
-        """Once a second, end those that waited too long. Until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self.limits.check_interval)
-            now = loop.time()
-            for connection in self:
-                if connection.overdue(now):
-                    connection.abort()
-
-    def evict_idle(self) -> bool:
-        """End the connection that was idle for longest, and tell whether there was one.
-
-        Those that never got an answer go first: a scrape interval is no idleness.
-        """
-        idle: list[tuple[bool, float, Callable[[], object]]] = [
-            (each.answered, each.idle_since, each.abort)
-            for each in self._all
-            if each.idle_since is not None
-        ]
-        idle += [(False, since, task.cancel) for task, (since, _) in self._beginning.items()]
-        if not idle:
-            return False
-        _, _, end = min(idle, key=lambda each: each[:2])
-        end()
-        return True
-
-    def evict_stalled(self) -> bool:
-        """End the response that is stalled for longest, and tell whether there was one."""
-        now = asyncio.get_running_loop().time()
-        stalled = [c for c in self._all if now - (c.stalled_since or now) > self.limits.patience]
-        if not stalled:
-            return False
-        min(stalled, key=lambda c: c.stalled_since or 0.0).abort()
-        return True

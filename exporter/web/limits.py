@@ -11,6 +11,8 @@ from exporter.web.toolkit import RateLimit
 
 # Bytes.
 LINE = 8190  # of the request line, and of one header; beyond is 431
+HEADERS = 32 * 1024  # of a request line and its headers together; beyond is 431
+PIECE = 4096  # taken in at once; so exact is the count of them
 WRITE = 256 * 1024  # written at once; a client has `Limits.stall` to take each of them
 TURN = 4 * 1024 * 1024  # written until others get their turn: one or two milliseconds
 
@@ -30,6 +32,15 @@ class Limits:
     linger: float = 1.0  # to read what a refused request still sends, or else the answer is lost
     check_interval: float = 1.0  # of all of these
     connections: int = 1000  # above, the one that was idle for longest is ended
+    handshakes: int = 100  # of TLS, under way; above, the one that began first is ended
+    # Bytes of requests that came and are not answered, whole or not. Above, the connection with
+    # most of them is ended.
+    unanswered: int = 16 * 1024 * 1024
+
+    @property
+    def newcomers(self) -> int:
+        """How many connections may be there that never asked for anything."""
+        return max(1, self.connections * 9 // 10)
 
 
 class Full(Exception):  # noqa: N818 - an answer, not an error

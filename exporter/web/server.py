@@ -13,14 +13,17 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
-from exporter.web.connection import Connection, Connections, Request
+from exporter.transport import read_little_of_tls
+from exporter.web.connection import Connection, Request
+from exporter.web.connections import Connections
 from exporter.web.site import Site
-from exporter.web.toolkit import WebConfig, WebConfigFile
+from exporter.web.toolkit import UnreadableCertificateError, WebConfig, WebConfigFile
 
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN = 5.0  # seconds that scrapes under way have to end
 ACCEPT_AGAIN = 0.1  # seconds until the next try when there is no descriptor left
+HELLO = b"\x16"  # what a client that speaks TLS sends first
 
 
 class Server:
@@ -38,10 +41,12 @@ class Server:
         self._configuration = configuration
         self._file = file
         self._warned = False  # that there was no file descriptor left
+        self._warned_of_certificate = False
 
     @asynccontextmanager
     async def serve(self, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
         """Serve at the sockets while inside. They are closed in the end."""
+        read_little_of_tls()
         requests = web.Server(self._site.answer, request_factory=_request)
         runner = web.ServerRunner(requests, shutdown_timeout=STOP_WITHIN)
         await runner.setup()
@@ -71,16 +76,24 @@ class Server:
     async def _accept(self, listening: socket.socket, server: web.Server) -> None:
         """Accept connections until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+
+            def speaks(accepted: socket.socket, since: float) -> None:
+                context = self._context()
+                if _will_speak(accepted, tls=context is not None):
+                    task = tasks.create_task(self._connect(accepted, context, server, since))
+                    self._connections.begin(task, accepted, context)
+                else:
+                    accepted.close()
+
             try:
                 while True:
                     accepted = await self._next(listening)
-                    full = len(self._connections) >= self._connections.limits.connections
-                    if full and not self._connections.evict_idle():
+                    # While there are more, accepting gives nobody else a turn.
+                    await asyncio.sleep(0)
+                    if self._connections.make_room():
+                        self._connections.newcomers.add(accepted, speaks)
+                    else:
                         accepted.close()
-                        continue
-                    context = self._context()
-                    task = tasks.create_task(self._connect(accepted, context, server))
-                    self._connections.begin(task, accepted, context)
             finally:
                 self._connections.give_up()
 
@@ -101,12 +114,19 @@ class Server:
                 return accepted
 
     async def _connect(
-        self, accepted: socket.socket, context: ssl.SSLContext | None, server: web.Server
+        self,
+        accepted: socket.socket,
+        context: ssl.SSLContext | None,
+        server: web.Server,
+        since: float,
     ) -> None:
-        """Make a connection of an accepted socket, with TLS if there is a context."""
+        """Make a connection of an accepted socket, with TLS if there is a context.
+
+        Whatever goes wrong with it is the end of this one, and of no other.
+        """
 
         def protocol() -> Connection:
-            return Connection(server, self._connections, self._site)
+            return Connection(server, self._connections, self._site, since)
 
         limits = self._connections.limits
         try:
@@ -117,9 +137,24 @@ class Server:
                 ssl_handshake_timeout=None if context is None else limits.handshake,
                 ssl_shutdown_timeout=None if context is None else limits.linger,
             )
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:  # an SSLError is one
+            if isinstance(error, UnreadableCertificateError) and not self._warned_of_certificate:
+                self._warned_of_certificate = True
+                log.warning("a client was turned away: its certificate has names that are no text")
             log.debug("no TLS connection", reason=type(error).__name__)
             accepted.close()
+        except Exception:
+            log.exception("a connection met a bug")
+            accepted.close()
+
+
+def _will_speak(accepted: socket.socket, *, tls: bool) -> bool:
+    """Tell by the first byte whether a client speaks, and TLS where it has to."""
+    try:
+        first = accepted.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return False
+    return first == HELLO if tls else bool(first)
 
 
 def _request(

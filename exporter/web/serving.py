@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from exporter.web.auth import BasicAuth
-from exporter.web.connection import Connections
+from exporter.web.connections import Connections
 from exporter.web.limits import ConcurrencyLimit, Limits, TokenBucket
 from exporter.web.location import Location
 from exporter.web.routes import HEALTH, Backend, Routes

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +18,7 @@ from aiohttp import web
 
 from exporter.web import sockets
 from exporter.web.auth import BasicAuth
-from exporter.web.connection import Connections
+from exporter.web.connections import Connections
 from exporter.web.limits import ConcurrencyLimit, Limits, TokenBucket
 from exporter.web.server import Server
 from exporter.web.site import Site
@@ -243,6 +245,133 @@ def test_a_running_exporter_outlives_more_clients_than_it_takes() -> None:
             assert "viam_billing_up{" in it.scrape()
         it.process.stop()
         assert "Traceback" not in it.process.stderr.text
+
+
+@pytest.mark.parametrize("wait_between", [True, False])
+def test_headers_are_bounded_together(wait_between: bool) -> None:  # noqa: FBT001
+    """Each is short enough, and they are not too many: what counts is what they are in all."""
+
+    async def main() -> None:
+        async with server(LONG) as (connect, connections):
+            reader, writer = await connect()
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n")
+            lines = [b"X-%d: " % number + b"x" * 8000 + b"\r\n" for number in range(5)]
+            for line in lines if wait_between else [b"".join(lines)]:
+                writer.write(line)
+                before = sum(each.unanswered for each in connections)
+                await until(
+                    lambda before=before: (  # type: ignore[misc]
+                        not len(connections)
+                        or sum(each.unanswered for each in connections) > before
+                    )
+                )
+            assert b" 431 " in await reader.readline()
+            await ends(reader)
+
+    asyncio.run(main())
+
+
+def test_headers_of_all_connections_are_bounded() -> None:
+    """By the end of the one with most; those that have a little go on."""
+
+    async def main() -> None:
+        limits = replace(LONG, unanswered=100_000)
+        async with server(limits) as (connect, connections):
+            little, asking = await connect()
+            asking.write(GET[:-2])
+            for _ in range(30):
+                _, writer = await connect()
+                writer.write(
+                    b"GET / HTTP/1.1\r\nHost: a\r\n" + (b"X: " + b"x" * 8000 + b"\r\n") * 3
+                )
+            # Four at most have what they sent, and 26 were ended.
+            await until(lambda: len(connections) <= 5)
+            assert sum(each.unanswered for each in connections) <= limits.unanswered
+            asking.write(b"\r\n")
+            assert b" 200 " in await little.readline()
+
+    asyncio.run(main())
+
+
+def test_what_was_answered_counts_no_more() -> None:
+    """A connection that is used for years never has too many bytes."""
+
+    async def main() -> None:
+        async with server(replace(LONG, unanswered=20_000)) as (connect, _):
+            reader, writer = await connect()
+            for _ in range(20):
+                writer.write(GET[:-2] + b"X: " + b"x" * 8000 + b"\r\n\r\n")
+                await reader.readuntil(b"short\n")
+
+    asyncio.run(main())
+
+
+def test_newcomers_leave_room_for_those_that_ask() -> None:
+    """A tenth of the places is for connections that asked for something."""
+
+    async def main() -> None:
+        async with server(replace(LONG, connections=20)) as (connect, connections):
+            idle = [await connect() for _ in range(30)]
+            for first, _ in idle[:12]:
+                await ends(first)
+            assert len(connections) == 18
+            asked = []
+            for _ in range(5):
+                reader, writer = await connect()
+                writer.write(GET)
+                assert b" 200 " in await reader.readline()
+                asked.append(writer)
+            await until(lambda: len(connections) <= 20)
+
+    asyncio.run(main())
+
+
+def flood(port: int, rate: int, seconds: float) -> None:
+    """Open connections that send nothing, so many a second, and keep the last 3000 open."""
+    sockets: deque[socket.socket] = deque()
+    pause = threading.Event()
+    begun = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        for number in range(int(rate * seconds)):
+            if number % 50 == 0:
+                pause.wait(max(0.0, begun + number / rate - time.monotonic()))
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", port))
+            sockets.append(client)
+            if len(sockets) > 3000:
+                sockets.popleft().close()
+
+
+def test_a_flood_of_silent_connections_does_not_stop_scrapes() -> None:
+    """3000 a second: descriptors stay within the limit, and every scrape is whole."""
+    with exporter("--demo") as it:
+        it.wait_until_ready()
+        clients = threading.Thread(target=flood, args=(it.port, 3000, 3.0))
+        clients.start()
+        scrapes = 0
+        while clients.is_alive():
+            assert "viam_billing_up{" in it.scrape()
+            assert it.process.descriptors <= Limits().connections
+            scrapes += 1
+        clients.join()
+        assert scrapes > 10
+
+
+def test_headers_that_never_end_cost_little() -> None:
+    """Nine hundred clients with sixty headers of 8 kB each, before any password."""
+    head = b"GET /metrics HTTP/1.1\r\nHost: a\r\n"
+    head += b"".join(b"X-%d: " % number + b"x" * 8000 + b"\r\n" for number in range(60))
+    with exporter("--demo") as it, contextlib.ExitStack() as clients:
+        it.wait_until_ready()
+        before = it.process.memory
+        for number in range(900):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", it.port), 30))
+            with contextlib.suppress(ConnectionError):
+                client.sendall(head)
+            if number % 100 == 0:
+                assert "viam_billing_up{" in it.scrape()
+        assert it.process.memory - before < 100_000_000
 
 
 def test_a_port_that_is_taken_leaves_no_socket_behind() -> None:

@@ -6,12 +6,13 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
+from exporter.web.limits import Limits
 from support.certificates import Authority
 from support.process import EXPORTER, PATIENCE, Exporter, running, until
 
@@ -206,6 +207,68 @@ def test_clients_that_never_shake_hands_do_not_keep_others_out(authority: Author
             clients.enter_context(socket.create_connection(("127.0.0.1", it.port), PATIENCE))
             if number % 100 == 0 or number > 1190:
                 assert ask(it.port, client(authority)).endswith(b"healthy\n")
+
+
+def hello() -> bytes:
+    """Return what a client sends first."""
+    sent = ssl.MemoryBIO()
+    beginning = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), sent, server_hostname="a")
+    with suppress(ssl.SSLWantReadError):
+        beginning.do_handshake()
+    return sent.read()
+
+
+@pytest.mark.parametrize("first", [b"", b"\x16", hello()], ids=["silent", "a byte", "hello"])
+def test_half_open_connections_cost_little(authority: Authority, first: bytes) -> None:
+    """There is no TLS for a client before it spoke, and for few that do not go on."""
+    with (
+        serving(authority.folder / "half.yml", {"tls_server_config": section()}) as it,
+        ExitStack() as clients,
+    ):
+        it.process.stdout.wait_for("Stop with")
+        assert ask(it.port, client(authority)).endswith(b"healthy\n")
+        before = it.process.memory
+        for number in range(1500):
+            each = socket.create_connection(("127.0.0.1", it.port), PATIENCE)
+            clients.enter_context(each)
+            with suppress(ConnectionError):
+                each.sendall(first)
+            if number % 100 == 99:
+                assert it.process.descriptors <= Limits().connections
+                assert ask(it.port, client(authority)).endswith(b"healthy\n")
+        assert it.process.memory - before < 60_000_000
+
+
+def test_idle_tls_connections_cost_little(authority: Authority) -> None:
+    """As many as there may be, from clients that need no password for it."""
+    with (
+        serving(authority.folder / "idle.yml", {"tls_server_config": section()}) as it,
+        ExitStack() as clients,
+    ):
+        context = client(authority)
+        assert ask(it.port, context).endswith(b"healthy\n")
+        before = it.process.memory
+        for _ in range(800):
+            plain = socket.create_connection(("127.0.0.1", it.port), PATIENCE)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            each = clients.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
+            each.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert each.recv(4096).startswith(b"HTTP/1.1 200")
+        assert it.process.memory - before < 120_000_000
+
+
+def test_a_certificate_that_cannot_be_read_ends_its_connection_only(authority: Authority) -> None:
+    """Names that are no text, from an authority that is trusted: told once, the next is served."""
+    authority.issue("odd", "DER:30:04:82:02:ff:fe")
+    authority.issue("good", "DNS:localhost")
+    keys = section(client_auth_type="RequireAndVerifyClientCert", client_ca_file="ca.crt")
+    with serving(authority.folder / "odd.yml", {"tls_server_config": keys}) as it:
+        for _ in range(2):
+            assert ask(it.port, client(authority, "odd")) == b""
+            assert ask(it.port, client(authority, "good")).endswith(b"healthy\n")
+        assert it.process.stderr.text.count("its certificate has names that are no text") == 1
+        assert "level=error" not in it.process.stderr.text
+        assert "Traceback" not in it.process.stderr.text
 
 
 def test_a_client_certificate_counts_as_authentication(authority: Authority) -> None:

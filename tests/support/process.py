@@ -136,6 +136,19 @@ class Process:
         """Whether it still runs."""
         return self._popen.poll() is None
 
+    @property
+    def memory(self) -> int:
+        """Bytes that it has in memory."""
+        status = Path(f"/proc/{self._popen.pid}/status").read_text()
+        found = re.search(r"^VmRSS:\s*(\d+) kB$", status, re.MULTILINE)
+        assert found
+        return int(found[1]) * 1024
+
+    @property
+    def descriptors(self) -> int:
+        """How many file descriptors it has open."""
+        return sum(1 for _ in Path(f"/proc/{self._popen.pid}/fd").iterdir())
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._popen.send_signal(number)

@@ -5,9 +5,16 @@ Text becomes the models of the keys (`web_schema`), is checked with the files th
 the files changes (`watch`).
 """
 
-from exporter.web.toolkit.tls import ServerTls
+from exporter.web.toolkit.tls import ServerTls, UnreadableCertificateError
 from exporter.web.toolkit.watch import WebConfigFile
 from exporter.web.toolkit.web_config import WebConfig, load
 from exporter.web.toolkit.web_schema import RateLimit
 
-__all__ = ["RateLimit", "ServerTls", "WebConfig", "WebConfigFile", "load"]
+__all__ = [
+    "RateLimit",
+    "ServerTls",
+    "UnreadableCertificateError",
+    "WebConfig",
+    "WebConfigFile",
+    "load",
+]

@@ -58,6 +58,20 @@ VERIFY_MODES: Final = {
 SANS: Final = frozenset(("DNS", "IP Address", "email", "URI"))
 
 
+class UnreadableCertificateError(ssl.SSLError):
+    """A client's certificate, though its authority signed it, has names that are no text."""
+
+
+class _SSLObject(ssl.SSLObject):
+    """What speaks TLS. To asyncio, anything but an SSLError would be a bug."""
+
+    def getpeercert(self, binary_form: bool = False) -> Any:  # noqa: FBT001, FBT002 - as in ssl
+        try:
+            return super().getpeercert(binary_form)
+        except ValueError:
+            raise UnreadableCertificateError from None
+
+
 @dataclass(frozen=True, slots=True)
 class ServerTls:
     """How to speak TLS on a new connection."""
@@ -99,6 +113,7 @@ def context(
     Raises ValueError if the key is not the certificate's.
     """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.sslobject_class = _SSLObject
     _set_versions(made, section)
     _set_ciphers(made, section)
     if section.curve_preferences:
