@@ -76,6 +76,10 @@ class TokenBucket:
         self._tokens = 0.0
         self._filled = 0.0
 
+    def another(self) -> TokenBucket:
+        """Return one for other requests, with the same clock."""
+        return TokenBucket(self._monotonic)
+
     def take(self, limit: RateLimit) -> bool:
         """Tell whether a request may go on. A limit that changed starts with a full bucket."""
         if not limit.interval or limit.burst is None:

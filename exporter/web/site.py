@@ -66,7 +66,10 @@ class Site:
         }
         self._configuration = configuration
         self._auth = auth
+        # Whoever has no password uses up nothing of those who have one.
         self._bucket = bucket
+        self._bucket_of_refused = bucket.another()
+        self._bucket_of_open = bucket.another()
         self._open_to_all = open_to_all
 
     def admit(self, transport: asyncio.Transport) -> bool:
@@ -96,16 +99,26 @@ class Site:
     async def _refusal(self, request: web.BaseRequest) -> web.Response | None:
         """Return the answer to a request that gets no page."""
         configuration = self._configuration()
-        if not self._bucket.take(configuration.rate_limit):
-            later = {"Retry-After": str(self._bucket.retry_after())}
-            return plain(HTTPStatus.TOO_MANY_REQUESTS, later)
-        if (response := _misdirected(request)) is not None:
-            return response
-        if not configuration.users or request.path in self._open_to_all:
-            return None
+        bucket, refusal = self._bucket, _misdirected(request)
+        if refusal is None and configuration.users:
+            if request.path in self._open_to_all:
+                bucket = self._bucket_of_open
+            else:
+                refusal = await self._stranger(request, configuration.users)
+        if refusal is not None and configuration.users:
+            bucket = self._bucket_of_refused
+        if bucket.take(configuration.rate_limit):
+            return refusal
+        later = {"Retry-After": str(bucket.retry_after())}
+        return plain(HTTPStatus.TOO_MANY_REQUESTS, later)
+
+    async def _stranger(
+        self, request: web.BaseRequest, users: Mapping[str, str]
+    ) -> web.Response | None:
+        """Return the answer to whoever has no right password."""
         credentials = parse(request.headers.get("Authorization", ""))
         try:
-            if credentials and await self._auth.check(credentials, configuration.users):
+            if credentials and await self._auth.check(credentials, users):
                 return None
         except Busy:
             return plain(HTTPStatus.SERVICE_UNAVAILABLE, RETRY_SOON)

@@ -150,6 +150,23 @@ def test_above_the_rate_limit_the_answer_is_429(tmp_path: Path) -> None:
     assert answers[-1].body == b"too many requests\n"
 
 
+def test_clients_without_a_password_use_up_nothing_of_the_right_one(tmp_path: Path) -> None:
+    """What is refused has a bucket of its own, and so have pages that need no password."""
+    document = {
+        "basic_auth_users": {"alice": hashed("wonderland")},
+        "rate_limit": {"interval": "1h", "burst": 3},
+    }
+    wrong, right = basic("alice", "wrong"), basic("alice", "wonderland")
+    with serving(tmp_path / "web.yml", document, "--web.health-without-auth") as it:
+
+        def statuses(path: str, *headers: dict[str, str]) -> list[int]:
+            return [get(it.port, path, each).status for each in headers]
+
+        assert statuses("/metrics", {}, wrong, {}, wrong, {}) == [401, 401, 401, 429, 429]
+        assert statuses("/-/healthy", {}, {}, {}, {}) == [200, 200, 200, 429]
+        assert statuses("/metrics", right, right, right, right) == [200, 200, 200, 429]
+
+
 def test_the_check_covers_the_web_configuration(tmp_path: Path) -> None:
     """`--config.check` shows what is wrong with both files, and a start ends with the same."""
     config, web = tmp_path / "exporter.yml", tmp_path / "web.yml"
