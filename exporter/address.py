@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 MAX_PORT = 65_535
 
@@ -33,6 +33,14 @@ class Address:
         return f"{host}:{self.port}"
 
     @property
+    def is_ipv4(self) -> bool:
+        """Whether the host is an IPv4 address."""
+        try:
+            return isinstance(ip_address(self.host), IPv4Address)
+        except ValueError:
+            return False
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
         return is_loopback(self.host)
@@ -44,3 +52,11 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def is_every_ipv6(host: str) -> bool:
+    """Tell whether a host is every IPv6 address of this machine, however it is written."""
+    try:
+        return ip_address(host) == IPv6Address("::")
+    except ValueError:
+        return False

@@ -280,7 +280,7 @@ class Daemon:
         async with AsyncExitStack() as stack:
             listening = [stack.enter_context(closing(each)) for each in options.web.sockets]
             for address in () if listening else options.listen:
-                bound = await _listen(address)
+                bound = await _listen(address, options.listen)
                 listening.extend(stack.enter_context(closing(each)) for each in bound)
             if not options.web.configuration().authenticates:
                 _warn_of_strangers(listening)
@@ -302,9 +302,11 @@ def _log_problems(problems: str) -> None:
         log.error("configuration not reloaded, the old one stays", problem=problem)
 
 
-async def _listen(address: Address) -> list[socket.socket]:
+async def _listen(address: Address, others: Iterable[Address]) -> list[socket.socket]:
+    # Whoever gives an IPv4 address beside it wants [::] without.
+    dualstack = not any(each.is_ipv4 and each.port == address.port for each in others)
     try:
-        return await sockets.bind(address.host, address.port)
+        return await sockets.bind(address.host, address.port, dualstack=dualstack)
     except OSError as error:
         raise StartError(
             f"cannot listen on {address}: {error.strerror}. "

@@ -3,33 +3,65 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
+from typing import Final
 
-from exporter.address import is_loopback
+import structlog
 
+from exporter.address import is_every_ipv6, is_loopback
+
+log = structlog.get_logger(__name__)
+
+NOT_HERE: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
 BACKLOG = 1024
 FIRST_DESCRIPTOR = 3  # after standard input, output and error: sd_listen_fds(3)
 
 
-async def bind(host: str, port: int) -> list[socket.socket]:
-    """Listen at every address of a host, which empty means every interface.
+async def bind(host: str, port: int, *, dualstack: bool = True) -> list[socket.socket]:
+    """Listen at every address of a host, as far as this machine has them.
 
+    An empty host means every interface, and so does `::`: with IPv4, unless `dualstack` is off.
     Raises OSError.
     """
-    if not host and socket.has_dualstack_ipv6():
-        return [_listen(socket.AF_INET6, ("", port), dualstack=True)]
+    everywhere = not host or is_every_ipv6(host)
+    if everywhere and socket.has_dualstack_ipv6():
+        return [_listen(socket.AF_INET6, ("", port), dualstack=dualstack or not host)]
     found = await asyncio.get_running_loop().getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        None if everywhere else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
+    return bind_all((family, address) for family, _, _, _, address in found)
+
+
+def bind_all(addresses: Iterable[tuple[int, tuple[object, ...]]]) -> list[socket.socket]:
+    """Listen at those addresses that this machine has, with their families. Raises OSError.
+
+    A name often has an address for IPv6, also where there is none: `localhost` for one. But what
+    is taken is no matter of the machine.
+    """
     sockets: list[socket.socket] = []
+    missing: list[tuple[object, OSError]] = []
     try:
-        for family, _, _, _, address in dict.fromkeys(found):
-            sockets.append(_listen(family, address))
+        for family, each in dict.fromkeys(addresses):
+            try:
+                sockets.append(_listen(family, each))
+            except OSError as error:
+                if error.errno not in NOT_HERE:
+                    raise
+                missing.append((each[0], error))
+        if missing and not sockets:
+            raise missing[0][1]
     except OSError:
         for listening in sockets:
             listening.close()
         raise
+    for host, reason in missing:
+        log.warning(
+            "not listening at an address that this machine has not",
+            address=host,
+            reason=reason.strerror,
+        )
     return sockets
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -156,3 +157,41 @@ def test_addresses_are_written_as_they_are_typed(tmp_path: Path) -> None:
         unix.bind(str(tmp_path / "s"))
         assert sockets.address(unix) == str(tmp_path / "s")
         assert sockets.is_local(unix)
+
+
+def test_it_listens_at_those_addresses_that_there_are() -> None:
+    """As localhost without IPv6: one that this machine has not is told and left out."""
+    here = (socket.AF_INET, ("127.0.0.1", 0))
+    elsewhere = (socket.AF_INET6, ("2001:db8::1", 0))
+    with capture_logs() as logs:
+        (listening,) = sockets.bind_all([elsewhere, here])
+    with listening:
+        assert sockets.is_local(listening)
+    assert [(log["log_level"], log["address"]) for log in logs] == [("warning", "2001:db8::1")]
+
+
+def test_an_address_that_is_taken_or_the_only_one_missing_is_a_failed_start() -> None:
+    """Whatever else could be listened at; nothing stays open."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        free = (socket.AF_INET, ("127.0.0.2", 0))
+        with pytest.raises(OSError, match="in use"):
+            sockets.bind_all([free, (socket.AF_INET, taken.getsockname())])
+    with pytest.raises(OSError, match="assign"):
+        sockets.bind_all([(socket.AF_INET6, ("2001:db8::1", 0))])
+
+
+@pytest.mark.parametrize("host", ["::", "0::0", ""])
+def test_all_of_ipv6_is_all_of_ipv4_too(host: str) -> None:
+    """As in other exporters; whoever listens at an IPv4 address as well gets them apart."""
+
+    async def main() -> None:
+        (listening,) = await sockets.bind(host, 0)
+        port = listening.getsockname()[1]
+        with listening:
+            for address in ("127.0.0.1", "::1"):
+                socket.create_connection((address, port)).close()
+        (alone,) = await sockets.bind("::", port, dualstack=False)
+        with alone, socket.create_server(("127.0.0.1", port)):
+            pass
+
+    asyncio.run(main())
