@@ -78,9 +78,14 @@ def usable(organizations: Iterable[FoundOrganization]) -> Sequence[FoundOrganiza
     """
     names: dict[str, str] = {}
     for org_id, name in organizations:
-        if org_id and org_id.isprintable() and len(org_id) <= MAX_LABEL_LENGTH:
+        if is_usable(org_id):
             names.setdefault(org_id, label_text(name) if name.strip() else org_id)
     return tuple(FoundOrganization(*each) for each in sorted(names.items()))
+
+
+def is_usable(org_id: str) -> bool:
+    """Tell whether an id is one that a file could have."""
+    return bool(org_id) and org_id.isprintable() and len(org_id) <= MAX_LABEL_LENGTH
 
 
 class Discovery:
@@ -187,11 +192,13 @@ class Discovery:
     async def _ask(self, key_id: str) -> None:
         settled = self.settled
         try:
-            answer = usable(await self._lister.organizations(self._records.keys[key_id]))
+            listed = tuple(await self._lister.organizations(self._records.keys[key_id]))
         except BillingError as error:
             wait = self._fail(key_id, error)
         else:
             wait = self._config.discovery.refresh
+            answer = usable(listed)
+            self._warn_of_left_out(key_id, listed)
             self._news |= answer != self._found.get(key_id)
             self._found[key_id] = answer
             if self._records.succeed(key_id, self._clock.time()) is not None:
@@ -199,6 +206,15 @@ class Discovery:
         self._due.set(key_id, self._clock.monotonic() + wait)
         self._news |= self.settled and not settled
         self._tell()
+
+    def _warn_of_left_out(self, key_id: str, listed: Iterable[FoundOrganization]) -> None:
+        left_out = sum(not is_usable(each.id) for each in listed)
+        if self._records.leave_out(key_id, left_out):
+            log.warning(
+                "organizations are left out: their ids are empty, too long or not printable",
+                api_key_id=key_id,
+                organizations=left_out,
+            )
 
     def _fail(self, key_id: str, error: BillingError) -> float:
         """Note a call that failed, and return after how many seconds comes the next one."""

@@ -29,6 +29,7 @@ class KeyRecords:
         self._succeeded: Deadlines[str] = Deadlines()  # when last, in Unix seconds
         self._failing: dict[str, Failure] = {}
         self._failures: dict[str, int] = {}  # in a row
+        self._left_out: dict[str, int] = {}  # organizations that cannot be polled
 
     def replace(self, keys: Mapping[str, ApiKey]) -> None:
         """Have these keys from now on. Those that stay keep their record."""
@@ -36,6 +37,7 @@ class KeyRecords:
             self._succeeded.discard(key_id)
             self._failing.pop(key_id, None)
             self._failures.pop(key_id, None)
+            self._left_out.pop(key_id, None)
         self._unasked = (self._unasked & keys.keys()) | (keys.keys() - self.keys.keys())
         self.keys = keys
 
@@ -75,3 +77,9 @@ class KeyRecords:
         self._failing[key_id] = failure
         self._failures[key_id] = self._failures.get(key_id, 0) + 1
         return before, self._failures[key_id]
+
+    def leave_out(self, key_id: str, organizations: int) -> bool:
+        """Note how many organizations of an answer are left out; tells whether there are more."""
+        before = self._left_out.get(key_id, 0)
+        self._left_out[key_id] = organizations
+        return organizations > before

@@ -22,7 +22,7 @@ from exporter.api.tokens import LOGIN_PLACE
 from exporter.config import ApiConfig, Config, ConfigError, find
 from exporter.metrics.catalog import COLLECTORS, LABEL_NAMES, Collector
 from exporter.model import ApiKey, FoundOrganization, Organization
-from exporter.polling.discovery import keys_by_id, merge, usable
+from exporter.polling.discovery import is_usable, keys_by_id, merge, usable
 from exporter.process import logs, privileges, signals
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
@@ -179,11 +179,15 @@ class BillReader:
 
         async def listed(key: ApiKey) -> Sequence[FoundOrganization] | BillingError:
             try:
-                return [
-                    *usable(await self.with_retries(key, partial(self.client.organizations, key)))
-                ]
+                listed = [*await self.with_retries(key, partial(self.client.organizations, key))]
             except BillingError as error:
                 return error
+            if left_out := sum(not is_usable(each.id) for each in listed):
+                complain(
+                    f"organizations of the key {key.id} that are left out, for their ids are "
+                    f"empty, too long or not printable: {left_out}"
+                )
+            return usable(listed)
 
         keys = keys_by_id(config) if config.discovery.enabled else {}
         found, failures = {}, []

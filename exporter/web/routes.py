@@ -153,6 +153,7 @@ class Routes:
     async def organization(self, request: web.BaseRequest) -> web.Response:
         """Show how each number of an organization came to be."""
         org_id = request.path.removeprefix(self._location.prefix + ORGANIZATIONS_PATH)
+        org_id = org_id or request.query.get("id", "")  # where clients would change the path
         state = self._backend.store.get(org_id)
         if state is None:
             return plain(HTTPStatus.NOT_FOUND)

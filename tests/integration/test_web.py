@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import html
 import http.client
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+import yaml
 
 from exporter.demo import SEED
 from exporter.metrics import own
@@ -175,6 +179,45 @@ def test_the_status_page_is_searched_and_leads_to_the_page_of_an_organization(
     for words in (FIRST.name, "How it adds up", "Invoices", "new data", "total_with_discount:"):
         assert words in response.text, words
     assert not any(value in response.text for value in FIRST.private_values if len(value) > 4)
+
+
+ODD_IDS = (
+    ".",
+    "..",
+    "../config",
+    "a\\..",
+    "a/b",
+    "a/../b",
+    "a%2Fb",
+    "%2E",
+    "..a",
+    "ß?id=.&#",
+    "+ ;",
+)
+
+
+def test_links_lead_to_the_page_of_any_id(tmp_path: Path) -> None:
+    """Also for a client that resolves dots between slashes, or decodes the path before."""
+    file = tmp_path / "exporter.yml"
+    document = {
+        "api": {"address": "127.0.0.1:1", "tls": False},
+        "credentials": {"api_key_id": "id", "api_key": "key"},
+        "organizations": [
+            {"id": each, "name": f"name {number}."} for number, each in enumerate(ODD_IDS)
+        ],
+    }
+    file.write_text(yaml.safe_dump(document))
+    with exporter(f"--config.file={file}") as it:
+        page = get(it.port, "/").text
+        for number in range(len(ODD_IDS)):
+            link = re.search(rf'href="([^"]+)"><bdi>name {number}\.<', page)
+            assert link
+            path = html.unescape(link[1])
+            segments = re.split(r"[/\\]", unquote(path.partition("?")[0]))
+            assert not {".", ".."} & set(segments)
+            answer = get(it.port, f"/{path}")
+            assert answer.status == 200, path
+            assert f"name {number}." in answer.text
 
 
 def test_the_configuration_page_hides_secrets(demo: Exporter) -> None:

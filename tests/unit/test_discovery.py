@@ -247,6 +247,25 @@ def test_an_error_withdraws_nothing_and_is_logged_once() -> None:
     ]
 
 
+def test_who_is_left_out_is_told_once() -> None:
+    """An id that nobody can see, such as one of zero width; the others are polled."""
+    lister = Lister(one="a\u200b\n", two="b")
+
+    async def scenario(discovery: Discovery, changes: list[Found]) -> None:
+        await asyncio.sleep(3 * HOUR)
+        assert changes == [found(one="a", two="b")]
+        lister.answers["two"] = "b\u202e"
+        await asyncio.sleep(HOUR + 2)
+        assert discovery.found == found(one="a", two="b")
+
+    with capture_logs() as logs:
+        looking(lister, scenario, configuration=config(ONE, TWO))
+    assert [(log["log_level"], log["api_key_id"], log["organizations"]) for log in logs] == [
+        ("warning", "one", 2),
+        ("warning", "two", 1),
+    ]
+
+
 def test_a_server_that_asks_to_wait_is_not_asked_before() -> None:
     """For a day at the longest."""
     lister = Lister(

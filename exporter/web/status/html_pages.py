@@ -21,6 +21,7 @@ from exporter.web.status.forecast import EARLY_SHARE
 from exporter.web.status.summary import MONTH_TO_DATE, OVERDUE, OWED, PageContext, Summary
 from exporter.web.status.table import COLUMNS, FILTERS, Query, table
 
+DOTS: Final = {".", ".."}
 # Filters of the templates, each a function of `formatting`.
 FORMATS: Final = ("usd", "exact_usd", "share", "moment", "day", "iso_time", "span", "ago", "ahead")
 REASONS: Final[Mapping[str, str]] = {
@@ -114,5 +115,11 @@ class StatusPages:
 
 
 def _address(org_id: str) -> str:
-    """Return the path of an organization's page, below that of all pages."""
-    return f"organizations/{quote(org_id, safe='')}"
+    """Return the path of an organization's page, below that of all pages.
+
+    Clients resolve dots between slashes, escaped ones too. In a query nobody does.
+    """
+    escaped = quote(org_id, safe="")
+    if DOTS & set(org_id.replace("\\", "/").split("/")):
+        return f"organizations/?id={escaped}"
+    return f"organizations/{escaped}"
