@@ -28,6 +28,7 @@ from exporter.process import logs, notify, privileges
 from exporter.process.lines import Lines
 from exporter.process.version import DISTRIBUTION, Version, version
 from exporter.web import flags
+from exporter.web.hosts import machine_names
 from exporter.web.routes import is_taken
 from exporter.web.serving import WebOptions
 
@@ -267,8 +268,10 @@ def _both(
 
 
 def _web_options(arguments: argparse.Namespace) -> WebOptions:
+    # Where it listens is a name of this machine, too.
+    names = {*machine_names(socket.gethostname()), *(each.host for each in arguments.listen or ())}
     try:
-        return flags.options(arguments, os.environ, os.getpid(), _allow_open_files())
+        return flags.options(arguments, os.environ, os.getpid(), _allow_open_files(), names)
     except ValueError as error:
         raise StartError(str(error)) from error
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Collection, MutableMapping
 from typing import TypeVar
 
 from exporter.files import path_argument
 from exporter.web import sockets
+from exporter.web.hosts import allowed_host
 from exporter.web.limits import Limits
 from exporter.web.location import Location, external_url, route_prefix
 from exporter.web.serving import DEFAULT_MAX_REQUESTS, WebOptions
@@ -47,6 +48,17 @@ def add(parser: argparse.ArgumentParser) -> None:
         "Prometheus' exporter-toolkit; read again when it changes",
     )
     parser.add_argument(
+        "--web.allowed-host",
+        dest="allowed_hosts",
+        metavar="NAME",
+        type=_argument_type(allowed_host),
+        action="append",
+        default=[],
+        help="a further name that people reach the pages by: without authentication they answer to "
+        "addresses, localhost, the machine's names, that of --web.external-url and these; "
+        "may be given several times",
+    )
+    parser.add_argument(
         "--web.enable-lifecycle",
         dest="enable_lifecycle",
         action="store_true",
@@ -70,12 +82,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def options(
-    arguments: argparse.Namespace, environ: MutableMapping[str, str], pid: int, files: int
+    arguments: argparse.Namespace,
+    environ: MutableMapping[str, str],
+    pid: int,
+    files: int,
+    names: Collection[str],
 ) -> WebOptions:
     """Return what the flags say. Raises ConfigError, or ValueError with what systemd did wrong.
 
-    `environ`, `pid` and `files`, the number of files that may be open, are the process's.
-    systemd's variables are taken out.
+    `environ`, `pid` and `files`, the number of files that may be open, are the process's, and
+    `names` the machine's. systemd's variables are taken out.
     """
     external, prefix = arguments.external_url, arguments.route_prefix
     if prefix is None:
@@ -88,6 +104,7 @@ def options(
         max_requests=arguments.max_requests,
         enable_lifecycle=arguments.enable_lifecycle,
         health_without_auth=arguments.health_without_auth,
+        hosts=[*names, *arguments.allowed_hosts],
         sockets=sockets.from_systemd(environ, pid) if passed else (),
         # The other half is for everything but clients.
         limits=Limits(connections=min(Limits().connections, files // 2)),

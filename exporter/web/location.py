@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -23,6 +24,12 @@ class Location:
     def links(self) -> str:
         """What stands before a link: a path, or nothing where links are relative."""
         return "" if self.external is None else f"{self.external.path}/"
+
+    @property
+    def host(self) -> Collection[str]:
+        """The host of the URL that people use, if there is one."""
+        host = None if self.external is None else self.external.hostname
+        return [] if host is None else [host]
 
     def is_own(self, origin: str, host: str) -> bool:
         """Tell whether an Origin header names this server, as Host or the external URL does."""

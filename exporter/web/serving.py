@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from exporter.web.auth import BasicAuth
 from exporter.web.connections import Connections
+from exporter.web.hosts import KnownHosts
 from exporter.web.limits import ConcurrencyLimit, Limits, TokenBucket
 from exporter.web.location import Location
 from exporter.web.routes import HEALTH, Backend, Routes
@@ -30,6 +31,7 @@ class WebOptions:
     max_requests: int = DEFAULT_MAX_REQUESTS  # scrapes in flight; 0: no limit
     enable_lifecycle: bool = False
     health_without_auth: bool = False
+    hosts: Collection[str] = ()  # names that people may reach the pages by
     sockets: Sequence[socket.socket] = ()  # from systemd, in place of addresses
     limits: Limits = field(default_factory=Limits)
 
@@ -54,13 +56,16 @@ async def serve(
         enable_lifecycle=options.enable_lifecycle,
         started=backend.clock.monotonic(),
     )
+    health = [location.prefix + path for path in HEALTH]
     auth = BasicAuth()
     site = Site(
         routes.handlers(),
         options.configuration,
         auth,
         TokenBucket(backend.clock.monotonic),
-        open_to_all=[location.prefix + path for path in HEALTH if options.health_without_auth],
+        open_to_all=health if options.health_without_auth else (),
+        hosts=KnownHosts([*options.hosts, *location.host]),
+        any_host=[*health, location.prefix + location.metrics],
     )
     try:
         async with Server(site, connections, options.configuration, options.file).serve(sockets):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Container, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -25,6 +25,9 @@ TEXTS: Final[Mapping[int, str]] = {
     HTTPStatus.NOT_FOUND: "not found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method not allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "a request must not have a body",
+    HTTPStatus.MISDIRECTED_REQUEST: (
+        "this is not one of the names that the exporter knows: allow it with --web.allowed-host"
+    ),
     HTTPStatus.TOO_MANY_REQUESTS: "too many requests",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "request line or header too long",
     HTTPStatus.INTERNAL_SERVER_ERROR: "internal server error",
@@ -35,6 +38,7 @@ TEXTS: Final[Mapping[int, str]] = {
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "deny",
 }
@@ -49,7 +53,7 @@ def plain(status: int, headers: Mapping[str, str] | None = None) -> web.Response
 class Site:
     """All pages, behind limits and authentication."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all of it comes from where the parts are joined
         self,
         handlers: Handlers,
         configuration: Callable[[], WebConfig],
@@ -57,6 +61,8 @@ class Site:
         bucket: TokenBucket,
         *,
         open_to_all: Collection[str] = (),  # paths that need no password
+        hosts: Container[str] | None = None,  # names that pages answer to; None: any
+        any_host: Collection[str] = (),  # paths that answer to other names as well
     ) -> None:
         self._handlers = handlers
         self._below = {
@@ -71,6 +77,8 @@ class Site:
         self._bucket_of_refused = bucket.another()
         self._bucket_of_open = bucket.another()
         self._open_to_all = open_to_all
+        self._hosts = hosts
+        self._any_host = any_host
 
     def admit(self, transport: asyncio.Transport) -> bool:
         """Tell whether a client's certificate, verified by TLS, is one of those allowed."""
@@ -128,6 +136,8 @@ class Site:
         methods = self._methods(request.path)
         if methods is None:
             return plain(HTTPStatus.NOT_FOUND)
+        if not self._is_meant(request):
+            return plain(HTTPStatus.MISDIRECTED_REQUEST)
         handler = methods.get(request.method)
         if handler is None:
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": ", ".join(methods)})
@@ -135,6 +145,16 @@ class Site:
             return await handler(request)
         except Full:
             return plain(HTTPStatus.SERVICE_UNAVAILABLE, RETRY_SOON)
+
+    def _is_meant(self, request: web.BaseRequest) -> bool:
+        """Tell whether a request is for a name of this exporter, or whoever asks needs none."""
+        if self._hosts is None or request.path in self._any_host:
+            return True
+        if self._configuration().authenticates:
+            return True
+        named = request.headers.getall("Host", ())
+        # That of a whole URL, if there is one, else again the header.
+        return bool(named) and all(host in self._hosts for host in (*named, request.host))
 
     def _methods(self, path: str) -> Mapping[str, Handler] | None:
         """Return what answers below a path. Paths are compared, never resolved."""

@@ -36,7 +36,12 @@ def send(port: int, request: bytes) -> bytes:
 
 def get(target: bytes, *headers: bytes, method: bytes = b"GET") -> bytes:
     """Return a request that asks for the connection to be closed."""
-    lines = [method + b" " + target + b" HTTP/1.1", b"Host: a", b"Connection: close", *headers]
+    lines = [
+        method + b" " + target + b" HTTP/1.1",
+        b"Host: localhost",
+        b"Connection: close",
+        *headers,
+    ]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 

@@ -55,6 +55,12 @@ def test_the_limits_are_the_codes() -> None:
     assert f"{limits.WRITE // 1024} KiB at most | {most.stall:g} s |" in page
     assert f"among the scrapes | {most.patience:g} s |" in page
     assert f"| connections | {most.connections}, or half" in page
+    assert f"of a connection | {most.headers:g} s |" in page
+    assert f"handshakes at once | {most.handshakes} |" in page
+    assert f"not answered yet | {most.unanswered // 2**20} MiB |" in page
+    assert most.newcomers == most.connections * 9 // 10
+    assert "never asked | nine in ten |" in page
+    assert f"headers together | {limits.HEADERS // 1024} KiB |" in page
     assert f"one header | {limits.LINE} bytes |" in page
     assert f"| headers | {limits.HEADER_FIELDS} |" in page
     assert CONCURRENCY == 2

@@ -71,6 +71,7 @@ What the schema cannot say, or not in words that help. All of it is shown at onc
 --web.telemetry-path: web.telemetryPath
 --web.external-url: web.externalUrl
 --web.route-prefix: web.routePrefix
+--web.allowed-host: web.allowedHosts
 --web.config.file: web.existingSecret
 --web.health-without-auth: web.existingSecret
 --log.level: log.level
