@@ -154,12 +154,3 @@ class Connections:
     def _give_up_on(self, task: asyncio.Task[None]) -> None:
         del self._beginning[task]
         task.cancel()
-
-    def evict_stalled(self) -> bool:
-        """End the response that is stalled for longest, and tell whether there was one."""
-        now = asyncio.get_running_loop().time()
-        stalled = [c for c in self._all if now - (c.stalled_since or now) > self.limits.patience]
-        if not stalled:
-            return False
-        min(stalled, key=lambda c: c.stalled_since or 0.0).abort()
-        return True

@@ -70,7 +70,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=_argument_type(_count),
         default=DEFAULT_MAX_REQUESTS,
-        help="scrapes in flight, above which the answer is 503; 0 for no limit "
+        help="scrapes in flight, above which the answer is 503, after a wait; 0 for no limit "
         "(default: %(default)s)",
     )
     parser.add_argument(

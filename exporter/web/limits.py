@@ -28,7 +28,9 @@ class Limits:
     headers: float = 10.0  # from the start of a connection, or of a request, to its headers' end
     idle: float = 300.0  # between two requests; longer than any sensible scrape interval
     stall: float = 30.0  # for a client to take what was written at once: 8 KiB a second, or more
-    patience: float = 5.0  # until a stalled scrape loses its place, when others want it
+    # Until a scrape loses its place when others want it: one that is stalled, or else the longest.
+    patience: float = 5.0
+    queue: float = 6.0  # for a scrape to wait for a place
     linger: float = 1.0  # to read what a refused request still sends, or else the answer is lost
     check_interval: float = 1.0  # of all of these
     connections: int = 1000  # above, the one that was idle for longest is ended
@@ -48,17 +50,16 @@ class Full(Exception):  # noqa: N818 - an answer, not an error
 
 
 class ConcurrencyLimit:
-    """Limits requests in flight. Above it, `evict` may end one of them, and says whether it did."""
+    """Limits requests in flight."""
 
-    def __init__(self, limit: float, evict: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._evict = evict
         self._inside = 0
 
     @contextmanager
     def enter(self) -> Iterator[None]:
         """Count a request while inside. Raises Full."""
-        if self._inside >= self._limit and not self._evict():
+        if self._inside >= self._limit:
             raise Full
         self._inside += 1
         try:

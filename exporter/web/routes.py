@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -18,9 +18,11 @@ from exporter.page.publisher import Publisher
 from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Poller
 from exporter.state.store import Store
+from exporter.web.connection import Connection
 from exporter.web.limits import PAGES, TURN, WRITE, ConcurrencyLimit
 from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
+from exporter.web.scrapes import Scrapes
 from exporter.web.site import ANY_ID, Handler, Handlers, plain
 from exporter.web.status import StatusPages
 from exporter.web.status.html_pages import ExporterFacts
@@ -52,13 +54,13 @@ class Backend:
 
 
 class Routes:
-    """The pages. `scrapes` counts those in flight."""
+    """The pages. `scrapes` are those in flight."""
 
     def __init__(
         self,
         backend: Backend,
         location: Location,
-        scrapes: ConcurrencyLimit,
+        scrapes: Scrapes,
         *,
         enable_lifecycle: bool,
         started: float,
@@ -97,32 +99,25 @@ class Routes:
 
     async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
         """Send the page that is there, in the format and encoding that the client prefers."""
-        form = negotiate_format(",".join(request.headers.getall("Accept", ())))
-        encoding = negotiate_encoding(",".join(request.headers.getall("Accept-Encoding", ())))
-        body = self._publisher.page.bodies[form, encoding]
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": form.value,
-                "Content-Length": str(body.length),
-                "Vary": "Accept, Accept-Encoding",
-            }
-        )
-        if encoding is not Encoding.IDENTITY:
-            response.headers["Content-Encoding"] = encoding.value
-        with self._scrapes.enter():
+        connection = request.protocol
+        assert isinstance(connection, Connection)  # noqa: S101 - for mypy
+        async with self._scrapes.enter(connection):
+            form = negotiate_format(",".join(request.headers.getall("Accept", ())))
+            encoding = negotiate_encoding(",".join(request.headers.getall("Accept-Encoding", ())))
+            body = self._publisher.page.bodies[form, encoding]
+            response = web.StreamResponse(
+                headers={
+                    "Content-Type": form.value,
+                    "Content-Length": str(body.length),
+                    "Vary": "Accept, Accept-Encoding",
+                }
+            )
+            if encoding is not Encoding.IDENTITY:
+                response.headers["Content-Encoding"] = encoding.value
             try:
                 await response.prepare(request)
                 if request.method != "HEAD":
-                    # One write of a whole page would be copied whole, and hold the event loop.
-                    # And a client that reads as fast as we write would keep the loop busy.
-                    sent = 0
-                    for chunk in body.chunks:
-                        for start in range(0, len(chunk), WRITE):
-                            await response.write(memoryview(chunk)[start : start + WRITE])
-                        sent += len(chunk)
-                        if sent >= TURN:
-                            await asyncio.sleep(0)
-                            sent = 0
+                    await _send(response, body.chunks)
                 await response.write_eof()
             except ConnectionError:
                 log.debug("the client went away in the middle of a scrape", client=request.remote)
@@ -267,6 +262,19 @@ def is_taken(path: str) -> bool:
 
 
 HEALTH: Final = ("/-/healthy", "/-/ready")  # what --web.health-without-auth leaves open
+
+
+async def _send(response: web.StreamResponse, chunks: Iterable[bytes]) -> None:
+    # One write of a whole page would be copied whole, and hold the event loop. And a client that
+    # reads as fast as we write would keep the loop busy.
+    sent = 0
+    for chunk in chunks:
+        for start in range(0, len(chunk), WRITE):
+            await response.write(memoryview(chunk)[start : start + WRITE])
+        sent += len(chunk)
+        if sent >= TURN:
+            await asyncio.sleep(0)
+            sent = 0
 
 
 def _text(text: str, status: int = 200, **headers: str) -> web.Response:

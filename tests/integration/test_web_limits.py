@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -18,8 +18,10 @@ from aiohttp import web
 
 from exporter.web import sockets
 from exporter.web.auth import BasicAuth
+from exporter.web.connection import Connection
 from exporter.web.connections import Connections
-from exporter.web.limits import ConcurrencyLimit, Limits, TokenBucket
+from exporter.web.limits import Limits, TokenBucket
+from exporter.web.scrapes import Scrapes
 from exporter.web.server import Server
 from exporter.web.site import Site
 from exporter.web.toolkit import WebConfig
@@ -37,15 +39,19 @@ Open = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 async def server(limits: Limits, scrapes: int = 40) -> AsyncIterator[tuple[Open, Connections]]:
     """Serve `/`, which is short, and `/big`, which is not."""
     connections = Connections(limits)
-    limit = ConcurrencyLimit(scrapes, connections.evict_stalled)
+    places = Scrapes(scrapes, limits)
 
-    async def short(_request: web.BaseRequest) -> web.StreamResponse:
-        with limit.enter():
+    def enter(request: web.BaseRequest) -> AbstractAsyncContextManager[None]:
+        assert isinstance(request.protocol, Connection)
+        return places.enter(request.protocol)
+
+    async def short(request: web.BaseRequest) -> web.StreamResponse:
+        async with enter(request):
             return web.Response(text="short\n")
 
     async def big(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": str(len(BIG))})
-        with limit.enter():
+        async with enter(request):
             try:
                 await response.prepare(request)
                 for start in range(0, len(BIG), 2**18):
@@ -157,10 +163,10 @@ def test_a_client_that_does_not_read_is_cut_off() -> None:
 
 
 def test_above_the_limit_a_scrape_gets_503_and_when_to_come_again() -> None:
-    """While those in flight make progress."""
+    """While those in flight have their time."""
 
     async def main() -> None:
-        async with server(LONG, scrapes=1) as (connect, _):
+        async with server(replace(LONG, queue=0.1), scrapes=1) as (connect, _):
             reader, writer = await connect()
             writer.write(GET.replace(b"/ ", b"/big ", 1))
             assert b"200" in await reader.readline()
@@ -187,6 +193,63 @@ def test_a_stalled_scrape_loses_its_place_to_another() -> None:
             while await scrape(connect) != HTTPStatus.OK:
                 pass
             await ends(reader)
+
+    asyncio.run(main())
+
+
+def test_scrapes_wait_for_a_place_in_the_order_of_coming() -> None:
+    """No more of them than there are places; whoever comes then gets 503 at once."""
+
+    async def main() -> None:
+        async with server(LONG, scrapes=2) as (connect, connections):
+            held = [await connect() for _ in range(2)]
+            for reader, writer in held:
+                writer.write(GET.replace(b"/ ", b"/big ", 1))
+                assert b" 200 " in await reader.readline()
+            order: list[int] = []
+
+            async def wait(number: int) -> None:
+                reader, writer = await connect()
+                writer.write(GET)
+                assert b" 200 " in await reader.readline()
+                order.append(number)
+
+            def waiting() -> int:
+                return sum(each.idle_since is None for each in connections) - len(held)
+
+            answers = []
+            for number in range(2):
+                answers.append(asyncio.create_task(wait(number)))
+                await until(lambda number=number: waiting() > number)  # type: ignore[misc]
+            assert await scrape(connect) == HTTPStatus.SERVICE_UNAVAILABLE
+            held[0][1].transport.abort()
+            await asyncio.gather(*answers)
+            assert order == [0, 1]
+
+    asyncio.run(main())
+
+
+def test_readers_that_take_long_do_not_keep_others_out() -> None:
+    """Though none of them stalls, and each begins anew: every scrape gets its place in time."""
+
+    async def main() -> None:
+        limits, pause = replace(LONG, patience=0.2, queue=2.0), threading.Event()
+        async with server(limits, scrapes=4) as (connect, _):
+
+            async def read() -> None:
+                while True:
+                    reader, writer = await connect()
+                    writer.write(GET.replace(b"/ ", b"/big ", 1))
+                    with contextlib.suppress(ConnectionError):
+                        while await reader.read(2**16):
+                            await asyncio.to_thread(pause.wait, 0.01)
+
+            readers = [asyncio.create_task(read()) for _ in range(6)]
+            for _ in range(10):
+                assert await scrape(connect) == HTTPStatus.OK
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
 
     asyncio.run(main())
 

@@ -54,6 +54,9 @@ def test_the_limits_are_the_codes() -> None:
     assert f"idle connection | {most.idle / 60:g} min |" in page
     assert f"{limits.WRITE // 1024} KiB at most | {most.stall:g} s |" in page
     assert f"among the scrapes | {most.patience:g} s |" in page
+    assert f"others wait for its place | {most.patience:g} s |" in page
+    assert f"as many again wait, {most.queue:g} s at most" in page
+    assert most.queue > most.patience
     assert f"| connections | {most.connections}, or half" in page
     assert f"of a connection | {most.headers:g} s |" in page
     assert f"handshakes at once | {most.handshakes} |" in page

@@ -34,13 +34,6 @@ def test_a_gate_lets_a_number_in() -> None:
             fail_inside()
 
 
-def test_a_gate_lets_one_more_in_for_one_that_is_ended() -> None:
-    """If there is one to end."""
-    limit = ConcurrencyLimit(1, evict=lambda: True)
-    with limit.enter(), limit.enter():
-        pass
-
-
 def test_a_token_bucket_gives_a_burst_and_then_one_an_interval() -> None:
     """By the clock that is passed in, and never more than the burst."""
     now = [0.0]
