@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.web.toolkit import RateLimit
@@ -17,7 +16,7 @@ WRITE = 256 * 1024  # written at once; a client has `Limits.stall` to take each 
 TURN = 4 * 1024 * 1024  # written until others get their turn: one or two milliseconds
 
 HEADER_FIELDS = 64
-PAGES = 4  # for people, being made at once; each takes a thread
+PAGES = 4  # for people, being made or sent at once; each takes a thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +46,6 @@ class Limits:
 
 class Full(Exception):  # noqa: N818 - an answer, not an error
     """As many as may be are in flight."""
-
-
-class ConcurrencyLimit:
-    """Limits requests in flight."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._inside = 0
-
-    @contextmanager
-    def enter(self) -> Iterator[None]:
-        """Count a request while inside. Raises Full."""
-        if self._inside >= self._limit:
-            raise Full
-        self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
 
 
 class TokenBucket:

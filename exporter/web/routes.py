@@ -19,10 +19,10 @@ from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Poller
 from exporter.state.store import Store
 from exporter.web.connection import Connection
-from exporter.web.limits import PAGES, TURN, WRITE, ConcurrencyLimit
+from exporter.web.limits import TURN, WRITE
 from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
-from exporter.web.scrapes import Scrapes
+from exporter.web.places import Places
 from exporter.web.site import ANY_ID, Handler, Handlers, plain
 from exporter.web.status import StatusPages
 from exporter.web.status.html_pages import ExporterFacts
@@ -54,13 +54,14 @@ class Backend:
 
 
 class Routes:
-    """The pages. `scrapes` are those in flight."""
+    """The pages. `scrapes` and `pages`, which are for people, are those in flight."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all of it comes from where the parts are joined
         self,
         backend: Backend,
         location: Location,
-        scrapes: Scrapes,
+        scrapes: Places,
+        pages: Places,
         *,
         enable_lifecycle: bool,
         started: float,
@@ -76,7 +77,7 @@ class Routes:
             links=location.links,
         )
         self._scrapes = scrapes
-        self._pages = ConcurrencyLimit(PAGES)
+        self._pages = pages
         self._enable_lifecycle = enable_lifecycle
 
     def handlers(self) -> Handlers:
@@ -99,9 +100,7 @@ class Routes:
 
     async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
         """Send the page that is there, in the format and encoding that the client prefers."""
-        connection = request.protocol
-        assert isinstance(connection, Connection)  # noqa: S101 - for mypy
-        async with self._scrapes.enter(connection):
+        async with self._scrapes.enter(_connection(request)):
             form = negotiate_format(",".join(request.headers.getall("Accept", ())))
             encoding = negotiate_encoding(",".join(request.headers.getall("Accept-Encoding", ())))
             body = self._publisher.page.bodies[form, encoding]
@@ -114,19 +113,12 @@ class Routes:
             )
             if encoding is not Encoding.IDENTITY:
                 response.headers["Content-Encoding"] = encoding.value
-            try:
-                await response.prepare(request)
-                if request.method != "HEAD":
-                    await _send(response, body.chunks)
-                await response.write_eof()
-            except ConnectionError:
-                log.debug("the client went away in the middle of a scrape", client=request.remote)
-        return response
+            return await _send(request, response, body.chunks)
 
-    async def index(self, request: web.BaseRequest) -> web.Response:
+    async def index(self, request: web.BaseRequest) -> web.StreamResponse:
         """Show every organization with its state, or those that the query asks for."""
         backend = self._backend
-        with self._pages.enter():
+        async with self._pages.enter(_connection(request)):
             states, context = backend.store.states(), self._context()
             progress, discovery = backend.poller.progress, backend.discovery()
 
@@ -143,20 +135,20 @@ class Routes:
                 )
                 return self._status.status(states, context, facts, request.query)
 
-            return self._html(await asyncio.to_thread(render))
+            return await _send(request, self._html(await asyncio.to_thread(render)))
 
-    async def organization(self, request: web.BaseRequest) -> web.Response:
+    async def organization(self, request: web.BaseRequest) -> web.StreamResponse:
         """Show how each number of an organization came to be."""
         org_id = request.path.removeprefix(self._location.prefix + ORGANIZATIONS_PATH)
         org_id = org_id or request.query.get("id", "")  # where clients would change the path
-        state = self._backend.store.get(org_id)
-        if state is None:
-            return plain(HTTPStatus.NOT_FOUND)
-        with self._pages.enter():
+        async with self._pages.enter(_connection(request)):
+            state = self._backend.store.get(org_id)
+            if state is None:
+                return plain(HTTPStatus.NOT_FOUND)
             html = await asyncio.to_thread(
                 self._status.organization, state, self._context(), self._backend.invoice_detail()
             )
-        return self._html(html)
+            return await _send(request, self._html(html))
 
     def _context(self) -> PageContext:
         clock = self._backend.clock
@@ -201,11 +193,11 @@ class Routes:
             and not self._location.is_own(origin, request.headers.get("Host", ""))
         )
 
-    async def config(self, _request: web.BaseRequest) -> web.Response:
+    async def config(self, request: web.BaseRequest) -> web.StreamResponse:
         """Show the effective configuration."""
-        with self._pages.enter():
+        async with self._pages.enter(_connection(request)):
             text = await asyncio.to_thread(self._backend.configuration)
-        return web.Response(text=text, content_type="application/yaml")
+            return await _send(request, web.Response(text=text, content_type="application/yaml"))
 
 
 class Endpoint(NamedTuple):
@@ -264,7 +256,26 @@ def is_taken(path: str) -> bool:
 HEALTH: Final = ("/-/healthy", "/-/ready")  # what --web.health-without-auth leaves open
 
 
-async def _send(response: web.StreamResponse, chunks: Iterable[bytes]) -> None:
+def _connection(request: web.BaseRequest) -> Connection:
+    assert isinstance(request.protocol, Connection)  # noqa: S101 - for mypy
+    return request.protocol
+
+
+async def _send(
+    request: web.BaseRequest, response: web.StreamResponse, chunks: Iterable[bytes] = ()
+) -> web.StreamResponse:
+    """Send a response, and return when the client has taken it, or went away."""
+    try:
+        await response.prepare(request)
+        if request.method != "HEAD":
+            await _write(response, chunks)
+        await response.write_eof()
+    except ConnectionError:
+        log.debug("the client went away in the middle of an answer", client=request.remote)
+    return response
+
+
+async def _write(response: web.StreamResponse, chunks: Iterable[bytes]) -> None:
     # One write of a whole page would be copied whole, and hold the event loop. And a client that
     # reads as fast as we write would keep the loop busy.
     sent = 0

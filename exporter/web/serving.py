@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from exporter.web.auth import BasicAuth
 from exporter.web.connections import Connections
 from exporter.web.hosts import KnownHosts
-from exporter.web.limits import Limits, TokenBucket
+from exporter.web.limits import PAGES, Limits, TokenBucket
 from exporter.web.location import Location
+from exporter.web.places import Places
 from exporter.web.routes import HEALTH, Backend, Routes
-from exporter.web.scrapes import Scrapes
 from exporter.web.server import Server
 from exporter.web.site import Site
 from exporter.web.toolkit import WebConfig, WebConfigFile
@@ -48,12 +48,13 @@ async def serve(
     """Serve the pages at sockets that listen while inside. The sockets are closed in the end."""
     location = replace(options.location, metrics=telemetry_path)
     connections = Connections(options.limits)
-    scrapes = Scrapes(options.max_requests or math.inf, options.limits)
+    scrapes = Places(options.max_requests or math.inf, options.limits)
     routes = await asyncio.to_thread(
         Routes,
         backend,
         location,
         scrapes,
+        Places(PAGES, options.limits),
         enable_lifecycle=options.enable_lifecycle,
         started=backend.clock.monotonic(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -21,11 +23,11 @@ from exporter.web.auth import BasicAuth
 from exporter.web.connection import Connection
 from exporter.web.connections import Connections
 from exporter.web.limits import Limits, TokenBucket
-from exporter.web.scrapes import Scrapes
+from exporter.web.places import Places
 from exporter.web.server import Server
 from exporter.web.site import Site
 from exporter.web.toolkit import WebConfig
-from support.process import exporter
+from support.process import exporter, get
 
 SHORT = Limits(handshake=0.2, headers=0.2, idle=0.2, stall=0.2, patience=0.1, check_interval=0.02)
 LONG = Limits(check_interval=0.02)
@@ -39,7 +41,7 @@ Open = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 async def server(limits: Limits, scrapes: int = 40) -> AsyncIterator[tuple[Open, Connections]]:
     """Serve `/`, which is short, and `/big`, which is not."""
     connections = Connections(limits)
-    places = Scrapes(scrapes, limits)
+    places = Places(scrapes, limits)
 
     def enter(request: web.BaseRequest) -> AbstractAsyncContextManager[None]:
         assert isinstance(request.protocol, Connection)
@@ -435,6 +437,30 @@ def test_headers_that_never_end_cost_little() -> None:
             if number % 100 == 0:
                 assert "viam_billing_up{" in it.scrape()
         assert it.process.memory - before < 100_000_000
+
+
+def test_pages_that_nobody_reads_cost_little(tmp_path: Path) -> None:
+    """Few are made or sent at once; those that are not taken make room when others wait."""
+    document = {
+        "api": {"address": "127.0.0.1:1", "tls": False},
+        "credentials": {"api_key_id": "id", "api_key": "key"},
+        "organizations": [{"id": f"{number:0200}"} for number in range(2000)],
+    }
+    file = tmp_path / "exporter.yml"
+    file.write_text(json.dumps(document))
+    with exporter(f"--config.file={file}") as it, contextlib.ExitStack() as clients:
+        assert len(get(it.port, "/config").body) > 500_000
+        before = it.process.memory
+        for _ in range(600):
+            client = clients.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", it.port))
+            client.sendall(b"GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        statuses = set()
+        while HTTPStatus.OK not in statuses:
+            statuses.add(get(it.port, "/config").status)
+        assert statuses <= {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE}
+        assert it.process.memory - before < 150_000_000
 
 
 def test_a_port_that_is_taken_leaves_no_socket_behind() -> None:

@@ -48,13 +48,13 @@ def test_the_limits_are_the_codes() -> None:
     """A number that is changed in one place is changed in the other."""
     page, most = PAGE.read_text(), limits.Limits()
     assert f"| {DEFAULT_MAX_REQUESTS}, by `--web.max-requests` |" in page
-    assert f"being made at once | {limits.PAGES} |" in page
+    assert f"made or sent at once | {limits.PAGES} |" in page
     assert f"TLS handshake | {most.handshake:g} s |" in page
     assert f"or of a request | {most.headers:g} s |" in page
     assert f"idle connection | {most.idle / 60:g} min |" in page
     assert f"{limits.WRITE // 1024} KiB at most | {most.stall:g} s |" in page
-    assert f"among the scrapes | {most.patience:g} s |" in page
-    assert f"others wait for its place | {most.patience:g} s |" in page
+    assert f"the same, while others wait for its place | {most.patience:g} s |" in page
+    assert f"or page, while others wait for its place | {most.patience:g} s |" in page
     assert f"as many again wait, {most.queue:g} s at most" in page
     assert most.queue > most.patience
     assert f"| connections | {most.connections}, or half" in page

@@ -11,27 +11,12 @@ from structlog.testing import capture_logs
 
 from exporter.config import ConfigError
 from exporter.web import sockets
-from exporter.web.limits import ConcurrencyLimit, Full, TokenBucket
+from exporter.web.limits import TokenBucket
 from exporter.web.location import Location, external_url, route_prefix
 from exporter.web.toolkit import RateLimit, WebConfigFile
 
 HASH = "$2y$04$" + "a" * 53
 USERS = f"basic_auth_users: {{alice: {HASH}}}\n"
-
-
-def test_a_gate_lets_a_number_in() -> None:
-    """And the next one when one is out, however it went out."""
-    limit = ConcurrencyLimit(1)
-
-    def fail_inside() -> None:
-        with limit.enter():
-            with pytest.raises(Full), limit.enter():
-                pass
-            raise ConnectionError
-
-    for _ in range(2):
-        with pytest.raises(ConnectionError):
-            fail_inside()
 
 
 def test_a_token_bucket_gives_a_burst_and_then_one_an_interval() -> None:

@@ -1,4 +1,4 @@
-"""Scrapes in flight: how many there may be, who waits for a place, and who loses one."""
+"""Answers in flight: how many there may be, who waits for a place, and who loses one."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from exporter import timing
 from exporter.web.connection import Connection
 from exporter.web.limits import Full, Limits
 
-LOOK_AGAIN: Final = 0.05  # seconds; so far apart are scrapes that lose their place
+LOOK_AGAIN: Final = 0.05  # seconds; so far apart are those that lose their place
 
 
-class Scrapes:
-    """Gives places to scrapes, in the order of coming.
+class Places:
+    """Gives places to answers of a kind, such as scrapes, in the order of coming.
 
     A client that takes its answer slowly, or again and again, could keep others out for ever: so
     one that had its time loses its place when another waits.
     """
 
-    def __init__(self, places: float, limits: Limits) -> None:
-        self._places = places
+    def __init__(self, number: float, limits: Limits) -> None:
+        self._number = number
         self._limits = limits
         self._inside: dict[Connection, float] = {}  # since when, in the order of coming
         self._freed = asyncio.Event()
@@ -32,7 +32,7 @@ class Scrapes:
     @asynccontextmanager
     async def enter(self, connection: Connection) -> AsyncIterator[None]:
         """Have a place while inside. Raises Full if none becomes free in time."""
-        if self._waiting or len(self._inside) >= self._places:
+        if self._waiting or len(self._inside) >= self._number:
             await self._wait()
         self._inside[connection] = asyncio.get_running_loop().time()
         try:
@@ -42,15 +42,15 @@ class Scrapes:
             self._freed.set()
 
     async def _wait(self) -> None:
-        if self._waiting >= self._places:
+        if self._waiting >= self._number:
             raise Full
         self._waiting += 1
         try:
             async with asyncio.timeout(self._limits.queue), self._first:
-                while len(self._inside) >= self._places:
+                while len(self._inside) >= self._number:
                     self._freed.clear()
                     await timing.wait(self._freed, LOOK_AGAIN)
-                    if len(self._inside) >= self._places:
+                    if len(self._inside) >= self._number:
                         self._evict()
         except TimeoutError:
             raise Full from None
