@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from exporter.web import sockets
 from exporter.web.auth import BasicAuth
@@ -38,7 +39,9 @@ Open = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 
 
 @asynccontextmanager
-async def server(limits: Limits, scrapes: int = 40) -> AsyncIterator[tuple[Open, Connections]]:
+async def server(
+    limits: Limits, scrapes: int = 40, site: type[Site] = Site
+) -> AsyncIterator[tuple[Open, Connections]]:
     """Serve `/`, which is short, and `/big`, which is not."""
     connections = Connections(limits)
     places = Places(scrapes, limits)
@@ -62,7 +65,7 @@ async def server(limits: Limits, scrapes: int = 40) -> AsyncIterator[tuple[Open,
                 pass
         return response
 
-    site = Site(
+    made = site(
         {"/": {"GET": short}, "/big": {"GET": big}},
         WebConfig,
         BasicAuth(),
@@ -78,7 +81,7 @@ async def server(limits: Limits, scrapes: int = 40) -> AsyncIterator[tuple[Open,
         return reader, writer
 
     async with asyncio.timeout(DEADLINE):
-        async with Server(site, connections, WebConfig, None).serve(listening):
+        async with Server(made, connections, WebConfig, None).serve(listening):
             yield connect, connections
             for writer in writers:
                 writer.transport.abort()
@@ -437,6 +440,37 @@ def test_headers_that_never_end_cost_little() -> None:
             if number % 100 == 0:
                 assert "viam_billing_up{" in it.scrape()
         assert it.process.memory - before < 100_000_000
+
+
+class Broken(Site):
+    """A site that meets a bug with its first client."""
+
+    broken = False
+
+    def admit(self, transport: asyncio.Transport) -> bool:
+        """Raise for one, and admit the others."""
+        if not self.broken:
+            self.broken = True
+            raise UnicodeError
+        return super().admit(transport)
+
+
+def test_whatever_a_connection_raises_ends_that_connection() -> None:
+    """It is logged once, and the next one is served."""
+
+    async def main() -> None:
+        async with server(LONG, site=Broken) as (connect, connections):
+            reader, writer = await connect()
+            writer.write(GET)
+            await ends(reader)
+            assert not len(connections)
+            assert await scrape(connect) == HTTPStatus.OK
+
+    with capture_logs() as logs:
+        asyncio.run(main())
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == [
+        "a connection met a bug"
+    ]
 
 
 def test_pages_that_nobody_reads_cost_little(tmp_path: Path) -> None:
