@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -36,12 +37,16 @@ from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 REQUESTS: Final[Mapping[ReadRpc, type[Any]]] = {
     ReadRpc.GET_CURRENT_MONTH_USAGE: billing_pb2.GetCurrentMonthUsageRequest,
     ReadRpc.GET_ORG_BILLING_INFORMATION: billing_pb2.GetOrgBillingInformationRequest,
     ReadRpc.GET_INVOICES_SUMMARY: billing_pb2.GetInvoicesSummaryRequest,
 }
+NO_ANSWER: Final = "no answer within the deadline (api.timeout)"
 SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
+LATE: Final = 1.0  # seconds after api.timeout at which a call is ended if gRPC has not done it
 
 MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024  # as the vendor's own clients allow
 CHANNEL_OPTIONS: Final = (
@@ -88,8 +93,8 @@ class Received:
 
     __slots__ = ("raw",)
 
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
+    def __init__(self, raw: bytes | None) -> None:
+        self.raw = raw  # None if a call succeeded without a message: gRPC lets that pass
 
 
 NO_METADATA: Final = grpc.aio.Metadata()
@@ -271,26 +276,15 @@ class BillingClient:
     async def _call(
         self, name: str, method: Method, request: Message, metadata: grpc.aio.Metadata
     ) -> bytes:
-        if self._admit is not None:
-            await self._admit()
-        started = self._clock.monotonic()
-        code: str | None = "CANCELLED"
-        try:
-            answer = await method(request, metadata=metadata, timeout=self._timeout)
-        except grpc.aio.AioRpcError as error:
-            code = error.code().name
-            refusal = error
-        else:
-            code = None
-            return answer.raw
-        finally:
-            self._telemetry.api_request(name, self._clock.monotonic() - started, code)
-        # Outside of the handler and without a cause: a traceback would show the server's words,
-        # which may repeat what it was sent.
-        try:
-            raise _billing_error(name, refusal, proxied=self.proxy is not None)
-        finally:
-            del refusal  # or it would refer to itself by way of its traceback
+        async with self._request(name):
+            answer = await _outcome(
+                name,
+                lambda: method(request, metadata=metadata, timeout=self._timeout),
+                # gRPC keeps a deadline of its own behind all that a server sends or does not read.
+                self._timeout + LATE,
+                proxied=self.proxy is not None,
+            )
+            return _content(name, answer)
 
     async def _stream_pdf(
         self,
@@ -298,36 +292,90 @@ class BillingClient:
         metadata: grpc.aio.Metadata,
         take: Callable[[bytes], Awaitable[None]],
     ) -> None:
+        name = GET_INVOICE_PDF.name
+
+        async def start() -> grpc.aio.UnaryStreamCall[Any, Received]:
+            return self._get_invoice_pdf(request, metadata=metadata)
+
+        async with self._request(name):
+            outcome = partial(_outcome, name, proxied=self.proxy is not None)
+            call = await outcome(start, self._timeout)
+            try:
+                patience = self._timeout
+                while True:
+                    asked = self._clock.monotonic()
+                    received = await outcome(call.read, patience, SILENCE)
+                    if received is grpc.aio.EOF:
+                        return
+                    raw = _content(name, received)
+                    chunk = decoded(name, billing_pb2.GetInvoicePdfResponse, raw).chunk
+                    # A chunk without bytes is silence, too. What `take` needs is none.
+                    waited = self._clock.monotonic() - asked
+                    patience = self._timeout if chunk else patience - waited
+                    await take(chunk)
+            finally:
+                call.cancel()  # which does nothing to a call that has ended
+
+    @asynccontextmanager
+    async def _request(self, name: str) -> AsyncIterator[None]:
+        """Have a call admitted, and tell of how it went."""
         if self._admit is not None:
             await self._admit()
         started = self._clock.monotonic()
         code: str | None = "CANCELLED"
-        name = GET_INVOICE_PDF.name
-        call = self._get_invoice_pdf(request, metadata=metadata)
         try:
-            while True:
-                async with asyncio.timeout(self._timeout):
-                    received = await call.read()
-                if received is grpc.aio.EOF:
-                    break
-                raw = cast("Received", received).raw
-                await take(decoded(name, billing_pb2.GetInvoicePdfResponse, raw).chunk)
-        except TimeoutError:
-            code = "DEADLINE_EXCEEDED"
-            raise BillingError(Cause.OUTAGE, code, f"{name}: {SILENCE}", transient=True) from None
-        except grpc.aio.AioRpcError as error:
-            code = error.code().name
-            refusal = error
-        else:
+            yield
             code = None
-            return
+        except BillingError as error:
+            code = error.code
+            raise
         finally:
-            call.cancel()  # which does nothing to a call that has ended
             self._telemetry.api_request(name, self._clock.monotonic() - started, code)
-        try:  # outside of the handler, as in _call
-            raise _billing_error(name, refusal, proxied=self.proxy is not None)
-        finally:
-            del refusal
+
+
+async def _outcome(
+    name: str,
+    operation: Callable[[], Awaitable[T]],
+    seconds: float,
+    late: str = NO_ANSWER,
+    *,
+    proxied: bool = False,
+) -> T:
+    """Return what an operation of gRPC gives within a time. Raises BillingError.
+
+    It raises nothing else, so that no call is the end of more than itself: what a server sends can
+    make gRPC raise what it documents nowhere.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await operation()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Nobody cancelled the caller: it is gRPC's word for a connection that was closed.
+        reason = f"{name}: the call ended with its connection"
+        failure = BillingError(Cause.OUTAGE, "CANCELLED", reason, transient=True)
+    except TimeoutError:
+        failure = BillingError(Cause.OUTAGE, "DEADLINE_EXCEEDED", f"{name}: {late}", transient=True)
+    except grpc.aio.AioRpcError as error:
+        failure = _billing_error(name, error, proxied=proxied)
+    except Exception as error:  # noqa: BLE001 - see above
+        reason = f"{name}: gRPC failed by itself ({type(error).__name__})"
+        failure = BillingError(Cause.OTHER, "CLIENT", reason)
+    # Outside of the handler and without a cause: a traceback would show the server's words,
+    # which may repeat what it was sent.
+    try:
+        raise failure
+    finally:
+        del failure  # or it would refer to itself by way of its traceback
+
+
+def _content(name: str, received: object) -> bytes:
+    """Return the message that an answer has to hold. Raises BillingError."""
+    if not isinstance(received, Received) or received.raw is None:
+        raise invalid(name, "holds no message")
+    return received.raw
 
 
 def _bearer(token: str) -> grpc.aio.Metadata:
@@ -344,7 +392,7 @@ REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
     grpc.StatusCode.NOT_FOUND: "the organization is not known: check its id",
     grpc.StatusCode.INVALID_ARGUMENT: "the request was refused: check the organization's id",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "the server asks for fewer requests",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "no answer within the deadline (api.timeout)",
+    grpc.StatusCode.DEADLINE_EXCEEDED: NO_ANSWER,
     grpc.StatusCode.UNIMPLEMENTED: "the server does not know the call: check api.address",
 }
 
@@ -352,8 +400,13 @@ REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
 def _billing_error(name: str, error: grpc.aio.AioRpcError, *, proxied: bool) -> BillingError:
     code = error.code()
     details = error.details() or ""
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
-        return invalid(name, f"is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:  # it is gRPC's own for what is too large, too
+        if "larger than max" in details:
+            return invalid(name, f"is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+        if "metadata size exceeds" in details:
+            return invalid(name, "has larger headers or trailers than gRPC takes")
+    if code is grpc.StatusCode.INTERNAL and re.match("Compression bit|Decompression", details):
+        return invalid(name, "is compressed in a way that gRPC does not know")
     cause, transient = CAUSES.get(code, (Cause.OTHER, False))
     if name == AUTHENTICATE.name and cause is Cause.PERMISSION:
         cause, message = Cause.CREDENTIALS, REFUSALS[grpc.StatusCode.UNAUTHENTICATED]

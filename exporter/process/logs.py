@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 FORMATS: Final = ("logfmt", "json")
 LEVELS: Final = ("debug", "info", "warning", "error")
 
+log = structlog.get_logger(__name__)
+
 KEYS_FIRST: Final = ("ts", "level", "msg")
 FLUSH_WITHIN: Final = 1.0  # seconds, in the end: whoever reads may have fallen behind
 STANDARD_ERROR: Final = 2
@@ -57,6 +59,9 @@ def configure(level: str, form: str) -> Lines:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    # What its core would print is left off in `exporter/__init__.py`.
+    grpc = logging.getLogger("grpc")
+    grpc.handlers, grpc.propagate = [_OnGrpc(logging.INFO)], False
     return lines
 
 
@@ -115,6 +120,19 @@ def _not_raised(arguments: sys.UnraisableHookArgs) -> None:
         log.error(
             "an error came where none can be raised",
             exc_info=(type(error), error, arguments.exc_traceback),
+        )
+
+
+class _OnGrpc(logging.Handler):
+    """Tells at debug that gRPC logged something, and where. Its words may be those of a server."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = record.exc_info[0] if record.exc_info else None
+        log.debug(
+            "gRPC logged something",
+            severity=record.levelname.lower(),
+            source=f"{record.name}, {record.filename}:{record.lineno}",
+            exception_type=kind.__name__ if kind else None,
         )
 
 
