@@ -315,6 +315,7 @@ class BillingClient:
                     await take(chunk)
             finally:
                 call.cancel()  # which does nothing to a call that has ended
+                del call  # as in _outcome
 
     @asynccontextmanager
     async def _request(self, name: str) -> AsyncIterator[None]:
@@ -346,16 +347,12 @@ async def _outcome(
     It raises nothing else, so that no call is the end of more than itself: what a server sends can
     make gRPC raise what it documents nowhere.
     """
+    failure: BillingError | None
     try:
         async with asyncio.timeout(seconds):
             return await operation()
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        # Nobody cancelled the caller: it is gRPC's word for a connection that was closed.
-        reason = f"{name}: the call ended with its connection"
-        failure = BillingError(Cause.OUTAGE, "CANCELLED", reason, transient=True)
+        failure = None if _cancelled() else _closed(name)
     except TimeoutError:
         failure = BillingError(Cause.OUTAGE, "DEADLINE_EXCEEDED", f"{name}: {late}", transient=True)
     except grpc.aio.AioRpcError as error:
@@ -363,12 +360,24 @@ async def _outcome(
     except Exception as error:  # noqa: BLE001 - see above
         reason = f"{name}: gRPC failed by itself ({type(error).__name__})"
         failure = BillingError(Cause.OTHER, "CLIENT", reason)
-    # Outside of the handler and without a cause: a traceback would show the server's words,
-    # which may repeat what it was sent.
+    # Outside of the handler and without a cause: a traceback would show the server's words, which
+    # may repeat what it was sent. It would also hold the call, and a task that is cancelled keeps
+    # its traceback, perhaps until a full collection of garbage; a call keeps its connection open.
     try:
-        raise failure
+        raise failure or asyncio.CancelledError
     finally:
         del failure  # or it would refer to itself by way of its traceback
+
+
+def _cancelled() -> bool:
+    """Tell whether the running task is cancelled, and it is not gRPC that says so."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _closed(name: str) -> BillingError:
+    reason = f"{name}: the call ended with its connection"
+    return BillingError(Cause.OUTAGE, "CANCELLED", reason, transient=True)
 
 
 def _content(name: str, received: object) -> bytes:
