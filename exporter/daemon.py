@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from exporter.address import Address
+from exporter.api import connections
 from exporter.api.client import BillingClient
 from exporter.api.retries import MAX_RETRIES
 from exporter.api.route import Route
@@ -145,6 +146,7 @@ class Daemon:
         yield components.reloads.run(self._reload)
         yield components.discovery.run(self._apply_found)
         yield garbage.collect()
+        yield connections.watch(lambda: self._client.calls, components.clock)
         yield manager.keep_alive(self._polls_get_on)
         if components.saver is not None:
             yield components.saver.run()

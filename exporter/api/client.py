@@ -27,6 +27,7 @@ from exporter.api.calls import (
     RETRY_INFO,
     ReadRpc,
 )
+from exporter.api.connections import Calls
 from exporter.api.key_files import KeyFiles
 from exporter.api.proxy import Proxy
 from exporter.api.route import Route
@@ -48,6 +49,7 @@ NO_ANSWER: Final = "no answer within the deadline (api.timeout)"
 SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
 LATE: Final = 1.0  # seconds after api.timeout at which a call is ended if gRPC has not done it
 
+AROUND_ANSWER: Final = 1024  # bytes of headers and trailers
 MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024  # as the vendor's own clients allow
 CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
@@ -136,6 +138,7 @@ class BillingClient:
         self._telemetry = telemetry
         self._clock = clock
         self._admit = admit
+        self._received = self._under_way = 0
         self._tokens = Tokens(KeyFiles().reveal, self._fetch_token, carry=_bearer, clock=clock)
         self._authenticate: Method = self._channel.unary_unary(
             AUTHENTICATE.path, auth_pb2.AuthenticateRequest.SerializeToString, Received
@@ -259,6 +262,11 @@ class BillingClient:
         if (error := await self._tokens.call(call, api_key, stream)) is not None:
             raise error
 
+    @property
+    def calls(self) -> Calls:
+        """What explains the traffic of its connection."""
+        return Calls(self._received, self._under_way)
+
     async def close(self) -> None:
         """Close the channel; calls under way are cancelled."""
         self._tokens.close()
@@ -284,7 +292,9 @@ class BillingClient:
                 self._timeout + LATE,
                 proxied=self.proxy is not None,
             )
-            return _content(name, answer)
+            raw = _content(name, answer)
+            self._received += len(raw)
+            return raw
 
     async def _stream_pdf(
         self,
@@ -308,6 +318,7 @@ class BillingClient:
                     if received is grpc.aio.EOF:
                         return
                     raw = _content(name, received)
+                    self._received += len(raw)
                     chunk = decoded(name, billing_pb2.GetInvoicePdfResponse, raw).chunk
                     # A chunk without bytes is silence, too. What `take` needs is none.
                     waited = self._clock.monotonic() - asked
@@ -324,6 +335,7 @@ class BillingClient:
             await self._admit()
         started = self._clock.monotonic()
         code: str | None = "CANCELLED"
+        self._under_way += 1
         try:
             yield
             code = None
@@ -331,6 +343,8 @@ class BillingClient:
             code = error.code
             raise
         finally:
+            self._under_way -= 1
+            self._received += AROUND_ANSWER
             self._telemetry.api_request(name, self._clock.monotonic() - started, code)
 
 
@@ -347,7 +361,7 @@ async def _outcome(
     It raises nothing else, so that no call is the end of more than itself: what a server sends can
     make gRPC raise what it documents nowhere.
     """
-    failure: BillingError | None
+    refusal, failure = None, None
     try:
         async with asyncio.timeout(seconds):
             return await operation()
@@ -356,7 +370,7 @@ async def _outcome(
     except TimeoutError:
         failure = BillingError(Cause.OUTAGE, "DEADLINE_EXCEEDED", f"{name}: {late}", transient=True)
     except grpc.aio.AioRpcError as error:
-        failure = _billing_error(name, error, proxied=proxied)
+        refusal = error
     except Exception as error:  # noqa: BLE001 - see above
         reason = f"{name}: gRPC failed by itself ({type(error).__name__})"
         failure = BillingError(Cause.OTHER, "CLIENT", reason)
@@ -364,9 +378,11 @@ async def _outcome(
     # may repeat what it was sent. It would also hold the call, and a task that is cancelled keeps
     # its traceback, perhaps until a full collection of garbage; a call keeps its connection open.
     try:
+        if refusal is not None:
+            failure = _billing_error(name, refusal, proxied=proxied)
         raise failure or asyncio.CancelledError
     finally:
-        del failure  # or it would refer to itself by way of its traceback
+        del refusal, failure  # or it would refer to itself by way of its traceback
 
 
 def _cancelled() -> bool:
