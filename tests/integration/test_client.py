@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import math
 import subprocess
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -21,7 +20,6 @@ import pytest
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
-from exporter.api.tokens import Token
 from exporter.config import ApiConfig
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause, Secret
@@ -30,6 +28,7 @@ from exporter.pb import status_pb2
 from exporter.process.clock import SystemClock
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
 from support.process import free_port
+from support.tokens import hold
 
 USAGE = ReadRpc.GET_CURRENT_MONTH_USAGE
 FIRST, SECOND, *_ = demo_fleet(1)
@@ -82,12 +81,6 @@ async def connected(deadline: float = 5.0, **simulator: Any) -> AsyncIterator[Pa
 def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a scenario on an event loop of its own."""
     asyncio.run(scenario())
-
-
-def hold(client: BillingClient, key_id: str, token: str) -> None:
-    """Have a client hold a token, as if its key had logged in."""
-    metadata = grpc.aio.Metadata(("authorization", f"Bearer {token}"))
-    client._tokens._key(ApiKey(key_id)).token = Token(metadata, math.inf)
 
 
 async def failure(read: Coroutine[Any, Any, bytes]) -> BillingError:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from exporter.api.client import LATE
 from exporter.api.connections import ANSWER, AT_ONCE, SECOND, Calls, Excess
+from exporter.model import Cause
 from exporter.simulator import http2
-from integration.test_odd_answers import configuration
+from integration.test_odd_answers import KEY, USAGE, client_of, configuration, failure
 from support.process import exporter, parse, until
 
 WINDOW_UPDATE, PRIORITY, UNKNOWN = 8, 2, 0xEE
@@ -29,7 +33,8 @@ MIB = 1 << 20
 class Flood:
     """A server that floods each connection."""
 
-    def __init__(self, frame: bytes) -> None:
+    def __init__(self, frame: bytes, *, reads: bool = True) -> None:
+        self._reads = reads
         self._frames = frame * (65_536 // len(frame))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -54,7 +59,8 @@ class Flood:
     def _flood(self, connection: socket.socket) -> None:
         connection.sendall(http2.frame(http2.SETTINGS, 0, 0))
         connection.recv(65_536)
-        self._begin(self._drain, connection)
+        if self._reads:
+            self._begin(self._drain, connection)
         while True:
             connection.sendall(self._frames)
 
@@ -74,9 +80,9 @@ class Flood:
 
 
 @contextmanager
-def flooding(frame: bytes) -> Iterator[Flood]:
-    """Run a server that floods while inside."""
-    flood = Flood(frame)
+def flooding(frame: bytes, *, reads: bool = True) -> Iterator[Flood]:
+    """Run a server that floods while inside, and reads what comes of it or not."""
+    flood = Flood(frame, reads=reads)
     try:
         yield flood
     finally:
@@ -94,6 +100,21 @@ def test_a_connection_that_is_flooded_is_closed_and_told_of_once(
         until(lambda: len(flood.accepted) > 1, "it has connected anew")
         until(lambda: parse(it.scrape()).get(up) == 0.0, "the polls have failed")
         assert it.process.stderr.text.count("nobody asked for") == 1
+
+
+def test_a_call_ends_at_its_deadline_whatever_a_server_sends_and_does_not_read() -> None:
+    """There, gRPC's own deadline waits until the connection is given up, after ten seconds."""
+
+    async def scenario(port: int) -> None:
+        async with client_of(port, deadline=1.0) as client:
+            for _ in range(2):
+                begun = time.monotonic()
+                error = await failure(client.read(USAGE, "o", KEY))
+                assert error.cause is Cause.OUTAGE
+                assert time.monotonic() - begun < 1.0 + LATE + 2.0
+
+    with flooding(FLOODS["ping"], reads=False) as flood:
+        asyncio.run(scenario(flood.port))
 
 
 def test_what_answers_explain_is_no_flood() -> None:

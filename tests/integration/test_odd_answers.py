@@ -14,7 +14,7 @@ import yaml
 
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
-from exporter.api.client import BillingClient, Token
+from exporter.api.client import BillingClient
 from exporter.config import ApiConfig
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause, Clock, Secret
@@ -23,6 +23,7 @@ from exporter.process.clock import SystemClock
 from exporter.simulator import http2
 from support.process import EXPORTER, TOOL, Exporter, parse, running, until
 from support.raw_grpc import DONE, OK, Answer, headers, message, serving
+from support.tokens import hold
 
 KEY = ApiKey("key", secret=Secret("secret"))
 USAGE = ReadRpc.GET_CURRENT_MONTH_USAGE
@@ -107,7 +108,7 @@ async def client_of(
         telemetry=Telemetry("1", "a"),
         clock=clock or SystemClock(),
     )
-    client._tokens[KEY.id] = Token("token")
+    hold(client, KEY.id, "token")
     try:
         yield client
     finally:
@@ -171,13 +172,13 @@ def test_a_call_that_grpc_itself_fails_is_a_call_that_failed() -> None:
 
     async def scenario(port: int) -> None:
         async with client_of(port) as client:
-            client._tokens[KEY.id] = Token("a\nb")
+            hold(client, KEY.id, "a\nb")
             for read in (client.read(USAGE, "o", KEY), client.organizations(KEY)):
                 error = await failure(read)
                 assert (error.cause, error.transient) == (Cause.OTHER, False)
                 assert str(error).endswith(": gRPC failed by itself (ExecuteBatchError)")
             await failure(client.read_invoice_pdf("o", "i", KEY, _ignore))
-            client._tokens[KEY.id] = Token("token")
+            hold(client, KEY.id, "token")
             await client.close()
             await failure(client.read(USAGE, "o", KEY))
             await failure(client.read_invoice_pdf("o", "i", KEY, _ignore))
