@@ -30,7 +30,7 @@ from exporter.polling import answers
 from exporter.polling.schedule import Unit
 from exporter.state import history
 from exporter.state.history import NEWS, NO_NEWS, PastPoll
-from exporter.state.spend import advance
+from exporter.state.spend import advance, restored
 from exporter.state.store import Store
 from exporter.timing import Deadlines
 
@@ -87,7 +87,8 @@ class Intake:
         spends = {org_id: saved.spend for org_id, saved in self._saved.items()}
         spends |= {state.organization.id: state.spend for state in self._store.states()}
         for org_id in spends.keys() - organizations.keys():
-            self._leave(org_id, spends[org_id])
+            spend = spends[org_id]
+            self._leave(org_id, spend and restored(spend))
         for organization in organizations.values():
             known = self._store.get(organization.id)
             if known is None:
@@ -131,7 +132,7 @@ class Intake:
                 if answer is not None:
                     attempted = known.attempted or answer.received
                     collectors[name] = known._replace(answer=answer, attempted=attempted)
-        spend = old.spend if state.spend is None else state.spend
+        spend = state.spend or (old.spend and restored(old.spend))
         if spend is not state.spend or collectors != state.collectors:
             self._store.put(OrganizationState(state.organization, collectors, spend))
 
@@ -143,13 +144,14 @@ class Intake:
         """Record an organization that is new, with what was known of it before."""
         self._left.discard(organization.id)
         saved = self._saved.get(organization.id)
-        old, spend = saved.answers if saved else {}, saved.spend if saved else None
-        restored = {
+        old = saved.answers if saved else {}
+        spend = saved and saved.spend and restored(saved.spend)
+        known = {
             name: CollectorState(answer=answer, attempted=answer.received)
             for name in collectors
             if name in old and (answer := self._restored(organization, name, old[name]))
         }
-        states = {name: restored.get(name, CollectorState()) for name in collectors}
+        states = {name: known.get(name, CollectorState()) for name in collectors}
         spend = spend or self._store.left(organization.id)
         self._store.put(OrganizationState(organization, states, spend))
 

@@ -5,9 +5,8 @@ docs/adr/0009-spend-counters.md has the rule for each case and why.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import exact_sum
@@ -17,21 +16,25 @@ from exporter.model import Spend, Tally
 # ones would otherwise add counters, in memory, on disk and on the page, for ever.
 MAX_RESOURCE_TYPES = 100
 REST = "other"
+# An amount of this much, of either sign, is an accident and no bill, and is not counted: a counter
+# that took it in once could not tell a dollar any more.
+TOO_LARGE = 1e12  # US dollars
 
 
 def advance(spend: Spend | None, usage: Usage) -> Spend:
     """Return the counters after a good answer.
 
-    What grew is spend, what fell is a correction. A part that is withheld (no finite number)
-    keeps its baseline until it is a number again.
+    What grew is spend, what fell is a correction. An amount that cannot be counted, and every sum
+    that it is part of, keeps its baseline until it can be.
     """
+    month_to_date = _sum(usd for total in usage.totals.values() for usd in total.net)
     amounts = _by_resource(usage, spend.by_resource if spend else ())
     if spend is None:
         # First sight: how much of it was spent before anybody looked, nobody knows.
         return Spend(
             usage.period_start,
-            Tally(baseline=_finite(usage.month_to_date)),
-            {name: Tally(baseline=_finite(amount)) for name, amount in amounts.items()},
+            Tally(baseline=month_to_date),
+            {name: Tally(baseline=amount) for name, amount in amounts.items()},
         )
     started, known = usage.period_start, spend.period_start
     if started is not None and known is not None and started < known:
@@ -41,7 +44,7 @@ def advance(spend: Spend | None, usage: Usage) -> Spend:
         spend = _new_period(spend)
     return Spend(
         known if started is None else started,
-        _count(spend.month_to_date, usage.month_to_date),
+        _count(spend.month_to_date, month_to_date),
         {
             # Whatever is new in a known period was 0 before, and whatever is missing is 0 now.
             name: _count(spend.by_resource.get(name, Tally(baseline=0.0)), amounts.get(name, 0.0))
@@ -50,7 +53,27 @@ def advance(spend: Spend | None, usage: Usage) -> Spend:
     )
 
 
-def _by_resource(usage: Usage, known: Collection[str]) -> Mapping[str, float]:
+def restored(spend: Spend) -> Spend:
+    """Return counters that were stored, without those that took in what cannot be counted.
+
+    Releases before this rule did so, and such a counter would stand still for ever.
+    """
+
+    def sound(tally: Tally) -> Tally:
+        if not (_countable(tally.spend) and _countable(tally.corrections)):
+            return Tally()
+        if tally.baseline is not None and not _countable(tally.baseline):
+            return Tally(tally.spend, tally.corrections)
+        return tally
+
+    return Spend(
+        spend.period_start,
+        sound(spend.month_to_date),
+        {name: sound(tally) for name, tally in spend.by_resource.items()},
+    )
+
+
+def _by_resource(usage: Usage, known: Collection[str]) -> Mapping[str, float | None]:
     """Return the costs of each resource type, over all sources and tiers, before discounts.
 
     Those that are known keep counters of their own; the rest get one as long as there is room.
@@ -60,7 +83,7 @@ def _by_resource(usage: Usage, known: Collection[str]) -> Mapping[str, float]:
     parts: defaultdict[str, list[float]] = defaultdict(list)
     for (_, _, name), costs in usage.costs.items():
         parts[name if name in counted else REST].extend(costs)
-    return {name: exact_sum(costs) for name, costs in parts.items()}
+    return {name: _sum(costs) for name, costs in parts.items()}
 
 
 def _new_period(spend: Spend) -> Spend:
@@ -76,20 +99,25 @@ def _new_period(spend: Spend) -> Spend:
     )
 
 
-def _count(tally: Tally, amount: float) -> Tally:
-    if not math.isfinite(amount):
+def _count(tally: Tally, amount: float | None) -> Tally:
+    if amount is None:
         return tally
     if tally.baseline is None:
         return Tally(tally.spend, tally.corrections, amount)
     # Summed at once, so that a long chain of differences rounds no more than its sum.
-    grown = exact_sum((tally.spend, amount, -tally.baseline))
-    fallen = exact_sum((tally.corrections, tally.baseline, -amount))
-    if amount >= tally.baseline and math.isfinite(grown):
+    if amount >= tally.baseline:
+        grown = exact_sum((tally.spend, amount, -tally.baseline))
         return Tally(grown, tally.corrections, amount)
-    if amount < tally.baseline and math.isfinite(fallen):
-        return Tally(tally.spend, fallen, amount)
-    return tally
+    fallen = exact_sum((tally.corrections, tally.baseline, -amount))
+    return Tally(tally.spend, fallen, amount)
 
 
-def _finite(amount: float) -> float | None:
-    return amount if math.isfinite(amount) else None
+def _sum(parts: Iterable[float]) -> float | None:
+    """Return the sum; None if it, or a part of it, cannot be counted."""
+    parts = list(parts)
+    total = exact_sum(parts)
+    return total if _countable(total) and all(map(_countable, parts)) else None
+
+
+def _countable(amount: float) -> bool:
+    return abs(amount) < TOO_LARGE  # which NaN is not

@@ -180,6 +180,25 @@ HERE, GONE = (organization(name, interval=21_600.0, max_age=86_400.0) for name i
 BOTH, ONE = config(HERE, GONE), config(HERE)
 
 
+def test_stored_counters_that_took_in_too_much_begin_anew(tmp_path: Path) -> None:
+    """As an older release left them: else they would stand still for ever."""
+    api = reader(30.0)
+    too_large = Tally(spend=1e300, corrections=1e300, baseline=1e300)
+    stored = SavedOrganization("acme", {}, Spend(1_793_491_200, too_large, {}))
+    storage = Storage(tmp_path / "s")
+    storage.save([stored], [])
+    storage.close()
+
+    async def scenario() -> None:
+        async with Rig.stored(tmp_path / "s", config(), api, VirtualClock()) as rig, rig.running():
+            await asyncio.sleep(3)
+            api.answers[USAGE] = usage(40.0)
+            await asyncio.sleep(62)
+            assert rig.value(SPEND) == 10.0
+
+    run(scenario())
+
+
 @asynccontextmanager
 async def process(
     folder: Path, configuration: Config, api: FakeReader, clock: VirtualClock

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metrics.extract.usage import Totals, Usage
 from exporter.model import Spend, Tally
-from exporter.state.spend import MAX_RESOURCE_TYPES, REST, advance
+from exporter.state.spend import MAX_RESOURCE_TYPES, REST, TOO_LARGE, advance, restored
 
 JULY, AUGUST, SEPTEMBER = 1_000.0, 2_000.0, 3_000.0
 
@@ -127,10 +128,41 @@ def test_sources_and_tiers_of_one_resource_type_are_one_amount() -> None:
     assert resource("a", low, high) == (0.5, 0.0)
 
 
-def test_an_amount_too_large_to_count_changes_nothing() -> None:
-    """A counter never becomes infinite."""
-    spend = Spend(JULY, Tally(1.7e308, 0.0, baseline=0.0), {})
-    assert advance(spend, usage(1.7e308)).month_to_date == spend.month_to_date
+@pytest.mark.parametrize("amount", [1e300, -1e300, TOO_LARGE, -TOO_LARGE])
+def test_an_amount_too_large_to_count_counts_as_none(amount: float) -> None:
+    """Of either sign: what follows counts from the last amount that was a bill's."""
+    answers = (usage(20.0, a=20.0), usage(amount, a=amount), usage(30.0, a=30.0), usage(40.0, a=40))
+    assert counted(*answers) == (20.0, 0.0)
+    assert resource("a", *answers) == (20.0, 0.0)
+    assert counted(*answers[1:]) == (10.0, 0.0)  # its first number is the baseline
+    assert counted(usage(20.0), usage(amount, AUGUST), usage(30.0, AUGUST)) == (30.0, 0.0)
+
+
+def test_a_sum_with_a_part_too_large_to_count_counts_as_none() -> None:
+    """Nor does one that only its parts make so large; parts that cancel out tell no bill either."""
+    odd = replace(
+        usage(20.0),
+        costs={("org", "x", "a"): [1e300, 5.0], ("org", "y", "a"): [-1e300]},
+        totals={("org", ""): Totals([0.0], [0.0], [1e300, 25.0, -1e300])},
+    )
+    assert counted(usage(20.0), odd, usage(30.0)) == (10.0, 0.0)
+    assert resource("a", usage(20.0, a=1.0), odd, usage(30.0, a=2.0)) == (1.0, 0.0)
+    many = replace(usage(20.0), totals={("org", ""): Totals([0.0], [0.0], [9e11, 9e11])})
+    assert counted(usage(20.0), many, usage(30.0)) == (10.0, 0.0)
+
+
+def test_stored_counters_that_took_in_too_much_begin_anew() -> None:
+    """As releases before this rule left them. A baseline alone costs no counter."""
+    stored = Spend(
+        JULY,
+        Tally(5.0, 1.0, baseline=1e300),
+        {"a": Tally(1e300, 1e300, baseline=30.0), "b": Tally(1.0, 2.0, 3.0)},
+    )
+    sound = restored(stored)
+    assert sound.by_resource == {"a": Tally(), "b": Tally(1.0, 2.0, 3.0)}
+    after_two = advance(advance(sound, usage(30.0, a=30.0)), usage(40.0, a=40.0))
+    assert after_two.month_to_date == Tally(15.0, 1.0, 40.0)
+    assert after_two.by_resource["a"] == Tally(10.0, 0.0, 40.0)
 
 
 CENTS = st.integers(0, 10_000_000).map(lambda cents: cents / 100)
