@@ -101,7 +101,7 @@ async def _assemble(
             route, api, user_agent=agent, telemetry=telemetry, clock=clock, admit=admit
         )
 
-    own = await asyncio.to_thread(options.shard.part_of, merge(config, found))
+    own = await asyncio.to_thread(lambda: options.shard.part_of(merge(config, found)))
     client = await connect(own.api, await find_route(own.api, os.environ))
     # What moved to another shard is forgotten: it counts there now.
     restored = {org_id: saved[org_id] for org_id in saved if options.shard.owns(org_id)}

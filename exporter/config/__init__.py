@@ -24,7 +24,7 @@ from exporter.config.schema import (
     LimitsConfig,
     PollConfig,
 )
-from exporter.config.values import read_key_file
+from exporter.config.values import matcher, read_key_file
 
 __all__ = [
     "DEFAULT_FILE",
@@ -46,6 +46,7 @@ __all__ = [
     "from_environment",
     "keys",
     "load",
+    "matcher",
     "parse_duration",
     "read_certificates",
     "read_key_file",

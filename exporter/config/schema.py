@@ -156,7 +156,7 @@ class DiscoveryConfig(Section):
     name_pattern: RegularExpression = Field(
         default=".*",
         description="Regular expression that the whole name of an organization must match, unless "
-        "it is listed.",
+        "it is listed; without look-around and back references.",
     )
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
+from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from exporter import files
 from exporter.address import MAX_PORT
@@ -148,15 +149,46 @@ def label_name(value: object, info: ValidationInfo) -> str:
 
 
 def regular_expression(value: object) -> str:
-    """Return a pattern that `re` can compile."""
+    """Return a pattern that `matcher` takes, and that Python would read in the same way."""
     pattern = string(value)
     try:
-        with warnings.catch_warnings():  # "possible nested set" is the reader's concern
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            warnings.simplefilter("error", FutureWarning)  # "possible nested set", and its like
             re.compile(pattern)
+    except FutureWarning:
+        raise ValueError("must have a backslash before [, --, && and ~~ in a set") from None
     except (re.error, OverflowError, RecursionError):
         raise ValueError("must be a regular expression") from None
+    try:
+        _linear(pattern)
+        matcher(pattern)  # a comment would take its end along
+    except SchemaError:
+        raise ValueError(
+            "must be a regular expression that can be matched in linear time: without look-around, "
+            "back references, conditions and \\Z, with { only before counts, and not too large"
+        ) from None
+    if _READ_DIFFERENTLY.search(_SETS.sub("x", pattern)):
+        raise ValueError("must not have *+, ++, ?+, }+, \\< or \\>, which are read differently")
     return pattern
+
+
+# Escaped characters but for those that are looked for, and sets.
+_SETS = re.compile(r"\\[^<>]|\[\^?\]?(?:\\.|[^\]\\])*\]")
+_READ_DIFFERENTLY = re.compile(r"[*+?}]\+|\\[<>]")
+
+
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """Return what tells whether a whole text matches, in time linear in its length.
+
+    What it is given are names from a server, against which `re` could take minutes.
+    """
+    return _linear(rf"\A(?s:{pattern})\z").isinstance_python
+
+
+def _linear(pattern: str) -> SchemaValidator:
+    """Return a pattern for the engine in pydantic, Rust's regex. Raises SchemaError."""
+    return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
 
 
 def secret(value: object) -> Secret:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -19,7 +18,7 @@ from exporter import timing
 from exporter.api.billing import BillingError, OrganizationLister
 from exporter.api.calls import LIST_ORGANIZATIONS
 from exporter.api.retries import LONGEST_DELAY
-from exporter.config import Config
+from exporter.config import Config, matcher
 from exporter.metrics.extract.values import MAX_LABEL_LENGTH, label_text
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Clock, FoundOrganization, Organization
@@ -55,11 +54,11 @@ def merge(config: Config, found: Found) -> Config:
     if not config.discovery.enabled:
         return config
     organizations = {each.id: each for each in config.organizations}
-    pattern = re.compile(config.discovery.name_pattern, re.DOTALL)
+    matches = matcher(config.discovery.name_pattern)
     interval = config.poll.interval
     for key_id, key in keys_by_id(config).items():
         for org_id, name in found.get(key_id, ()):
-            if org_id not in organizations and pattern.fullmatch(name):
+            if org_id not in organizations and matches(name):
                 organizations[org_id] = Organization(
                     id=org_id,
                     name=name,

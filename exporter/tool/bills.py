@@ -198,7 +198,7 @@ class BillReader:
                 failures.append(ReadFailure(what, None, result))
             else:
                 found[key_id] = result
-        every = merge(config, found).organizations
+        every = (await asyncio.to_thread(merge, config, found)).organizations
         return _chosen(Organizations(every, failures), names)
 
     async def with_retries(self, key: ApiKey, call: Callable[[], Awaitable[T]]) -> T:

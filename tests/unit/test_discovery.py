@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from exporter.api.billing import BillingError
-from exporter.config import Config, DiscoveryConfig, PollConfig
+from exporter.config import Config, DiscoveryConfig, PollConfig, matcher
+from exporter.config.values import regular_expression
+from exporter.metrics.extract.values import MAX_LABEL_LENGTH
 from exporter.metrics.own import Own
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Cause, FoundOrganization, Secret
@@ -160,6 +163,36 @@ def test_the_pattern_must_match_the_whole_name() -> None:
     names = [FoundOrganization(name, name) for name in ("acme", "acme-eu", "eu-acme", "x\ny")]
     assert ids(merge(config(name_pattern="acme.*"), {"one": names})) == ["acme", "acme-eu"]
     assert len(ids(merge(config(), {"one": names}))) == 4
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["(a+)+b", "(a|a)*b", "(a|aa)+$b", "(.*a){30}b", "(.*)*x", r"(\w+\s?)*!", "(a?){200}a{250}b"],
+)
+def test_no_name_keeps_a_pattern_busy(pattern: str) -> None:
+    """Python's own engine takes minutes, or for ever, over each of them: names are a stranger's."""
+    names = [FoundOrganization(str(n), "a" * (MAX_LABEL_LENGTH - n)) for n in range(20)]
+    assert len(ids(merge(config(name_pattern=pattern), {"one": names}))) in {0, 20}
+
+
+WORDS = st.text("ab-", max_size=6)
+PATTERNS = st.recursive(
+    st.sampled_from(["a", "b", "-", ".", "[ab]", "[^a]", r"\w", "^", "$", "(?i:A)"]),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map("|".join),
+        st.tuples(inner, st.sampled_from("*+?")).map(lambda each: f"({each[0]}){each[1]}"),
+    ),
+    max_leaves=5,
+)
+
+
+@given(PATTERNS, WORDS)
+def test_patterns_mean_what_they_mean_in_python(pattern: str, name: str) -> None:
+    """Whatever is not refused: nobody's pattern takes other organizations than it did."""
+    assert matcher(regular_expression(pattern))(name) == bool(
+        re.compile(pattern, re.DOTALL).fullmatch(name)
+    )
 
 
 def test_without_discovery_nothing_is_found() -> None:
