@@ -157,8 +157,8 @@ async def _within(seconds: float, last: Callable[[], Awaitable[None]]) -> None:
             await last()
 
 
-def _restore(
+async def _restore(
     intake: Intake, shard: Shard, saved: Mapping[str, SavedOrganization]
 ) -> Collection[str]:
     """Take in what was stored of this shard's: what moved to another is forgotten."""
-    return intake.restore({org_id: saved[org_id] for org_id in saved if shard.owns(org_id)})
+    return await intake.restore({org_id: saved[org_id] for org_id in saved if shard.owns(org_id)})

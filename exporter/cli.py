@@ -24,7 +24,7 @@ from exporter.file_threads import within
 from exporter.files import path_argument
 from exporter.metrics.catalog import LABEL_NAMES
 from exporter.polling.sharding import MAX_SHARDS, Shard, choose
-from exporter.process import logs, notify, privileges
+from exporter.process import logs, memory, notify, privileges
 from exporter.process.lines import Lines
 from exporter.process.version import DISTRIBUTION, Version, version
 from exporter.web import flags
@@ -207,6 +207,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logs.take_what_python_prints()
     privileges.start_without_tracing(os.environ)
     privileges.leave_no_core_dump()
+    memory.give_back()
     if shard.total > 1:
         log.info("polling a shard only", shard=shard.ordinal, total_shards=shard.total)
     try:

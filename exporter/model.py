@@ -226,7 +226,7 @@ class Answer(NamedTuple):
     """
 
     digest: bytes  # of the answer as it came
-    message: bytes  # serialized, without personal data: what may be kept and stored
+    message: bytes  # without personal data, as `exporter.state.messages` keeps it: may be stored
     fragments: tuple[bytes, ...]  # lines for each of the collector's specs, in order
     withheld: Mapping[str, int]  # reason -> samples
     unknown_enums: Mapping[str, int]  # enum -> values
@@ -284,7 +284,7 @@ class OrganizationState(NamedTuple):
 class SavedAnswer:
     """As much of an Answer as it takes to make it again. No personal data is in it."""
 
-    message: bytes
+    message: bytes  # as an Answer's
     received: float  # Unix seconds
     changed: float  # Unix seconds
 

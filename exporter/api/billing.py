@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from exporter.api import wire
 from exporter.api.calls import ReadRpc
 from exporter.model import ApiKey, Cause, Failure, FoundOrganization
 
+T = TypeVar("T")
 MessageT = TypeVar("MessageT", bound=Message)
+
+# What takes a few milliseconds at most to be made into lines, whatever it holds. Most answers are
+# brief; a thread costs a tenth of a millisecond, and others have to wait for its turns.
+BRIEF: Final = 4096  # bytes
 
 
 class BillingError(Exception):
@@ -76,11 +83,24 @@ def invalid(rpc: str, what: str) -> BillingError:
 
 
 def decoded(rpc: str, message: type[MessageT], raw: bytes) -> MessageT:
-    """Return an answer as the message that it has to be. Raises BillingError."""
+    """Return an answer as the message that it has to be. Raises BillingError.
+
+    One that is not brief takes too long for the event loop.
+    """
     try:
+        wire.check(message, raw)
         return message.FromString(raw)
-    except DecodeError as error:
+    except (DecodeError, wire.MalformedError) as error:
         raise invalid(rpc, "does not parse") from error
+    except wire.TooManyError as error:
+        raise invalid(rpc, f"has more than {wire.MAX_ELEMENTS} elements of a kind") from error
+
+
+async def aside(raw: bytes, function: Callable[..., T], *arguments: Any) -> T:
+    """Return what a function gives that reads an answer: called in a thread unless it is brief."""
+    if len(raw) <= BRIEF:
+        return function(*arguments)
+    return await asyncio.to_thread(function, *arguments)
 
 
 class BillingReader(Protocol):

@@ -7,6 +7,7 @@ there are no generated stubs.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from exporter.api.billing import BillingError, decoded, invalid
+from exporter.api.billing import BillingError, aside, decoded, invalid
 from exporter.api.calls import (
     AUTHENTICATE,
     GET_INVOICE_PDF,
@@ -50,9 +51,21 @@ SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
 LATE: Final = 1.0  # seconds after api.timeout at which a call is ended if gRPC has not done it
 
 AROUND_ANSWER: Final = 1024  # bytes of headers and trailers
-MAX_ANSWER_BYTES: Final = 32 * 1024 * 1024  # as the vendor's own clients allow
+MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+MAX_CHUNK_BYTES: Final = 32 * 1024 * 1024  # of a PDF; as the vendor's own clients allow
+LIMITS: Final = {
+    "methodConfig": [
+        {"name": [{}], "maxResponseMessageBytes": MAX_ANSWER_BYTES},  # all that are not named
+        {
+            "name": [{"service": GET_INVOICE_PDF.service, "method": GET_INVOICE_PDF.name}],
+            "maxResponseMessageBytes": MAX_CHUNK_BYTES,
+        },
+    ]
+}
 CHANNEL_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+    ("grpc.max_receive_message_length", MAX_CHUNK_BYTES),  # the lower limit counts
+    ("grpc.service_config", json.dumps(LIMITS)),
+    ("grpc.service_config_disable_resolution", 1),  # which would let DNS have another
     # Retries are decided here, where they can be counted.
     ("grpc.enable_retries", 0),
     # Servers close connections that ping more often than every five minutes. The timeout is
@@ -221,8 +234,7 @@ class BillingClient:
         """Return the organizations that a key reads. Raises BillingError."""
         method, request = self._list_organizations, app_pb2.ListOrganizationsRequest()
         raw = await self._read(LIST_ORGANIZATIONS.name, method, request, api_key)
-        answer = decoded(LIST_ORGANIZATIONS.name, app_pb2.ListOrganizationsResponse, raw)
-        return [FoundOrganization(each.id, each.name) for each in answer.organizations]
+        return await aside(raw, _organizations, raw)
 
     async def _read(self, name: str, method: Method, request: Any, api_key: ApiKey) -> bytes:
         """Return the answer to a call that takes a token, undecoded."""
@@ -279,7 +291,8 @@ class BillingClient:
         )
         # It is refused when it carries a token.
         raw = await self._call(AUTHENTICATE.name, self._authenticate, request, NO_METADATA)
-        return decoded(AUTHENTICATE.name, auth_pb2.AuthenticateResponse, raw).access_token
+        answer = await aside(raw, decoded, AUTHENTICATE.name, auth_pb2.AuthenticateResponse, raw)
+        return str(answer.access_token)
 
     async def _call(
         self, name: str, method: Method, request: Message, metadata: grpc.aio.Metadata
@@ -319,7 +332,8 @@ class BillingClient:
                         return
                     raw = _content(name, received)
                     self._received += len(raw)
-                    chunk = decoded(name, billing_pb2.GetInvoicePdfResponse, raw).chunk
+                    answer = await aside(raw, decoded, name, billing_pb2.GetInvoicePdfResponse, raw)
+                    chunk = answer.chunk
                     # A chunk without bytes is silence, too. What `take` needs is none.
                     waited = self._clock.monotonic() - asked
                     patience = self._timeout if chunk else patience - waited
@@ -346,6 +360,11 @@ class BillingClient:
             self._under_way -= 1
             self._received += AROUND_ANSWER
             self._telemetry.api_request(name, self._clock.monotonic() - started, code)
+
+
+def _organizations(raw: bytes) -> list[FoundOrganization]:
+    answer = decoded(LIST_ORGANIZATIONS.name, app_pb2.ListOrganizationsResponse, raw)
+    return [FoundOrganization(each.id, each.name) for each in answer.organizations]
 
 
 async def _outcome(
@@ -427,7 +446,8 @@ def _billing_error(name: str, error: grpc.aio.AioRpcError, *, proxied: bool) -> 
     details = error.details() or ""
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:  # it is gRPC's own for what is too large, too
         if "larger than max" in details:
-            return invalid(name, f"is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+            limit = MAX_CHUNK_BYTES if name == GET_INVOICE_PDF.name else MAX_ANSWER_BYTES
+            return invalid(name, f"is larger than {limit >> 20} MiB")
         if "metadata size exceeds" in details:
             return invalid(name, "has larger headers or trailers than gRPC takes")
     if code is grpc.StatusCode.INTERNAL and re.match("Compression bit|Decompression", details):

@@ -18,6 +18,9 @@ from exporter.page.pieces import EMPTY, Piece, compressed, joined
 
 # Organizations in a block: 0.1 MB in each family, which is compressed in less than a millisecond.
 BLOCK = 512
+# If a block's lines of a family are more than this, each organization's are compressed by
+# themselves: joined, they would take as much memory again.
+MAX_JOINED = 1024 * 1024  # bytes
 
 # The comments above each family.
 HEADERS: Mapping[Format, Sequence[Piece]] = {
@@ -108,6 +111,8 @@ class Blocks:
             piece = block.pieces[family]
             if piece is None:
                 texts = [self.lines[org_id].texts[family] for org_id in block.org_ids]
-                piece = block.pieces[family] = compressed(b"".join(texts))
+                long = sum(map(len, texts)) > MAX_JOINED
+                piece = joined(map(compressed, texts)) if long else compressed(b"".join(texts))
+                block.pieces[family] = piece
             pieces.append(piece)
         return joined(pieces)

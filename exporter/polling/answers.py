@@ -11,6 +11,7 @@ from exporter.metrics import render
 from exporter.metrics.catalog import Collector
 from exporter.metrics.extract.values import View
 from exporter.model import Answer, InvoiceDetail, Moment, Organization, SavedAnswer
+from exporter.state.messages import packed, unpacked
 
 AT_ONCE = 2047  # bytes
 
@@ -45,7 +46,7 @@ def take_in(
             figures[spec.name] = lines.value
     answer = Answer(
         digest=digest(raw),
-        message=collector.keep(message).SerializeToString(),
+        message=packed(collector.keep(message).SerializeToString()),
         fragments=tuple(fragments),
         withheld=dict(withheld),
         unknown_enums={enum: count for enum, count in view.unknown_enums.items() if count},
@@ -71,7 +72,7 @@ def reread(
 
     Its digest is unknown: one that is stored would confirm guesses of what is personal.
     """
-    again, _ = take_in(collector, organization, old.message, detail, now)
+    again, _ = take_in(collector, organization, unpacked(old.message), detail, now)
     # A wall clock that was set back makes nothing younger than now.
     age = max(0.0, now.time - old.received)
     return again._replace(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
-from typing import cast
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import structlog
 
 from exporter import timing
-from exporter.api.billing import BillingError
+from exporter.api.billing import BRIEF, BillingError
 from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.telemetry import Telemetry
@@ -28,13 +30,15 @@ from exporter.model import (
 )
 from exporter.polling import answers
 from exporter.polling.schedule import Unit
-from exporter.state import history
+from exporter.state import history, messages
 from exporter.state.history import NEWS, NO_NEWS, PastPoll
 from exporter.state.spend import advance, restored
 from exporter.state.store import Store
 from exporter.timing import Deadlines
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 COLLECTOR = {collector.name: collector for collector in COLLECTORS}
 DUE_DATE_RESOLUTION = 1.0  # seconds by which a due date may be shown late
@@ -67,6 +71,9 @@ class Intake:
         self._due_dates: Deadlines[Unit] = Deadlines()  # by the wall clock
         self._due_date_noted = asyncio.Event()
         self._left: Deadlines[str] = Deadlines()  # until when spend is kept, by the monotonic clock
+        self._long = asyncio.Lock()  # answers that are not brief are read one after another
+        # By always the same thread: each has a heap of its own, which keeps what was once needed.
+        self._reader = ThreadPoolExecutor(1, "long-answers")
 
     # --- Configuration ---
 
@@ -92,19 +99,19 @@ class Intake:
         for organization in organizations.values():
             known = self._store.get(organization.id)
             if known is None:
-                self._restore(organization, collectors)
+                await self._restore(organization, collectors)
             elif not (
                 same_detail
                 and known.organization == organization
                 and known.collectors.keys() == set(collectors)
             ):
-                self._adopt(known, organization, collectors)
+                await self._adopt(known, organization, collectors)
             else:
                 continue
             await asyncio.sleep(0)
         self._saved = {}
 
-    def restore(self, saved: Mapping[str, SavedOrganization]) -> Collection[str]:
+    async def restore(self, saved: Mapping[str, SavedOrganization]) -> Collection[str]:
         """Take in what was stored and could not be read at the start.
 
         Whatever was not polled since goes on from there. Counters that have begun go on as they
@@ -113,26 +120,42 @@ class Intake:
         """
         begun = []
         for org_id, old in saved.items():
+            found = await self._stored_answers(self._store.get(org_id), old)
             state, left = self._store.get(org_id), self._store.left(org_id)
             own = left if state is None else state.spend
             if own is not None and old.spend is not None and own != old.spend:
                 begun.append(org_id)
             if state is not None:
-                self._fill(state, old)
+                self._fill(state, found, old.spend)
             elif left is None and old.spend is not None:
-                self._leave(org_id, old.spend)
+                self._leave(org_id, restored(old.spend))
         return begun
 
-    def _fill(self, state: OrganizationState, old: SavedOrganization) -> None:
-        """Record what was stored of an organization in place of what is not known."""
-        collectors = dict(state.collectors)
+    async def _stored_answers(
+        self, state: OrganizationState | None, old: SavedOrganization
+    ) -> Mapping[str, Answer]:
+        """Return what was stored of the collectors of which nothing is known."""
+        found: dict[str, Answer] = {}
+        if state is None:
+            return found
         for name, known in state.collectors.items():
             if known.answer is None and name in old.answers:
-                answer = self._restored(state.organization, name, old.answers[name])
+                answer = await self._restored(state.organization, name, old.answers[name])
                 if answer is not None:
-                    attempted = known.attempted or answer.received
-                    collectors[name] = known._replace(answer=answer, attempted=attempted)
-        spend = state.spend or (old.spend and restored(old.spend))
+                    found[name] = answer
+        return found
+
+    def _fill(
+        self, state: OrganizationState, found: Mapping[str, Answer], spend: Spend | None
+    ) -> None:
+        """Record what was stored of an organization in place of what is not known by now."""
+        collectors = dict(state.collectors)
+        for name, answer in found.items():
+            known = collectors.get(name)
+            if known is not None and known.answer is None:
+                attempted = known.attempted or answer.received
+                collectors[name] = known._replace(answer=answer, attempted=attempted)
+        spend = state.spend or (spend and restored(spend))
         if spend is not state.spend or collectors != state.collectors:
             self._store.put(OrganizationState(state.organization, collectors, spend))
 
@@ -140,7 +163,7 @@ class Intake:
         self._store.leave(org_id, spend)
         self._left.set(org_id, self._clock.monotonic() + KEEP_SPEND)
 
-    def _restore(self, organization: Organization, collectors: Iterable[str]) -> None:
+    async def _restore(self, organization: Organization, collectors: Iterable[str]) -> None:
         """Record an organization that is new, with what was known of it before."""
         self._left.discard(organization.id)
         saved = self._saved.get(organization.id)
@@ -149,13 +172,13 @@ class Intake:
         known = {
             name: CollectorState(answer=answer, attempted=answer.received)
             for name in collectors
-            if name in old and (answer := self._restored(organization, name, old[name]))
+            if name in old and (answer := await self._restored(organization, name, old[name]))
         }
         states = {name: known.get(name, CollectorState()) for name in collectors}
         spend = spend or self._store.left(organization.id)
         self._store.put(OrganizationState(organization, states, spend))
 
-    def _restored(
+    async def _restored(
         self, organization: Organization, collector: str, saved: SavedAnswer
     ) -> Answer | None:
         now = self._now()
@@ -163,35 +186,63 @@ class Intake:
             log.warning("a stored answer is of a day to come, and ignored", org=organization.id)
             return None
         try:
-            answer = answers.reread(COLLECTOR[collector], organization, saved, self._detail, now)
+            answer = await self._in_turn(
+                messages.size(saved.message),
+                answers.reread,
+                COLLECTOR[collector],
+                organization,
+                saved,
+                self._detail,
+                now,
+            )
         except BillingError:
             log.warning("a stored answer does not parse", org=organization.id)
             return None
         self._note_due_date(Unit(organization.id, collector), answer)
         return answer
 
-    def _adopt(
+    async def _adopt(
         self, known: OrganizationState, organization: Organization, collectors: Iterable[str]
     ) -> None:
         """Record an organization again: its name, or which invoices are shown, may have changed."""
-        now = self._now()
-        states = {}
-        for name in collectors:
-            state = known.collectors.get(name, CollectorState())
+        while True:
+            now = self._now()
+            states = {}
+            for name in collectors:
+                state = known.collectors.get(name, CollectorState())
+                if state.answer is not None:
+                    answer = await self._in_turn(
+                        messages.size(state.answer.message),
+                        _reread,
+                        organization,
+                        name,
+                        state.answer,
+                        self._detail,
+                        now,
+                    )
+                    state = state._replace(answer=answer)
+                states[name] = state
+            before, known = known, self._known(organization.id)
+            if known is before:  # else a poll has ended meanwhile
+                break
+        for name, state in states.items():
             if state.answer is not None:
-                answer = self._reread(organization, name, state.answer, now)
-                self._note_due_date(Unit(organization.id, name), answer)
-                state = state._replace(answer=answer)
-            states[name] = state
+                self._note_due_date(Unit(organization.id, name), state.answer)
         self._store.put(OrganizationState(organization, states, known.spend))
 
     # --- Polls ---
 
-    def succeed(self, unit: Unit, raw: bytes, duration: float) -> None:
+    async def succeed(self, unit: Unit, raw: bytes, duration: float) -> None:
         """Record an answer that came now, after `duration` seconds. Raises BillingError."""
-        state = self._state(unit)
         now = self._now()
-        answer, spend = self._take_in(state, unit, raw, now)
+        while True:
+            state, detail = self._known(unit.org_id), self._detail
+            before = state.collectors[unit.collector].answer
+            size = max(len(raw), 0 if before is None else messages.size(before.message))
+            answer, spend = await self._in_turn(size, _taken_in, state, unit, raw, detail, now)
+            if detail is self._detail:  # else a reload has changed meanwhile which are shown
+                break
+        state = self._known(unit.org_id)
         self._note_due_date(unit, answer)
         self._telemetry.withheld(answer.withheld)
         self._telemetry.unknown_enums(answer.unknown_enums)
@@ -204,13 +255,14 @@ class Intake:
             duration=duration,
             history=history.add(past, PastPoll(now.time, duration, outcome)),
         )
-        self._polled(state, unit, after, spend)
+        # Only polls of usage count, and there is one of them at a time.
+        self._polled(state, unit, after, spend or state.spend)
 
     def fail(
         self, unit: Unit, failure: Failure, duration: float, held_until: float | None = None
     ) -> None:
         """Record that a poll failed now, after `duration` seconds. Data stays as it was."""
-        state = self._state(unit)
+        state = self._known(unit.org_id)
         before, now = state.collectors[unit.collector], self._clock.time()
         after = before._replace(
             polled=True,
@@ -224,7 +276,7 @@ class Intake:
 
     def hold(self, unit: Unit, until: float | None) -> None:
         """Record until when the server's own delay keeps a poll waiting, in Unix seconds."""
-        state = self._state(unit)
+        state = self._known(unit.org_id)
         collector = state.collectors[unit.collector]
         if collector.held_until != until:
             self._put(state, unit, collector._replace(held_until=until), state.spend)
@@ -244,23 +296,6 @@ class Intake:
         self._put(state, unit, after, spend, confirms=confirms)
         if failing:
             self._log_change(state, unit, before.failure, after.failure)
-
-    def _take_in(
-        self, state: OrganizationState, unit: Unit, raw: bytes, now: Moment
-    ) -> tuple[Answer, Spend | None]:
-        """Return a good answer, compared with the one before, and what it means for spend."""
-        before = state.collectors[unit.collector].answer
-        if before is not None:
-            before = self._at(state.organization, unit, before, now)
-            if before.digest == answers.digest(raw):
-                return before._replace(received=now.time, received_monotonic=now.monotonic), (
-                    state.spend
-                )
-        collector = COLLECTOR[unit.collector]
-        answer, view = answers.take_in(collector, state.organization, raw, self._detail, now)
-        if before is not None and before.fragments == answer.fragments:
-            answer = answer._replace(changed=before.changed)
-        return answer, advance(state.spend, view) if isinstance(view, Usage) else state.spend
 
     def _log_change(
         self, state: OrganizationState, unit: Unit, before: Failure | None, after: Failure | None
@@ -288,27 +323,38 @@ class Intake:
             while (org_id := self._left.take(self._clock.monotonic())) is not None:
                 self._store.leave(org_id, None)
             while (unit := self._due_dates.take(self._clock.time())) is not None:
-                self._refresh(unit)
+                await self._refresh(unit)
                 await asyncio.sleep(0)  # many invoices may be due at one moment
             self._due_date_noted.clear()
             until = max(self._due_dates.next() - self._clock.time(), DUE_DATE_RESOLUTION)
             await timing.wait(self._due_date_noted, min(until, CLOCK_CHECK))
 
-    def _refresh(self, unit: Unit) -> None:
+    async def _refresh(self, unit: Unit) -> None:
+        before = self._answer(unit)
+        if before is None:
+            return
+        organization = self._known(unit.org_id).organization
+        answer = await self._in_turn(
+            messages.size(before.message),
+            _at,
+            organization,
+            unit,
+            before,
+            self._detail,
+            self._now(),
+        )
+        if self._answer(unit) is not before:
+            return  # a poll or a reload was faster
+        self._note_due_date(unit, answer)
+        if answer is not before:
+            state = self._known(unit.org_id)
+            collector = state.collectors[unit.collector]._replace(answer=answer)
+            self._put(state, unit, collector, state.spend)
+
+    def _answer(self, unit: Unit) -> Answer | None:
         state = self._store.get(unit.org_id)
         collector = state.collectors.get(unit.collector) if state else None
-        if state is None or collector is None or collector.answer is None:
-            return
-        answer = self._at(state.organization, unit, collector.answer, self._now())
-        self._note_due_date(unit, answer)
-        if answer is not collector.answer:
-            self._put(state, unit, collector._replace(answer=answer), state.spend)
-
-    def _at(self, organization: Organization, unit: Unit, answer: Answer, now: Moment) -> Answer:
-        """Return an answer as it reads at another moment, when due dates may have passed."""
-        if answer.next_change is None or now.time < answer.next_change:
-            return answer
-        return self._reread(organization, unit.collector, answer, now)
+        return collector.answer if collector else None
 
     def _note_due_date(self, unit: Unit, answer: Answer) -> None:
         if answer.next_change is None:
@@ -319,19 +365,24 @@ class Intake:
 
     # --- Helpers ---
 
-    def _reread(
-        self, organization: Organization, collector: str, answer: Answer, now: Moment
-    ) -> Answer:
-        """Return what is made now of an answer that came before."""
-        again = answers.reread(COLLECTOR[collector], organization, answer, self._detail, now)
-        return again._replace(digest=answer.digest, received_monotonic=answer.received_monotonic)
+    async def _in_turn(self, size: int, function: Callable[..., T], *arguments: Any) -> T:
+        """Return what a function makes of an answer of so many bytes.
+
+        One that is not brief would stop the event loop: it goes to a thread, and the next one only
+        when it is done, for each takes many times its size meanwhile.
+        """
+        if size <= BRIEF:
+            return function(*arguments)
+        async with self._long:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._reader, partial(function, *arguments))
 
     def _now(self) -> Moment:
         return Moment(self._clock.time(), self._clock.monotonic())
 
-    def _state(self, unit: Unit) -> OrganizationState:
+    def _known(self, org_id: str) -> OrganizationState:
         # It is there: polls of an organization that is removed are cancelled with it.
-        return cast("OrganizationState", self._store.get(unit.org_id))
+        return cast("OrganizationState", self._store.get(org_id))
 
     def _put(
         self,
@@ -345,3 +396,35 @@ class Intake:
         collectors = {**state.collectors, unit.collector: collector}
         after = OrganizationState(state.organization, collectors, spend)
         self._store.put(after, confirms=confirms)
+
+
+def _taken_in(
+    state: OrganizationState, unit: Unit, raw: bytes, detail: InvoiceDetail, now: Moment
+) -> tuple[Answer, Spend | None]:
+    """Return a good answer, compared with the one before, and the spend counters if it counts."""
+    collector, before = COLLECTOR[unit.collector], state.collectors[unit.collector].answer
+    if before is not None:
+        before = _at(state.organization, unit, before, detail, now)
+        if before.digest == answers.digest(raw):
+            return before._replace(received=now.time, received_monotonic=now.monotonic), None
+    answer, view = answers.take_in(collector, state.organization, raw, detail, now)
+    if before is not None and before.fragments == answer.fragments:
+        answer = answer._replace(changed=before.changed)
+    return answer, advance(state.spend, view) if isinstance(view, Usage) else None
+
+
+def _at(
+    organization: Organization, unit: Unit, answer: Answer, detail: InvoiceDetail, now: Moment
+) -> Answer:
+    """Return an answer as it reads at another moment, when due dates may have passed."""
+    if answer.next_change is None or now.time < answer.next_change:
+        return answer
+    return _reread(organization, unit.collector, answer, detail, now)
+
+
+def _reread(
+    organization: Organization, collector: str, answer: Answer, detail: InvoiceDetail, now: Moment
+) -> Answer:
+    """Return what is made now of an answer that came before."""
+    again = answers.reread(COLLECTOR[collector], organization, answer, detail, now)
+    return again._replace(digest=answer.digest, received_monotonic=answer.received_monotonic)

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import NamedTuple, cast
 
@@ -31,6 +32,10 @@ DAY = 86_400.0
 POLLS_SHARE = 0.8
 # Logins that may go on without a place; while there are more, they hold one, as calls do.
 LOGINS_ASIDE = 512
+# Answers of more than so many bytes are long. Those who gave one wait for each other, so that no
+# more than a few are held in memory at once.
+LONG = 256 * 1024
+LONG_AT_ONCE = 4
 
 
 class Poll(NamedTuple):
@@ -88,6 +93,8 @@ class Poller:
         self._held: dict[Unit, float] = {}
         self._failures: Counter[Unit] = Counter()  # in a row
         self._wake = asyncio.Event()
+        self._long: set[Unit] = set()  # whose last answer was
+        self._long_at_once = asyncio.Semaphore(LONG_AT_ONCE)
         self._succeeded = 0
         self._failed = 0
 
@@ -153,6 +160,7 @@ class Poller:
         self._logged_in = {u: p for u, p in self._logged_in.items() if not is_concerned(p)}
         self._held = {unit: until for unit, until in self._held.items() if unit in intervals}
         await self._intake.configure(self._organizations, config.collectors, config.invoice_detail)
+        self._long &= intervals.keys()
         self._failures = Counter(
             {unit: n for unit, n in self._failures.items() if unit in intervals}
         )
@@ -230,13 +238,17 @@ class Poller:
         """Make a poll, or have it wait for a login, which is returned if it is begun for this."""
         unit, organization, reader = poll.unit, poll.organization, poll.reader
         try:
-            if poll.again is not None:
-                raw = await poll.again()
-            else:
-                rpc = RPC[unit.collector]
-                raw = await reader.read_at_once(rpc, unit.org_id, organization.api_key)
-            now = self._clock.monotonic()
-            self._intake.succeed(unit, raw, now - poll.begun)
+            queued = self._clock.monotonic()
+            async with self._long_at_once if unit in self._long else nullcontext():
+                waited = self._clock.monotonic() - queued
+                if poll.again is not None:
+                    raw = await poll.again()
+                else:
+                    rpc = RPC[unit.collector]
+                    raw = await reader.read_at_once(rpc, unit.org_id, organization.api_key)
+                now = self._clock.monotonic()
+                (self._long.add if len(raw) > LONG else self._long.discard)(unit)
+                await self._intake.succeed(unit, raw, now - poll.begun - waited)
         except TokenNeeded as needed:
             key_id, begun = organization.api_key.id, None
             login = self._logins.get(key_id)

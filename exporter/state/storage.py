@@ -19,6 +19,7 @@ import structlog
 from exporter.file_threads import FileThreads
 from exporter.model import FoundOrganization, SavedAnswer, SavedOrganization, Spend
 from exporter.state import rows
+from exporter.state.messages import unpacked
 from exporter.state.place import FILE, FileSystem, LockedError, Place, StorageError
 
 __all__ = ["FILE", "LockedError", "Storage", "StorageError"]
@@ -157,17 +158,9 @@ class Storage:
         And replace what discovery found, if given. On disk when it returns. Raises
         UnreadError if the database is not the one of that opening, and StorageError.
         """
-        answers, spends = [], []
+        organizations = list(organizations)
+        spends = []
         for saved in organizations:
-            for collector, answer in saved.answers.items():
-                row = (
-                    saved.org_id,
-                    collector,
-                    answer.message,
-                    answer.received,
-                    answer.changed,
-                )
-                answers.append((*row, rows.checksum(*row)))
             if saved.spend is not None:
                 counters = rows.counters(saved.spend)
                 spends.append((saved.org_id, counters, rows.checksum(saved.org_id, counters)))
@@ -177,7 +170,9 @@ class Storage:
                 raise UnreadError(f"{self._file} is another one: it has to be read first")
             database.executemany("DELETE FROM answer WHERE org_id = ?", gone)
             database.executemany("DELETE FROM spend WHERE org_id = ?", gone)
-            database.executemany("REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?)", answers)
+            database.executemany(
+                "REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?)", _answer_rows(organizations)
+            )
             database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
             if found is not None:
                 listing = [(key, *each) for key, listed in found.items() for each in listed]
@@ -392,3 +387,12 @@ def _extend(database: sqlite3.Connection) -> None:
         f"BEGIN; {''.join(SCHEMA[version:])} PRAGMA application_id = {APPLICATION_ID};"
         f"PRAGMA user_version = {VERSION}; COMMIT;"
     )
+
+
+def _answer_rows(organizations: Iterable[SavedOrganization]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of what is to be stored, one at a time: messages can be long."""
+    for saved in organizations:
+        for collector, answer in saved.answers.items():
+            message = unpacked(answer.message)
+            row = (saved.org_id, collector, message, answer.received, answer.changed)
+            yield (*row, rows.checksum(*row))

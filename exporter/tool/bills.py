@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from exporter.api.billing import BillingError, decoded
+from exporter.api.billing import BillingError, aside, decoded
 from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
 from exporter.api.retries import retry_after
@@ -164,7 +164,8 @@ class BillReader:
         """Return a collector's answer, without what is personal in it. Raises BillingError."""
         rpc, key = collector.rpc, organization.api_key
         raw = await self.with_retries(key, lambda: self.client.read(rpc, organization.id, key))
-        return collector.keep(decoded(rpc, collector.message, raw))
+        answer = await aside(raw, decoded, rpc, collector.message, raw)
+        return collector.keep(answer)
 
     async def answers(self, rpc: ReadRpc, organizations: Sequence[Organization]) -> Answers:
         """Return the answer to a call for each organization."""

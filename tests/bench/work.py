@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import programs
@@ -51,9 +51,11 @@ async def _steps(file: Path) -> Findings:
     names = [collector.name for collector in COLLECTORS]
     await intake.configure(known, names, InvoiceDetail())
 
-    def take_in(index: int) -> None:
+    async def take_in(index: int) -> float:
+        started = time.process_time()
         for org_id in answers:
-            intake.succeed(Unit(org_id, names[index]), answers[org_id][index], 0.01)
+            await intake.succeed(Unit(org_id, names[index]), answers[org_id][index], 0.01)
+        return time.process_time() - started
 
     async def publish() -> None:
         clock.ahead += CONFIRMATION_DELAY
@@ -69,14 +71,12 @@ async def _steps(file: Path) -> Findings:
 
     for index, name in enumerate(names):
         size = short(len(next(iter(answers.values()))[index]))
-        spent = _spent(lambda index=index: take_in(index))  # type: ignore[misc]
-        note(f"a new answer, {name}, {size} bytes", spent)
+        note(f"a new answer, {name}, {size} bytes", await take_in(index))
     started = time.process_time()
     await publish()
     note("a page of new organizations", time.process_time() - started)
     for index, name in enumerate(names):
-        spent = _spent(lambda index=index: take_in(index))  # type: ignore[misc]
-        note(f"the same answer again, {name}", spent)
+        note(f"the same answer again, {name}", await take_in(index))
     started = time.process_time()
     await publish()
     note("showing that all were polled", time.process_time() - started)
@@ -99,13 +99,6 @@ async def _steps(file: Path) -> Findings:
 
 def _renamed(organization: Organization) -> Organization:
     return Organization(organization.id, "Renamed", organization.api_key, 900.0, 3600.0)
-
-
-def _spent(work: Callable[[], None]) -> float:
-    """Return the processor time that something takes, in seconds."""
-    started = time.process_time()
-    work()
-    return time.process_time() - started
 
 
 def _organizations(file: Path) -> Iterator[tuple[str, bytes, bytes, bytes]]:

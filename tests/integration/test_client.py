@@ -318,22 +318,22 @@ def test_an_unreachable_server_is_an_outage_and_is_found_when_it_comes() -> None
 
 
 def test_an_answer_over_the_limit_is_invalid_and_one_below_is_not() -> None:
-    """The limit is 32 MiB, as in the vendor's own clients; gRPC's own would be 4."""
+    """It is gRPC that refuses it, before it is here whole."""
 
     async def scenario() -> None:
         async with connected() as pair:
-            for mebibytes, fits in ((31, True), (33, False)):
+            for kibibytes, fits in ((4095, True), (4097, False)):
                 answer = pb.GetInvoicesSummaryResponse()
-                answer.invoices.add(id="x" * (mebibytes << 20))
+                answer.invoices.add(id="x" * (kibibytes << 10))
                 rpc = ReadRpc.GET_INVOICES_SUMMARY
                 pair.simulator.answers[rpc, FIRST.id] = answer
                 read = pair.client.read(rpc, FIRST.id, key_of(FIRST))
                 if fits:
-                    assert len(await read) > mebibytes << 20
+                    assert len(await read) > kibibytes << 10
                 else:
                     error = await failure(read)
                     assert (error.cause, error.transient) == (Cause.INVALID_ANSWER, False)
-                    assert "32 MiB" in str(error)
+                    assert "is larger than 4 MiB" in str(error)
 
     run(scenario)
 

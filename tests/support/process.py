@@ -149,6 +149,12 @@ class Process:
         """How many file descriptors it has open."""
         return sum(1 for _ in Path(f"/proc/{self._popen.pid}/fd").iterdir())
 
+    @property
+    def most_memory(self) -> int:
+        """How much memory it has had at once, in KiB."""
+        status = Path(f"/proc/{self._popen.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0])
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._popen.send_signal(number)

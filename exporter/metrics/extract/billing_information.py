@@ -42,9 +42,9 @@ def keep_impersonal(
     """Return the part of an answer that is neither personal nor secret."""
     kept = pb.GetOrgBillingInformationResponse(type=answer.type)
     if answer.HasField("billing_tier"):
-        kept.billing_tier = answer.billing_tier
+        kept.billing_tier = label_text(answer.billing_tier)
     if answer.HasField("method"):
-        kept.method.brand = answer.method.brand
+        kept.method.brand = label_text(answer.method.brand)
     if answer.method_us_bank_account.HasField("verification_info"):
         kept.method_us_bank_account.verification_info.SetInParent()
     return kept

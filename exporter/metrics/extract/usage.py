@@ -78,13 +78,15 @@ def _nothing() -> tuple[Costs, TotalsOfSources]:
 
 
 def _by_source(answer: pb.GetCurrentMonthUsageResponse) -> tuple[Costs, TotalsOfSources]:
-    tiers = _tier_labels(source.tier_name for source in answer.resource_usage_costs_by_source)
+    tiers = _tier_labels(
+        label_text(source.tier_name) for source in answer.resource_usage_costs_by_source
+    )
     costs, totals = _nothing()
     for source in answer.resource_usage_costs_by_source:
         if not source.HasField("resource_usage_costs"):
             continue
         source_type = enum_label(pb.SourceType, "SOURCE_TYPE_", source.source_type)
-        tier = tiers[source.tier_name]
+        tier = tiers[label_text(source.tier_name)]
         bill = source.resource_usage_costs
         for cost in bill.usage_costs:
             resource_type = enum_label(pb.UsageCostType, "USAGE_COST_TYPE_", cost.resource_type)
@@ -97,12 +99,12 @@ def _by_source(answer: pb.GetCurrentMonthUsageResponse) -> tuple[Costs, TotalsOf
 
 
 def _tier_labels(names: Iterable[str]) -> Mapping[str, str]:
-    """Map tier names to label values, of which there are at most MAX_TIERS and `other`.
+    """Map names, as labels have them, to values, of which there are at most MAX_TIERS and `other`.
 
     Which names keep a label of their own does not depend on the order they came in.
     """
     distinct = sorted(set(names) - {""})
-    kept = {name: label_text(name) for name in distinct[:MAX_TIERS]}
+    kept = {name: name for name in distinct[:MAX_TIERS]}
     return {"": ""} | dict.fromkeys(distinct, "other") | kept
 
 

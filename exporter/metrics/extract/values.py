@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import TypeVar
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -87,6 +88,23 @@ class View:
 
 
 def keep_known(answer: MessageT) -> MessageT:
-    """Rid an answer of fields that we do not know, which may hold anything, and return it."""
+    """Rid an answer of fields that we do not know, which may hold anything, and return it.
+
+    And of what is longer than any label, which nothing is made of.
+    """
     answer.DiscardUnknownFields()
+    if answer.ByteSize() > MAX_LABEL_LENGTH:
+        _cut(answer)
     return answer
+
+
+def _cut(message: Message) -> None:
+    for known, value in message.ListFields():
+        if known.type == FieldDescriptor.TYPE_STRING:
+            if len(value) > MAX_LABEL_LENGTH:
+                setattr(message, known.name, value[:MAX_LABEL_LENGTH])
+        elif known.is_repeated:
+            for each in value:
+                _cut(each)
+        elif known.message_type is not None:
+            _cut(value)

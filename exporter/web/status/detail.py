@@ -20,9 +20,10 @@ from exporter.model import CollectorState, InvoiceDetail, Metric, Organization, 
 from exporter.pb import billing_pb2 as pb
 from exporter.polling.schedule import Unit
 from exporter.state.history import PastPoll, polls
+from exporter.state.messages import unpacked
 from exporter.web.status.summary import Summary
 
-# What a page shows of an answer, which may have 32 MiB.
+# What a page shows of an answer, which may have 4 MiB.
 MAX_RECEIVED: Final = 64 * 1024  # bytes of a message, to be shown as it came
 MAX_SOURCES: Final = 100
 MAX_COSTS: Final = 100  # of a source
@@ -146,7 +147,7 @@ def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
             continue
         message = None
         if state.answer is not None:
-            message = collector.message.FromString(state.answer.message)
+            message = collector.message.FromString(unpacked(state.answer.message))
             view = collector.view(message, summary.context.time, invoice_detail)
             views[collector.name] = message, view
         collectors.append(_collector(summary, collector, state, message, views))
@@ -187,7 +188,7 @@ def _collector(
                 withheld.append(Withholding(spec, Reason.LIMIT, len(lines)))
             else:
                 shown.append(Shown(spec, lines[:MAX_LINES], max(0, len(lines) - MAX_LINES)))
-    size = len(state.answer.message) if state.answer is not None else 0
+    size = message.ByteSize() if message is not None else 0
     short = message is not None and size <= MAX_RECEIVED
     return CollectorDetail(
         collector,
