@@ -284,7 +284,7 @@ class OrganizationState(NamedTuple):
 class SavedAnswer:
     """As much of an Answer as it takes to make it again. No personal data is in it."""
 
-    message: bytes  # as an Answer's
+    message: bytes  # as an Answer's; in storage as it was serialized
     received: float  # Unix seconds
     changed: float  # Unix seconds
 

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from exporter.api.billing import BillingError
+from exporter.config import InvoicesConfig
 from exporter.model import Cause
 from exporter.pb import billing_pb2 as pb
+from exporter.polling.poller import LONG_AT_ONCE
 from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.virtual import START, run
@@ -267,6 +269,57 @@ def test_concurrency_is_bounded_and_the_first_round_uses_it() -> None:
 
     run(scenario())
     assert rig.reader.most_in_flight == 6
+
+
+def invoices(count: int) -> pb.GetInvoicesSummaryResponse:
+    """Return so many invoices, all unpaid and due."""
+    answer = pb.GetInvoicesSummaryResponse()
+    for n in range(count):
+        answer.invoices.add(id=f"{n:0100}", invoice_amount=1.0).due_date.seconds = 1 + n
+    return answer
+
+
+def test_who_gave_a_long_answer_is_asked_a_few_at_a_time() -> None:
+    """From the second time on; who gives a short one again waits for nobody any more."""
+    organizations = [organization(f"o{n}", interval=60.0) for n in range(12)]
+    rig = Rig(config(*organizations, max_concurrency=12, collectors=("invoices",)))
+    rig.reader.delays = {INVOICES: 1.0}
+    rig.reader.answers[INVOICES] = invoices(3000)
+    most = []
+
+    async def scenario() -> None:
+        async with rig.running():
+            for _ in range(4):
+                await asyncio.sleep(30)
+                most.append(rig.reader.most_in_flight)
+                rig.reader.most_in_flight = 0
+                await asyncio.sleep(30)
+
+    run(scenario())
+    assert most[0] == 12
+    assert 0 < max(most[1:]) <= LONG_AT_ONCE
+
+
+def test_a_reload_while_a_long_answer_is_read_is_not_lost() -> None:
+    """What is shown follows the configuration, whichever of the two ends first."""
+    one = config(organization("o1", interval=10.0))
+    rig = Rig(one)
+    rig.reader.answers[INVOICES] = invoices(3000)
+    shown = "viam_billing_invoice_amount_usd"
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(5)
+            assert len(rig.values(shown, "invoice_id")) == 24
+            for limit in range(1, 8):
+                rig.reader.answers[INVOICES] = invoices(3000 + limit)
+                await asyncio.sleep(10)
+                other = replace(one, invoices=InvoicesConfig(max_per_organization=limit))
+                await rig.poller.configure(other, rig.reader)
+                await asyncio.sleep(3)
+                assert len(rig.values(shown, "invoice_id")) == limit
+
+    run(scenario())
 
 
 def test_a_slow_organization_delays_no_other_and_never_overlaps() -> None:
