@@ -11,8 +11,8 @@ from typing import Final
 
 M_MMAP_THRESHOLD: Final = -3  # from what size on memory is taken by itself, and given back
 M_ARENA_MAX: Final = -8  # how many heaps there are
-LARGE: Final = 256 * 1024  # bytes
-HEAPS: Final = 2
+LARGE: Final = 128 * 1024  # bytes
+HEAPS: Final = 1
 
 
 def give_back() -> None:
