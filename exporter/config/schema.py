@@ -17,6 +17,7 @@ from exporter.config.values import (
     Duration,
     File,
     LabelName,
+    Name,
     Number,
     RegularExpression,
     String,
@@ -127,12 +128,12 @@ class OrganizationEntry(Section):
     """An organization whose bill is exported."""
 
     id: String = Field(description="Organization id. No two organizations may have the same.")
-    name: String | None = Field(default=None, description="The label `org_name`. Default: the id.")
+    name: Name | None = Field(default=None, description="The label `org_name`. Default: the id.")
     budget_usd: Number | None = Field(
         default=None,
         description="Budget for a billing period, in US dollars. Default: the file's `budget_usd`.",
     )
-    labels: dict[LabelName, String] = Field(
+    labels: dict[LabelName, Name] = Field(
         default_factory=dict, description="Labels to put on `viam_billing_org_info`."
     )
     poll_interval: Duration | None = Field(

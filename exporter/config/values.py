@@ -24,6 +24,7 @@ from exporter import files
 from exporter.address import MAX_PORT
 from exporter.config.duration import format_duration, parse_duration
 from exporter.model import Secret
+from exporter.text import RULE, is_text
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _WHOLE_NUMBER = re.compile("[-+]?[0-9]{1,18}")
@@ -48,14 +49,27 @@ class Context:
 
 def string(value: object) -> str:
     """Return a string that is not empty and can be printed."""
+    text = _string(value)
+    if not text.isprintable():
+        raise ValueError("must not have control or invisible characters")
+    return text
+
+
+def name(value: object) -> str:
+    """Return a string that is text for people, and not empty: white space of any script is, too."""
+    text = _string(value)
+    if not is_text(text):
+        raise ValueError(RULE)
+    return text
+
+
+def _string(value: object) -> str:
     if isinstance(value, (bool, int, float)):
         raise ValueError("must be a string: put it in quotes")
     if not isinstance(value, str):
         raise ValueError("must be a string")
     if not value:
         raise ValueError("must not be empty")
-    if not value.isprintable():
-        raise ValueError("must not have control or invisible characters")
     return value
 
 
@@ -105,7 +119,7 @@ def file(value: object, info: ValidationInfo) -> Path:
     if info.context is None and isinstance(value, Path):
         return value
     folder = info.context.folder if info.context else Path()
-    return folder / files.named(string(value))
+    return folder / files.named(name(value))
 
 
 def address(value: object) -> str:
@@ -150,7 +164,7 @@ def label_name(value: object, info: ValidationInfo) -> str:
 
 def regular_expression(value: object) -> str:
     """Return a pattern that `matcher` takes, and that Python would read in the same way."""
-    pattern = string(value)
+    pattern = name(value)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -218,6 +232,7 @@ def read_key_file(path: Path) -> Secret:
 
 # The word is what the reference calls the type: see `keys`.
 String = Annotated[str, PlainValidator(string), "string"]
+Name = Annotated[str, PlainValidator(name), "string"]
 Boolean = Annotated[bool, PlainValidator(boolean), "boolean"]
 Number = Annotated[float, PlainValidator(number), "number"]
 WholeNumber = Annotated[int, PlainValidator(whole_number), "whole number"]

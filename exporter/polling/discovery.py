@@ -23,6 +23,7 @@ from exporter.metrics.extract.values import MAX_LABEL_LENGTH, label_text
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Clock, FoundOrganization, Organization
 from exporter.polling.key_records import DiscoveryStatus, KeyRecords
+from exporter.text import is_visible
 from exporter.timing import Deadlines
 
 log = structlog.get_logger(__name__)
@@ -78,7 +79,7 @@ def usable(organizations: Iterable[FoundOrganization]) -> Sequence[FoundOrganiza
     names: dict[str, str] = {}
     for org_id, name in organizations:
         if is_usable(org_id):
-            names.setdefault(org_id, label_text(name) if name.strip() else org_id)
+            names.setdefault(org_id, label_text(name) if is_visible(name) else org_id)
     return tuple(FoundOrganization(*each) for each in sorted(names.items()))
 
 

@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from exporter.process.lines import Lines
+from exporter.text import escaped
 
 log = structlog.get_logger(__name__)
 
@@ -150,5 +151,5 @@ def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
     """Escape what could steer a terminal; the renderer itself escapes what would end the line."""
     for key, value in event.items():
         text = value if isinstance(value, str) else str(value)
-        event[key] = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+        event[key] = "\n".join(map(escaped, text.split("\n")))
     return event

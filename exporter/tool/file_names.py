@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Final
 
+from exporter.text import is_text
+
 DEFAULT_TEMPLATE: Final = "{organization}/{date}_{id}.pdf"
 FIELDS: Final[Mapping[str, str]] = {
     "organization": "the organization's name in lower case, with hyphens",
@@ -51,7 +53,7 @@ def check(template: str) -> str:
     if "id" not in {name for _, name, _, _ in fields}:
         raise ValueError("must have {id} in it, or one invoice would replace another")
     parts = plain.split("/")
-    if any(not each or each.startswith(".") or not each.isprintable() for each in parts):
+    if any(not each or each.startswith(".") or not is_text(each) for each in parts):
         raise ValueError("must be a relative path, no part of which is empty or begins with a dot")
     return template
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,9 +18,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from exporter.text import escaped
+
 PIPE_WIDTH: Final = 100_000  # characters: where there is no terminal, there is room
 WITHHELD: Final = "withheld"  # in place of an amount that is no number
-FORMULA: Final = frozenset("=+-@\t\r")  # what a spreadsheet takes for the start of one
+# What a spreadsheet takes for the start of a formula, in full width or small, too, and what it may
+# skip before that.
+FORMULA: Final = re.compile(
+    r"[\t\r\n]|[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*"
+    r"[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]"
+)
+# What some program takes for the end of a cell or a line: a comma is not all that separates.
+SEPARATING: Final = re.compile(r'[",;|\t\r\n\v\f\x1c-\x1f\x85\u2028\u2029]|^\s|\s$')
 
 
 class Column(NamedTuple):
@@ -38,13 +47,14 @@ class Row(NamedTuple):
 
 
 def printable(text: str) -> str:
-    r"""Return text with what a terminal would act upon, and line ends, as escapes such as \x1b."""
-    return "".join(
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text
-    )
+    r"""Return text for a terminal, with what it would act upon or cannot show as escapes: \x1b."""
+    return displayable(escaped(text))
+
+
+def displayable(text: str) -> str:
+    """Return text with what the encoding of standard output does not have as escapes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def money(usd: float | None) -> str:
@@ -155,19 +165,30 @@ def write_json(document: object) -> None:
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print rows as CSV with a header. What a spreadsheet would take for a formula is quoted."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
+    """Print rows as CSV with a header, in UTF-8. What is a formula to a spreadsheet is quoted."""
+    write_as_utf8()
+    print(",".join(columns))
     for row in rows:
-        writer.writerow([_cell(row[column]) for column in columns])
+        print(",".join(_cell(row[column]) for column in columns))
 
 
-def _cell(value: object) -> object:
+def write_as_utf8() -> None:
+    """Have standard output take data for programs, which is UTF-8 whatever the locale says."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return str(value).lower()  # as JSON has it
     if isinstance(value, float):
         return f"{Decimal(repr(value)):f}"  # every digit, and no exponent
     if not isinstance(value, str):
-        return value
-    text = printable(value)
-    return f"'{text}" if text[:1] in FORMULA else text
+        return str(value)
+    # Programs get a text as it is. The module csv lets some of what separates cells stand bare.
+    text = escaped(value) if sys.stdout.isatty() else value
+    if FORMULA.match(text):
+        text = f"'{text}"
+    return f'"{text.replace(chr(34), chr(34) * 2)}"' if SEPARATING.search(text) else text

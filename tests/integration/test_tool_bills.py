@@ -286,6 +286,21 @@ def test_a_token_that_cannot_be_sent_is_a_failure_of_its_key(service: Service) -
     assert "Total of 7 of 8 organizations" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["株式会社\u3000月面", "Dupont\u00a0& Fils", "می\u200cرود"])
+def test_a_name_is_shown_with_its_own_white_space_and_joiners(
+    name: str, service: Service, tmp_path: Path
+) -> None:
+    """In tables and for programs alike, and it can be named by it."""
+    organizations = yaml.safe_load(service.file.read_text())["organizations"]
+    organizations[0]["name"] = name
+    flag = changed(service, tmp_path, organizations=organizations)
+    chosen = (f"--organization={name}", flag)
+    assert name in within("usage", *chosen).stdout
+    assert f",{name}," in within("usage", "--output=csv", *chosen).stdout
+    (shown,) = json.loads(within("usage", "--output=json", *chosen).stdout)["organizations"]
+    assert shown["org_name"] == name
+
+
 # --- Discovery ---
 
 

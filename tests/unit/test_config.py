@@ -27,6 +27,7 @@ from exporter.config import (
 )
 from exporter.config.fields import key_text
 from exporter.config.yaml_nodes import parse
+from exporter.text import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -584,6 +585,7 @@ AWKWARD = [
     "${A",
 ]
 TEXTS = st.sampled_from(AWKWARD) | st.text(min_size=1).filter(str.isprintable)
+NAMES = TEXTS | st.text(min_size=1).filter(is_text)
 DURATIONS = st.integers(min_value=1, max_value=10**10).map(lambda ms: format_duration(ms / 1000))
 WHOLE_NUMBERS = st.integers(min_value=1, max_value=10**17)
 BUDGETS = st.none() | st.floats(min_value=0, allow_infinity=False)
@@ -594,9 +596,9 @@ LABEL_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,9}", fullmatch=True).filter(
 ENTRIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"id": TEXTS},
     optional={
-        "name": TEXTS,
+        "name": NAMES,
         "budget_usd": BUDGETS,
-        "labels": st.dictionaries(LABEL_NAMES, TEXTS, max_size=3),
+        "labels": st.dictionaries(LABEL_NAMES, NAMES, max_size=3),
         "poll_interval": DURATIONS,
         "credentials": OWN_CREDENTIALS,
     },

@@ -217,6 +217,8 @@ def test_an_id_is_one_that_a_file_could_have_and_a_name_is_never_empty(
     [
         ("", "id"),
         (" \n\t", "id"),
+        ("\u200d\u3000\u200b", "id"),
+        ("株式会社\u3000月面", "株式会社\u3000月面"),
         ("<b>Acme</b>", "<b>Acme</b>"),
         ("a\0b\x1b[31m", "a\0b\x1b[31m"),
         ("n" * 300, "n" * 256),

@@ -7,6 +7,7 @@ import re
 from pydantic import ValidationInfo
 
 from exporter.config.values import string
+from exporter.text import is_text
 
 _BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}")
 MIN_COST = 4  # bcrypt's own
@@ -71,7 +72,7 @@ def header_rule(name: str, value: object) -> str | None:
 
 def user_rule(name: str, value: object) -> str | None:
     """Return the rule that a user breaks, if any. It does not name the user."""
-    if not name or ":" in name or not name.isprintable():
+    if not name or ":" in name or not is_text(name):
         return "has a user name that is empty, or has a colon or a control character in it"
     match = _BCRYPT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
