@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -38,11 +39,23 @@ def add_configuration(command: argparse.ArgumentParser) -> None:
         "--organization",
         dest="organizations",
         metavar="ORGANIZATION",
+        type=name,
         action="append",
         default=[],
         help="only this organization of the configuration, by id or name; may be given several "
         "times (default: all)",
     )
+
+
+def name(text: str) -> str:
+    """Return a name as it is in UTF-8, as a configuration and an API have it, in any locale.
+
+    Python reads arguments as the locale says, which may have no letters but those of English.
+    """
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError:
+        return text
 
 
 def address(text: str) -> Address:

@@ -83,7 +83,7 @@ def define(command: argparse.ArgumentParser) -> None:
 
 
 def _label(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
+    name, equals, value = declare.name(text).partition("=")
     if not (equals and re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name)) or name.startswith("__"):
         raise argparse.ArgumentTypeError("must be NAME=VALUE, NAME a label's name in Prometheus")
     if name in LABEL_NAMES:
@@ -109,6 +109,7 @@ async def _write(arguments: argparse.Namespace, config: Config) -> int:
         for each in read
     ]
     histories = [each for _, each in found]
+    output.write_as_utf8()
     count = write(histories, arguments.step, arguments.since, end, sys.stdout.write)
     bills.report(failures)
     if not count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -57,6 +58,8 @@ def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
     `clock` is what decides what is overdue and what is past, the machine's own by default.
     """
     argv = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as standard error does of its own
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         arguments = parser(COMMANDS.keys() & set(argv)).parse_args(argv)
         arguments.clock = clock or SystemClock()

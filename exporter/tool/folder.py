@@ -97,7 +97,7 @@ class Folder:
         """Tell whether there is something of that name, whatever it is."""
         try:
             with self._below(parts[:-1], make=False) as folder:
-                os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
+                os.stat(_encoded(parts[-1]), dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             return False
         return True
@@ -108,8 +108,8 @@ class Folder:
 
         If not, nothing is left of it. What a run before left that was killed is removed.
         """
-        name = parts[-1]
-        partial = PART + hashlib.sha256(name.encode()).hexdigest()[:16]  # never too long a name
+        name = _encoded(parts[-1])
+        partial = PART + hashlib.sha256(name).hexdigest()[:16]  # never too long a name
         with self._below(parts[:-1], make=True) as folder:
             self._sweep(tuple(parts[:-1]), folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -136,7 +136,7 @@ class Folder:
         """Have a folder below this one open while inside."""
         descriptor = os.dup(self._descriptor)
         try:
-            for name in folders:
+            for name in map(_encoded, folders):
                 if make:
                     with suppress(FileExistsError):
                         os.mkdir(name, FOLDER_MODE, dir_fd=descriptor)
@@ -174,3 +174,8 @@ class Folder:
             for name in os.listdir(descriptor):
                 if name.startswith(PART):
                     os.unlink(name, dir_fd=descriptor)
+
+
+def _encoded(name: str) -> bytes:
+    """Return a name as the disk has it: in UTF-8, whatever the locale says."""
+    return name.encode()

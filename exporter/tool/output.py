@@ -21,6 +21,8 @@ from rich.text import Text
 from exporter.text import escaped
 
 PIPE_WIDTH: Final = 100_000  # characters: where there is no terminal, there is room
+RULE: Final = "─"  # what the lines in tables are made of, and what they are where there is none
+ASCII_SIMPLE: Final = box.Box(str(box.SIMPLE).replace(RULE, "-"), ascii=True)
 WITHHELD: Final = "withheld"  # in place of an amount that is no number
 # What a spreadsheet takes for the start of a formula, in full width or small, too, and what it may
 # skip before that.
@@ -53,8 +55,11 @@ def printable(text: str) -> str:
 
 def displayable(text: str) -> str:
     """Return text with what the encoding of standard output does not have as escapes."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text.encode(_encoding(), "backslashreplace").decode(_encoding())
+
+
+def _encoding() -> str:
+    return sys.stdout.encoding or "utf-8"
 
 
 def money(usd: float | None) -> str:
@@ -118,7 +123,8 @@ def _table(
     widths = _widths([titles, footer, *cells], room - 3 * (len(columns) - 1) - 2)
     if widths is None:
         return None
-    table = Table(box=box.SIMPLE, show_footer=bool(total), pad_edge=False)
+    rules = box.SIMPLE if displayable(RULE) == RULE else ASCII_SIMPLE
+    table = Table(box=rules, show_footer=bool(total), pad_edge=False)
     for column, title, foot, width in zip(columns, titles, footer, widths, strict=True):
         table.add_column(title, foot, justify="right" if column.number else "left", width=width)
     for each in cells:
@@ -175,7 +181,7 @@ def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None
 def write_as_utf8() -> None:
     """Have standard output take data for programs, which is UTF-8 whatever the locale says."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _cell(value: object) -> str:

@@ -42,7 +42,9 @@ EPILOG: Final = "\n".join(
 def define(command: argparse.ArgumentParser) -> None:
     """Say what the command does, and what it is told."""
     declare.describe(command, _pdf, DESCRIPTION, EPILOG)
-    command.add_argument("invoices", metavar="INVOICE", nargs="*", help="ids of invoices")
+    command.add_argument(
+        "invoices", metavar="INVOICE", type=declare.name, nargs="*", help="ids of invoices"
+    )
     declare.add_configuration(command)
     command.add_argument("--all", action="store_true", help="download all invoices")
     command.add_argument(
@@ -69,7 +71,7 @@ def define(command: argparse.ArgumentParser) -> None:
 
 def _template(text: str) -> str:
     try:
-        return file_names.check(text)
+        return file_names.check(declare.name(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

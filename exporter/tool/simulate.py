@@ -294,10 +294,10 @@ def _write_private(file: Path, text: str) -> None:
     """Write a file that only its owner can read, also if others could read it before."""
     # Opening must not wait, as for a FIFO that nobody reads.
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
-    with open(os.open(file, flags, 0o600), "w") as stream:  # noqa: PTH123
+    with open(os.open(file, flags, 0o600), "wb") as stream:  # noqa: PTH123
         os.set_blocking(stream.fileno(), True)
         os.fchmod(stream.fileno(), 0o600)
-        stream.write(text)
+        stream.write(text.encode())
 
 
 # --- Types of arguments -------------------------------------------------------------------
