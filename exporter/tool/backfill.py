@@ -12,7 +12,6 @@ from typing import Final
 from exporter.api.calls import ReadRpc
 from exporter.config import Config, format_duration
 from exporter.metrics.catalog import LABEL_NAMES
-from exporter.model import Organization
 from exporter.tool import arguments as declare
 from exporter.tool import bills, output
 from exporter.tool.errors import DONE, EXIT_CODES, FAILED, complain
@@ -53,7 +52,7 @@ def define(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--step",
         metavar="DURATION",
-        type=declare.seconds,
+        type=_step,
         default="1h",
         help="time between two samples of a series; 5m fills a graph at any scale, at twelve times "
         "the size (default: %(default)s)",
@@ -82,6 +81,13 @@ def define(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _step(text: str) -> float:
+    seconds = declare.seconds(text)
+    if seconds < 1:  # samples have whole seconds
+        raise argparse.ArgumentTypeError("must be at least 1s")
+    return seconds
+
+
 def _label(text: str) -> tuple[str, str]:
     name, equals, value = declare.name(text).partition("=")
     if not (equals and re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name)) or name.startswith("__"):
@@ -93,40 +99,39 @@ def _label(text: str) -> tuple[str, str]:
 
 def _backfill(arguments: argparse.Namespace) -> int:
     config = bills.configuration(arguments)
-    return bills.run(_write(arguments, config))
-
-
-async def _write(arguments: argparse.Namespace, config: Config) -> int:
-    now = arguments.clock.time()
-    declare.warn_of_future(arguments.since, now)
-    end = min(now - HEAD, arguments.until - 1)
+    declare.warn_of_future(arguments.since, arguments.clock.time())
     call = ReadRpc.GET_INVOICES_SUMMARY
-    read, failures = await bills.answers(config, call, arguments.organizations)
-    detail = config.invoice_detail
+    answers = bills.run(bills.answers(config, call, arguments.organizations))
+    with bills.interruptible():
+        return _write(arguments, config, answers)
+
+
+def _write(arguments: argparse.Namespace, config: Config, answers: bills.Answers) -> int:
+    now = arguments.clock.time()
+    end = min(now - HEAD, arguments.until - 1)
+    read, failures = answers
     labels = tuple(dict(arguments.labels).items())
-    found = [
-        (each.organization, history(each.organization, each.value, detail, labels, end))
-        for each in read
+    histories = [
+        history(each.organization, each.value, config.invoice_detail, labels, end) for each in read
     ]
-    histories = [each for _, each in found]
     output.write_as_utf8()
     count = write(histories, arguments.step, arguments.since, end, sys.stdout.write)
     bills.report(failures)
     if not count:
         complain("there is nothing to write: no invoice says anything of that time")
         return FAILED if failures else DONE
-    for organization, each in found:
+    for each in histories:
         if each.uncertain_from < end:
-            complain(_uncertain(organization, each))
+            complain(_uncertain(each))
     _advise(arguments, histories, now)
     return FAILED if failures else DONE
 
 
-def _uncertain(organization: Organization, past: History) -> str:
+def _uncertain(past: History) -> str:
     since = output.day(past.uncertain_from) if past.uncertain_from > 0 else "the beginning"
     return (
-        f"{printable(organization.name)}: what was unpaid is left out from {since} on: an invoice "
-        "without its date, or settled without a date of payment, hides it"
+        f"{printable(past.organization.name)}: what was unpaid is left out from {since} on: an "
+        "invoice without its date, or settled without a date of payment, hides it"
     )
 
 
@@ -138,7 +143,7 @@ def _advise(arguments: argparse.Namespace, histories: Sequence[History], now: fl
             f"these series are not those of a target, which have the labels {' and '.join(missing)}"
             " too: see --label"
         )
-    starts = [past.spans[0].start for past in histories if past.spans]
+    starts = [past.start for past in histories if past.start is not None]
     first = max(min(starts, default=now), arguments.since)
     if now - first > arguments.retention:
         days = math.ceil((now - first) / DAY)

@@ -8,10 +8,18 @@ import math
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from exporter.api.billing import BillingError, aside, decoded
 from exporter.api.calls import ReadRpc
@@ -26,6 +34,7 @@ from exporter.polling.discovery import is_usable, keys_by_id, merge, usable
 from exporter.process import logs, privileges, signals
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
+from exporter.tool import output
 from exporter.tool.errors import STOPPED, WRONG_USAGE, CommandError, complain
 from exporter.tool.output import printable
 
@@ -109,13 +118,13 @@ def _chosen(found: Organizations, names: Sequence[str]) -> Organizations:
     return Organizations(wanted, failures)
 
 
-def run(work: Coroutine[Any, Any, int]) -> int:
+def run(work: Coroutine[Any, Any, T]) -> T:
     """Run what reads bills until it is done, or stopped by SIGINT or SIGTERM.
 
     Raises CommandError if it was stopped.
     """
 
-    async def stoppable() -> int:
+    async def stoppable() -> T:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for mypy
         handlers = {signal.SIGINT: task.cancel, signal.SIGTERM: task.cancel}
@@ -126,6 +135,27 @@ def run(work: Coroutine[Any, Any, int]) -> int:
         return asyncio.run(stoppable())
     except asyncio.CancelledError:
         raise CommandError(STOPPED) from None
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Stop at SIGINT or SIGTERM whatever is done inside, outside of `run`: also a write that waits.
+
+    Raises CommandError if it was stopped; then what was printed and waits for a reader is dropped.
+    """
+
+    def stop(_number: int, _frame: object) -> NoReturn:
+        raise CommandError(STOPPED)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except CommandError:
+        output.discard()
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class NoTelemetry:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,15 +13,18 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.tool.past_invoices import OWN
+from exporter.model import ApiKey, InvoiceDetail, Organization, Secret
+from exporter.pb import billing_pb2 as pb
+from exporter.tool.past_invoices import OWN, history, write
 from support.clock import NOON
-from support.process import exporter, parse, until
+from support.process import PATIENCE, TOOL, exporter, parse, until
 from support.prometheus import prometheus
-from support.standing import ACCOUNTS, Service, command, simulated, standing, within
+from support.standing import ACCOUNTS, ENVIRON, Service, command, simulated, standing, within
 
 STEP = 120  # seconds between two samples of the past
 LOOKBACK = 300  # seconds for which Prometheus shows a sample
 HEAD = 3 * 3600
+NOON_DAY = int(NOON) - 86_400
 # One series for each organization, always there.
 SUMS = (
     "viam_billing_invoices_unpaid",
@@ -114,7 +119,7 @@ def test_blocks_and_live_data_are_one_continuous_graph(tmp_path: Path) -> None:
 
 def samples(text: str) -> list[str]:
     """Return the lines that are samples."""
-    return [line for line in text.splitlines() if not line.startswith("#")]
+    return [line for line in text.split("\n") if line and not line.startswith("#")]
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +172,70 @@ def test_wrong_labels_are_refused() -> None:
         done = within("backfill", f"--label={label}")
         assert done.returncode == 2
         assert reason in done.stderr
+
+
+ODD = [
+    "a\u2028b",
+    "a\rb",
+    "a\x0bb",
+    "a\x0cb",
+    "a\x1cb",
+    "a\x1db",
+    "a\x85b",
+    "a\nb",
+    'a"\\b',
+    "日本",
+]
+
+
+def test_promtool_takes_ids_with_all_that_passes_for_an_end_of_line(tmp_path: Path) -> None:
+    """A sample is a line whatever its labels hold: only a line feed ends one."""
+    response = pb.GetInvoicesSummaryResponse()
+    for text in ODD:
+        invoice = response.invoices.add(id=text, invoice_amount=1, status="outstanding")
+        invoice.invoice_date.seconds = NOON_DAY
+    organization = Organization("o1", "O\u2028\r1", ApiKey("id", Secret("key")), 900, 3600)
+    end = NOON_DAY + 3600.0
+    past = history(organization, response, InvoiceDetail("all", 100), (), end)
+    file = tmp_path / "past.om"
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        write([past], 1800, 0.0, end, stream.write)
+    write_blocks(file, tmp_path / "data")
+    (tmp_path / "data" / "wal").mkdir()  # promtool reads no folder without one
+    dumped = subprocess.run(
+        ["promtool", "tsdb", "dump", tmp_path / "data"], capture_output=True, check=True, timeout=60
+    )
+    amounts = [
+        line
+        for line in dumped.stdout.split(b"\n")
+        if b"viam_billing_backfill_invoice_amount_usd" in line
+    ]
+    assert len(amounts) == 3 * len(ODD)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_at_once_when_it_is_stopped(
+    number: signal.Signals, service: Service, tmp_path: Path
+) -> None:
+    """Also while it waits for a reader that takes no more: one line, and no traceback."""
+    arguments = ("backfill", "--step=1s", "--label=job=a", service.flag)
+    with subprocess.Popen(
+        [*TOOL, *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], **ENVIRON},
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.read(1) == b"#"
+        process.send_signal(number)
+        code = process.wait(PATIENCE)
+        assert (code, process.stderr.read()) == (1, b"viam-billing: stopped before the end\n")
+
+
+def test_a_step_below_a_second_is_refused() -> None:
+    """Samples have whole seconds, and one that came twice would spoil the file."""
+    done = within("backfill", "--step=100ms")
+    assert done.returncode == 2
+    assert "must be at least 1s" in done.stderr

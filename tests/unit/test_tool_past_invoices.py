@@ -5,15 +5,21 @@ from __future__ import annotations
 import io
 import math
 import re
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics import parser
 
-from exporter.metrics.catalog import INVOICES
+from exporter.metrics import render
 from exporter.metrics.extract import invoices
+from exporter.metrics.extract.invoices import SETTLED
+from exporter.metrics.extract.values import unix_time
 from exporter.model import InvoiceDetail
 from exporter.pb import billing_pb2 as pb
 from exporter.simulator import Account, demo_fleet, ledger, messages
@@ -47,6 +53,56 @@ def values(page: str, name: str) -> dict[float, float]:
     return {float(time): float(value) for value, time in found}
 
 
+def as_of(answer: pb.GetInvoicesSummaryResponse, moment: float) -> pb.GetInvoicesSummaryResponse:
+    """Return an answer with the invoices that there were at `moment`, paid or outstanding."""
+    then = pb.GetInvoicesSummaryResponse()
+    for invoice in answer.invoices:
+        issued, paid = unix_time(invoice.invoice_date), unix_time(invoice.paid_date)
+        if issued is None or issued > moment:
+            continue
+        old = then.invoices.add()
+        old.CopyFrom(invoice)
+        old.ClearField("last_payment_failure_reason")
+        old.ClearField("last_payment_failure_at")
+        if invoice.status in SETTLED and paid is not None and paid <= moment:
+            old.status = "paid"
+        else:
+            old.status = "outstanding"
+            old.ClearField("paid_date")
+    return then
+
+
+Samples = Mapping[str, Mapping[tuple[str, ...], float]]
+
+
+def shown(view: invoices.Invoices) -> Samples:
+    """Return what the exporter's own extractors make of a view: by metric, then by labels."""
+    made = {
+        spec.name: render.lines(spec, organization(), view).text.decode()
+        for spec in past_invoices.SPECS
+    }
+    return {name: dict(rows(text)) for name, text in made.items()}
+
+
+def rows(page: str) -> list[tuple[tuple[str, ...], float]]:
+    """Return the labels and the value of each line, whatever stands after it."""
+    found = re.findall(r"^(\w+){(.*)} (\S+)(?: \d+)?$", page, re.MULTILINE)
+    return [((labels,), float(value)) for _, labels, value in found]
+
+
+def backfilled(past: past_invoices.History, moment: float) -> Samples:
+    """Return what is written for one moment."""
+    out = io.StringIO()
+    past_invoices.write([past], moment, moment, moment, out.write)
+    made: dict[str, dict[tuple[str, ...], float]] = {s.name: {} for s in past_invoices.SPECS}
+    for line in out.getvalue().split("\n"):
+        for key, value in rows(line):
+            name = line.partition("{")[0]
+            assert key not in made[name], "a series comes twice"
+            made[name][key] = value
+    return made
+
+
 @given(st.integers(0, 7), st.integers(0, 240))
 def test_the_past_is_what_the_api_said_then(which: int, days: int) -> None:
     """At any past moment, each series that is backfilled equals what was live at that moment."""
@@ -59,14 +115,117 @@ def test_the_past_is_what_the_api_said_then(which: int, days: int) -> None:
     kept = [invoice for invoice in live.invoices if invoice.id in known]
     del live.invoices[:]
     live.invoices.extend(kept)
-    views = [
-        invoices.view(each, moment, detail="all", limit=1000)
-        for each in (live, past_invoices.as_of(now, moment))
-    ]
-    for spec in INVOICES:
-        if spec.name in past_invoices.FROM_DATES | past_invoices.FROM_PAYMENTS:
-            then, made = (sorted(spec.extract(view)) for view in views)
-            assert then == made, spec.name
+    then = shown(invoices.view(live, moment, detail="all", limit=1000))
+    past = past_invoices.history(organization(), now, ALL, (), END)
+    made = backfilled(past, moment)
+    for spec in past_invoices.SPECS:
+        if spec.name in past_invoices.FROM_DATES or moment < past.uncertain_from:
+            assert made[spec.name] == then[spec.name], spec.name
+
+
+TIMES = st.none() | st.integers(1, 12)
+AMOUNTS = st.floats(-5, 5) | st.sampled_from([0.1, 1e300, math.inf, math.nan])
+INVOICE = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from("abcdef"),
+        "invoice_amount": AMOUNTS,
+        "status": st.sampled_from(["paid", "outstanding", "void", "x"]),
+        "invoice_date": TIMES,
+        "due_date": TIMES,
+        "paid_date": TIMES,
+    }
+)
+
+
+@given(
+    st.lists(INVOICE, max_size=12),
+    st.sampled_from(["none", "open", "all"]),
+    st.integers(1, 5),
+    st.integers(1, 13),
+)
+def test_what_is_written_of_a_moment_is_what_an_answer_of_then_would_have_shown(
+    given_invoices: list[dict[str, Any]], detail: str, limit: int, moment: int
+) -> None:
+    """Whatever the invoices are like: sums, which of them have series, and who has an id."""
+    response = pb.GetInvoicesSummaryResponse()
+    for each in given_invoices:
+        invoice = response.invoices.add()
+        for field, value in each.items():
+            if field.endswith("_date") and value is not None:
+                getattr(invoice, field).seconds = value
+            elif value is not None:
+                setattr(invoice, field, value)
+    then = shown(invoices.view(as_of(response, moment), moment, detail=detail, limit=limit))
+    past = past_invoices.history(organization(), response, InvoiceDetail(detail, limit), (), 20)
+    made = backfilled(past, moment)
+    for spec in past_invoices.SPECS:
+        expected = then[spec.name]
+        if spec.name not in past_invoices.FROM_DATES and moment >= past.uncertain_from:
+            expected = {}
+        if past.start is None or moment < past.start:
+            expected = {}
+        assert made[spec.name] == expected, spec.name
+
+
+def many(count: int) -> pb.GetInvoicesSummaryResponse:
+    """Return unpaid invoices, one an hour, each due a day later."""
+    response = pb.GetInvoicesSummaryResponse()
+    for number in range(count):
+        invoice = response.invoices.add(
+            id=str(number), invoice_amount=number + 0.1, status="outstanding"
+        )
+        invoice.invoice_date.seconds = int(END - number * HOUR)
+        invoice.due_date.seconds = int(END - (number - 24) * HOUR)
+    return response
+
+
+def work(count: int, limit: int) -> int:
+    """Return how many lines of Python it takes to go through so many invoices and write a few."""
+    counted = 0
+
+    def trace(_frame: object, event: str, _argument: object) -> Any:
+        nonlocal counted
+        counted += event == "line"
+        return trace
+
+    response = many(count)
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        past = past_invoices.history(
+            organization(), response, InvoiceDetail("all", limit), LABELS, END
+        )
+        past_invoices.write([past], 30 * DAY, END - DAY, END, lambda _: None)
+    finally:
+        sys.settrace(before)
+    return counted
+
+
+@pytest.mark.parametrize("limit", [10, 10_000])
+def test_twice_the_invoices_are_twice_the_work(limit: int) -> None:
+    """And not four times: an answer may have thousands of them."""
+    assert work(800, limit) < 2.3 * work(400, limit)
+
+
+def test_a_line_is_written_as_soon_as_it_is_made() -> None:
+    """An invoice of 1970 has millions of samples: none waits for another, and any may be the last.
+
+    What stops it comes from where it writes to.
+    """
+    response = pb.GetInvoicesSummaryResponse()
+    invoice = response.invoices.add(id="a", invoice_amount=1, status="outstanding")
+    invoice.invoice_date.seconds = 60
+    past = past_invoices.history(organization(), response, ALL, LABELS, END)
+    put: list[str] = []
+
+    def take(text: str) -> None:
+        put.append(text)
+        if len(put) == 1000:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        past_invoices.write([past], 1, 0.0, END, take)
+    assert max(text.count("\n") for text in put) <= 3  # those of a header
 
 
 def test_a_due_date_and_a_payment_show_when_they_were() -> None:

@@ -79,8 +79,8 @@ def view(answer: pb.GetInvoicesSummaryResponse, now: float, *, detail: str, limi
         all=every,
         unpaid=unpaid,
         overdue=[i for i in unpaid if i.due is not None and i.due <= now],
-        billed=sorted(billed, key=_newest_first),
-        shown=sorted(by_id.values(), key=_most_pressing_first)[:limit],
+        billed=sorted(billed, key=newest_first),
+        shown=sorted(by_id.values(), key=most_pressing_first)[:limit],
         duplicates=duplicates,
         next_change=min((i.due for i in unpaid if i.due is not None and i.due > now), default=None),
     )
@@ -105,14 +105,16 @@ def _invoice(invoice: pb.InvoiceSummary) -> Invoice:
     )
 
 
-def _newest_first(invoice: Invoice) -> tuple[float, str]:
+def newest_first(invoice: Invoice) -> tuple[float, str]:
+    """Return the key by which the newest comes first."""
     return (math.inf if invoice.issued is None else -invoice.issued, invoice.id)
 
 
-def _most_pressing_first(invoice: Invoice) -> tuple[bool, float, str]:
+def most_pressing_first(invoice: Invoice) -> tuple[bool, float, str]:
+    """Return the key by which what is unpaid comes first, by its due date, then the newest."""
     if invoice.unpaid:
         return (False, math.inf if invoice.due is None else invoice.due, invoice.id)
-    return (True, *_newest_first(invoice))
+    return (True, *newest_first(invoice))
 
 
 def by_status(invoices: Invoices) -> Samples:
