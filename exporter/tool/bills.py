@@ -71,6 +71,7 @@ class Organizations(NamedTuple):
 
     wanted: Sequence[Organization]
     failures: Sequence[ReadFailure]
+    every: Sequence[Organization] = ()  # those that are not wanted, too
 
 
 def configuration(arguments: argparse.Namespace) -> Config:
@@ -101,7 +102,7 @@ def _chosen(found: Organizations, names: Sequence[str]) -> Organizations:
 
     Raises CommandError for a name that none of them has, and if there are none.
     """
-    every, failures = found
+    every, failures, _ = found
     known = {each for o in every for each in (o.id, o.name)}
     missing = [each for each in names if each not in known]
     if missing or not (every or failures):
@@ -115,7 +116,7 @@ def _chosen(found: Organizations, names: Sequence[str]) -> Organizations:
             raise CommandError(f"{reason} among those that could be found")
         raise CommandError(reason, WRONG_USAGE)
     wanted = [o for o in every if {o.id, o.name} & set(names)] if names else every
-    return Organizations(wanted, failures)
+    return Organizations(wanted, failures, every)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

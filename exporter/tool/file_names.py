@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from string import Formatter
 from typing import Final
 
@@ -19,14 +19,33 @@ FIELDS: Final[Mapping[str, str]] = {
     "year": "the year of that date, or `undated`",
     "id": "the invoice's id",
 }
-LONGEST: Final = 60  # characters of a field: four bytes each, and a name has 255
+LONGEST: Final = 60  # characters of a field
+MOST_BYTES: Final = 255  # of a name, on most file systems
 UNDATED: Final = "undated"
 
 
 def slug(text: str) -> str:
-    """Return a name as a part of a path: letters and digits of any script, and hyphens."""
-    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text).casefold())
-    return "-".join(words)[:LONGEST].strip("-") or _digest(text)
+    """Return a name as a part of a path: letters, marks and digits of any script, and hyphens.
+
+    Different names may give the same part: see `distinct`.
+    """
+    # Folding may take a letter and its mark apart again.
+    plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    letters = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in plain)
+    return "-".join(letters.split())[:LONGEST].strip("-") or _digest(text)
+
+
+def distinct(names: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    """Return organizations' parts of paths by id, of ids and names: no two of them the same.
+
+    The first has the slug of its name; others whose slug is the same get a digest of their id.
+    """
+    taken: dict[str, str] = {}
+    for identifier, name in names:
+        plain = slug(name)
+        if taken.setdefault(plain, identifier) != identifier:
+            taken[f"{plain}~{_digest(identifier)}"] = identifier
+    return {identifier: plain for plain, identifier in taken.items()}
 
 
 def part(identifier: str) -> str:
@@ -63,7 +82,21 @@ def path(template: str, fields: Mapping[str, str]) -> tuple[str, ...]:
 
     The fields are parts of a path already, by `slug` or `part`.
     """
-    return tuple(template.format(**fields).split("/"))
+    return tuple(map(_short, template.format(**fields).split("/")))
+
+
+def _short(name: str) -> str:
+    """Return a name that a file system takes: a long one is cut, and a digest of it tells it apart.
+
+    Its extension stays.
+    """
+    if len(name.encode()) <= MOST_BYTES:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    if not stem or len(extension) > LONGEST // 4:
+        stem, dot, extension = name, "", ""
+    end = f"~{_digest(name)}{dot}{extension}".encode()
+    return (stem.encode()[: MOST_BYTES - len(end)] + end).decode(errors="ignore")
 
 
 def _digest(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -122,7 +122,8 @@ class Run:
         read, failures = await reader.answers(call, organizations.wanted)
         for what, _, error in (*organizations.failures, *failures):
             self._fail(what, str(error))
-        wanted = self._wanted(read)
+        names = file_names.distinct((each.id, each.name) for each in organizations.every)
+        wanted = self._wanted(read, names)
         missing = [each for each in wanted if not self._there(each)]
         self._skipped = len(wanted) - len(missing)
         with progress(len(missing)) as bars:
@@ -133,7 +134,7 @@ class Run:
             except BaseExceptionGroup as group:
                 raise group.exceptions[0] from group  # as when whoever reads has enough
 
-    def _wanted(self, found: Iterable[bills.Read]) -> list[WantedInvoice]:
+    def _wanted(self, found: Iterable[bills.Read], names: Mapping[str, str]) -> list[WantedInvoice]:
         """Return the invoices that are wanted.
 
         What is wanted and not there, and what would replace another one, is a failure.
@@ -146,7 +147,7 @@ class Run:
                 whole_id = received.id  # that of the view is cut, as that of a label is
                 if not self._is_wanted(whole_id, invoice, named):
                     continue
-                parts = self._parts(organization, whole_id, invoice)
+                parts = self._parts(organization, names[organization.id], whole_id, invoice)
                 wanted = WantedInvoice(organization, whole_id, parts)
                 # An invoice that came twice is one file.
                 if by_path.setdefault(wanted.parts, wanted) != wanted:
@@ -172,13 +173,13 @@ class Run:
         return since is None or (invoice.issued is not None and invoice.issued >= since)
 
     def _parts(
-        self, organization: Organization, whole_id: str, invoice: Invoice
+        self, organization: Organization, name: str, whole_id: str, invoice: Invoice
     ) -> tuple[str, ...]:
         date = output.day(invoice.issued) or file_names.UNDATED
         return file_names.path(
             self._arguments.name_template,
             {
-                "organization": file_names.slug(organization.name),
+                "organization": name,
                 "organization_id": file_names.part(organization.id),
                 "date": date,
                 "year": date.partition("-")[0],

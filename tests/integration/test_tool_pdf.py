@@ -281,6 +281,35 @@ def test_a_reader_that_has_enough(configuration: str, tmp_path: Path) -> None:
     assert all(path.endswith(".pdf") for path in files(tmp_path))
 
 
+def test_organizations_with_names_alike_have_folders_of_their_own(
+    service: Service, tmp_path: Path
+) -> None:
+    """Marks tell names apart; of two with one name, the second gets a digest of its id.
+
+    It is the same folder when only one of them is asked for. Bytes of long names are counted.
+    """
+    settings = yaml.safe_load(service.file.read_text())
+    names = ("कि", "कु", "Acme, Inc.", "acme inc", "月面探査機" * 12)
+    for organization, name in zip(settings["organizations"], names, strict=False):
+        organization["name"] = name
+    del settings["organizations"][len(names) :]
+    (tmp_path / "exporter.yml").write_text(json.dumps(settings))
+    second = settings["organizations"][3]["id"]
+    done = within("pdf", SINCE, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    folders = {path.name for path in (tmp_path / "invoices").iterdir()}
+    assert {"कि", "कु", "acme-inc", "月面探査機" * 12} < folders
+    (other,) = (each for each in folders if each.startswith("acme-inc~"))
+    again = within("pdf", SINCE, f"--organization={second}", folder=tmp_path)
+    assert again.stdout.startswith("0 downloaded, ")
+    assert {path.name for path in (tmp_path / "invoices").iterdir()} == folders
+    assert len(folders) == len(names)
+    assert all(each.name.endswith(".pdf") for each in (tmp_path / "invoices" / other).iterdir())
+    template = "--name-template={organization}_{organization}_{date}_{id}.pdf"
+    long = within("pdf", SINCE, template, "--dest=long", folder=tmp_path)
+    assert (long.returncode, long.stderr) == (0, "")
+
+
 def test_one_download_at_a_time(configuration: str, tmp_path: Path) -> None:
     """A second run into a folder ends at once, before it could disturb the first."""
     with Folder.locked(tmp_path / "invoices", print):

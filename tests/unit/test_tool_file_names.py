@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,8 +25,10 @@ def test_no_name_leads_anywhere_else(organization: str, org_id: str, invoice_id:
         "year": file_names.UNDATED,
         "id": file_names.part(invoice_id),
     }
-    parts = file_names.path("{organization}/{organization_id}/{date}_{id}.pdf", fields)
+    template = "{organization}/{organization_id}/{organization}_{organization_id}_{date}_{id}.pdf"
+    parts = file_names.path(template, fields)
     assert len(parts) == 3
+    assert parts[-1].endswith(".pdf")
     for part in parts:
         assert part.isprintable()
         assert not part.startswith((".", "-"))
@@ -36,6 +40,44 @@ def test_no_name_leads_anywhere_else(organization: str, org_id: str, invoice_id:
 def test_different_ids_are_different_files(one: str, other: str) -> None:
     """However much alike they are once what a path cannot hold is replaced."""
     assert (file_names.part(one) == file_names.part(other)) == (one == other)
+
+
+NAMES = ANY | st.sampled_from(
+    ["कि", "कु", "é", "e\u0301", "Acme", "ACME", "acme.", "é" * 70, "é" * 80]
+)
+
+
+@given(st.dictionaries(ANY, NAMES, max_size=6))
+def test_no_two_organizations_have_the_same_folder(names: dict[str, str]) -> None:
+    """However much alike their names are; the first of them has the one that people know."""
+    folders = file_names.distinct(names.items())
+    assert folders.keys() == names.keys()
+    assert len({unicodedata.normalize("NFC", each).casefold() for each in folders.values()}) == len(
+        names
+    )
+    for first in list(names)[:1]:
+        assert folders[first] == file_names.slug(names[first])
+
+
+def test_marks_are_part_of_a_name() -> None:
+    """They tell words apart in many scripts, and one way of writing them counts."""
+    assert file_names.slug("कि") == "कि"
+    assert file_names.slug("कु") == "कु"
+    assert file_names.slug("Cafe\u0301 Ü") == file_names.slug("Café Ü") == "café-ü"
+    assert file_names.slug("ΐ") == unicodedata.normalize("NFC", file_names.slug("ΐ"))
+
+
+@given(st.text("月é", min_size=55, max_size=70), st.text("月é", min_size=55, max_size=70))
+def test_names_that_are_too_long_are_cut_and_stay_different(one: str, other: str) -> None:
+    """Bytes count, not letters: a name has 255 of them, and its extension among those."""
+    first, second = (
+        file_names.path("{id}{organization}{id}.pdf", {"id": each, "organization": "x"})[0]
+        for each in (one, other)
+    )
+    assert (first == second) == (one == other)
+    assert max(len(each.encode()) for each in (first, second)) <= 255
+    assert first.endswith(".pdf")
+    assert second.endswith(".pdf")
 
 
 def test_names_that_people_know_stay_readable() -> None:
