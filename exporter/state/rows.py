@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from typing import Any, Final, cast
 
 from exporter.model import FoundOrganization, SavedAnswer, Spend, Tally
-from exporter.state.messages import packed
+from exporter.state.messages import MARK, packed
 
 MAX_TEXT: Final = 4096  # bytes of an id or a name
 MAX_MESSAGE: Final = 4 * 1024 * 1024  # bytes; no answer is larger
@@ -64,6 +64,8 @@ def answer(row: Iterable[Any]) -> tuple[str, str, SavedAnswer] | None:
     except UnicodeDecodeError:
         return None
     if stored != checksum(*values) or not (_is_time(received) and _is_time(changed)):
+        return None
+    if message.startswith(MARK):  # no message begins so
         return None
     return values[0], values[1], SavedAnswer(packed(message), received, changed)
 

@@ -25,6 +25,7 @@ from exporter.model import (
 from exporter.pb import billing_pb2 as pb
 from exporter.polling.intake import CLOCK_CHECK, KEEP_SPEND
 from exporter.state.budget import Budget
+from exporter.state.messages import unpacked
 from exporter.state.place import FileSystem
 from exporter.state.saver import AT_ONCE, Saver
 from exporter.state.storage import Storage
@@ -537,7 +538,7 @@ def test_a_disk_that_fails_costs_persistence_only_and_is_seen(tmp_path: Path) ->
         async with Rig.stored(tmp_path / "s", config(), api) as rig:
             assert rig.storage is not None
             saved = await kept(rig)
-            message = saved["o1"].answers["invoices"].message
+            message = unpacked(saved["o1"].answers["invoices"].message)
             assert b"11.5" not in message
             assert pb.GetInvoicesSummaryResponse.FromString(message).outstanding_balance == 11.5
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from exporter.model import SavedAnswer, SavedOrganization, Spend, Tally
+from exporter.state.messages import packed
 from exporter.state.rows import MAX_AMOUNT, MAX_TIME
 from exporter.state.storage import (
     APPLICATION_ID,
@@ -261,7 +262,8 @@ def test_a_full_disk_fails_the_write_and_nothing_else(folder: Path) -> None:
     assert database is not None
     (pages,) = database.execute("PRAGMA page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {pages}")
-    large = SavedOrganization("bolt", {"usage": SavedAnswer(b"x" * 1_000_000, 1.0, 1.0)}, None)
+    answer = SavedAnswer(packed(b"x" * 1_000_000), 1.0, 1.0)
+    large = SavedOrganization("bolt", {"usage": answer}, None)
     with pytest.raises(StorageError, match="full"):
         storage.save([large], ["acme"])
     assert dict(storage.read().organizations) == {"acme": ACME}

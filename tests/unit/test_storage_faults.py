@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 
 from exporter.model import FoundOrganization, SavedAnswer, SavedOrganization, Spend, Tally
 from exporter.state import rows
+from exporter.state.messages import packed
 from exporter.state.place import FILE, FileSystem
 from exporter.state.storage import Storage, StorageError, Stored, UnreadError
 
@@ -285,7 +286,9 @@ def test_damage_that_cannot_be_set_aside_costs_persistence_only(folder: Path) ->
                 raise OSError(EROFS, "it is read-only")
             super().rename(file, to)
 
-    large = SavedAnswer(bytes(rows.MAX_MESSAGE), 1.0, 1.0)  # more than SQLite keeps in memory
+    large = SavedAnswer(
+        packed(b"x" * rows.MAX_MESSAGE), 1.0, 1.0
+    )  # more than SQLite keeps in memory
     with closing(Storage(folder)) as storage:
         storage.save([SavedOrganization("bolt", {"usage": large, "invoices": large}, None)], [])
     system = ReadOnly()
