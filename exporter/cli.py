@@ -24,7 +24,7 @@ from exporter.file_threads import within
 from exporter.files import path_argument
 from exporter.metrics.catalog import LABEL_NAMES
 from exporter.polling.sharding import MAX_SHARDS, Shard, choose
-from exporter.process import logs, memory, notify, privileges
+from exporter.process import logs, memory, notify, privileges, room
 from exporter.process.lines import Lines
 from exporter.process.version import DISTRIBUTION, Version, version
 from exporter.web import flags
@@ -211,6 +211,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if shard.total > 1:
         log.info("polling a shard only", shard=shard.ordinal, total_shards=shard.total)
     try:
+        if not arguments.config_check:
+            _allow_open_files()
+            room.require()
         if arguments.demo:
             asyncio.run(_demo(arguments, running, shard, _web_options(arguments), lines))
             return 0
@@ -237,7 +240,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         lines.put(str(error))
         return 1
-    except StartError as error:
+    except (StartError, room.NoRoomError) as error:
         lines.put(f"{DISTRIBUTION}: {error}")
         return 1
     return 0

@@ -64,10 +64,18 @@ def content(path: Path, at_most: int = -1) -> bytes:
     # Before it is opened, for that alone makes some devices act; and then what was opened.
     if not stat.S_ISREG(path.stat().st_mode):
         raise IrregularError(path)
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123
+    with open(_opened(path), "rb") as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise IrregularError(path)
         return stream.read(at_most) or b""  # None if it would have to wait, as some of /proc would
+
+
+def _opened(path: Path) -> int:
+    flags = os.O_RDONLY | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_NONBLOCK)
+    except BlockingIOError:
+        return os.open(path, flags)  # another has a lease on it: it is to be had when that ends
 
 
 def read(path: Path, at_most: int, too_large: str) -> bytes:

@@ -34,8 +34,7 @@ from exporter.polling.discovery import is_usable, keys_by_id, merge, usable
 from exporter.process import logs, privileges, signals
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
-from exporter.tool import output
-from exporter.tool.errors import STOPPED, WRONG_USAGE, CommandError, complain
+from exporter.tool.errors import STOPPED, WRONG_USAGE, CommandError, complain, discard, require_room
 from exporter.tool.output import printable
 
 T = TypeVar("T")
@@ -122,8 +121,13 @@ def _chosen(found: Organizations, names: Sequence[str]) -> Organizations:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run what reads bills until it is done, or stopped by SIGINT or SIGTERM.
 
-    Raises CommandError if it was stopped.
+    Raises CommandError if it was stopped, or if the machine has no room for it.
     """
+    try:
+        require_room()
+    except CommandError:
+        work.close()  # it would complain that nobody awaits it
+        raise
 
     async def stoppable() -> T:
         task = asyncio.current_task()
@@ -152,7 +156,7 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except CommandError:
-        output.discard()
+        discard()
         raise
     finally:
         for number, handler in before.items():

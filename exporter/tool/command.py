@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
-import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
@@ -13,8 +13,9 @@ from typing import Final
 from exporter.model import Clock
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
-from exporter.tool.errors import EXIT_CODES, FAILED, STOPPED, CommandError, complain
+from exporter.tool.errors import EXIT_CODES, FAILED, STOPPED, CommandError, complain, discard
 
+NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # of the machine's
 COMMANDS: Final[Mapping[str, str]] = {
     "check": "check the configuration, and with --connect each organization's key",
     "usage": "show what the current month has cost so far",
@@ -72,10 +73,12 @@ def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
         complain(STOPPED)
         return FAILED
     except OSError as error:
-        if error.filename is not None:  # nothing that is printed comes to a file that has a name
-            raise
-        # Python itself would complain once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.filename is not None or error.errno in NO_ROOM:
+            # Nothing that is printed comes to a file that has a name.
+            where = "" if error.filename is None else f"{error.filename!a}: "
+            complain(f"{where}{error.strerror}")
+            return FAILED
+        discard()
         if not isinstance(error, BrokenPipeError):  # whoever read had enough, as `head` has
             complain(f"standard output: {error.strerror}")
         return FAILED

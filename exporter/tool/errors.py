@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+from contextlib import suppress
 from typing import Final
+
+from exporter.process import room
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -24,3 +29,20 @@ class CommandError(Exception):
 def complain(message: str) -> None:
     """Say on standard error what is wrong."""
     print(f"{NAME}{message}", file=sys.stderr, flush=True)
+
+
+def discard() -> None:
+    """Have what is printed, also what was before and nobody has taken, go nowhere.
+
+    Else Python itself would write it, or complain once more, when it ends.
+    """
+    with suppress(io.UnsupportedOperation):  # standard output is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def require_room() -> None:
+    """Raise CommandError unless the machine has room for what talks to servers, or is one."""
+    try:
+        room.require()
+    except room.NoRoomError as error:
+        raise CommandError(str(error)) from error

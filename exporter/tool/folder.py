@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
+import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 PART: Final = ".viam-billing-part-"  # what names of files begin with that are not whole
+TRIES: Final = 5  # at a name that is free
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 UNSYNCED: Final = "may forget new files when the power fails"
@@ -109,11 +110,9 @@ class Folder:
         If not, nothing is left of it. What a run before left that was killed is removed.
         """
         name = _encoded(parts[-1])
-        partial = PART + hashlib.sha256(name).hexdigest()[:16]  # never too long a name
         with self._below(parts[:-1], make=True) as folder:
             self._sweep(tuple(parts[:-1]), folder)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            descriptor = os.open(partial, flags, FILE_MODE, dir_fd=folder)
+            partial, descriptor = _create(folder)
             try:
                 try:
                     with self._done_without("has files whose mode cannot be set"):
@@ -173,7 +172,22 @@ class Folder:
             self._swept.add(folders)
             for name in os.listdir(descriptor):
                 if name.startswith(PART):
-                    os.unlink(name, dir_fd=descriptor)
+                    # What is no file, or not ours, is in nobody's way.
+                    with suppress(OSError):
+                        os.unlink(name, dir_fd=descriptor)
+
+
+def _create(folder: int) -> tuple[str, int]:
+    """Make a file to write to, of a name that nothing has yet, and open it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    for left in reversed(range(TRIES)):
+        partial = PART + secrets.token_hex(8)
+        try:
+            return partial, os.open(partial, flags, FILE_MODE, dir_fd=folder)
+        except FileExistsError:
+            if not left:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _encoded(name: str) -> bytes:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -184,15 +182,6 @@ def write_as_utf8() -> None:
     """Have standard output take data for programs, which is UTF-8 whatever the locale says."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-
-
-def discard() -> None:
-    """Have what is printed, also what was before and nobody has taken, go nowhere.
-
-    Else Python itself would write it, or complain once more, when it ends.
-    """
-    with suppress(io.UnsupportedOperation):  # standard output is no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _cell(value: object) -> str:

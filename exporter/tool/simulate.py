@@ -30,7 +30,7 @@ from exporter.simulator import (
     fleet,
 )
 from exporter.tool.arguments import address, describe, duration, seconds, within
-from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError, complain
+from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError, complain, require_room
 
 SIMULATE: Final = """\
 Runs a simulated Viam billing service: real gRPC, invented companies, no account, no
@@ -173,6 +173,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
         )
     if arguments.tls_cert is None and (arguments.tls_key or arguments.tls_ca):
         raise CommandError("--tls-key and --tls-ca need --tls-cert", WRONG_USAGE)
+    require_room()
     try:
         asyncio.run(_serve(arguments))
     except FaultError as error:

@@ -201,7 +201,7 @@ async def run(*_):
     failed = loop.create_future()
     failed.set_exception(KeyError("of a future"))
     del failed
-    logging.getLogger("grpc").error("%d words", "wrong")
+    logging.getLogger("asyncio").error("%d words", "wrong")
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     async with asyncio.TaskGroup() as tasks:

@@ -310,6 +310,17 @@ def test_organizations_with_names_alike_have_folders_of_their_own(
     assert (long.returncode, long.stderr) == (0, "")
 
 
+def test_what_has_a_name_of_ours_is_in_nobody_s_way(configuration: str, tmp_path: Path) -> None:
+    """A folder that is named as what is not whole stays; such a file, which a run left, goes."""
+    place = tmp_path / "invoices" / SLUG
+    (place / f"{PART}folder" / "full").mkdir(parents=True)
+    (place / f"{PART}file").touch()
+    done = within("pdf", ONE, SINCE, configuration, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert files(tmp_path) == PATHS
+    assert (place / f"{PART}folder" / "full").is_dir()
+
+
 def test_one_download_at_a_time(configuration: str, tmp_path: Path) -> None:
     """A second run into a folder ends at once, before it could disturb the first."""
     with Folder.locked(tmp_path / "invoices", print):

@@ -1,0 +1,45 @@
+"""Whether the machine lets this process do its work, before libraries find out by crashing."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import ExitStack
+from typing import Final
+
+# What gRPC and its loop take, and some to spare: with less it ends the process without a word.
+FILES: Final = 32
+THREADS: Final = 16
+
+
+class NoRoomError(Exception):
+    """What the machine refuses, in words for people."""
+
+
+def require() -> None:
+    """Raise NoRoomError unless so many more files can be open, and threads run, at once.
+
+    To try is the only way to know: limits are of a process, a user, a container and the machine.
+    """
+    with ExitStack() as stack:
+        try:
+            for _ in range(FILES):
+                stack.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            raise NoRoomError(
+                f"cannot open {FILES} files at once: {error.strerror}. Allow more: see ulimit -n"
+            ) from error
+    done = threading.Event()
+    with ExitStack() as stack:
+        try:
+            for _ in range(THREADS):
+                thread = threading.Thread(target=done.wait)
+                thread.start()
+                stack.callback(thread.join)
+        except (RuntimeError, MemoryError) as error:
+            raise NoRoomError(
+                f"cannot start {THREADS} threads at once. Allow more: see ulimit -u, and the limit "
+                "of processes of the container or the service"
+            ) from error
+        finally:
+            done.set()
