@@ -189,6 +189,27 @@ def configuration(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon and return its exit code."""
+    arguments, shard = _arguments(argv)
+    running = version()
+    lines = logs.configure(arguments.log_level, arguments.log_format)
+    logs.take_what_python_prints()
+    privileges.start_without_tracing(os.environ)
+    privileges.leave_no_core_dump()
+    memory.give_back()
+    if shard.total > 1:
+        log.info("polling a shard only", shard=shard.ordinal, total_shards=shard.total)
+    try:
+        _run(arguments, running, shard, lines)
+    except ConfigError as error:
+        lines.put(str(error))
+        return 1
+    except (StartError, room.NoRoomError) as error:
+        lines.put(f"{DISTRIBUTION}: {error}")
+        return 1
+    return 0
+
+
+def _arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Shard]:
     command_line = parser()
     arguments = command_line.parse_args(argv)
     if arguments.listen and arguments.systemd_socket:
@@ -202,48 +223,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except ValueError as error:
         command_line.error(str(error))
-    running = version()
-    lines = logs.configure(arguments.log_level, arguments.log_format)
-    logs.take_what_python_prints()
-    privileges.start_without_tracing(os.environ)
-    privileges.leave_no_core_dump()
-    memory.give_back()
-    if shard.total > 1:
-        log.info("polling a shard only", shard=shard.ordinal, total_shards=shard.total)
+    return arguments, shard
+
+
+def _run(arguments: argparse.Namespace, running: Version, shard: Shard, lines: Lines) -> None:
+    """Check the configuration, or serve until told to stop. Raises what `main` tells of."""
+    if not arguments.config_check:
+        _allow_open_files()
+        room.require()
+    if arguments.demo:
+        asyncio.run(_demo(arguments, running, shard, _web_options(arguments), lines))
+        return
+
+    def load_again() -> Config:
+        storage = arguments.storage_path is not None
+        return configuration(arguments.config_file, os.environ, storage=storage, shards=shard.total)
+
     try:
-        if not arguments.config_check:
-            _allow_open_files()
-            room.require()
-        if arguments.demo:
-            asyncio.run(_demo(arguments, running, shard, _web_options(arguments), lines))
-            return 0
-
-        def load_again() -> Config:
-            storage = arguments.storage_path is not None
-            return configuration(
-                arguments.config_file, os.environ, storage=storage, shards=shard.total
-            )
-
-        try:
-            config, web = within(
-                LOAD_DEADLINE, lambda: _both(load_again, lambda: _web_options(arguments), lines)
-            )
-        except TimeoutError as error:
-            raise StartError(LOADING_HANGS) from error
-        if arguments.config_check:
-            print(f"the configuration is valid: {config.extent}")
-            return 0
-        reader = privileges.Reader.current(os.environ)
-        privileges.warn(config, arguments.config_file or DEFAULT_FILE, reader)
-        options = _options(arguments, running, shard, load_again, web, lines)
-        asyncio.run(_serve(config, options))
-    except ConfigError as error:
-        lines.put(str(error))
-        return 1
-    except (StartError, room.NoRoomError) as error:
-        lines.put(f"{DISTRIBUTION}: {error}")
-        return 1
-    return 0
+        config, web = within(
+            LOAD_DEADLINE, lambda: _both(load_again, lambda: _web_options(arguments), lines)
+        )
+    except TimeoutError as error:
+        raise StartError(LOADING_HANGS) from error
+    if arguments.config_check:
+        print(f"the configuration is valid: {config.extent}")
+        return
+    reader = privileges.Reader.current(os.environ)
+    privileges.warn(config, arguments.config_file or DEFAULT_FILE, reader)
+    asyncio.run(_serve(config, _options(arguments, running, shard, load_again, web, lines)))
 
 
 def _allow_open_files() -> int:
