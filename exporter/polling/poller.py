@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple, cast
 
@@ -18,6 +17,8 @@ from exporter.config import Config
 from exporter.metrics.catalog import COLLECTORS
 from exporter.model import Clock, Organization
 from exporter.polling.intake import Intake
+from exporter.polling.logins import Logins, Poll
+from exporter.polling.long_answers import LongAnswers
 from exporter.polling.schedule import Schedule, Unit
 from exporter.state.store import Store
 
@@ -30,30 +31,13 @@ SLOWEST_SECONDS = 55.0
 DAY = 86_400.0
 # The share of a daily ceiling that polls are spread over; authentication and retries need some.
 POLLS_SHARE = 0.8
-# Logins that may go on without a place; while there are more, they hold one, as calls do.
-LOGINS_ASIDE = 512
-# Answers of more than so many bytes are long. Those who gave one wait for each other, so that no
-# more than a few are held in memory at once.
-LONG = 256 * 1024
-LONG_AT_ONCE = 4
 
 
-class Poll(NamedTuple):
-    """A poll under way, and what it was begun with."""
+class Ended(NamedTuple):
+    """Polls that have ended since the start. One that is tried again counts once."""
 
-    unit: Unit
-    organization: Organization
-    reader: BillingReader
-    due: float  # on the monotonic clock
-    begun: float  # on the monotonic clock
-    again: Callable[[], Awaitable[bytes]] | None = None  # goes on with it after a login
-
-
-class Login(NamedTuple):
-    """A key that logs in, and the polls that go on when it has. They hold no place meanwhile."""
-
-    task: asyncio.Task[None]
-    polls: list[Poll]
+    succeeded: int = 0
+    failed: int = 0
 
 
 class Progress(NamedTuple):
@@ -87,16 +71,13 @@ class Poller:
         self._organizations: Mapping[str, Organization] = {}
         self._schedule = Schedule()
         self._polls: dict[asyncio.Task[None], Poll | None] = {}  # by who makes it
-        self._logins: dict[str, Login] = {}  # by the id of the key
-        self._logged_in: dict[Unit, Poll] = {}  # that go on at their next turn, which is at once
         # Until when the server's own delay holds polls back, on the monotonic clock.
         self._held: dict[Unit, float] = {}
         self._failures: Counter[Unit] = Counter()  # in a row
         self._wake = asyncio.Event()
-        self._long: set[Unit] = set()  # whose last answer was
-        self._long_at_once = asyncio.Semaphore(LONG_AT_ONCE)
-        self._succeeded = 0
-        self._failed = 0
+        self._logins = Logins(self._schedule, self._fail, self._wake)
+        self._long = LongAnswers()
+        self._ended = Ended()
 
     @property
     def _concurrency(self) -> int:
@@ -106,8 +87,7 @@ class Poller:
     def progress(self) -> Progress:
         """How many polls there were."""
         under_way = sum([poll is not None for poll in [*self._polls.values()]])
-        waiting = sum([len(login.polls) for login in [*self._logins.values()]])
-        return Progress(self._succeeded, self._failed, under_way + waiting)
+        return Progress(*self._ended, under_way + self._logins.waiting)
 
     @property
     def next_due(self) -> float:
@@ -154,13 +134,10 @@ class Poller:
         for worker, poll in self._polls.items():
             if poll is not None and is_concerned(poll):
                 worker.cancel()
-        for key_id, login in [*self._logins.items()]:
-            if any(map(is_concerned, login.polls)):
-                self._give_up(key_id, now)
-        self._logged_in = {u: p for u, p in self._logged_in.items() if not is_concerned(p)}
+        self._logins.give_up(is_concerned, now)
         self._held = {unit: until for unit, until in self._held.items() if unit in intervals}
         await self._intake.configure(self._organizations, config.collectors, config.invoice_detail)
-        self._long &= intervals.keys()
+        self._long.keep(intervals.keys())
         self._failures = Counter(
             {unit: n for unit, n in self._failures.items() if unit in intervals}
         )
@@ -198,7 +175,7 @@ class Poller:
                 while len(self._polls) < self._concurrency and (poll := self._next()):
                     worker = tasks.create_task(self._work(poll, tasks))
                     self._polls[worker] = poll
-                    worker.add_done_callback(self._ended)
+                    worker.add_done_callback(self._leave)
                 due = math.inf  # a worker that ends wakes this loop
                 if len(self._polls) < self._concurrency:
                     due = self._schedule.next_due()
@@ -211,8 +188,9 @@ class Poller:
         unit = self._schedule.take(now)
         if unit is None:
             return None
-        known = self._logged_in.pop(unit, None)
-        return known or Poll(unit, self._organizations[unit.org_id], self._reader, due, now)
+        return self._logins.take(unit) or Poll(
+            unit, self._organizations[unit.org_id], self._reader, due, now
+        )
 
     async def _work(self, poll: Poll | None, tasks: asyncio.TaskGroup) -> None:
         """Make polls, one after another, while any is due: a task for each costs more."""
@@ -221,13 +199,13 @@ class Poller:
             login = await self._make(poll, tasks)
             self._polls[worker] = None
             if login is not None:
-                aside = len(self._logins) <= LOGINS_ASIDE
-                await asyncio.wait([login], timeout=LOGIN_PLACE if aside else None)
+                few = self._logins.are_few
+                await asyncio.wait([login], timeout=LOGIN_PLACE if few else None)
             if len(self._polls) > self._concurrency:  # which a reload has lowered
                 return
             poll = self._polls[worker] = self._next()
 
-    def _ended(self, worker: asyncio.Task[None]) -> None:
+    def _leave(self, worker: asyncio.Task[None]) -> None:
         """Let a poll that was given up be due at once. A worker may end before it begins."""
         poll = self._polls.pop(worker)
         if poll is not None:
@@ -239,7 +217,7 @@ class Poller:
         unit, organization, reader = poll.unit, poll.organization, poll.reader
         try:
             queued = self._clock.monotonic()
-            async with self._long_at_once if unit in self._long else nullcontext():
+            async with self._long.turn(unit):
                 waited = self._clock.monotonic() - queued
                 if poll.again is not None:
                     raw = await poll.again()
@@ -247,45 +225,18 @@ class Poller:
                     rpc = RPC[unit.collector]
                     raw = await reader.read_at_once(rpc, unit.org_id, organization.api_key)
                 now = self._clock.monotonic()
-                (self._long.add if len(raw) > LONG else self._long.discard)(unit)
+                self._long.note(unit, raw)
                 await self._intake.succeed(unit, raw, now - poll.begun - waited)
         except TokenNeeded as needed:
-            key_id, begun = organization.api_key.id, None
-            login = self._logins.get(key_id)
-            if login is None:
-                begun = tasks.create_task(self._log_in(key_id, needed.log_in))
-                login = self._logins[key_id] = Login(begun, [])
-            login.polls.append(poll._replace(again=needed.again))
-            return begun
+            return self._logins.wait(poll, needed, tasks)
         except BillingError as error:
             self._fail(poll, error)
         else:
-            self._succeeded += 1
+            self._ended = self._ended._replace(succeeded=self._ended.succeeded + 1)
             self._failures.pop(unit, None)
             self._held.pop(unit, None)
             self._schedule.done(unit, now)
         return None
-
-    async def _log_in(self, key_id: str, log_in: Callable[[], Awaitable[None]]) -> None:
-        """Let polls go on, each when there is a place for it, once their key has logged in."""
-        try:
-            await log_in()
-        except BillingError as error:
-            for poll in self._logins.pop(key_id).polls:
-                self._fail(poll, error)
-        else:
-            for poll in self._logins.pop(key_id).polls:
-                self._logged_in[poll.unit] = poll
-                # Before all others of the same turn: who waited first is first.
-                self._schedule.give_back(poll.unit, math.nextafter(poll.due, -math.inf))
-        self._wake.set()
-
-    def _give_up(self, key_id: str, now: float) -> None:
-        """Let polls that wait for a login be due at once."""
-        login = self._logins.pop(key_id)
-        login.task.cancel()
-        for poll in login.polls:
-            self._schedule.give_back(poll.unit, now)
 
     def _fail(self, poll: Poll, error: BillingError) -> None:
         """Schedule a retry, or record the failure and wait for the next turn."""
@@ -303,7 +254,7 @@ class Poller:
         if not error.transient:
             slowest = max(SLOWEST_INTERVALS * interval, SLOWEST_SECONDS)
             wait = max(wait, min(interval * 2 ** min(failures - 1, 16), slowest), error.pause)
-        self._failed += 1
+        self._ended = self._ended._replace(failed=self._ended.failed + 1)
         self._schedule.done(unit, now, earliest=now + wait)
         until = self._hold(unit, now, asked_for)
         self._intake.fail(unit, error.failure, now - poll.begun, until)

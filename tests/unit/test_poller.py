@@ -13,7 +13,7 @@ from exporter.api.billing import BillingError
 from exporter.config import InvoicesConfig
 from exporter.model import Cause
 from exporter.pb import billing_pb2 as pb
-from exporter.polling.poller import LONG_AT_ONCE
+from exporter.polling.long_answers import AT_ONCE
 from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.virtual import START, run
@@ -297,7 +297,7 @@ def test_who_gave_a_long_answer_is_asked_a_few_at_a_time() -> None:
 
     run(scenario())
     assert most[0] == 12
-    assert 0 < max(most[1:]) <= LONG_AT_ONCE
+    assert 0 < max(most[1:]) <= AT_ONCE
 
 
 def test_a_reload_while_a_long_answer_is_read_is_not_lost() -> None:
