@@ -16,12 +16,12 @@ from typing import Final
 import structlog
 
 from exporter import app, demo
-from exporter.address import Address
 from exporter.api.route import route_to
+from exporter.base.address import Address
+from exporter.base.file_threads import within
+from exporter.base.files import path_argument
 from exporter.config import DEFAULT_FILE, Config, ConfigError, find
 from exporter.daemon import LOAD_DEADLINE, LOADING_HANGS, Options, StartError
-from exporter.file_threads import within
-from exporter.files import path_argument
 from exporter.metrics.catalog import LABEL_NAMES
 from exporter.polling.sharding import MAX_SHARDS, Shard, choose
 from exporter.process import logs, memory, notify, privileges, room

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import structlog
 
-from exporter.address import Address
 from exporter.api import connections
 from exporter.api.client import BillingClient
 from exporter.api.retries import MAX_RETRIES
 from exporter.api.route import Route
+from exporter.base.address import Address
+from exporter.base.file_threads import FileThreads
 from exporter.config import ApiConfig, Config, ConfigError, effective, fingerprint
-from exporter.file_threads import FileThreads
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock
 from exporter.page.publisher import Publisher

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final, cast
 
 from exporter.api.billing import BillingError
+from exporter.base.file_threads import FileThreads
 from exporter.config import read_key_file
-from exporter.file_threads import FileThreads
 from exporter.model import ApiKey, Cause, Secret
 
 DEADLINE: Final = 5.0  # seconds

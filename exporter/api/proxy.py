@@ -18,7 +18,7 @@ from socket import inet_aton
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-from exporter.address import Address
+from exporter.base.address import Address
 from exporter.config import ConfigError, Problem
 from exporter.config.values import address
 from exporter.model import Secret

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from exporter import files
 from exporter.api.proxy import Proxy, choose
+from exporter.base import files
+from exporter.base.file_threads import FileThreads
 from exporter.config import ApiConfig, ConfigError, Problem, certificates, read_certificates
 from exporter.config.certificates import MAX_BYTES, TOO_LARGE
-from exporter.file_threads import FileThreads
 
 GRPC_FILE: Final = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 CERT_FILE: Final = "SSL_CERT_FILE"

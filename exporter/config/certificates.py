@@ -8,7 +8,7 @@ import ssl
 from pathlib import Path
 from typing import Final
 
-from exporter import files
+from exporter.base import files
 
 MAX_BYTES: Final = 4_000_000  # the bundles of systems have 0.2 MB
 TOO_LARGE: Final = "must not be larger than 4 MB"

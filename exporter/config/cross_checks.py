@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from exporter.address import Address
+from exporter.base.address import Address
 from exporter.config.certificates import read_certificates
 from exporter.config.fields import Report
 from exporter.config.schema import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exporter import files
+from exporter.base import files
 from exporter.config.effective import Config
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.schema import PollConfig

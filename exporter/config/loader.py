@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from exporter import files
+from exporter.base import files
 from exporter.config.cross_checks import check
 from exporter.config.effective import Config
 from exporter.config.fields import Report, read

@@ -20,11 +20,11 @@ from typing import Annotated
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-from exporter import files
-from exporter.address import MAX_PORT
+from exporter.base import files
+from exporter.base.address import MAX_PORT
+from exporter.base.text import RULE, is_text
 from exporter.config.duration import format_duration, parse_duration
 from exporter.model import Secret
-from exporter.text import RULE, is_text
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _WHOLE_NUMBER = re.compile("[-+]?[0-9]{1,18}")

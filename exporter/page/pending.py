@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from exporter.base.timing import Deadlines
 from exporter.model import Clock
 from exporter.state.store import Store
-from exporter.timing import Deadlines
 
 # How late the page may tell that a poll found nothing new: only the times of polls move then, and
 # ten thousand organizations that are polled at once need not be rendered each time.

@@ -14,17 +14,17 @@ from typing import Final
 
 import structlog
 
-from exporter import timing
 from exporter.api.billing import BillingError, OrganizationLister
 from exporter.api.calls import LIST_ORGANIZATIONS
 from exporter.api.retries import LONGEST_DELAY
+from exporter.base import timing
+from exporter.base.text import is_visible
+from exporter.base.timing import Deadlines
 from exporter.config import Config, matcher
 from exporter.metrics.extract.values import MAX_LABEL_LENGTH, label_text
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, Clock, FoundOrganization, Organization
 from exporter.polling.key_records import DiscoveryStatus, KeyRecords
-from exporter.text import is_visible
-from exporter.timing import Deadlines
 
 log = structlog.get_logger(__name__)
 

@@ -10,8 +10,9 @@ from typing import Any, TypeVar, cast
 
 import structlog
 
-from exporter import timing
 from exporter.api.billing import BRIEF, BillingError
+from exporter.base import timing
+from exporter.base.timing import Deadlines
 from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.telemetry import Telemetry
@@ -34,7 +35,6 @@ from exporter.state import history, messages
 from exporter.state.history import NEWS, NO_NEWS, PastPoll
 from exporter.state.spend import advance, restored
 from exporter.state.store import Store
-from exporter.timing import Deadlines
 
 log = structlog.get_logger(__name__)
 

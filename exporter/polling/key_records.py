@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from exporter.base.timing import Deadlines
 from exporter.model import ApiKey, Failure
-from exporter.timing import Deadlines
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple, cast
 
-from exporter import timing
 from exporter.api.billing import BillingError, BillingReader, TokenNeeded
 from exporter.api.retries import LONGEST_DELAY, retry_after
 from exporter.api.tokens import LOGIN_PLACE
+from exporter.base import timing
 from exporter.config import Config
 from exporter.metrics.catalog import COLLECTORS
 from exporter.model import Clock, Organization

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from exporter.timing import Deadlines
+from exporter.base.timing import Deadlines
 
 
 class Unit(NamedTuple):

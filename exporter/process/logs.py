@@ -11,8 +11,8 @@ from typing import Final
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from exporter.base.text import escaped
 from exporter.process.lines import Lines
-from exporter.text import escaped
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from exporter import files
+from exporter.base import files
 from exporter.config import Config
 
 log = structlog.get_logger(__name__)

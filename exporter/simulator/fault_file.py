@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter import files
+from exporter.base import files
 from exporter.simulator.faults import FaultError, parse_lines
 from exporter.simulator.injection import FaultSet, Injected
 

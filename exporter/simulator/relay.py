@@ -7,9 +7,9 @@ import struct
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Final
 
+from exporter.base.transport import abort
 from exporter.simulator import bad_gateway, http2
 from exporter.simulator.injection import FaultSet, Injected
-from exporter.transport import abort
 
 READ_BYTES: Final = 65_536
 CHECK_INTERVAL: Final = 0.05  # seconds between two checks whether a fault is over

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeGuard, TypeVar, cast
 
 import structlog
 
-from exporter.file_threads import FileThreads
+from exporter.base.file_threads import FileThreads
 from exporter.model import FoundOrganization, SavedAnswer, SavedOrganization, Spend
 from exporter.state import rows
 from exporter.state.messages import unpacked

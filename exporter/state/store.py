@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 
-from exporter import timing
+from exporter.base import timing
 from exporter.model import OrganizationState, Spend
 
 

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from exporter.address import Address
+from exporter.base.address import Address
+from exporter.base.files import path_argument
 from exporter.config import DEFAULT_FILE, parse_duration
-from exporter.files import path_argument
 from exporter.tool.errors import EXIT_CODES, complain
 
 

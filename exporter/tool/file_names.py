@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from string import Formatter
 from typing import Final
 
-from exporter.text import is_text
+from exporter.base.text import is_text
 
 DEFAULT_TEMPLATE: Final = "{organization}/{date}_{id}.pdf"
 FIELDS: Final[Mapping[str, str]] = {

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from exporter.text import escaped
+from exporter.base.text import escaped
 
 PIPE_WIDTH: Final = 100_000  # characters: where there is no terminal, there is room
 RULE: Final = "─"  # what the lines in tables are made of, and what they are where there is none

@@ -11,8 +11,8 @@ from typing import Final
 
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
+from exporter.base.files import path_argument
 from exporter.config import Config
-from exporter.files import path_argument
 from exporter.metrics.extract.invoices import Invoice
 from exporter.model import Organization
 from exporter.tool import arguments as declare

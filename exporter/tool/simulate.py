@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from exporter.address import Address
-from exporter.files import path_argument, require_regular
+from exporter.base.address import Address
+from exporter.base.files import path_argument, require_regular
 from exporter.process import signals
 from exporter.process.clock import SystemClock
 from exporter.simulator import (

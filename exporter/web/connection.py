@@ -21,7 +21,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from exporter.transport import abort
+from exporter.base.transport import abort
 from exporter.web.connections import Connections
 from exporter.web.limits import HEADER_FIELDS, HEADERS, LINE, PIECE
 

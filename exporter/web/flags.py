@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Collection, MutableMapping
 from typing import TypeVar
 
-from exporter.files import path_argument
+from exporter.base.files import path_argument
 from exporter.web import sockets
 from exporter.web.hosts import allowed_host
 from exporter.web.limits import Limits

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from exporter import timing
+from exporter.base import timing
 from exporter.web.connection import Connection
 from exporter.web.limits import Full, Limits
 

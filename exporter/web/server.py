@@ -13,7 +13,7 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
-from exporter.transport import read_little_of_tls
+from exporter.base.transport import read_little_of_tls
 from exporter.web.connection import Connection, Request
 from exporter.web.connections import Connections
 from exporter.web.site import Site

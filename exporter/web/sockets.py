@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from exporter.address import is_every_ipv6, is_loopback
+from exporter.base.address import is_every_ipv6, is_loopback
 
 log = structlog.get_logger(__name__)
 

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 
 from exporter import app, demo
 from exporter import app as app_module
-from exporter.address import Address
 from exporter.app import made
+from exporter.base.address import Address
 from exporter.config import ApiConfig, Config, ConfigError, Problem
 from exporter.daemon import Daemon, Options, StartError
 from exporter.model import ApiKey, Organization, Secret

@@ -11,9 +11,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from exporter.address import Address
 from exporter.api.billing import BillingError
 from exporter.app import made
+from exporter.base.address import Address
 from exporter.config import ApiConfig, Config, DiscoveryConfig, PollConfig
 from exporter.daemon import Options
 from exporter.model import ApiKey, FoundOrganization, Organization, Secret

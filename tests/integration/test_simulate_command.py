@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from exporter import tool
-from exporter.address import Address
+from exporter.base.address import Address
 from exporter.config import load
 from exporter.pb import auth_pb2, billing_pb2
 from exporter.simulator import configuration, demo_fleet, fleet

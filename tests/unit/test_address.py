@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.address import Address
+from exporter.base.address import Address
 
 
 @pytest.mark.parametrize(

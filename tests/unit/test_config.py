@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.base.text import is_text
 from exporter.config import (
     Config,
     ConfigError,
@@ -27,7 +28,6 @@ from exporter.config import (
 )
 from exporter.config.fields import key_text
 from exporter.config.yaml_nodes import parse
-from exporter.text import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from exporter.file_threads import FileThreads, within
+from exporter.base.file_threads import FileThreads, within
 from support.virtual import Hang, run
 
 

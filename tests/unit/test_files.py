@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter import files
+from exporter.base import files
 from exporter.config import ConfigError, from_environment, load
 
 TOO_LARGE = "is too large"

@@ -7,8 +7,8 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.base.timing import MIN_STALE, Deadlines
 from exporter.polling.schedule import Schedule, Unit, phase
-from exporter.timing import MIN_STALE, Deadlines
 
 
 def units(count: int) -> list[Unit]:

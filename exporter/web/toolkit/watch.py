@@ -8,8 +8,8 @@ from pathlib import Path
 
 import structlog
 
+from exporter.base.file_threads import FileThreads
 from exporter.config import ConfigError
-from exporter.file_threads import FileThreads
 from exporter.web.toolkit.watched_files import FileReader, fingerprints
 from exporter.web.toolkit.web_config import WebConfig, load
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter import files
+from exporter.base import files
 
 MAX_BYTES = 2_000_000
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter import files
+from exporter.base import files
 from exporter.config import ConfigError, Problem
 from exporter.config.fields import Report, read
 from exporter.config.values import Context

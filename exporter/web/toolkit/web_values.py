@@ -6,8 +6,8 @@ import re
 
 from pydantic import ValidationInfo
 
+from exporter.base.text import is_text
 from exporter.config.values import string
-from exporter.text import is_text
 
 _BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}")
 MIN_COST = 4  # bcrypt's own

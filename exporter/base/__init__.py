@@ -1,0 +1,6 @@
+"""What all rooms stand on.
+
+`address` is a host and a port, `files` reads what a configuration names, and `file_threads` does so
+where a file may hang. `text` says what names may be made of, `timing` what is due when, and
+`transport` works around differences between releases of Python.
+"""
