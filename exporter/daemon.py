@@ -112,7 +112,7 @@ class Daemon:
         self._progress = ProgressMonitor(components.clock)
         self._applying = asyncio.Lock()  # what is polled is changed by one at a time
         self._files = FileThreads(1)
-        self._hashed: tuple[Config, str] | None = None
+        self._shown: tuple[Config, str] | None = None
 
     async def run(self, on_serving: OnServing, stop: asyncio.Event) -> None:
         """Restore what was saved, then poll, publish and serve until `stop` is set.
@@ -271,7 +271,7 @@ class Daemon:
             components.store,
             components.clock,
             options.version.number,
-            configuration=lambda: effective(self._config),
+            configuration=self._effective,
             reload=components.reloads.reload,
             poller=components.poller,
             invoice_detail=lambda: self._own.invoice_detail,
@@ -291,12 +291,16 @@ class Daemon:
             )
             yield [sockets.address(each) for each in listening]
 
-    def _configuration_hash(self) -> str:
-        """Return what tells this configuration from another, made once for each. Blocks."""
-        config, known = self._config, self._hashed
+    def _effective(self) -> str:
+        """Return the effective configuration, made once for each. Blocks."""
+        config, known = self._config, self._shown
         if known is None or known[0] is not config:
-            known = self._hashed = (config, fingerprint(config))
+            known = self._shown = (config, effective(config))
         return known[1]
+
+    def _configuration_hash(self) -> str:
+        """Return what tells this configuration from another. Blocks."""
+        return fingerprint(self._effective())
 
 
 def _log_problems(problems: str) -> None:

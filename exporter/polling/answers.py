@@ -9,7 +9,7 @@ from typing import Any
 from exporter.api.billing import decoded
 from exporter.metrics import render
 from exporter.metrics.catalog import Collector
-from exporter.metrics.extract.values import View
+from exporter.metrics.extract.values import View, shorten
 from exporter.model import Answer, InvoiceDetail, Moment, Organization, SavedAnswer
 from exporter.state.messages import packed, unpacked
 
@@ -46,7 +46,7 @@ def take_in(
             figures[spec.name] = lines.value
     answer = Answer(
         digest=digest(raw),
-        message=packed(collector.keep(message).SerializeToString()),
+        message=packed(shorten(collector.keep(message)).SerializeToString()),
         fragments=tuple(fragments),
         withheld=dict(withheld),
         unknown_enums={enum: count for enum, count in view.unknown_enums.items() if count},

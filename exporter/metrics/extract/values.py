@@ -88,11 +88,13 @@ class View:
 
 
 def keep_known(answer: MessageT) -> MessageT:
-    """Rid an answer of fields that we do not know, which may hold anything, and return it.
-
-    And of what is longer than any label, which nothing is made of.
-    """
+    """Rid an answer of fields that we do not know, which may hold anything, and return it."""
     answer.DiscardUnknownFields()
+    return answer
+
+
+def shorten(answer: MessageT) -> MessageT:
+    """Cut an answer's texts to the length of labels, as samples are made of them, and return it."""
     if answer.ByteSize() > MAX_LABEL_LENGTH:
         _cut(answer)
     return answer
