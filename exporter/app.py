@@ -145,7 +145,7 @@ async def _opened(
     except LockedError as error:
         raise StartError(str(error)) from error
     except StorageError as error:
-        log.error("nothing is restored: it is tried again every second", reason=str(error))
+        log.error("nothing was restored: trying again every second", reason=str(error))
         telemetry.stored(successful=False)
         return storage, None
 

@@ -78,7 +78,7 @@ async def watch(calls: Callable[[], Calls], clock: Clock) -> None:
             if now - told > QUIET:
                 told = now
                 log.warning(
-                    "the server sends much that nobody asked for: the connection was closed",
+                    "the server sent too much unsolicited data: the connection was closed",
                 )
         looked = now
 

@@ -247,7 +247,7 @@ class Storage:
             try:
                 if self._database is not None and not self._place.is_ours():
                     log.warning(
-                        "the storage was removed, moved or replaced: it is made again",
+                        "the storage was removed, moved or replaced: creating it again",
                         file=str(self._file),
                     )
                     self._let_go()

@@ -58,7 +58,7 @@ def bind_all(addresses: Iterable[tuple[int, tuple[object, ...]]]) -> list[socket
         raise
     for host, reason in missing:
         log.warning(
-            "not listening at an address that this machine has not",
+            "not listening at an address that this machine does not have",
             address=host,
             reason=reason.strerror,
         )

@@ -72,7 +72,7 @@ def test_storage_that_hangs_holds_up_neither_the_start_nor_the_end(tmp_path: Pat
             until(lambda: is_locked(tmp_path / "state" / "lock"), "it has the folder")
             early.stop()
         with exporter(*flags) as it:
-            it.process.stderr.wait_for("nothing is restored.*its file system hangs")
+            it.process.stderr.wait_for("nothing was restored.*its file system hangs")
             it.wait_until_ready()
             assert "viam_billing_exporter_storage_last_write_successful 0.0" in it.scrape()
             it.process.stop()

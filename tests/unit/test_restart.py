@@ -373,7 +373,7 @@ def test_a_folder_that_is_removed_while_it_runs_is_made_again_with_all_that_is_k
                 await rig.poller.configure(ONE, api)
                 await asyncio.sleep(3)
             assert [each["event"] for each in logs] == [
-                "the storage was removed, moved or replaced: it is made again"
+                "the storage was removed, moved or replaced: creating it again"
             ]
             after = await kept(rig)
             assert after["here"] == before["here"]

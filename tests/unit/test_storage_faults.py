@@ -221,7 +221,7 @@ def test_a_folder_that_goes_away_is_made_again(
         with capture_logs() as logs, pytest.raises(UnreadError):
             storage.save([ACME], [], opening=opening)
         assert [each["event"] for each in logs] == [
-            "the storage was removed, moved or replaced: it is made again"
+            "the storage was removed, moved or replaced: creating it again"
         ]
         stored = storage.read()
         assert stored.organizations == {}

@@ -138,7 +138,7 @@ def test_addresses_are_written_as_they_are_typed(tmp_path: Path) -> None:
 
 
 def test_it_listens_at_those_addresses_that_there_are() -> None:
-    """As localhost without IPv6: one that this machine has not is told and left out."""
+    """As localhost without IPv6: one that this machine does not have is logged and left out."""
     here = (socket.AF_INET, ("127.0.0.1", 0))
     elsewhere = (socket.AF_INET6, ("2001:db8::1", 0))
     with capture_logs() as logs:
