@@ -13,7 +13,7 @@ from typing import Final
 from exporter.model import Clock
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
-from exporter.tool.errors import EXIT_CODES, FAILED, STOPPED, CommandError, complain, discard
+from exporter.tool.errors import EXIT_CODES, FAILED, STOPPED, CommandError, complain, discard, say
 
 NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # of the machine's
 COMMANDS: Final[Mapping[str, str]] = {
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
         code: int = arguments.run(arguments)
         print(end="", flush=True)
     except CommandError as error:
-        print(error, file=sys.stderr, flush=True)
+        say(str(error))
         return error.code
     except KeyboardInterrupt:  # before there was anything to stop
         complain(STOPPED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -28,7 +29,14 @@ class CommandError(Exception):
 
 def complain(message: str) -> None:
     """Say on standard error what is wrong."""
-    print(f"{NAME}{message}", file=sys.stderr, flush=True)
+    say(f"{NAME}{message}")
+
+
+def say(line: str) -> None:
+    """Write a line to standard error, after all that was logged before, which a thread writes."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    print(line, file=sys.stderr, flush=True)
 
 
 def discard() -> None:
