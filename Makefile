@@ -90,23 +90,23 @@ $(WHEEL)/.done: $(WHEEL)/.requirements $(PACKAGED)
 		--no-deps --force-reinstall build/wheel/*.whl
 	@touch $@
 
-generate: venv ## write all generated files anew: messages, docs, the contract, and what the next four write
+generate: venv ## write all generated files: messages, docs, the contract, and what the next four write
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=exporter/pb --pyi_out=exporter/pb protos/*.proto
 	$(BIN)/python -m generate
 
-rules: venv ## write the rules for Prometheus anew, from exporter/rules/settings.yml
+rules: venv ## write the rules for Prometheus from exporter/rules/settings.yml
 	$(BIN)/python -m generate rules
 
-dashboards: venv ## write the dashboards for Grafana anew, from grafana/source/
+dashboards: venv ## write the dashboards for Grafana from grafana/source/
 	$(BIN)/python -m generate dashboards
 
-helm: venv $(TOOLS)/.done ## put rules and dashboards into the chart and deploy/kubernetes, and write both anew
+helm: venv $(TOOLS)/.done ## put rules and dashboards into the chart and deploy/kubernetes, and write their generated parts
 	$(BIN)/python -m generate chart
 
-stack: venv ## write anew what deploy/compose has from the other configurations
+stack: venv ## write what deploy/compose takes from the other configurations
 	$(BIN)/python -m generate stack
 
-lock: venv ## write the hash-pinned requirement files anew, with the newest versions
+lock: venv ## write the hash-pinned requirement files, with the newest versions
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile $(LOCK) --group build -o requirements/build.txt

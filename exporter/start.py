@@ -18,7 +18,7 @@ STANDARD_STREAMS: Final = (0, 1, 2)
 
 
 def exporter() -> NoReturn:
-    """Run the daemon, and end with its exit code. It may be stopped with success at any moment."""
+    """Run the daemon, and end with its exit code. It may be stopped successfully at any moment."""
     _have_standard_streams()
     # The exit code of a check says that all is well, which is not known yet.
     _take_signals(1 if "--config.check" in sys.argv else 0)

@@ -339,7 +339,7 @@ ATTEMPTS: tuple[MetricSpec[OrganizationReport], ...] = (
     ),
     MetricSpec(
         "viam_billing_collector_last_success_timestamp_seconds",
-        "When the collector was last polled with success; absent until it was.",
+        "When the collector was last polled successfully; absent until it was.",
         COLLECTOR,
         extract=organization.last_success,
     ),

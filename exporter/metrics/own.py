@@ -69,8 +69,8 @@ class Own:
     )
     DISCOVERY_SUCCESSFUL = OwnMetric(
         PREFIX + "discovery_last_refresh_successful",
-        "1 if every API key was last asked with success which organizations it reads, else 0; "
-        "absent without discovery, and until each was asked.",
+        "1 if the last listing of organizations succeeded with every API key, 0 once one failed; "
+        "absent without discovery, and until each key was asked or one failed.",
         optional=True,
     )
     DISCOVERY_TIME = OwnMetric(

@@ -74,10 +74,10 @@ def _state(make: Alerts) -> Iterator[Alert]:
         (
             "ViamBillingDiscoveryFailing",
             "discovery_last_refresh_successful",
-            "Organizations cannot be looked for with every API key.",
+            "Discovery of organizations fails for at least one API key.",
             (
-                f"The exporter at {EXPORTER} cannot ask with every API key which organizations "
-                "there are. What was found before is polled; what is new, or gone, is not noticed."
+                f"The exporter at {EXPORTER} cannot list organizations with at least one API key. "
+                "What was found before is still polled; what is new, or gone, goes unnoticed."
             ),
         ),
     ):

@@ -93,7 +93,7 @@ def _stale(make: Alerts) -> Alert:
         "ViamBillingDataStale",
         named(f"time() - ({since}) > on (org_id) group_left () {allowed}"),
         "A bill could not be read for two poll intervals.",
-        f"{ORGANIZATION} was last polled with success {{{{ $value | humanizeDuration }}}} ago"
+        f"{ORGANIZATION} was last polled successfully {{{{ $value | humanizeDuration }}}} ago"
         "{{ with $labels.collector }} (collector {{ . }}){{ end }}.",
     )
 

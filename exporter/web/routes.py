@@ -231,7 +231,7 @@ ENDPOINTS: Final = (
     Endpoint(
         "/-/ready",
         Routes.ready,
-        "200 once every organization was polled, with success or not; until then 503 with how "
+        "200 once every organization has been polled, successfully or not; until then 503 with how "
         "many are left.",
     ),
     Endpoint(

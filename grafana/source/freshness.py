@@ -24,7 +24,7 @@ PART_AGE_IN_INTERVALS: Final = f"({PART_AGE}) / on (org_id) group_left () {_INTE
 # The same of the part that is oldest.
 DATA_AGE: Final = f"max by (org_id) ({PART_AGE})"
 DATA_AGE_IN_INTERVALS: Final = f"max by (org_id) ({PART_AGE_IN_INTERVALS})"
-# How many organizations have a part that is stale, or that was never polled with success.
+# How many organizations have a part that is stale, or that was never polled successfully.
 ORGANIZATIONS_STALE: Final = (
     f"sum(max by (org_id) ({PART_AGE_IN_INTERVALS} > bool {STALE_AFTER} or 0 * {_ATTEMPT} + 1))"
 )

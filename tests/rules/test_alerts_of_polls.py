@@ -82,7 +82,7 @@ POLLS = (
         "warning",
         "polling",
         "A bill could not be read for two poll intervals.",
-        "Acme Robotics was last polled with success 39m 0s ago (collector usage).",
+        "Acme Robotics was last polled successfully 39m 0s ago (collector usage).",
         {
             on_page(
                 "viam_billing_collector_last_success_timestamp_seconds", collector="usage"
@@ -191,9 +191,9 @@ EXPORTERS = (
         "ViamBillingDiscoveryFailing",
         "warning",
         "exporter",
-        "Organizations cannot be looked for with every API key.",
-        "The exporter at exporter-0:8426 cannot ask with every API key which organizations there "
-        "are. What was found before is polled; what is new, or gone, is not noticed.",
+        "Discovery of organizations fails for at least one API key.",
+        "The exporter at exporter-0:8426 cannot list organizations with at least one API key. "
+        "What was found before is still polled; what is new, or gone, goes unnoticed.",
         {of_exporter(f"{OWN}discovery_last_refresh_successful"): same(0)},
         about=FIRST,
         dashboard=ON_EXPORTERS,

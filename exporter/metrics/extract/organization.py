@@ -56,7 +56,7 @@ def last_attempt(report: OrganizationReport) -> Samples:
 
 
 def last_success(report: OrganizationReport) -> Samples:
-    """When each collector was last polled with success."""
+    """When each collector was last polled successfully."""
     for name, state in report.collectors.items():
         if state.answer is not None:
             yield Sample((name,), state.answer.received)
