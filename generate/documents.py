@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from exporter import cli, tool
 from exporter.config import keys
 from exporter.metrics import catalog, own
 from exporter.model import Metric
+from exporter.rules.rule_files import files
+from exporter.rules.rule_settings import load
 from exporter.tool import past_invoices as past
 from exporter.web.routes import ENDPOINTS
 from generate.steps import BLOCK, ROOT, Step
@@ -100,6 +104,7 @@ def blocks() -> Mapping[str, Callable[[], str]]:
         "endpoints": lambda: _table(
             ("path", "answer"), ((f"`{e.path}`", e.description) for e in ENDPOINTS)
         ),
+        "alerts": _alert_table,
     }
     for group, members in metrics().items():
         makers[f"metrics:{group}"] = lambda members=members: _metric_table(members)  # type: ignore[misc]
@@ -114,6 +119,23 @@ def _metric_table(members: Iterable[Metric]) -> str:
         (
             (f"`{m.name}`", str(m.type), ", ".join(f"`{label}`" for label in m.labels), m.help)
             for m in members
+        ),
+    )
+
+
+def _alert_table() -> str:
+    file = yaml.safe_load(files(load())["viam-billing.alerts.yml"])
+    return _table(
+        ("alert", "severity", "for", "summary"),
+        (
+            (
+                f"[`{rule['alert']}`](runbooks/viam-billing.md#{rule['alert'].lower()})",
+                rule["labels"]["severity"],
+                rule["for"],
+                rule["annotations"]["summary"],
+            )
+            for group in file["groups"]
+            for rule in group["rules"]
         ),
     )
 
