@@ -120,8 +120,14 @@ class Intake:
         """
         begun = []
         for org_id, old in saved.items():
-            found = await self._stored_answers(self._store.get(org_id), old)
-            state, left = self._store.get(org_id), self._store.left(org_id)
+            while True:
+                before, detail = self._store.get(org_id), self._detail
+                found = await self._stored_answers(before, old)
+                state = self._store.get(org_id)
+                same = (state and state.organization) == (before and before.organization)
+                if same and detail is self._detail:  # else a reload has changed how it reads
+                    break
+            left = self._store.left(org_id)
             own = left if state is None else state.spend
             if own is not None and old.spend is not None and own != old.spend:
                 begun.append(org_id)
@@ -236,13 +242,19 @@ class Intake:
         """Record an answer that came now, after `duration` seconds. Raises BillingError."""
         now = self._now()
         while True:
-            state, detail = self._known(unit.org_id), self._detail
-            before = state.collectors[unit.collector].answer
+            read, detail = self._known(unit.org_id), self._detail
+            before = read.collectors[unit.collector].answer
             size = max(len(raw), 0 if before is None else messages.size(before.message))
-            answer, spend = await self._in_turn(size, _taken_in, state, unit, raw, detail, now)
-            if detail is self._detail:  # else a reload has changed meanwhile which are shown
+            answer, spend = await self._in_turn(size, _taken_in, read, unit, raw, detail, now)
+            state = self._known(unit.org_id)
+            # Else a reload has changed meanwhile which invoices are shown, or storage that was
+            # read late has brought what the answer has to go on from.
+            if (
+                detail is self._detail
+                and state.spend is read.spend
+                and state.collectors[unit.collector].answer is before
+            ):
                 break
-        state = self._known(unit.org_id)
         self._note_due_date(unit, answer)
         self._telemetry.withheld(answer.withheld)
         self._telemetry.unknown_enums(answer.unknown_enums)
@@ -255,7 +267,6 @@ class Intake:
             duration=duration,
             history=history.add(past, PastPoll(now.time, duration, outcome)),
         )
-        # Only polls of usage count, and there is one of them at a time.
         self._polled(state, unit, after, spend or state.spend)
 
     def fail(
