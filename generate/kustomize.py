@@ -39,7 +39,8 @@ kind: Kustomization
 def rendered(*options: str) -> dict[str, str]:
     """Return what the chart renders by template, without what is Helm's."""
     command = [str(HELM), "template", NAME, str(CHART), *options]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    # What helm has to say goes where it is read.
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
     parts = SOURCE.split(HELMS.sub("", done.stdout))[1:]
     files: dict[str, str] = {}
     for name, text in zip(parts[::2], parts[1::2], strict=True):
@@ -51,7 +52,7 @@ def base() -> Mapping[Path, str]:
     """Return the files of the base: the chart with its default values.
 
     The configuration becomes a file, so that a kustomization can give another one, and its pods
-    are made anew then.
+    are replaced then.
     """
     files = rendered()
     config = yaml.safe_load(files.pop("configmap.yaml"))

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         expected = generated(arguments.settings, folder)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        print(f"{arguments.settings}: {error}", file=sys.stderr)
+        print(f"{arguments.settings or 'settings.yml'}: {error}", file=sys.stderr)
         return 1
     return settle(expected, check=arguments.check, command="make rules", root=folder)
 

@@ -14,8 +14,6 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from exporter.base.text import escaped
 from exporter.process.lines import Lines
 
-log = structlog.get_logger(__name__)
-
 FORMATS: Final = ("logfmt", "json")
 LEVELS: Final = ("debug", "info", "warning", "error")
 

@@ -14,7 +14,7 @@ from exporter.config import Config, format_duration
 from exporter.metrics.catalog import LABEL_NAMES
 from exporter.tool import arguments as declare
 from exporter.tool import bills, output
-from exporter.tool.errors import DONE, EXIT_CODES, FAILED, complain
+from exporter.tool.errors import DONE, EXIT_CODES, FAILED, WRONG_USAGE, CommandError, complain
 from exporter.tool.output import printable
 from exporter.tool.past_invoices import History, history, write
 
@@ -94,10 +94,16 @@ def _label(text: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError("must be NAME=VALUE, NAME a label's name in Prometheus")
     if name in LABEL_NAMES:
         raise argparse.ArgumentTypeError(f"{name} is a label of the metrics themselves")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"the value of {name} must be UTF-8") from None
     return name, value
 
 
 def _backfill(arguments: argparse.Namespace) -> int:
+    if len(dict(arguments.labels)) < len(arguments.labels):
+        raise CommandError("--label names a label more than once", WRONG_USAGE)
     config = bills.configuration(arguments)
     declare.warn_of_future(arguments.since, arguments.clock.time())
     call = ReadRpc.GET_INVOICES_SUMMARY
@@ -110,7 +116,7 @@ def _write(arguments: argparse.Namespace, config: Config, answers: bills.Answers
     now = arguments.clock.time()
     end = min(now - HEAD, arguments.until - 1)
     read, failures = answers
-    labels = tuple(dict(arguments.labels).items())
+    labels = tuple(arguments.labels)
     histories = [
         history(each.organization, each.value, config.invoice_detail, labels, end) for each in read
     ]

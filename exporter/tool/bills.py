@@ -258,10 +258,13 @@ class BillReader:
 
     async def _log_in(self, key: ApiKey) -> None:
         """Have a token for a key; a login that takes long leaves its place to other calls."""
-        async with self._slots:
-            login = asyncio.create_task(self.client.log_in(key))
-            await asyncio.wait([login], timeout=LOGIN_PLACE)
-        await login
+        login = asyncio.create_task(self.client.log_in(key))
+        try:
+            async with self._slots:
+                await asyncio.wait([login], timeout=LOGIN_PLACE)
+            await login
+        finally:
+            login.cancel()
 
     async def each(
         self,

@@ -14,7 +14,7 @@ from exporter.model import Cause, Organization
 from exporter.process import privileges
 from exporter.tool import arguments as declare
 from exporter.tool import bills
-from exporter.tool.errors import DONE, FAILED, complain
+from exporter.tool.errors import DONE, FAILED, WRONG_USAGE, CommandError, complain
 from exporter.tool.output import printable
 
 DESCRIPTION: Final = """\
@@ -48,6 +48,8 @@ def define(command: argparse.ArgumentParser) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    if arguments.organizations and not arguments.connect:
+        raise CommandError("--organization needs --connect", WRONG_USAGE)
     config = bills.configuration(arguments)
     file = arguments.config_file or DEFAULT_FILE
     privileges.warn(config, file, privileges.Reader.current(os.environ))

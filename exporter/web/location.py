@@ -55,7 +55,11 @@ def external_url(text: str) -> SplitResult:
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("must have no user, query or fragment")
     parts.port  # noqa: B018 - raises ValueError for one that is no number
-    return parts._replace(path=route_prefix(parts.path))
+    try:
+        host = parts.netloc.encode("idna").decode()  # as browsers send it
+    except UnicodeError:
+        raise ValueError("must have a host that is a name or an address") from None
+    return parts._replace(netloc=host, path=route_prefix(parts.path))
 
 
 def route_prefix(text: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import math
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 import structlog
 from aiohttp import StreamReader, web
@@ -22,7 +25,10 @@ from exporter.web.toolkit import UnreadableCertificateError, WebConfig, WebConfi
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN = 5.0  # seconds that scrapes under way have to end
-ACCEPT_AGAIN = 0.1  # seconds until the next try when there is no descriptor left
+ACCEPT_AGAIN = 0.1  # seconds until the next try when none can be accepted
+QUIET: Final = 60.0  # seconds in which that is told of once
+# No room of the machine's is left, of which an idle connection gives some back.
+NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 HELLO = b"\x16"  # what a client that speaks TLS sends first
 
 
@@ -40,7 +46,7 @@ class Server:
         self._connections = connections
         self._configuration = configuration
         self._file = file
-        self._warned = False  # that there was no file descriptor left
+        self._told = -math.inf  # when it last said that it cannot accept
         self._warned_of_certificate = False
 
     @asynccontextmanager
@@ -99,16 +105,18 @@ class Server:
 
     async def _next(self, listening: socket.socket) -> socket.socket:
         """Return the next socket, when there is a file descriptor left for it."""
+        loop = asyncio.get_running_loop()
         while True:
             try:
-                accepted, _ = await asyncio.get_running_loop().sock_accept(listening)
+                accepted, _ = await loop.sock_accept(listening)
             except ConnectionError:
                 continue  # it went away again
             except OSError as error:
-                if not self._warned:  # once, not at every try
+                if loop.time() - self._told >= QUIET:
+                    self._told = loop.time()
                     log.warning("cannot accept connections", reason=error.strerror)
-                self._warned = True
-                self._connections.evict_idle()
+                if error.errno in NO_ROOM:
+                    self._connections.evict_idle()
                 await asyncio.sleep(ACCEPT_AGAIN)
             else:
                 return accepted

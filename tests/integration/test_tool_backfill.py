@@ -168,8 +168,10 @@ def test_wrong_labels_are_refused() -> None:
         ("job", "must be NAME=VALUE"),
         ("__name__=x", "must be NAME=VALUE"),
         ("org_id=x", "is a label of the metrics themselves"),
+        ("job=\udcff", "the value of job must be UTF-8"),
+        ("job=a", "--label names a label more than once"),
     ):
-        done = within("backfill", f"--label={label}")
+        done = within("backfill", "--label=job=b", f"--label={label}")
         assert done.returncode == 2
         assert reason in done.stderr
 

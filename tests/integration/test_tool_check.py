@@ -19,6 +19,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield it
 
 
+def test_an_organization_is_named_for_a_connection_only(service: Service) -> None:
+    """Without one it would be left out of the check in silence."""
+    done = within("check", "--organization=nobody", service.flag)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--organization needs --connect" in done.stderr
+
+
 def test_check_is_that_of_the_daemon(service: Service, tmp_path: Path) -> None:
     """A good file is said to be good; every error of a bad one is shown, with its line."""
     good = within("check", service.flag)

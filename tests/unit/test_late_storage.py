@@ -53,10 +53,11 @@ def test_a_poll_that_is_read_meanwhile_counts_on_from_what_was_stored() -> None:
         store = Store()
         polled = await intake(store)
         stored = Spend(float(STARTED), Tally(1000.0, 0.0, baseline=40.0), {})
-        poll = asyncio.create_task(polled.succeed(USAGE, answer(50.0), 0.1))
-        await asyncio.sleep(0)
-        assert not await polled.restore({ACME.id: SavedOrganization(ACME.id, {}, stored)})
-        await poll
+        _, begun = await asyncio.gather(
+            polled.succeed(USAGE, answer(50.0), 0.1),
+            polled.restore({ACME.id: SavedOrganization(ACME.id, {}, stored)}),
+        )
+        assert not begun
         state = store.get(ACME.id)
         assert state is not None
         assert state.spend is not None
@@ -73,13 +74,11 @@ def test_a_name_that_changes_meanwhile_is_in_what_was_stored() -> None:
         polled = await intake(store)
         now = SystemClock().time()
         saved = SavedAnswer(packed(answer(50.0)), now, now)
-        reading = asyncio.create_task(
-            polled.restore({ACME.id: SavedOrganization(ACME.id, {"usage": saved}, None)})
-        )
-        await asyncio.sleep(0)
         renamed = dataclasses.replace(ACME, name="Acme Robotics")
-        await polled.configure({ACME.id: renamed}, [USAGE.collector], InvoiceDetail())
-        await reading
+        await asyncio.gather(
+            polled.restore({ACME.id: SavedOrganization(ACME.id, {"usage": saved}, None)}),
+            polled.configure({ACME.id: renamed}, [USAGE.collector], InvoiceDetail()),
+        )
         state = store.get(ACME.id)
         assert state is not None
         found = state.collectors["usage"].answer

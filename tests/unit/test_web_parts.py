@@ -47,6 +47,15 @@ def test_an_external_url_has_a_path_without_a_slash_at_its_end(text: str, path: 
     assert route_prefix(path) == path
 
 
+def test_an_external_url_has_its_host_as_browsers_send_it() -> None:
+    """In ASCII, whatever the script that it was written in."""
+    location = Location(external=external_url("https://bücher.example:8443/x"))
+    assert list(location.host) == ["xn--bcher-kva.example"]
+    assert location.is_own("https://xn--bcher-kva.example:8443", "internal:1")
+    with pytest.raises(ValueError, match="a name or an address"):
+        external_url(f"https://{'ü' * 70}/")
+
+
 @pytest.mark.parametrize(("text", "path"), [("/", ""), ("", ""), ("a", "/a"), ("/a/b/", "/a/b")])
 def test_a_route_prefix_may_have_slashes_around_it(text: str, path: str) -> None:
     """Or not."""

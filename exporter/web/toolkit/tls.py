@@ -9,6 +9,7 @@ import ssl
 import tempfile
 import warnings
 from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -160,10 +161,11 @@ def _set_ciphers(made: ssl.SSLContext, section: TlsServer) -> None:
 
 
 def _load_pair(made: ssl.SSLContext, certificate: bytes | Path, key: bytes | Path) -> None:
-    with tempfile.TemporaryFile() as first, tempfile.TemporaryFile() as second:
+    with ExitStack() as stack:
         names = []
-        for stream, content in ((first, certificate), (second, key)):
+        for content in (certificate, key):
             if isinstance(content, bytes):  # OpenSSL reads files only; this one has no name
+                stream = stack.enter_context(tempfile.TemporaryFile())
                 stream.write(content)
                 stream.flush()
                 stream.seek(0)
