@@ -95,7 +95,7 @@ class Intake:
         spends |= {state.organization.id: state.spend for state in self._store.states()}
         for org_id in spends.keys() - organizations.keys():
             spend = spends[org_id]
-            self._leave(org_id, spend and restored(spend))
+            self._leave(org_id, spend and restored(spend, self._clock.time()))
         for organization in organizations.values():
             known = self._store.get(organization.id)
             if known is None:
@@ -134,7 +134,7 @@ class Intake:
             if state is not None:
                 self._fill(state, found, old.spend)
             elif left is None and old.spend is not None:
-                self._leave(org_id, restored(old.spend))
+                self._leave(org_id, restored(old.spend, self._clock.time()))
         return begun
 
     async def _stored_answers(
@@ -161,7 +161,7 @@ class Intake:
             if known is not None and known.answer is None:
                 attempted = known.attempted or answer.received
                 collectors[name] = known._replace(answer=answer, attempted=attempted)
-        spend = state.spend or (spend and restored(spend))
+        spend = state.spend or (spend and restored(spend, self._clock.time()))
         if spend is not state.spend or collectors != state.collectors:
             self._store.put(OrganizationState(state.organization, collectors, spend))
 
@@ -174,7 +174,7 @@ class Intake:
         self._left.discard(organization.id)
         saved = self._saved.get(organization.id)
         old = saved.answers if saved else {}
-        spend = saved and saved.spend and restored(saved.spend)
+        spend = saved and saved.spend and restored(saved.spend, self._clock.time())
         known = {
             name: CollectorState(answer=answer, attempted=answer.received)
             for name in collectors
@@ -421,7 +421,7 @@ def _taken_in(
     answer, view = answers.take_in(collector, state.organization, raw, detail, now)
     if before is not None and before.fragments == answer.fragments:
         answer = answer._replace(changed=before.changed)
-    return answer, advance(state.spend, view) if isinstance(view, Usage) else None
+    return answer, advance(state.spend, view, now.time) if isinstance(view, Usage) else None
 
 
 def _at(

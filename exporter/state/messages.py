@@ -7,12 +7,13 @@ from typing import Final
 from isal import isal_zlib
 
 LONG: Final = 64 * 1024  # bytes
-MARK: Final = b"\0"  # no message begins with it: there is no field 0
+MARK: Final = b"\0"  # no message begins with it, for there is no field 0; what does is compressed
 
 
 def packed(message: bytes) -> bytes:
     """Return a serialized message as it is kept."""
-    return message if len(message) <= LONG else MARK + isal_zlib.compress(message, 1)
+    brief = len(message) <= LONG and not message.startswith(MARK)
+    return message if brief else MARK + isal_zlib.compress(message, 1)
 
 
 def size(kept: bytes) -> int:

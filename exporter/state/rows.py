@@ -6,22 +6,20 @@ Text is read as bytes, and its size is looked at in SQL before any of it is load
 from __future__ import annotations
 
 import json
-import math
+import sys
 import zlib
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any, Final, cast
 
 from exporter.model import FoundOrganization, SavedAnswer, Spend, Tally
-from exporter.state.messages import MARK, packed
+from exporter.state.messages import packed
 
 MAX_TEXT: Final = 4096  # bytes of an id or a name
 MAX_MESSAGE: Final = 4 * 1024 * 1024  # bytes; no answer is larger
 MAX_COUNTERS: Final = 1024 * 1024
 MAX_TALLIES: Final = 1000  # ten times as many as are made
 MAX_TIME: Final = 253_402_300_800.0  # Unix seconds: the year 10000
-MAX_AMOUNT: Final = 1e12  # what is not below counts as no number
-MAX_COUNTER: Final = 1e15
 
 
 def _text(column: str, at_most: int = MAX_TEXT) -> str:
@@ -64,8 +62,6 @@ def answer(row: Iterable[Any]) -> tuple[str, str, SavedAnswer] | None:
     except UnicodeDecodeError:
         return None
     if stored != checksum(*values) or not (_is_time(received) and _is_time(changed)):
-        return None
-    if message.startswith(MARK):  # no message begins so
         return None
     return values[0], values[1], SavedAnswer(packed(message), received, changed)
 
@@ -134,21 +130,25 @@ def _spend(plain: Any) -> Spend:
 
 def _tally(plain: Any) -> Tally:
     grown, fallen, baseline = plain
-    if not (_is_number(grown, MAX_COUNTER) and _is_number(fallen, MAX_COUNTER)):
+    # Which amounts are too large to go on with is for `spend.restored` to say.
+    if not (
+        _is_number(grown) and _is_number(fallen) and (baseline is None or _is_number(baseline))
+    ):
         raise ValueError
-    if grown < 0 or fallen < 0 or not (baseline is None or _is_number(baseline, MAX_AMOUNT)):
+    if grown < 0 or fallen < 0:
         raise ValueError
     return Tally(grown, fallen, baseline)
 
 
-def _is_number(value: object, below: float) -> bool:
+def _is_number(value: object) -> bool:
+    """Tell whether it is one that a float holds."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return abs(value) < below and math.isfinite(value)
+    return abs(value) <= sys.float_info.max  # which NaN is not
 
 
 def _is_time(value: object) -> bool:
-    return _is_number(value, MAX_TIME) and cast("float", value) >= 0
+    return _is_number(value) and 0 <= cast("float", value) < MAX_TIME
 
 
 def _is_day(text: str) -> bool:

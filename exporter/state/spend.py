@@ -19,24 +19,27 @@ REST = "other"
 # An amount of this much, of either sign, is an accident and no bill, and is not counted: a counter
 # that took it in once could not tell a dollar any more.
 TOO_LARGE = 1e12  # US dollars
+# A start date so far ahead is an accident, too: all answers until then would be from behind it.
+TOO_LATE = 62 * 86_400.0  # seconds: two periods
 
 
-def advance(spend: Spend | None, usage: Usage) -> Spend:
-    """Return the counters after a good answer.
+def advance(spend: Spend | None, usage: Usage, now: float) -> Spend:
+    """Return the counters after a good answer that came at `now`, in Unix seconds.
 
     What grew is spend, what fell is a correction. An amount that cannot be counted, and every sum
     that it is part of, keeps its baseline until it can be.
     """
     month_to_date = _sum(usd for total in usage.totals.values() for usd in total.net)
     amounts = _by_resource(usage, spend.by_resource if spend else ())
+    started = _start(usage.period_start, now)
     if spend is None:
         # First sight: how much of it was spent before anybody looked, nobody knows.
         return Spend(
-            usage.period_start,
+            started,
             Tally(baseline=month_to_date),
             {name: Tally(baseline=amount) for name, amount in amounts.items()},
         )
-    started, known = usage.period_start, spend.period_start
+    known = spend.period_start
     if started is not None and known is not None and started < known:
         # An answer from behind. Counting it would count the newer period twice later on.
         return spend
@@ -53,10 +56,11 @@ def advance(spend: Spend | None, usage: Usage) -> Spend:
     )
 
 
-def restored(spend: Spend) -> Spend:
+def restored(spend: Spend, now: float) -> Spend:
     """Return counters that were stored, without those that took in what cannot be counted.
 
-    Releases before this rule did so, and such a counter would stand still for ever.
+    Releases before this rule did so, and such a counter would stand still for ever; likewise all
+    of them after a start date that is too far ahead of `now`.
     """
 
     def sound(tally: Tally) -> Tally:
@@ -67,10 +71,15 @@ def restored(spend: Spend) -> Spend:
         return tally
 
     return Spend(
-        spend.period_start,
+        _start(spend.period_start, now),
         sound(spend.month_to_date),
         {name: sound(tally) for name, tally in spend.by_resource.items()},
     )
+
+
+def _start(start: float | None, now: float) -> float | None:
+    """Return the start date of a period; None if it cannot be one."""
+    return None if start is None or start > now + TOO_LATE else start
 
 
 def _by_resource(usage: Usage, known: Collection[str]) -> Mapping[str, float | None]:

@@ -94,6 +94,7 @@ class Storage:
         self._turn = threading.Lock()  # the database is used by several threads, one at a time
         self._database: sqlite3.Connection | None = None
         self._opening = 0  # counts the times that the database was opened
+        self._copied = 0  # that of which there is a copy
         self._reserved: tuple[str, int] | None = None  # day and requests, of this process
         self._closed = False
 
@@ -168,10 +169,12 @@ class Storage:
         with self._using() as database, database:
             if opening is not None and opening != self._opening:
                 raise UnreadError(f"{self._file} is another one: it has to be read first")
-            database.executemany("DELETE FROM answer WHERE org_id = ?", gone)
+            # Of those that are replaced, too: a collector may have been turned off.
+            replaced = [(saved.org_id,) for saved in organizations]
+            database.executemany("DELETE FROM answer WHERE org_id = ?", [*gone, *replaced])
             database.executemany("DELETE FROM spend WHERE org_id = ?", gone)
             database.executemany(
-                "REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?)", _answer_rows(organizations)
+                "INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?)", _answer_rows(organizations)
             )
             database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
             if found is not None:
@@ -185,6 +188,8 @@ class Storage:
     def copy_aside(self) -> None:
         """Keep what is stored now in a file of its own. Raises StorageError."""
         with self._using() as database:
+            if self._copied == self._opening:  # by a thread that was not waited for
+                return
             aside = self._aside()
             os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             try:
@@ -193,6 +198,7 @@ class Storage:
             except BaseException:
                 aside.unlink()
                 raise
+            self._copied = self._opening
         log.warning(
             "what is stored is older than the counters of this process, which go on: it is kept",
             file=str(self._file),

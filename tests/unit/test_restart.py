@@ -185,7 +185,7 @@ def test_stored_counters_that_took_in_too_much_begin_anew(tmp_path: Path) -> Non
     """As an older release left them: else they would stand still for ever."""
     api = reader(30.0)
     too_large = Tally(spend=1e300, corrections=1e300, baseline=1e300)
-    stored = SavedOrganization("acme", {}, Spend(1_793_491_200, too_large, {}))
+    stored = SavedOrganization("o1", {}, Spend(1_793_491_200, too_large, {}))
     storage = Storage(tmp_path / "s")
     storage.save([stored], [])
     storage.close()
@@ -196,6 +196,26 @@ def test_stored_counters_that_took_in_too_much_begin_anew(tmp_path: Path) -> Non
             api.answers[USAGE] = usage(40.0)
             await asyncio.sleep(62)
             assert rig.value(SPEND) == 10.0
+
+    run(scenario())
+
+
+def test_a_stored_baseline_that_is_too_large_costs_no_counter(tmp_path: Path) -> None:
+    """What was counted before goes on; only what has happened since is not known."""
+    stored = SavedOrganization(
+        "o1", {}, Spend(1_793_491_200, Tally(500.0, 1.0, baseline=1e300), {})
+    )
+    storage = Storage(tmp_path / "s")
+    storage.save([stored], [])
+    storage.close()
+
+    async def scenario() -> None:
+        api = reader(30.0)
+        async with Rig.stored(tmp_path / "s", config(), api, VirtualClock()) as rig, rig.running():
+            await asyncio.sleep(3)
+            api.answers[USAGE] = usage(40.0)
+            await asyncio.sleep(62)
+            assert rig.value(SPEND) == 510.0
 
     run(scenario())
 

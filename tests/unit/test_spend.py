@@ -31,7 +31,7 @@ def after(*answers: Usage) -> Spend:
     """Return the counters after these answers."""
     spend = None
     for answer in answers:
-        spend = advance(spend, answer)
+        spend = advance(spend, answer, JULY)
     assert spend is not None
     return spend
 
@@ -158,11 +158,22 @@ def test_stored_counters_that_took_in_too_much_begin_anew() -> None:
         Tally(5.0, 1.0, baseline=1e300),
         {"a": Tally(1e300, 1e300, baseline=30.0), "b": Tally(1.0, 2.0, 3.0)},
     )
-    sound = restored(stored)
+    sound = restored(stored, JULY)
     assert sound.by_resource == {"a": Tally(), "b": Tally(1.0, 2.0, 3.0)}
-    after_two = advance(advance(sound, usage(30.0, a=30.0)), usage(40.0, a=40.0))
+    after_two = advance(advance(sound, usage(30.0, a=30.0), JULY), usage(40.0, a=40.0), JULY)
     assert after_two.month_to_date == Tally(15.0, 1.0, 40.0)
     assert after_two.by_resource["a"] == Tally(10.0, 0.0, 40.0)
+
+
+def test_a_start_date_far_ahead_is_none() -> None:
+    """Else every answer until then, decades away, would be from behind it and count nothing."""
+    far = JULY + 3e9
+    answers = (usage(10.0), usage(20.0, far), usage(30.0), usage(5.0, AUGUST), usage(9.0, AUGUST))
+    assert counted(*answers) == (29.0, 0.0)
+    assert after(usage(10.0, far), usage(12.0)).period_start == JULY
+    assert restored(Spend(far, Tally(5.0, 1.0, 2.0), {}), JULY) == Spend(
+        None, Tally(5.0, 1.0, 2.0), {}
+    )
 
 
 CENTS = st.integers(0, 10_000_000).map(lambda cents: cents / 100)
@@ -178,7 +189,7 @@ def test_counters_only_grow_and_add_up_to_the_cent(steps: list[tuple[float, bool
         if rollover and index:
             start += 1.0
             last = 0.0
-        spend = advance(spend, usage(amount, start))
+        spend = advance(spend, usage(amount, start), start)
         expected += amount - last if index else 0.0
         last = amount
         tally = spend.month_to_date

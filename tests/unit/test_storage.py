@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from exporter.model import SavedAnswer, SavedOrganization, Spend, Tally
 from exporter.state.messages import packed
-from exporter.state.rows import MAX_AMOUNT, MAX_TIME
+from exporter.state.rows import MAX_TIME
 from exporter.state.storage import (
     APPLICATION_ID,
     FILE,
@@ -71,18 +71,28 @@ def test_a_change_replaces_one_organization_and_another_is_forgotten(folder: Pat
     assert stored(folder) == {"bolt": changed}
 
 
+def test_an_answer_that_is_no_longer_kept_is_gone(folder: Path) -> None:
+    """As that of a collector that was turned off: at a restart it would be back."""
+    store(folder, ACME, BOLT)
+    less = SavedOrganization(ACME.org_id, {}, ACME.spend)
+    storage = Storage(folder)
+    storage.save([less], [])
+    storage.close()
+    assert stored(folder) == {ACME.org_id: less, BOLT.org_id: BOLT}
+
+
 @given(
     st.text(),
     st.binary(),
     st.floats(0.0, MAX_TIME, exclude_max=True),
-    st.floats(0.0, MAX_AMOUNT, exclude_max=True),
+    st.floats(0.0, allow_infinity=False, allow_nan=False),
 )
 def test_any_id_message_and_amount_comes_back(
     org_id: str, message: bytes, received: float, amount: float
 ) -> None:
     """Whatever it is made of."""
     spend = Spend(None, Tally(amount, 0.0, amount), {org_id: Tally(amount)})
-    saved = SavedOrganization(org_id, {"usage": SavedAnswer(message, received, 0.0)}, spend)
+    saved = SavedOrganization(org_id, {"usage": SavedAnswer(packed(message), received, 0.0)}, spend)
     with TemporaryDirectory() as folder:
         store(Path(folder), saved)
         assert stored(Path(folder)) == {org_id: saved}

@@ -85,7 +85,6 @@ DAMAGED: list[tuple[Any, ...]] = [
     ("spend", "bolt", counters(month_to_date=["1", 0.0, 7.0])),
     ("spend", "bolt", counters(month_to_date=[float("inf"), 0.0, 7.0])),
     ("spend", "bolt", counters(month_to_date=[-1.0, 0.0, 7.0])),
-    ("spend", "bolt", counters(month_to_date=[1.0, 0.0, 1e300])),
     ("spend", "bolt", counters(month_to_date=[1.0, 0.0, 10**400])),
     ("spend", "bolt", counters(month_to_date=7.0)),
     ("spend", "bolt", counters(by_resource=[])),
@@ -253,7 +252,9 @@ def test_what_took_its_place_loses_nothing(folder: Path, tmp_path: Path) -> None
         for path in other.iterdir():
             (folder / path.name).write_bytes(path.read_bytes())
         assert storage.read().organizations == {"bolt": bolt}
-        storage.copy_aside()
+        for _ in range(3):  # again when a first one was not waited for
+            storage.copy_aside()
+    assert len(list(folder.glob("*set-aside*"))) == 1
     with closing(sqlite3.connect(folder / f"{FILE}.set-aside-1")) as copy:
         assert copy.execute("SELECT org_id FROM spend").fetchall() == [("bolt",)]
 
