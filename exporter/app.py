@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -104,13 +104,12 @@ async def _assemble(
     own = await asyncio.to_thread(lambda: options.shard.part_of(merge(config, found)))
     client = await connect(own.api, await find_route(own.api, os.environ))
     # What moved to another shard is forgotten: it counts there now.
-    restored = {org_id: saved[org_id] for org_id in saved if options.shard.owns(org_id)}
+    restored = await asyncio.to_thread(options.shard.part_of_stored, saved)
     intake = Intake(store, telemetry, clock, own.invoice_detail, restored)
     saver = None
     if storage is not None:
         saver = Saver(storage, store, telemetry, stored, partial(_restore, intake, options.shard))
-        # What the last second brought.
-        stack.push_async_callback(_within, LAST_SAVE, saver.save)
+        stack.push_async_callback(_save_last, saver)
     discovery = Discovery(config, client, clock=clock, telemetry=telemetry, found=found)
     poller = Poller(own, client, store=store, intake=intake, clock=clock, random=random.random)
     publisher = Publisher(
@@ -139,7 +138,7 @@ async def _opened(
     if folder is None:
         return None, None
     storage = Storage(folder)
-    stack.push_async_callback(_within, LAST_CLOSE, partial(storage.in_thread, storage.close))
+    stack.push_async_callback(_close, storage)
     try:
         return storage, await storage.in_thread(storage.read)
     except LockedError as error:
@@ -150,15 +149,23 @@ async def _opened(
         return storage, None
 
 
-async def _within(seconds: float, last: Callable[[], Awaitable[None]]) -> None:
-    """Do something at the end, but do not wait for a file system that hangs."""
-    with suppress(StorageError, TimeoutError):
-        async with asyncio.timeout(seconds):
-            await last()
+async def _save_last(saver: Saver) -> None:
+    """Save what the last second brought, but do not wait for a file system that hangs."""
+    try:
+        async with asyncio.timeout(LAST_SAVE):
+            await saver.save()
+    except TimeoutError:
+        log.error("the storage does not answer at the end: what changed last may be lost")
+
+
+async def _close(storage: Storage) -> None:
+    with suppress(StorageError, TimeoutError):  # what hangs or fails has been said
+        async with asyncio.timeout(LAST_CLOSE):
+            await storage.in_thread(storage.close)
 
 
 async def _restore(
     intake: Intake, shard: Shard, saved: Mapping[str, SavedOrganization]
 ) -> Collection[str]:
     """Take in what was stored of this shard's: what moved to another is forgotten."""
-    return await intake.restore({org_id: saved[org_id] for org_id in saved if shard.owns(org_id)})
+    return await intake.restore(await asyncio.to_thread(shard.part_of_stored, saved))

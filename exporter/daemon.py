@@ -195,6 +195,8 @@ class Daemon:
             self._components.telemetry.reloaded(self._components.clock.time())
             if before is not client:
                 await before.close()
+                if own.api.max_requests_per_day is None:  # and the one before counts no more
+                    self._components.telemetry.requests_left(None, None)
 
     async def _apply_found(self) -> None:
         """Poll what was found by now beside what is listed."""

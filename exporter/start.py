@@ -25,7 +25,7 @@ def exporter() -> NoReturn:
     _ignore_hangups()
     from exporter import cli  # noqa: PLC0415 - what takes long
 
-    _end(cli.main)
+    _end(cli.main, unread=0)
 
 
 def tool() -> NoReturn:
@@ -38,7 +38,7 @@ def tool() -> NoReturn:
         _take_signals(1, STOPPED)
     from exporter.tool import command  # noqa: PLC0415 - what takes long
 
-    _end(command.main)
+    _end(command.main, unread=1)
 
 
 def _have_standard_streams() -> None:
@@ -74,10 +74,11 @@ def _write_what_was_logged() -> None:
         shutdown()
 
 
-def _end(main: Callable[[], int]) -> NoReturn:
+def _end(main: Callable[[], int], *, unread: int) -> NoReturn:
     """Run a command and end with its exit code, whatever the signals while it ends.
 
-    Python itself would wait for threads that are stuck, and take its handlers away before.
+    But nobody may read what it printed: then a signal ends it, with `unread` in place of 0. Python
+    itself would wait for threads that are stuck, and take its handlers away before.
     """
     try:
         code: object = main()
@@ -86,15 +87,17 @@ def _end(main: Callable[[], int]) -> NoReturn:
     except BaseException:  # noqa: BLE001 - as Python does with what nothing catches
         sys.excepthook(*sys.exc_info())
         code = 1
+    status = code if isinstance(code, int) else int(code is not None)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     _write_what_was_logged()
+    _take_signals(status or unread)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
-        code = code or 1
-    os._exit(code if isinstance(code, int) else code is not None)
+        status = status or 1
+    os._exit(status)
 
 
 def _ignore_hangups() -> None:

@@ -119,8 +119,8 @@ class Telemetry:
         """Note whether a write to storage succeeded."""
         self._optional(Own.STORAGE_SUCCESSFUL, successful)
 
-    def requests_left(self, limit: int, remaining: int) -> None:
-        """Note the day's ceiling on calls, and how many are left of it."""
+    def requests_left(self, limit: int | None, remaining: int | None) -> None:
+        """Note the day's ceiling on calls, and how many are left of it; None without one."""
         self._optional(Own.REQUESTS_LIMIT, limit)
         self._optional(Own.REQUESTS_REMAINING, remaining)
 

@@ -121,8 +121,8 @@ class Discovery:
 
     @property
     def settled(self) -> bool:
-        """Whether every key was asked with, successfully or not."""
-        return self._records.settled
+        """Whether every key was asked with, successfully or not, and `run` has told so."""
+        return self._records.settled and not self._news
 
     @property
     def status(self) -> DiscoveryStatus | None:
@@ -190,7 +190,7 @@ class Discovery:
         self._wake.set()
 
     async def _ask(self, key_id: str) -> None:
-        settled = self.settled
+        settled = self._records.settled
         try:
             listed = tuple(await self._lister.organizations(self._records.keys[key_id]))
         except BillingError as error:
@@ -204,7 +204,7 @@ class Discovery:
             if self._records.succeed(key_id, self._clock.time()) is not None:
                 log.info("organizations can be looked for again", api_key_id=key_id)
         self._due.set(key_id, self._clock.monotonic() + wait)
-        self._news |= self.settled and not settled
+        self._news |= self._records.settled and not settled
         self._tell()
 
     def _warn_of_left_out(self, key_id: str, listed: Iterable[FoundOrganization]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
 from exporter.config import Config
+from exporter.model import SavedOrganization
 
 MAX_SHARDS: Final = 1000
 ORDINAL: Final = re.compile(r".*-([0-9]{1,9})")  # at the end of the name of a StatefulSet's pod
@@ -22,6 +24,8 @@ class Shard:
 
     def owns(self, org_id: str) -> bool:
         """Tell whether this shard polls an organization: the one of the highest weight does."""
+        if self.total == 1:
+            return True
         own = _weight(org_id, self.ordinal)
         # Ends at the first that is higher, so most ids take far fewer hashes than there are shards.
         return all(_weight(org_id, each) <= own for each in range(self.total))
@@ -35,6 +39,12 @@ class Shard:
             api = api.model_copy(update={"max_requests_per_day": part})
         organizations = tuple(each for each in config.organizations if self.owns(each.id))
         return replace(config, api=api, organizations=organizations)
+
+    def part_of_stored(
+        self, saved: Mapping[str, SavedOrganization]
+    ) -> Mapping[str, SavedOrganization]:
+        """Return what this shard has of what was stored: what moved to another is forgotten."""
+        return {org_id: each for org_id, each in saved.items() if self.owns(org_id)}
 
 
 def choose(ordinal: int | None, total: int, *, pod_name: str, host_name: str) -> Shard:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections import Counter
 from collections.abc import Iterable
 from random import Random
+from typing import Final
 
 import grpc
 import grpc.aio
@@ -18,6 +20,11 @@ from exporter.simulator.front import Front
 from exporter.simulator.injection import CONNECTION_FAULTS, FaultSet, Injected
 from exporter.simulator.service import Journal, Service
 from exporter.simulator.simulated_clock import SimulatedClock
+
+# gRPC's tasks that outlive its server for a moment. A loop that ends in it would cancel them, and
+# they would print a traceback.
+LEFT_BY_GRPC: Final = {"_schedule_rpc_coro", "_handle_exceptions"}
+LEFT_WITHIN: Final = 1.0  # seconds
 
 
 class Simulator:
@@ -120,6 +127,10 @@ class Simulator:
             self._front.close()
         if self._server is not None:
             await self._server.stop(grace)
+            tasks = asyncio.all_tasks()
+            names = {task: getattr(task.get_coro(), "__qualname__", "") for task in tasks}
+            if left := {task for task in tasks if names[task] in LEFT_BY_GRPC}:
+                await asyncio.wait(left, timeout=LEFT_WITHIN)
         if self._front is not None:
             await self._front.stop()
 

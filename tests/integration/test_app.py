@@ -220,6 +220,23 @@ def test_a_reload_connects_anew_only_if_the_shard_s_part_of_the_api_section_chan
     run(scenario, start=limited, load=limited, storage=tmp_path / "state", shard=Shard(1, 3))
 
 
+def test_a_ceiling_that_is_removed_leaves_no_metric(tmp_path: Path) -> None:
+    """Else an alert would go on about requests that nobody counts."""
+    ceilings = iter((3000, None))
+
+    def limited(config: Config) -> Config:
+        api = config.api.model_copy(update={"max_requests_per_day": next(ceilings)})
+        return replace(config, api=api)
+
+    async def scenario(daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
+        names = [f"viam_billing_exporter_api_requests_{name}" for name in ("limit", "remaining")]
+        await until(fetch, "/metrics", lambda page: all(name in page.text for name in names))
+        assert await daemon._components.reloads.reload() is None
+        await until(fetch, "/metrics", lambda page: not any(name in page.text for name in names))
+
+    run(scenario, start=limited, load=limited, storage=tmp_path / "state")
+
+
 def test_a_reload_that_fails_keeps_the_old_configuration() -> None:
     """It is said in a metric, and every error in the log."""
 

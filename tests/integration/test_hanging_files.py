@@ -25,6 +25,7 @@ from support.process import (
     EXPORTER,
     PATIENCE,
     PYTHON,
+    Process,
     exporter,
     free_port,
     get,
@@ -76,6 +77,26 @@ def test_storage_that_hangs_holds_up_neither_the_start_nor_the_end(tmp_path: Pat
             it.wait_until_ready()
             assert "viam_billing_exporter_storage_last_write_successful 0.0" in it.scrape()
             it.process.stop()
+
+
+def waits_for_a_lease(process: Process) -> bool:
+    """Tell whether a thread of a process opens a file of which another has a lease."""
+    where = Path(f"/proc/{process._popen.pid}/task").glob("*/wchan")
+    return any("lease" in each.read_text() for each in where)
+
+
+def test_storage_that_begins_to_hang_is_not_waited_for_at_the_end(tmp_path: Path) -> None:
+    """It ends in time, and says that what changed last may be lost."""
+    file, other = tmp_path / "state" / "exporter.db", tmp_path / "other"
+    other.touch(0o600)
+    with exporter("--demo", f"--storage.path={file.parent}") as it:
+        it.wait_until_ready()
+        until(lambda: "last_write_successful 1.0" in it.scrape(), "it stores")
+        with hanging(other):
+            other.replace(file)  # it notices, and opens the new one
+            until(lambda: waits_for_a_lease(it.process), "it hangs")
+            it.process.stop()
+        assert it.process.stderr.text.count("the storage does not answer at the end") == 1
 
 
 def is_locked(file: Path) -> bool:

@@ -158,8 +158,8 @@ def test_an_error_of_the_start_that_nobody_reads_ends_it_too(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("usage",), ("pdf", "--all"), ("check", "--connect"), ("simulate",)],
-    ids=lambda arguments: arguments[0],
+    [("usage",), ("pdf", "--all"), ("check", "--connect"), ("simulate",), ("usage", "--help")],
+    ids=" ".join,
 )
 def test_a_command_that_nobody_reads_ends_when_it_is_told_to(
     arguments: Sequence[str], tmp_path: Path

@@ -327,6 +327,22 @@ def test_few_are_asked_at_once() -> None:
     looking(lister, scenario, configuration=config(*keys))
 
 
+def test_it_has_settled_when_what_was_found_last_was_told() -> None:
+    """Not before: the exporter would be ready without organizations that are known by then."""
+    lister = Lister(one="a", two="b")
+    lister.delays["two"] = 1.5
+
+    async def scenario(discovery: Discovery, changes: list[Found]) -> None:
+        await asyncio.sleep(1.7)
+        assert (changes, discovery.found) == ([found(one="a")], found(one="a", two="b"))
+        assert not discovery.settled
+        await asyncio.sleep(1)
+        assert changes[1:] == [found(one="a", two="b")]
+        assert discovery.settled
+
+    looking(lister, scenario, configuration=config(ONE, TWO))
+
+
 def test_a_key_that_hangs_holds_up_no_other() -> None:
     """What the others found is polled meanwhile, and they are asked again in their turn."""
     lister = Lister(one="a", two="b")
