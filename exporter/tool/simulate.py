@@ -243,7 +243,7 @@ class ReloadedFiles:
             try:
                 for path in filter(None, (self._certificate, self._key)):
                     require_regular(path)
-                self._tls.load_cert_chain(self._certificate, self._key)
+                self._tls.load_cert_chain(self._certificate, self._key, password=_no_password)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error)
                 problems.append(f"{self._certificate}: no certificate with its key: {reason}")
@@ -257,6 +257,11 @@ class ReloadedFiles:
         if not problems:
             count = len(self._faults) if self._faults is not None else 0
             print(f"viam-billing: read again; faults in the file: {count}", file=sys.stderr)
+
+
+def _no_password() -> str:
+    """Keep OpenSSL from asking at the terminal, where nothing else would go on meanwhile."""
+    raise ValueError("the key must not be encrypted: there is nobody to ask for the password")
 
 
 def _announce(accounts: Sequence[Account], where: Address, arguments: argparse.Namespace) -> None:

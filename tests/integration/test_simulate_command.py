@@ -26,6 +26,7 @@ from exporter.config import load
 from exporter.pb import auth_pb2, billing_pb2
 from exporter.simulator import configuration, demo_fleet, fleet
 from exporter.tool.simulate import reachable
+from support.certificates import Authority
 from support.process import TOOL
 
 COMMAND = [*TOOL, "simulate"]
@@ -226,6 +227,22 @@ def test_a_mistake_in_what_to_rehearse_is_one_clear_line(
     assert errors.startswith("viam-billing: ")
     assert line in errors
     assert errors.count("\n") == 1
+
+
+def test_an_encrypted_key_is_refused_and_asks_for_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It would ask for the password at the terminal, and hang at a reload."""
+    certificate, key = Authority(tmp_path).issue("simulated", "IP:127.0.0.1")
+    locked = tmp_path / "locked.key"
+    command = ["openssl", "pkcs8", "-topk8", "-passout", "pass:word", "-in", str(key), "-out", str(locked)]
+    subprocess.run(command, check=True)
+    tls = (f"--tls-cert={certificate}", f"--tls-key={locked}")
+    assert tool.main(["simulate", ANY_PORT, *tls]) == 1
+    assert capfd.readouterr().err == (
+        f"viam-billing: {certificate}: no certificate with its key: the key must not be encrypted: "
+        "there is nobody to ask for the password\n"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -159,7 +159,7 @@ def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
         summary.state.organization,
         collectors,
         None if usage is None else _usage(*usage),
-        None if invoices is None else _invoices(*invoices, summary.context.time),
+        None if invoices is None else _invoices(*invoices),
         None if billing is None else cast("BillingInformation", billing[1]),
     )
 
@@ -243,12 +243,14 @@ def _source(source: pb.ResourceUsageCostsBySource) -> UsageSource:
     )
 
 
-def _invoices(message: pb.GetInvoicesSummaryResponse, view: Invoices, now: float) -> InvoicesDetail:
+def _invoices(message: pb.GetInvoicesSummaryResponse, view: Invoices) -> InvoicesDetail:
+    overdue = {id(invoice) for invoice in view.overdue}
     seen: set[str] = set()
     billed = []
     for received, invoice in zip(message.invoices, view.all, strict=True):
         status = label_text(received.status)
-        billed.append(BilledInvoice(invoice, status, _state(invoice, now), invoice.id in seen))
+        state = "overdue" if id(invoice) in overdue else _state(invoice)
+        billed.append(BilledInvoice(invoice, status, state, invoice.id in seen))
         seen.add(invoice.id)
     billed.sort(key=lambda each: -(each.invoice.issued or 0.0))
     return InvoicesDetail(
@@ -260,10 +262,10 @@ def _invoices(message: pb.GetInvoicesSummaryResponse, view: Invoices, now: float
     )
 
 
-def _state(invoice: Invoice, now: float) -> str:
+def _state(invoice: Invoice) -> str:
     """Say whether somebody still has to pay."""
     if not math.isfinite(invoice.usd):
         return "unknown"
-    if not invoice.unpaid:
-        return "credit" if invoice.usd < 0 else "settled"
-    return "overdue" if invoice.due is not None and invoice.due <= now else "unpaid"
+    if invoice.unpaid:
+        return "unpaid"
+    return "credit" if invoice.usd < 0 else "settled"
