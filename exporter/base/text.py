@@ -5,6 +5,7 @@ The rule stands here once, for what is configured, found and shown.
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from typing import Final
@@ -14,6 +15,17 @@ RULE: Final = "must not have control characters, line separators or bidirectiona
 _NO_TEXT: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
+
+
+def from_system(text: str) -> str:
+    """Return an argument or a variable as it is in UTF-8, as a configuration and an API have it.
+
+    Python reads both as the locale says, which may have no letters but those of English.
+    """
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeError:
+        return text
 
 
 def is_text(text: str) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exporter.base import files
+from exporter.base.text import from_system
 from exporter.config.effective import Config
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.schema import PollConfig
 from exporter.config.values import read_key_file, secret
 from exporter.model import ApiKey, Organization
 
-VARIABLES = ("VIAM_ORG_ID", "VIAM_API_KEY_ID", "VIAM_API_KEY", "VIAM_API_KEY_FILE")
+KEY_FILE = "VIAM_API_KEY_FILE"
+VARIABLES = ("VIAM_ORG_ID", "VIAM_API_KEY_ID", "VIAM_API_KEY", KEY_FILE)
 
 
 def from_environment(environ: Mapping[str, str]) -> Config | None:
@@ -21,7 +23,11 @@ def from_environment(environ: Mapping[str, str]) -> Config | None:
     leave one out, and white space at the ends of one is not part of it. Raises ConfigError, with
     the variables as keys, if they do not fit together.
     """
-    given = {name: text for name in VARIABLES if (text := environ.get(name, "").strip())}
+    given = {
+        name: text if name == KEY_FILE else from_system(text)
+        for name in VARIABLES
+        if (text := environ.get(name, "").strip())
+    }
     if not given:
         return None
     problems: dict[str, str] = {}
@@ -58,7 +64,7 @@ def _organization_ids(text: str, problems: dict[str, str]) -> list[str]:
 def _api_key(given: Mapping[str, str], problems: dict[str, str]) -> ApiKey:
     """Make the API key of the two or three variables. Useless if it adds to `problems`."""
     key_id = given.get("VIAM_API_KEY_ID", "")
-    text, file = given.get("VIAM_API_KEY"), given.get("VIAM_API_KEY_FILE")
+    text, file = given.get("VIAM_API_KEY"), given.get(KEY_FILE)
     if not key_id:
         problems["VIAM_API_KEY_ID"] = "must be set to the id of the API key"
     elif not key_id.isprintable():
@@ -76,7 +82,7 @@ def _api_key(given: Mapping[str, str], problems: dict[str, str]) -> ApiKey:
             read_key_file(path)
             return ApiKey(key_id, file=path)
         except ValueError as error:
-            problems["VIAM_API_KEY_FILE"] = str(error)
+            problems[KEY_FILE] = str(error)
     else:
         problems["VIAM_API_KEY"] = "must be set to the API key, or VIAM_API_KEY_FILE to its file"
     return ApiKey(key_id)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import yaml
 
+from exporter.base.text import from_system
 from exporter.config.problem import ConfigError, Problem
 
 KeyPath = tuple[str | int, ...]
@@ -260,4 +261,6 @@ def _expand(text: str, environ: Mapping[str, str]) -> str | Unexpanded:
         return Unexpanded(
             f"needs environment variables that are not set: {', '.join(sorted(unset))}"
         )
-    return _VARIABLE.sub(lambda match: environ[match[1]].strip() if match[1] else "${", text)
+    return _VARIABLE.sub(
+        lambda match: from_system(environ[match[1]]).strip() if match[1] else "${", text
+    )

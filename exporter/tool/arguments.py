@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from exporter.base.address import Address
 from exporter.base.files import path_argument
+from exporter.base.text import from_system
 from exporter.config import DEFAULT_FILE, parse_duration
 from exporter.tool.errors import EXIT_CODES, complain
 
@@ -39,23 +39,12 @@ def add_configuration(command: argparse.ArgumentParser) -> None:
         "--organization",
         dest="organizations",
         metavar="ORGANIZATION",
-        type=name,
+        type=from_system,
         action="append",
         default=[],
         help="only this organization of the configuration, by id or name; may be given several "
         "times (default: all)",
     )
-
-
-def name(text: str) -> str:
-    """Return a name as it is in UTF-8, as a configuration and an API have it, in any locale.
-
-    Python reads arguments as the locale says, which may have no letters but those of English.
-    """
-    try:
-        return os.fsencode(text).decode()
-    except UnicodeError:
-        return text
 
 
 def address(text: str) -> Address:

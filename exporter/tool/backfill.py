@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from exporter.api.calls import ReadRpc
+from exporter.base.text import from_system
 from exporter.config import Config, format_duration
 from exporter.metrics.catalog import LABEL_NAMES
 from exporter.tool import arguments as declare
@@ -89,7 +90,7 @@ def _step(text: str) -> float:
 
 
 def _label(text: str) -> tuple[str, str]:
-    name, equals, value = declare.name(text).partition("=")
+    name, equals, value = from_system(text).partition("=")
     if not (equals and re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name)) or name.startswith("__"):
         raise argparse.ArgumentTypeError("must be NAME=VALUE, NAME a label's name in Prometheus")
     if name in LABEL_NAMES:

@@ -12,6 +12,7 @@ from typing import Final
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
 from exporter.base.files import path_argument
+from exporter.base.text import from_system
 from exporter.config import Config
 from exporter.metrics.extract.invoices import Invoice
 from exporter.model import Organization
@@ -43,7 +44,7 @@ def define(command: argparse.ArgumentParser) -> None:
     """Say what the command does, and what it is told."""
     declare.describe(command, _pdf, DESCRIPTION, EPILOG)
     command.add_argument(
-        "invoices", metavar="INVOICE", type=declare.name, nargs="*", help="ids of invoices"
+        "invoices", metavar="INVOICE", type=from_system, nargs="*", help="ids of invoices"
     )
     declare.add_configuration(command)
     command.add_argument("--all", action="store_true", help="download all invoices")
@@ -71,7 +72,7 @@ def define(command: argparse.ArgumentParser) -> None:
 
 def _template(text: str) -> str:
     try:
-        return file_names.check(declare.name(text))
+        return file_names.check(from_system(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

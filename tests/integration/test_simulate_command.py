@@ -235,8 +235,8 @@ def test_an_encrypted_key_is_refused_and_asks_for_nothing(
     """It would ask for the password at the terminal, and hang at a reload."""
     certificate, key = Authority(tmp_path).issue("simulated", "IP:127.0.0.1")
     locked = tmp_path / "locked.key"
-    command = ["openssl", "pkcs8", "-topk8", "-passout", "pass:word", "-in", str(key), "-out", str(locked)]
-    subprocess.run(command, check=True)
+    command = ["openssl", "pkcs8", "-topk8", "-passout", "pass:word", "-in", str(key)]
+    subprocess.run([*command, "-out", str(locked)], check=True)
     tls = (f"--tls-cert={certificate}", f"--tls-key={locked}")
     assert tool.main(["simulate", ANY_PORT, *tls]) == 1
     assert capfd.readouterr().err == (

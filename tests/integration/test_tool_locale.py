@@ -29,19 +29,19 @@ LOCALES = {
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Return a service whose second organization has a name in Japanese."""
+    """Return a service whose second organization has a name in Japanese, from the environment."""
     with standing(tmp_path_factory.mktemp("locale")) as it:
         settings = yaml.safe_load(it.file.read_text())
         settings["organizations"] = settings["organizations"][:3]
-        settings["organizations"][1]["name"] = NAME
+        settings["organizations"][1]["name"] = "${COMPANY}"
         it.file.write_text(json.dumps(settings))
         yield it
 
 
 @pytest.fixture(params=LOCALES)
 def locale(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Return the variables of a locale that cannot show all."""
-    return LOCALES[request.param]
+    """Return the variables of a locale that cannot show all, and one that the file names."""
+    return {**LOCALES[request.param], "COMPANY": NAME}
 
 
 def run(
