@@ -189,6 +189,7 @@ class Daemon:
             if own.api != self._own.api or not client.uses(route):
                 client = await self._connect(own.api, route)
             self._config, self._client = config, client
+            client.ask_now()
             self._components.discovery.configure(config, client)
             await self._reconfigure(own)
             self._components.poller.ask_now()

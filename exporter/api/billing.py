@@ -50,14 +50,14 @@ class BillingError(Exception):
         """The error as what a poll leaves behind."""
         return Failure(self.cause, self.code, str(self))
 
-    def paused(self, pause: float) -> BillingError:
-        """Return the same error, made anew, with so many seconds of pause."""
+    def paused(self, pause: float, retry_after: float | None = None) -> BillingError:
+        """Return a copy with so many seconds of pause, and of what the server asks to wait."""
         error = BillingError(
             self.cause,
             self.code,
             str(self),
             transient=self.transient,
-            retry_after=self.retry_after,
+            retry_after=self.retry_after if retry_after is None else retry_after,
         )
         error.pause = pause
         return error

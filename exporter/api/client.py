@@ -213,6 +213,10 @@ class BillingClient:
         """Have a token for a key, so that the next call need not wait. Raises BillingError."""
         await self._tokens.log_in(api_key)
 
+    def ask_now(self) -> None:
+        """Log in once with each key though the server asked to wait."""
+        self._tokens.ask_now()
+
     async def read(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
         """Return the answer undecoded. Raises BillingError.
 

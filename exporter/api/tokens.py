@@ -2,7 +2,8 @@
 
 A token that is refused is replaced at once, once for all who use it. If the one that comes is
 refused, too, another login is of no use yet, and each costs the server work: the key pauses before
-the next one. The same goes for a login that is itself refused again.
+the next one. The same goes for a login that is itself refused again. If the server asks to wait
+with a login, all who use the key wait.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from exporter.api.billing import BillingError, TokenNeeded, invalid
 from exporter.api.calls import AUTHENTICATE
+from exporter.api.retries import LONGEST_DELAY
 from exporter.model import ApiKey, Cause, Clock, Secret
 
 T = TypeVar("T")
@@ -64,6 +66,8 @@ class _Key(Generic[MetadataT]):
     refused: set[Call] = field(default_factory=set)  # calls that refuse tokens however new
     pause: float = 0.0  # seconds, the last one; 0 without trouble
     paused_until: float = -math.inf  # by the monotonic clock
+    put_off: BillingError | None = None  # the last login, if the server asked to wait
+    put_off_until: float = -math.inf  # by the monotonic clock
 
     def lengthen_pause(self, now: float) -> None:
         """Pause, for twice as long as the last time."""
@@ -73,6 +77,7 @@ class _Key(Generic[MetadataT]):
     def end_pause(self) -> None:
         """Forget that there was trouble."""
         self.pause, self.paused_until, self.failure = 0.0, -math.inf, None
+        self.put_off = None
         self.refused.clear()
 
 
@@ -172,6 +177,11 @@ class Tokens(Generic[MetadataT]):
         if token is None or self._is_past(token):
             await self._log_in(api_key, token)
 
+    def ask_now(self) -> None:
+        """Log in once though the server asked to wait."""
+        for key in self._keys.values():
+            key.put_off = None
+
     def close(self) -> None:
         """Give up logins under way."""
         for key in self._keys.values():
@@ -239,6 +249,8 @@ class Tokens(Generic[MetadataT]):
         if secret != key.secret:
             key.end_pause()
             key.secret = secret
+        elif key.put_off is not None and (left := key.put_off_until - self._clock.monotonic()) > 0:
+            raise key.put_off.paused(0.0, left)
         elif key.failure is not None and (left := self._pause_left(key)):
             raise key.failure.paused(left)
         try:
@@ -249,9 +261,12 @@ class Tokens(Generic[MetadataT]):
                 key.lengthen_pause(self._clock.monotonic())
             if refused:
                 key.failure = error.paused(0.0)
+            if error.retry_after:
+                delay = min(error.retry_after, LONGEST_DELAY)
+                key.put_off, key.put_off_until = error.paused(0.0), self._clock.monotonic() + delay
             raise error.paused(self._pause_left(key)) from None
         key.token = token
-        key.failure = None
+        key.failure = key.put_off = None
         if not key.refused:
             key.end_pause()
 

@@ -82,6 +82,15 @@ class Server:
         return caught.value
 
 
+def raising(error: BillingError) -> Callable[[int], str]:
+    """Return what grants no token, but fails."""
+
+    def grant(_: int) -> str:
+        raise error
+
+    return grant
+
+
 def in_virtual_time(scenario: Callable[[Server], Coroutine[Any, Any, None]]) -> None:
     """Run a scenario before a server."""
     run(scenario(Server()))
@@ -175,6 +184,40 @@ def test_a_key_whose_logins_are_refused_pauses_too() -> None:
         server.key = "key"
         await asyncio.sleep(LONGEST_PAUSE)
         await server.ask()
+
+    in_virtual_time(scenario)
+
+
+def test_a_server_that_asks_to_wait_with_a_login_is_asked_by_nobody_meanwhile() -> None:
+    """However many use the key; but a reload, or another key, asks once."""
+    busy = BillingError(Cause.OUTAGE, "UNAVAILABLE", "busy", transient=True, retry_after=3600.0)
+
+    async def scenario(server: Server) -> None:
+        grants, server.grants = server.grants, raising(busy)
+        waits = []
+        for _ in range(10):
+            errors = await asyncio.gather(*(fails(server) for _ in range(3)))
+            waits += [error.retry_after for error in errors]
+            await asyncio.sleep(60)
+        assert len(server.logins) == 1
+        assert waits[0] == 3600.0
+        assert waits[-1] == pytest.approx(3600 - 9 * 60, abs=2)
+        server.tokens.ask_now()
+        await fails(server)
+        await fails(server)
+        assert len(server.logins) == 2
+        server.key = server.file = "another"
+        await fails(server)
+        await fails(server)
+        assert len(server.logins) == 3
+        await asyncio.sleep(3600)
+        server.grants = grants
+        assert await server.ask() == "4"
+
+    async def fails(server: Server) -> BillingError:
+        with pytest.raises(BillingError, match="busy") as caught:
+            await server.ask()
+        return caught.value
 
     in_virtual_time(scenario)
 
