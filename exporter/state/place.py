@@ -34,6 +34,10 @@ class FileSystem:
         """Lock an open file against other processes, or raise BlockingIOError."""
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def lock_range(self, descriptor: int) -> None:
+        """Lock it as SQLite does, which some file systems cannot do that can lock a whole file."""
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
     def close_to_others(self, folder: Path) -> None:
         """Let the owner in only."""
         folder.chmod(0o700)
@@ -53,7 +57,7 @@ class Place:
         self.folder = folder
         self.system = system
         self.file = folder / FILE
-        self.has_locks = True
+        self.has_locks = True  # such as SQLite needs
         self._told: set[str] = set()
         self._locked: int | None = None  # the descriptor of the lock
         self._made: int | None = None  # that of the database's file
@@ -140,8 +144,13 @@ class Place:
         except OSError as error:  # as on some network shares
             self.has_locks = False
             self._tell("cannot lock the storage folder: let no other process use it", error)
-        else:
+            return
+        try:
+            self.system.lock_range(descriptor)
             self.has_locks = True
+        except OSError as error:
+            self.has_locks = False
+            self._tell("cannot lock the database: let no other program open it", error)
 
     def _tell(self, event: str, error: OSError) -> None:
         if event not in self._told:

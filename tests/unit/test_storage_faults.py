@@ -163,6 +163,24 @@ def test_only_a_lock_that_is_held_means_another_process(folder: Path) -> None:
             read(folder)
 
 
+def test_a_file_system_that_locks_only_whole_files_keeps_other_exporters_out(folder: Path) -> None:
+    """SQLite, which locks parts of files, goes on without locks."""
+
+    class WholeFiles(FileSystem):
+        def lock_range(self, descriptor: int) -> None:
+            raise OSError(ENOLCK, f"no locks for {descriptor}")
+
+    with capture_logs() as logs, closing(Storage(folder, system=WholeFiles())) as storage:
+        assert storage.read().organizations == {"acme": ACME}
+        storage.save([], ["acme"])
+        with pytest.raises(StorageError, match="in use by another process"):
+            read(folder)
+        with closing(sqlite3.connect(folder / FILE)) as other:  # SQLite has no lock on it
+            assert other.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
+    told = [each["event"] for each in logs if "lock" in each["event"]]
+    assert told == ["cannot lock the database: let no other program open it"]
+
+
 def test_a_mode_that_cannot_be_set_is_told_and_nothing_more(folder: Path) -> None:
     """As on mounted volumes whose files all belong to everybody."""
 
