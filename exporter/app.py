@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,10 @@ from exporter.api.route import Route, find_route
 from exporter.config import ApiConfig, Config
 from exporter.daemon import Components, Daemon, OnServing, Options, StartError
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import SavedOrganization
 from exporter.page.publisher import Publisher
 from exporter.polling.discovery import Discovery, merge, usable
 from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
-from exporter.polling.sharding import Shard
 from exporter.process import signals
 from exporter.process.clock import SystemClock
 from exporter.reloads import ReloadQueue
@@ -101,6 +99,9 @@ async def _assemble(
             route, api, user_agent=agent, telemetry=telemetry, clock=clock, admit=admit
         )
 
+    async def restore(late: Stored) -> Collection[str]:
+        return await daemon.restore(late)
+
     own = await asyncio.to_thread(lambda: options.shard.part_of(merge(config, found)))
     client = await connect(own.api, await find_route(own.api, os.environ))
     # What moved to another shard is forgotten: it counts there now.
@@ -108,7 +109,7 @@ async def _assemble(
     intake = Intake(store, telemetry, clock, own.invoice_detail, restored)
     saver = None
     if storage is not None:
-        saver = Saver(storage, store, telemetry, stored, partial(_restore, intake, options.shard))
+        saver = Saver(storage, store, telemetry, stored, restore)
         stack.push_async_callback(_save_last, saver)
     discovery = Discovery(config, client, clock=clock, telemetry=telemetry, found=found)
     poller = Poller(own, client, store=store, intake=intake, clock=clock, random=random.random)
@@ -119,8 +120,10 @@ async def _assemble(
         max_series=own.limits.max_series,
         settled=discovery.settled,
     )
-    components = Components(clock, telemetry, store, saver, discovery, poller, publisher, reloads)
-    return Daemon(
+    components = Components(
+        clock, telemetry, store, intake, saver, discovery, poller, publisher, reloads
+    )
+    daemon = Daemon(
         config,
         own,
         client,
@@ -129,6 +132,7 @@ async def _assemble(
         find_route=partial(find_route, environ=os.environ),
         options=options,
     )
+    return daemon
 
 
 async def _opened(
@@ -162,10 +166,3 @@ async def _close(storage: Storage) -> None:
     with suppress(StorageError, TimeoutError):  # what hangs or fails has been said
         async with asyncio.timeout(LAST_CLOSE):
             await storage.in_thread(storage.close)
-
-
-async def _restore(
-    intake: Intake, shard: Shard, saved: Mapping[str, SavedOrganization]
-) -> Collection[str]:
-    """Take in what was stored of this shard's: what moved to another is forgotten."""
-    return await intake.restore(await asyncio.to_thread(shard.part_of_stored, saved))

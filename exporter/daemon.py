@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +30,7 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock
 from exporter.page.publisher import Publisher
 from exporter.polling.discovery import Discovery, merge
+from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
 from exporter.polling.sharding import Shard
 from exporter.process import garbage
@@ -29,6 +38,7 @@ from exporter.process.notify import ProgressMonitor, ServiceManager
 from exporter.process.version import Version
 from exporter.reloads import ReloadQueue
 from exporter.state.saver import Saver
+from exporter.state.storage import Stored
 from exporter.state.store import Store
 from exporter.web import sockets
 from exporter.web.routes import Backend
@@ -76,6 +86,7 @@ class Components:
     clock: Clock
     telemetry: Telemetry
     store: Store
+    intake: Intake
     saver: Saver | None
     discovery: Discovery
     poller: Poller
@@ -150,6 +161,13 @@ class Daemon:
         yield manager.keep_alive(self._polls_get_on)
         if components.saver is not None:
             yield components.saver.run()
+
+    async def restore(self, stored: Stored) -> Collection[str]:
+        """Take in what was stored and could not be read at the start, as `Intake.restore` does."""
+        if self._components.discovery.restore(stored.found):
+            await self._apply_found()
+        own = await asyncio.to_thread(self._options.shard.part_of_stored, stored.organizations)
+        return await self._components.intake.restore(own)
 
     async def close(self) -> None:
         """Close the connection that there is by then."""

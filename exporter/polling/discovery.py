@@ -134,6 +134,15 @@ class Discovery:
         self._config, self._lister = config, lister
         self._apply_configuration()
 
+    def restore(self, found: Found) -> bool:
+        """Take in what a process before this one found, and could not be read at the start.
+
+        That is, with keys that have given no answer since. Tells whether there is any.
+        """
+        unknown = (self._records.keys.keys() & found.keys()) - self._found.keys()
+        self._found |= {key_id: usable(found[key_id]) for key_id in unknown}
+        return bool(unknown)
+
     def _apply_configuration(self) -> None:
         for task in self._asking:
             task.cancel()

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 Found = Mapping[str, Sequence[FoundOrganization]]
 # Takes in what was stored, and returns whose counters had begun without it.
-Restore = Callable[[Mapping[str, SavedOrganization]], Awaitable[Collection[str]]]
+Restore = Callable[[Stored], Awaitable[Collection[str]]]
 
 AT_ONCE = 1000  # organizations in a transaction: each has a deadline
 PAUSE = 1.0  # seconds between two writes, in which changes are gathered
@@ -95,7 +95,7 @@ class Saver:
         """Learn what is there, and let whatever is not known better go on from it."""
         before = self._saved
         stored = await self._storage.in_thread(self._storage.read)
-        begun = await self._restore(stored.organizations)
+        begun = await self._restore(stored)
         # What this process wrote itself is no loss.
         if any(stored.organizations[org_id] != before.get(org_id) for org_id in begun):
             await self._storage.in_thread(self._storage.copy_aside)

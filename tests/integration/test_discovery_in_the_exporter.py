@@ -21,7 +21,7 @@ from exporter.pb import app_pb2
 from exporter.polling.sharding import Shard
 from exporter.process.version import Version
 from exporter.reloads import ReloadQueue
-from support.process import Response, get
+from support.process import PATIENCE, Response, get
 from support.simulated import ACCOUNTS, Simulation, exporter_client, run, simulation
 
 # Three organizations of one key.
@@ -84,6 +84,13 @@ async def polled(fetch: Fetch, *accounts: object) -> str:
         up = [line for line in page.splitlines() if line.startswith("viam_billing_up{")]
         if {line.partition(",")[0] for line in up if line.endswith(" 1.0")} == wanted:
             return page
+
+
+async def accepted(fetch: Fetch, path: str, accept: Callable[[Response], bool]) -> None:
+    """Wait until a page is as it should be."""
+    async with asyncio.timeout(PATIENCE):
+        while not accept(await fetch(path)):
+            pass
 
 
 def answer(it: Simulation, value: app_pb2.ListOrganizationsResponse | grpc.StatusCode) -> None:
@@ -197,6 +204,30 @@ def test_a_restart_in_an_outage_keeps_what_was_found_and_its_data(tmp_path: Path
             async with exporting(config(it.port, named), tmp_path / "s") as (_, fetch):
                 page = (await fetch("/metrics")).text
                 assert page.count("viam_billing_outstanding_balance_usd{") == 3, "restored"
+
+    run(scenario())
+
+
+def test_what_was_found_before_and_is_read_late_is_shown_in_an_outage_too(tmp_path: Path) -> None:
+    """The storage was not there at the start, as a share that is mounted late."""
+    folder, away = tmp_path / "state", tmp_path / "away"
+    name = "viam_billing_outstanding_balance_usd{"
+
+    async def scenario() -> None:
+        async with simulation(accounts=FLEET) as it:
+            async with exporting(config(it.port), folder) as (_, fetch):
+                await polled(fetch, *FLEET)
+            folder.rename(away)
+            folder.touch()
+            it.simulator.inject("unavailable")
+            async with exporting(config(it.port), folder) as (_, fetch):
+                await accepted(fetch, "/-/ready", lambda response: response.status == 200)
+                assert name not in (await fetch("/metrics")).text
+                folder.unlink()
+                away.rename(folder)
+                await accepted(fetch, "/metrics", lambda page: page.text.count(name) == 3)
+            async with exporting(config(it.port), folder) as (_, fetch):
+                assert (await fetch("/metrics")).text.count(name) == 3, "it was kept"
 
     run(scenario())
 

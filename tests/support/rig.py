@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -79,6 +79,10 @@ class Rig:
         finally:
             await asyncio.to_thread(storage.close)
 
+    async def restore(self, stored: Stored) -> Collection[str]:
+        """Take in what could be read only late."""
+        return await self.intake.restore(stored.organizations)
+
     @asynccontextmanager
     async def running(self, *, publishing: bool = True) -> AsyncIterator[None]:
         """Poll, and publish, while inside."""
@@ -89,9 +93,7 @@ class Rig:
             if publishing:
                 running.append(tasks.create_task(self.publisher.run()))
             if self.storage:
-                saver = Saver(
-                    self.storage, self.store, self.telemetry, self._stored, self.intake.restore
-                )
+                saver = Saver(self.storage, self.store, self.telemetry, self._stored, self.restore)
                 saver.keep(self._stored.found if self._stored else {})
                 running.append(tasks.create_task(saver.run()))
             yield

@@ -483,7 +483,7 @@ def test_a_large_fleet_is_written_in_parts(tmp_path: Path) -> None:
         async with Rig.stored(tmp_path / "s", config(*fleet)) as rig:
             assert rig.storage is not None
             stored = await asyncio.to_thread(rig.storage.read)
-            saver = Saver(rig.storage, rig.store, rig.telemetry, stored, rig.intake.restore)
+            saver = Saver(rig.storage, rig.store, rig.telemetry, stored, rig.restore)
             saver.keep({})
             for each in fleet:
                 rig.store.put(OrganizationState(each, {}, Spend(None, Tally(baseline=1.0), {})))
