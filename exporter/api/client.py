@@ -47,6 +47,7 @@ REQUESTS: Final[Mapping[ReadRpc, type[Any]]] = {
     ReadRpc.GET_INVOICES_SUMMARY: billing_pb2.GetInvoicesSummaryRequest,
 }
 NO_ANSWER: Final = "no answer within the deadline (api.timeout)"
+NO_ANSWER_BY_PROXY: Final = "no answer through the proxy within the deadline (api.timeout)"
 SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
 LATE: Final = 1.0  # seconds after api.timeout at which a call is ended if gRPC has not done it
 
@@ -375,7 +376,7 @@ async def _outcome(
     name: str,
     operation: Callable[[], Awaitable[T]],
     seconds: float,
-    late: str = NO_ANSWER,
+    late: str | None = None,
     *,
     proxied: bool = False,
 ) -> T:
@@ -391,7 +392,8 @@ async def _outcome(
     except asyncio.CancelledError:
         failure = None if _cancelled() else _closed(name)
     except TimeoutError:
-        failure = BillingError(Cause.OUTAGE, "DEADLINE_EXCEEDED", f"{name}: {late}", transient=True)
+        reason = f"{name}: {late or (NO_ANSWER_BY_PROXY if proxied else NO_ANSWER)}"
+        failure = BillingError(Cause.OUTAGE, "DEADLINE_EXCEEDED", reason, transient=True)
     except grpc.aio.AioRpcError as error:
         refusal = error
     except Exception as error:  # noqa: BLE001 - see above
@@ -440,7 +442,6 @@ REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
     grpc.StatusCode.NOT_FOUND: "the organization is not known: check its id",
     grpc.StatusCode.INVALID_ARGUMENT: "the request was refused: check the organization's id",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "the server asks for fewer requests",
-    grpc.StatusCode.DEADLINE_EXCEEDED: NO_ANSWER,
     grpc.StatusCode.UNIMPLEMENTED: "the server does not know the call: check api.address",
 }
 
@@ -463,6 +464,8 @@ def _billing_error(name: str, error: grpc.aio.AioRpcError, *, proxied: bool) -> 
         message = "the invoice has no file"
     elif name == LIST_ORGANIZATIONS.name and cause is Cause.PERMISSION:
         message = "the API key may not list organizations"
+    elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        message = NO_ANSWER_BY_PROXY if proxied else NO_ANSWER
     elif code is grpc.StatusCode.UNAVAILABLE:
         message = _unavailable(details, proxied=proxied)
     else:

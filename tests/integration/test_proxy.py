@@ -182,7 +182,11 @@ def test_a_proxy_that_hangs_ends_with_the_deadline() -> None:
     async def scenario() -> None:
         async with connect_proxy(None) as proxy:
             async with client({"https_proxy": proxy.address}, timeout=0.5) as reader:
-                assert (await failure(reader)).code == "DEADLINE_EXCEEDED"
+                error = await failure(reader)
+            assert error.code == "DEADLINE_EXCEEDED"
+            assert str(error).endswith(
+                ": no answer through the proxy within the deadline (api.timeout)"
+            )
             assert proxy.requests
 
     run(scenario())
