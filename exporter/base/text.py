@@ -5,8 +5,8 @@ The rule stands here once, for what is configured, found and shown.
 
 from __future__ import annotations
 
-import os
 import re
+import sys
 import unicodedata
 from typing import Final
 
@@ -23,7 +23,7 @@ def from_system(text: str) -> str:
     Python reads both as the locale says, which may have no letters but those of English.
     """
     try:
-        return os.fsencode(text).decode()
+        return text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()).decode()
     except UnicodeError:
         return text
 
