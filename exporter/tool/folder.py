@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 PART: Final = ".viam-billing-part-"  # what names of files begin with that are not whole
-TRIES: Final = 5  # at a name that is free
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 UNSYNCED: Final = "may forget new files when the power fails"
@@ -179,15 +178,9 @@ class Folder:
 
 def _create(folder: int) -> tuple[str, int]:
     """Make a file to write to, of a name that nothing has yet, and open it."""
+    partial = PART + secrets.token_hex(8)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    for left in reversed(range(TRIES)):
-        partial = PART + secrets.token_hex(8)
-        try:
-            return partial, os.open(partial, flags, FILE_MODE, dir_fd=folder)
-        except FileExistsError:
-            if not left:
-                raise
-    raise AssertionError("unreachable")
+    return partial, os.open(partial, flags, FILE_MODE, dir_fd=folder)
 
 
 def _encoded(name: str) -> bytes:
