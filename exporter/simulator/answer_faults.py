@@ -15,14 +15,24 @@ from exporter.pb import billing_pb2 as pb
 from exporter.simulator import ledger, messages
 from exporter.simulator.accounts import Account
 from exporter.simulator.injection import Injected
+from exporter.simulator.scenarios import INVOICES
 
 # Of the year 1, as some languages send a date that is not set.
 ZERO_DATE: Final = Timestamp(seconds=-62_135_596_800)
 UNPARSABLE: Final = b"\xff" * 16  # no field's number is that long
 UNKNOWN_FIELD: Final = b"\xfa\x7f"  # the tag of field 2047, of bytes
+ABSURD: Final = 1e300  # US dollars
 ODD: Final = (
     "\"quoted\" \\ and 'so'\non two lines {of=braces} \u2028\u202e " + "very " * 60 + "long"
 )
+
+
+EMPTY_SOURCE: Final = pb.GetCurrentMonthUsageResponse(
+    resource_usage_costs_by_source=[pb.ResourceUsageCostsBySource()]
+).SerializeToString()
+EMPTY_INVOICE: Final = pb.GetInvoicesSummaryResponse(
+    invoices=[pb.InvoiceSummary()]
+).SerializeToString()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,10 @@ def _infinity(message: Any, hit: Injected, _: AnswerContext) -> None:
 
 def _negative(message: Any, hit: Injected, _: AnswerContext) -> None:
     _change_amounts(message, hit, lambda amount: -abs(amount))
+
+
+def _absurd(message: Any, hit: Injected, _: AnswerContext) -> None:
+    _change_amounts(message, hit, lambda _: ABSURD)
 
 
 def _dated(message: Any) -> Iterator[tuple[Any, str]]:
@@ -209,6 +223,7 @@ CHANGES: Final[Mapping[str, Callable[[Any, Injected, AnswerContext], None]]] = {
     "nan": _nan,
     "infinity": _infinity,
     "negative": _negative,
+    "absurd": _absurd,
     "missing-dates": _missing_dates,
     "zero-dates": _zero_dates,
     "period-not-advancing": _period_not_advancing,
@@ -240,6 +255,12 @@ def _huge(raw: bytes, hit: Injected, _: AnswerContext) -> bytes:
     return raw + UNKNOWN_FIELD + digits + bytes((length >> 28,)) + bytes(length)
 
 
+def _crowded(raw: bytes, hit: Injected, context: AnswerContext) -> bytes:
+    """Append empty sources or invoices: a few bytes each, that are costly to read."""
+    part = EMPTY_INVOICE if context.method == INVOICES else EMPTY_SOURCE
+    return raw + part * int(hit.fault.value("parts") or 0)
+
+
 REPLACEMENTS: Final[Mapping[str, Callable[[bytes, Injected, AnswerContext], bytes]]] = {
     "frozen": _frozen,
     "empty": lambda _, __, ___: b"",
@@ -247,5 +268,6 @@ REPLACEMENTS: Final[Mapping[str, Callable[[bytes, Injected, AnswerContext], byte
     "truncated": lambda raw, _, __: raw[:-1],
     "garbage": lambda _, __, ___: UNPARSABLE,
     "huge": _huge,
+    "crowded": _crowded,
 }
 ON_ANSWER: Final = frozenset(CHANGES) | frozenset(REPLACEMENTS)

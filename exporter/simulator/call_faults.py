@@ -17,7 +17,8 @@ from exporter.simulator.scenarios import STATUSES
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-ON_ARRIVAL: Final = frozenset({*STATUSES, "slow", "hang"})
+ON_ARRIVAL: Final = frozenset({*STATUSES, "slow", "hang", "long-trailers"})
+LONG: Final = 64 * 1024  # bytes of a trailer; gRPC takes 8 to 16 KiB of all
 
 
 async def fail(injected: Iterable[Injected], context: Context) -> None:
@@ -29,6 +30,8 @@ async def fail(injected: Iterable[Injected], context: Context) -> None:
             case "hang":
                 # The deadline, the client's going away or the server's end cancels the call.
                 await asyncio.Event().wait()
+            case "long-trailers":
+                context.set_trailing_metadata((("simulated", "x" * LONG),))
             case name:
                 code, text = STATUSES[name]
                 retry_info, retry_after = map(hit.fault.value, ("retry-info", "retry-after"))

@@ -13,7 +13,8 @@ from typing import Final
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # what a client sends first
 HEAD_BYTES: Final = 9
 # Types and flags of frames.
-DATA, HEADERS, SETTINGS, PING, GOAWAY = 0, 1, 4, 6, 7
+DATA, HEADERS, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 4, 6, 7, 8
+UNKNOWN: Final = 0xEE  # by section 5.5, a receiver ignores frames of a type that it does not know
 END_STREAM = ACK = 0x1
 END_HEADERS: Final = 0x4
 FOUR_BITS: Final = 0xF
@@ -76,6 +77,11 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 def goaway(last_stream: int) -> bytes:
     """Return a frame that ends a connection without an error, after the streams begun so far."""
     return frame(GOAWAY, 0, 0, last_stream.to_bytes(4, "big") + bytes(4))
+
+
+def window_update(stream: int, more: int) -> bytes:
+    """Return a frame that lets the other side send so many bytes more; on a stream, or on all."""
+    return frame(WINDOW_UPDATE, 0, stream, more.to_bytes(4, "big"))
 
 
 def header(static_index: int, value: str) -> bytes:

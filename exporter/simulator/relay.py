@@ -13,6 +13,7 @@ from exporter.simulator.injection import FaultSet, Injected
 
 READ_BYTES: Final = 65_536
 CHECK_INTERVAL: Final = 0.05  # seconds between two checks whether a fault is over
+FLOOD: Final = http2.frame(http2.UNKNOWN, 0, 0, bytes(100)) * 500
 NO_LINGER: Final = struct.pack("ii", 1, 0)  # unsent data is dropped, and the peer gets a RST
 
 
@@ -32,6 +33,7 @@ class Relay:
         self._backend = backend
         self._decided: dict[Injected, bool] = {}  # whether a fault hits this connection
         self._last_stream = 0
+        self._greeted = False  # whether the client has got the settings, which come first
 
     async def run(self) -> None:
         """Pass bytes on until one side has ended, or a fault has ended both."""
@@ -72,7 +74,8 @@ class Relay:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._backend)
         directions = [
             asyncio.create_task(self._requests(writer)),
-            asyncio.create_task(self._answers(reader)),
+            asyncio.create_task(self._answers(reader, writer)),
+            asyncio.create_task(self._flood()),
         ]
         try:
             await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
@@ -85,7 +88,14 @@ class Relay:
                     raise ended  # a bug of ours: asyncio logs it
 
     async def _requests(self, writer: asyncio.StreamWriter) -> None:
-        frames = http2.Frames(skip=len(http2.PREFACE))
+        try:
+            preface = await self._reader.readexactly(len(http2.PREFACE))
+        except asyncio.IncompleteReadError:
+            return
+        if preface != http2.PREFACE:
+            return
+        writer.write(preface)
+        frames = http2.Frames()
         while data := await self._reader.read(READ_BYTES):
             # A connection made before the proxy lost its server is lost with it.
             if self._hit("close") or self._hit("http-502"):
@@ -95,16 +105,32 @@ class Relay:
                 if frame.ends_stream and self._faults.on_event("reset"):
                     self.reset()
                     return
-            writer.write(data)
+                writer.write(frame.raw)
             await writer.drain()
 
-    async def _answers(self, reader: asyncio.StreamReader) -> None:
+    async def _answers(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
         frames = http2.Frames()
+        without: set[int] = set()  # streams
         while data := await reader.read(READ_BYTES):
             for frame in frames.feed(data):
+                if frame.kind == http2.DATA and (
+                    frame.stream in without or self._faults.on_event("lost-message")
+                ):
+                    without.add(frame.stream)
+                    # As if it had been read: else the server would at last have to wait for that.
+                    server.write(http2.window_update(0, len(frame.payload)))
+                    continue
                 await self._pass(frame.raw)
+                self._greeted = True
                 if frame.ends_stream and self._faults.on_event("goaway"):
                     await self._pass(http2.goaway(self._last_stream))
+
+    async def _flood(self) -> None:
+        while True:
+            while not (self._greeted and self._hit("flood")):  # noqa: ASYNC110 - its end may be a time
+                await asyncio.sleep(CHECK_INTERVAL)
+            self._writer.write(FLOOD)
+            await self._writer.drain()
 
     async def _pass(self, data: bytes) -> None:
         while self._hit("blackhole"):  # noqa: ASYNC110 - its end may be a time, which sets no event

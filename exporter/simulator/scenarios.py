@@ -128,6 +128,8 @@ def _calls() -> Iterator[Scenario]:
     late = {"delay": Parameter(parse_duration, 1.0, "by how much (default: 1s)")}
     yield Scenario("slow", Kind.CALL, "the answer comes late", parameters=late)
     yield Scenario("hang", Kind.CALL, "no answer ever comes: the client's deadline ends the call")
+    text = "the answer ends in trailers that are longer than clients take"
+    yield Scenario("long-trailers", Kind.CALL, text)
     text = "the stream of a PDF breaks off with UNAVAILABLE after its first chunk"
     yield Scenario("broken-stream", Kind.CALL, text, (PDF,))
     text = "the stream of a PDF ends well, but in the middle of the file"
@@ -150,12 +152,15 @@ def _authentication() -> Iterator[Scenario]:
 def _data() -> Iterator[Scenario]:
     polled, dated = (USAGE, BILLING_INFORMATION, INVOICES), (USAGE, INVOICES)
     size = {"size": Parameter(whole_number, 33, "in MiB (default: 33)")}
+    parts = {"parts": Parameter(whole_number, 20_001, "how many more (default: 20001)")}
     usd = {"usd": Parameter(number, 25.0, "how much (default: 25)")}
     for name, description, methods, parameters in (
         ("nan", "amounts are not a number", dated, _AMOUNTS),
         ("infinity", "amounts are infinite", dated, _AMOUNTS),
         ("negative", "amounts are below 0", dated, _AMOUNTS),
+        ("absurd", "amounts are 1e300, which nobody owes", dated, _AMOUNTS),
         ("huge", "the answer is larger than clients allow", METHODS, size),
+        ("crowded", "the answer has more parts than clients read", dated, parts),
         ("garbage", "the answer is bytes that do not parse", METHODS, {}),
         ("truncated", "the answer lacks its end", METHODS, {}),
         ("empty", "the answer is an empty message", METHODS, {}),
@@ -190,6 +195,8 @@ def _connections() -> Iterator[Scenario]:
         ("close", "connections are closed as soon as they are made", {}),
         ("reset", "the connection is reset in the middle of a call", {}),
         ("blackhole", "connections are made, and nothing comes back while it lasts", {}),
+        ("lost-message", "a call ends well, but without its answer", {}),
+        ("flood", "frames that mean nothing come without end", {}),
         ("goaway", "the connection is told to go away after a call, as by a restart", {}),
         ("http-502", "a proxy answers with an HTML page, 502", version),
         ("dribble", "answers come byte by byte", rate),

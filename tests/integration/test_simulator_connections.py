@@ -18,7 +18,7 @@ from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
 from exporter.api.client import BillingClient
 from exporter.model import ApiKey, Cause, Secret
-from exporter.simulator import Fault
+from exporter.simulator import Fault, http2
 from support.clock import NOON, StandingClock
 from support.simulated import (
     ANSWERS,
@@ -267,6 +267,40 @@ def test_a_connection_that_is_told_to_go_away_loses_no_call() -> None:
             for _ in range(5):
                 assert await sim.caller.call(USAGE, token=token, wait_for_ready=True)
             assert fault.hits == 5
+
+    run(scenario())
+
+
+def test_an_answer_can_get_lost_and_the_connection_goes_on() -> None:
+    """The call ends well without a message, however many do; the next ones are answered."""
+
+    async def scenario() -> None:
+        async with simulation(front=True) as sim:
+            token = await sim.caller.authenticate()
+            fault = sim.simulator.inject("lost-message:times=200")
+            lost = [await sim.caller.call(USAGE, token=token) for _ in range(200)]
+            assert set(lost) == {None}  # which is what gRPC makes of it
+            assert fault.hits == 200
+            assert await sim.caller.call(USAGE, token=token)
+
+    run(scenario())
+
+
+def test_a_flood_leaves_no_room_for_answers() -> None:
+    """Frames come as fast as they are read, after the settings; without the fault, all is well."""
+
+    async def scenario() -> None:
+        async with simulation(front=True, faults=["flood"]) as sim:
+            reader, writer = await asyncio.open_connection("127.0.0.1", sim.port)
+            writer.write(http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0))
+            frames = http2.Frames()
+            kinds: list[int] = []
+            while kinds.count(http2.UNKNOWN) < 10_000:
+                kinds += [frame.kind for frame in frames.feed(await reader.read(65_536))]
+            assert kinds[0] == http2.SETTINGS
+            writer.close()
+            sim.simulator.faults.clear()
+            assert await fresh(sim) == "OK"
 
     run(scenario())
 

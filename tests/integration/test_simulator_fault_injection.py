@@ -396,6 +396,20 @@ ANSWER_FAULTS: list[tuple[str, str, Callable[[Any, Any], object]]] = [
     ("infinity", INVOICES, lambda _, bad: set(amounts(bad)) == {math.inf}),
     ("negative", USAGE, lambda good, bad: amounts(bad) == [-a for a in amounts(good)]),
     ("negative", INVOICES, lambda good, bad: amounts(bad) == [-a for a in amounts(good)]),
+    ("absurd", USAGE, lambda _, bad: set(amounts(bad)) == {1e300}),
+    ("absurd", INVOICES, lambda _, bad: set(amounts(bad)) == {1e300}),
+    (
+        "crowded:parts=30",
+        USAGE,
+        lambda good, bad: (
+            len(bad.resource_usage_costs_by_source) == 30 + len(good.resource_usage_costs_by_source)
+        ),
+    ),
+    (
+        "crowded:parts=30",
+        INVOICES,
+        lambda good, bad: len(bad.invoices) == 30 + len(good.invoices),
+    ),
     ("empty", USAGE, lambda _, bad: bad.ByteSize() == 0),
     ("empty", BILLING_INFORMATION, lambda _, bad: bad.ByteSize() == 0),
     ("empty", INVOICES, lambda _, bad: bad.ByteSize() == 0),

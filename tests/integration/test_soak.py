@@ -34,6 +34,7 @@ MONEY = {
     "viam_billing_usage_subtotal_usd": "usage",
     "viam_billing_outstanding_balance_usd": "invoices",
 }
+TOO_LARGE = 1e12  # US dollars; a timestamp is less
 RISING = (
     "viam_billing_usage_spend_usd_total",
     "viam_billing_usage_corrections_usd_total",
@@ -88,6 +89,7 @@ class Watch:
                 age = now - success[org_id, MONEY[name]]
                 assert age <= MAX_AGE + SLACK, f"{name} of {org_id} is {age:.1f} s old"
             if name in RISING:
+                assert value < TOO_LARGE, f"{name} of {org_id} took in what nobody owes"
                 assert value >= self._last.get((name, labels), 0.0), f"{name} of {org_id} fell"
                 self._last[name, labels] = value
 
