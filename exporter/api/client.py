@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,7 +16,7 @@ from typing import Any, Final, Protocol, TypeVar
 import grpc
 import grpc.aio
 import structlog
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from exporter.api.billing import BillingError, aside, decoded, invalid
 from exporter.api.calls import (
@@ -25,17 +24,17 @@ from exporter.api.calls import (
     GET_INVOICE_PDF,
     LIST_ORGANIZATIONS,
     POLLED,
-    RETRY_INFO,
     ReadRpc,
 )
 from exporter.api.connections import Calls
+from exporter.api.failures import MAX_ANSWER_BYTES, MAX_CHUNK_BYTES, late, meaning
 from exporter.api.key_files import KeyFiles
 from exporter.api.proxy import Proxy
 from exporter.api.route import Route
 from exporter.api.tokens import Call, Tokens
 from exporter.config import ApiConfig
 from exporter.model import ApiKey, Cause, Clock, FoundOrganization, Secret
-from exporter.pb import app_pb2, auth_pb2, billing_pb2, status_pb2
+from exporter.pb import app_pb2, auth_pb2, billing_pb2
 
 log = structlog.get_logger(__name__)
 
@@ -46,14 +45,10 @@ REQUESTS: Final[Mapping[ReadRpc, type[Any]]] = {
     ReadRpc.GET_ORG_BILLING_INFORMATION: billing_pb2.GetOrgBillingInformationRequest,
     ReadRpc.GET_INVOICES_SUMMARY: billing_pb2.GetInvoicesSummaryRequest,
 }
-NO_ANSWER: Final = "no answer within the deadline (api.timeout)"
-NO_ANSWER_BY_PROXY: Final = "no answer through the proxy within the deadline (api.timeout)"
 SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
 LATE: Final = 1.0  # seconds after api.timeout at which a call is ended if gRPC has not done it
 
 AROUND_ANSWER: Final = 1024  # bytes of headers and trailers
-MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
-MAX_CHUNK_BYTES: Final = 32 * 1024 * 1024  # of a PDF; as the vendor's own clients allow
 LIMITS: Final = {
     "methodConfig": [
         {"name": [{}], "maxResponseMessageBytes": MAX_ANSWER_BYTES},  # all that are not named
@@ -83,18 +78,6 @@ CHANNEL_OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.address_http_proxy_enabled_addresses", ""),
 )
-
-CAUSES: Final[Mapping[grpc.StatusCode, tuple[Cause, bool]]] = {
-    grpc.StatusCode.UNAUTHENTICATED: (Cause.CREDENTIALS, False),
-    grpc.StatusCode.PERMISSION_DENIED: (Cause.PERMISSION, False),
-    grpc.StatusCode.UNAVAILABLE: (Cause.OUTAGE, True),
-    grpc.StatusCode.DEADLINE_EXCEEDED: (Cause.OUTAGE, True),
-    grpc.StatusCode.ABORTED: (Cause.OUTAGE, True),
-    grpc.StatusCode.INTERNAL: (Cause.OUTAGE, True),
-    # Of a server that fails without saying how, and of gRPC for a connection that breaks oddly.
-    grpc.StatusCode.UNKNOWN: (Cause.OUTAGE, True),
-    grpc.StatusCode.RESOURCE_EXHAUSTED: (Cause.THROTTLED, True),
-}
 
 
 class Requests(Protocol):
@@ -376,7 +359,7 @@ async def _outcome(
     name: str,
     operation: Callable[[], Awaitable[T]],
     seconds: float,
-    late: str | None = None,
+    silence: str | None = None,
     *,
     proxied: bool = False,
 ) -> T:
@@ -392,8 +375,7 @@ async def _outcome(
     except asyncio.CancelledError:
         failure = None if _cancelled() else _closed(name)
     except TimeoutError:
-        reason = f"{name}: {late or (NO_ANSWER_BY_PROXY if proxied else NO_ANSWER)}"
-        failure = BillingError(Cause.OUTAGE, "DEADLINE_EXCEEDED", reason, transient=True)
+        failure = late(name, proxied=proxied, words=silence)
     except grpc.aio.AioRpcError as error:
         refusal = error
     except Exception as error:  # noqa: BLE001 - see above
@@ -404,7 +386,7 @@ async def _outcome(
     # its traceback, perhaps until a full collection of garbage; a call keeps its connection open.
     try:
         if refusal is not None:
-            failure = _billing_error(name, refusal, proxied=proxied)
+            failure = meaning(name, refusal, proxied=proxied)
         raise failure or asyncio.CancelledError
     finally:
         del refusal, failure  # or it would refer to itself by way of its traceback
@@ -431,122 +413,3 @@ def _content(name: str, received: object) -> bytes:
 def _bearer(token: str) -> grpc.aio.Metadata:
     """Return a token as calls carry it: made once, for gRPC would make it anew of each call's."""
     return grpc.aio.Metadata(("authorization", f"Bearer {token}"))
-
-
-# What to say of a refusal. The server's own words may repeat what it was sent.
-REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
-    grpc.StatusCode.UNAUTHENTICATED: "the API key was refused: check its id and the key",
-    grpc.StatusCode.PERMISSION_DENIED: (
-        "the API key may not read this bill: it must belong to an owner of the organization"
-    ),
-    grpc.StatusCode.NOT_FOUND: "the organization is not known: check its id",
-    grpc.StatusCode.INVALID_ARGUMENT: "the request was refused: check the organization's id",
-    grpc.StatusCode.RESOURCE_EXHAUSTED: "the server asks for fewer requests",
-    grpc.StatusCode.UNIMPLEMENTED: "the server does not know the call: check api.address",
-}
-
-
-def _billing_error(name: str, error: grpc.aio.AioRpcError, *, proxied: bool) -> BillingError:
-    code = error.code()
-    details = error.details() or ""
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:  # it is gRPC's own for what is too large, too
-        if "larger than max" in details:
-            limit = MAX_CHUNK_BYTES if name == GET_INVOICE_PDF.name else MAX_ANSWER_BYTES
-            return invalid(name, f"is larger than {limit >> 20} MiB")
-        if "metadata size exceeds" in details:
-            return invalid(name, "has larger headers or trailers than gRPC takes")
-    if code is grpc.StatusCode.INTERNAL and re.match("Compression bit|Decompression", details):
-        return invalid(name, "is compressed in a way that gRPC does not know")
-    cause, transient = CAUSES.get(code, (Cause.OTHER, False))
-    if name == AUTHENTICATE.name and cause is Cause.PERMISSION:
-        cause, message = Cause.CREDENTIALS, REFUSALS[grpc.StatusCode.UNAUTHENTICATED]
-    elif name == GET_INVOICE_PDF.name and code is grpc.StatusCode.NOT_FOUND:
-        message = "the invoice has no file"
-    elif name == LIST_ORGANIZATIONS.name and cause is Cause.PERMISSION:
-        message = "the API key may not list organizations"
-    elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        message = NO_ANSWER_BY_PROXY if proxied else NO_ANSWER
-    elif code is grpc.StatusCode.UNAVAILABLE:
-        message = _unavailable(details, proxied=proxied)
-    else:
-        message = REFUSALS.get(code, "the call failed")
-    return BillingError(
-        cause,
-        code.name,
-        f"{name}: {message}",
-        transient=transient,
-        retry_after=_retry_after(error.trailing_metadata() or ()),
-    )
-
-
-def _retry_after(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:
-    """Return for how many seconds the server asks not to be called again, if it says."""
-    waits = []
-    for name, value in metadata:
-        if name == "grpc-status-details-bin" and isinstance(value, bytes):
-            try:
-                details = status_pb2.Status.FromString(value).details
-                waits += [
-                    status_pb2.RetryInfo.FromString(detail.value).retry_delay.ToMicroseconds() / 1e6
-                    for detail in details
-                    if detail.type_url == RETRY_INFO
-                ]
-            except (DecodeError, ValueError):
-                continue
-        elif name == "retry-after" and isinstance(value, str) and value.isdecimal():
-            waits.append(float(value[:9]))
-    return max(waits, default=None)
-
-
-# By what gRPC says of a connection that fails: the first that fits.
-CONNECTION_FAULTS: Final = (
-    ("Connection refused", "the connection was refused"),
-    ("Connection reset", "the connection was reset"),
-    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted: check it and api.ca_file"),
-    ("Hostname Verification", "its certificate is for another name"),
-    ("andshake", "no TLS connection came about: check api.tls"),
-    ("DNS", "its name cannot be resolved"),
-    ("omain name", "its name cannot be resolved"),
-    ("unreachable", "there is no way to its network"),
-    ("No route to host", "there is no way to its network"),
-    ("imeout", "it does not answer"),
-    ("timed out", "it does not answer"),
-    ("Socket closed", "the connection was closed"),
-    ("GOAWAY", "the connection was closed"),
-)
-
-
-# Of them, those of a connection that never came about: with a proxy, it is the proxy's.
-NOT_CONNECTED: Final = frozenset(
-    ("Connection refused", "DNS", "omain name", "unreachable", "No route to host")
-)
-# What to say of a proxy's answer.
-PROXY_REFUSALS: Final[Mapping[str, str]] = {
-    "403": "the proxy answered 403: it does not let this host through",
-    "407": "the proxy answered 407: it wants another user and password",
-}
-
-
-def _unavailable(details: str, *, proxied: bool) -> str:
-    """Say in our words why a server is unavailable: the text may be the server's."""
-    if proxied and (refusal := _proxy_refusal(details)) is not None:
-        return refusal
-    if status := re.search(r"status: (\d{3})\b", details):
-        return f"the server cannot be reached: HTTP {status[1]} came in place of an answer"
-    for sign, fault in CONNECTION_FAULTS:
-        if sign in details:
-            if proxied and sign in NOT_CONNECTED:
-                return f"the proxy cannot be reached: {fault}"
-            if proxied:
-                return f"the server cannot be reached through the proxy: {fault}"
-            return f"the server cannot be reached: {fault}"
-    return "the server is unavailable"
-
-
-def _proxy_refusal(details: str) -> str | None:
-    """Say in our words what a proxy answered in place of connecting, if that is what happened."""
-    if answer := re.search(r"HTTP proxy returned response code (\d{3})\b", details):
-        otherwise = f"the proxy answered {answer[1]}: it does not connect to the server"
-        return PROXY_REFUSALS.get(answer[1], otherwise)
-    # What gRPC says of the first bytes that are no answer.
-    return "the proxy's answer is not HTTP" if re.search("Expected |max line", details) else None

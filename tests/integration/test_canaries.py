@@ -358,8 +358,8 @@ sys.exit(cli.main())
 BUGS = {
     "client": """
 import sys
-from exporter.api import client
-client._retry_after = None
+from exporter.api import failures
+failures._retry_after = None
 """,
     "poller": """
 import sys

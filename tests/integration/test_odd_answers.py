@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from exporter.model import ApiKey, Cause, Clock, Secret
 from exporter.pb import billing_pb2
 from exporter.process.clock import SystemClock
 from exporter.simulator import http2
-from support.process import EXPORTER, TOOL, Exporter, parse, running, until
+from support.process import EXPORTER, PATIENCE, TOOL, Exporter, parse, running, until
 from support.raw_grpc import DONE, OK, Answer, headers, message, serving
+from support.simulated import FIRST, exporter_client, simulation
 from support.tokens import hold
 
 KEY = ApiKey("key", secret=Secret("secret"))
@@ -168,6 +169,144 @@ def test_what_is_no_answer_is_an_invalid_one_of_every_call(answer: Answer) -> No
                 assert f"the answer to {name} " in str(error)
 
     run(answer, scenario)
+
+
+def page(status: bytes) -> Answer:
+    """Return what answers as a proxy or a firewall does that stands before the API."""
+
+    def answer(stream: int) -> bytes:
+        fields = ((b":status", status), (b"content-type", b"text/html"), (b"x-sent", CANARY))
+        content = http2.frame(http2.DATA, http2.END_STREAM, stream, b"<html>")
+        return headers(stream, fields) + content
+
+    return answer
+
+
+def status(code: int, words: bytes) -> Answer:
+    """Return what ends a call with a status, and with words of the server's own."""
+
+    def answer(stream: int) -> bytes:
+        fields = (*OK, (b"grpc-status", b"%d" % code), (b"grpc-message", words))
+        return headers(stream, fields, end=True)
+
+    return answer
+
+
+def ended(code: int) -> Answer:
+    """Return what ends a call by RST_STREAM."""
+    return lambda stream: http2.frame(RST_STREAM, 0, stream, code.to_bytes(4, "big"))
+
+
+RST_STREAM = 3
+IN_PLACE = "the server cannot be reached: HTTP {} came in place of an answer"
+MEANT: dict[str, tuple[Answer, Cause, str]] = {
+    **{
+        f"HTTP {code}": (page(b"%d" % code), Cause.OUTAGE, IN_PLACE.format(code))
+        for code in (301, 400, 401, 403, 404, 431, 500, 503)
+    },
+    "HTTP 429": (page(b"429"), Cause.THROTTLED, IN_PLACE.format(429)),
+    "words of a certificate": (
+        status(14, b"upstream: CERTIFICATE_VERIFY_FAILED"),
+        Cause.OUTAGE,
+        "the server is unavailable",
+    ),
+    "words of DNS": (status(14, b"no DNS"), Cause.OUTAGE, "the server is unavailable"),
+    "words of a page": (status(14, b"status: 503"), Cause.OUTAGE, "the server is unavailable"),
+    "words of a size": (
+        status(8, b"quota: metadata size exceeds, message larger than max"),
+        Cause.THROTTLED,
+        "the server asks for fewer requests",
+    ),
+    "INADEQUATE_SECURITY": (ended(12), Cause.OUTAGE, "the server ended the call"),
+    "CANCEL": (ended(8), Cause.OUTAGE, "the server ended the call"),
+    "ENHANCE_YOUR_CALM": (ended(11), Cause.THROTTLED, "the server asks for fewer requests"),
+}
+
+
+@pytest.mark.parametrize(("answer", "cause", "words"), MEANT.values(), ids=MEANT)
+def test_what_came_in_place_of_an_answer_is_told_by_what_it_is(
+    answer: Answer, cause: Cause, words: str
+) -> None:
+    """Not by the server's words, and never as a key that was refused: nobody makes a new one."""
+
+    async def scenario(port: int) -> None:
+        async with client_of(port) as client:
+            hold(client, KEY.id, "token")
+            error = await failure(client.read(USAGE, "o", KEY))
+            assert (error.cause, str(error)) == (cause, f"GetCurrentMonthUsage: {words}")
+            assert error.transient
+
+    run(answer, scenario)
+
+
+@pytest.mark.parametrize("code", [3, 5])
+def test_what_names_no_organization_blames_none(code: int) -> None:
+    """Authenticate and ListOrganizations carry no id but that of the key."""
+
+    async def scenario(port: int) -> None:
+        async with client_of(port) as client:
+            error = await failure(client.read(USAGE, "o", ApiKey("other", secret=Secret("s"))))
+            assert str(error) == (
+                "Authenticate: the request was refused: check the id of the API key"
+            )
+            hold(client, KEY.id, "token")
+            error = await failure(client.organizations(KEY))
+            assert str(error).startswith("ListOrganizations: the request was refused")
+
+    run(status(code, b"what is that"), scenario)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "words"),
+    [
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "speaks HTTP/1 and no gRPC"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "is no gRPC server"),
+    ],
+)
+def test_what_is_no_server_of_grpc_is_told_so(greeting: bytes, words: str) -> None:
+    """`api.address` is wrong then, and waiting is of no use."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        await reader.read()
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        async with server, client_of(server.sockets[0].getsockname()[1]) as client:
+            error = await failure(client.read(USAGE, "o", KEY))
+            assert str(error).endswith(f"what answers there {words}: check api.address")
+
+    asyncio.run(scenario())
+
+
+def test_a_token_too_large_for_the_server_is_replaced() -> None:
+    """Once at once, then after pauses: a proxy that takes less may have come in between."""
+
+    async def scenario() -> None:
+        async with simulation(accounts=[FIRST], clock=SystemClock()) as it:
+            grant, granted = it.simulator._service.tokens.grant, 0
+
+            def large(key_id: str, lifetime: float) -> str:
+                nonlocal granted
+                granted += 1
+                token = grant(key_id, lifetime)
+                return token if granted > 2 else token + "x" * 20_000
+
+            it.simulator._service.tokens.grant = large  # type: ignore[assignment, method-assign]
+            async with exporter_client(it.port) as client:
+                key = ApiKey(FIRST.api_key_id, secret=Secret(FIRST.api_key))
+                error = await failure(client.read(USAGE, FIRST.id, key))
+                assert error.cause is Cause.CREDENTIALS
+                assert str(error).endswith("is larger than the server takes")
+                assert granted == 2
+                async with asyncio.timeout(PATIENCE):
+                    while granted < 3:
+                        with suppress(BillingError):
+                            await client.read(USAGE, FIRST.id, key)
+                assert await client.read(USAGE, FIRST.id, key)
+
+    asyncio.run(scenario())
 
 
 def test_a_call_that_grpc_itself_fails_is_a_call_that_failed() -> None:
