@@ -326,6 +326,8 @@ class BillingClient:
                     waited = self._clock.monotonic() - asked
                     patience = self._timeout if chunk else patience - waited
                     await take(chunk)
+                    # They may be large, and would stay until the next one is there.
+                    del received, raw, answer, chunk
             finally:
                 call.cancel()  # which does nothing to a call that has ended
                 del call  # as in _outcome

@@ -17,6 +17,10 @@ _NO_TEXT: Final = re.compile(
 )
 
 
+# Letters and symbols that are blank: fillers of Hangul, and the blank pattern of Braille.
+_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+
+
 def from_system(text: str) -> str:
     """Return an argument or a variable as it is in UTF-8, as a configuration and an API have it.
 
@@ -36,7 +40,8 @@ def is_text(text: str) -> bool:
 def is_visible(text: str) -> bool:
     """Tell whether people would see anything of it."""
     # Separators, controls and what only formats, such as joiners.
-    return any(unicodedata.category(c) not in {"Zs", "Zl", "Zp", "Cc", "Cf", "Cs"} for c in text)
+    blank = {"Zs", "Zl", "Zp", "Cc", "Cf", "Cs"}
+    return any(unicodedata.category(c) not in blank and c not in _FILLERS for c in text)
 
 
 def escaped(text: str) -> str:

@@ -32,6 +32,7 @@ CONCURRENCY: Final = 4  # calls at once, beside those of the polls
 # Seconds after which a call that has no answer yet leaves its place to one with another key: many
 # keys may hang, in their logins or in their calls.
 PLACE: Final = 2.0
+SLOW: Final = 12  # of those, at once: their answers may come together, and be long
 GATHER: Final = 1.0  # seconds in which what is found is gathered: each change concerns all polls
 RETRY: Final = 60.0  # seconds until a call is tried again that may succeed soon; doubles each time
 
@@ -79,13 +80,14 @@ def usable(organizations: Iterable[FoundOrganization]) -> Sequence[FoundOrganiza
     names: dict[str, str] = {}
     for org_id, name in organizations:
         if is_usable(org_id):
-            names.setdefault(org_id, label_text(name) if is_visible(name) else org_id)
+            shown = label_text(name)  # which cuts it
+            names.setdefault(org_id, shown if is_visible(shown) else org_id)
     return tuple(FoundOrganization(*each) for each in sorted(names.items()))
 
 
 def is_usable(org_id: str) -> bool:
-    """Tell whether an id is one that a file could have."""
-    return bool(org_id) and org_id.isprintable() and len(org_id) <= MAX_LABEL_LENGTH
+    """Tell whether an id is one that a file could have, and of which people see something."""
+    return len(org_id) <= MAX_LABEL_LENGTH and org_id.isprintable() and is_visible(org_id)
 
 
 class Discovery:
@@ -186,7 +188,8 @@ class Discovery:
 
     @property
     def _has_place(self) -> bool:
-        return len(self._asking) - len(self._slow) < CONCURRENCY
+        slow = len(self._slow)
+        return len(self._asking) - min(slow, SLOW) < CONCURRENCY
 
     def _leave_place(self, task: asyncio.Task[None]) -> None:
         if task in self._asking:
@@ -206,7 +209,7 @@ class Discovery:
             wait = self._fail(key_id, error)
         else:
             wait = self._config.discovery.refresh
-            answer = usable(listed)
+            answer = await asyncio.to_thread(usable, listed)
             self._warn_of_left_out(key_id, listed)
             self._news |= answer != self._found.get(key_id)
             self._found[key_id] = answer

@@ -18,6 +18,7 @@ from exporter.metrics.extract.usage import Usage
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import (
     Answer,
+    Cause,
     Clock,
     CollectorState,
     Failure,
@@ -42,6 +43,9 @@ T = TypeVar("T")
 
 COLLECTOR = {collector.name: collector for collector in COLLECTORS}
 DUE_DATE_RESOLUTION = 1.0  # seconds by which a due date may be shown late
+# A long answer may have thousands of due dates, one after another, and is read whole for each: it
+# rests for so many times as long as that took.
+REST = 100.0
 CLOCK_CHECK = 30.0  # seconds after which a wall clock that was set is noticed
 # For how long the spend counters of an organization that left are kept, in seconds: one that a
 # mistake in the configuration, or in an answer, made leave goes on where it was.
@@ -71,6 +75,7 @@ class Intake:
         self._due_dates: Deadlines[Unit] = Deadlines()  # by the wall clock
         self._due_date_noted = asyncio.Event()
         self._left: Deadlines[str] = Deadlines()  # until when spend is kept, by the monotonic clock
+        self._told: dict[Unit, set[Cause]] = {}  # why it has failed since it last succeeded
         self._long = asyncio.Lock()  # answers that are not brief are read one after another
         # By always the same thread: each has a heap of its own, which keeps what was once needed.
         self._reader = ThreadPoolExecutor(1, "long-answers")
@@ -166,6 +171,8 @@ class Intake:
             self._store.put(OrganizationState(state.organization, collectors, spend))
 
     def _leave(self, org_id: str, spend: Spend | None) -> None:
+        for name in COLLECTOR:
+            self._told.pop(Unit(org_id, name), None)
         self._store.leave(org_id, spend)
         self._left.set(org_id, self._clock.monotonic() + KEEP_SPEND)
 
@@ -315,11 +322,14 @@ class Intake:
         name = state.organization.name
         where = log.bind(org=unit.org_id, org_name=name, collector=unit.collector)
         if after is not None:
-            if before is None or before.cause is not after.cause:
+            told = self._told.setdefault(unit, set())
+            if after.cause not in told:  # causes may take turns
+                told.add(after.cause)
                 where.warning(
                     "poll failed", cause=after.cause, code=after.code, reason=after.message
                 )
         elif before is not None:
+            self._told.pop(unit, None)
             where.info("poll succeeds again", failed_with=before.cause)
 
     # --- Time ---
@@ -334,7 +344,11 @@ class Intake:
             while (org_id := self._left.take(self._clock.monotonic())) is not None:
                 self._store.leave(org_id, None)
             while (unit := self._due_dates.take(self._clock.time())) is not None:
+                began = self._clock.monotonic()
                 await self._refresh(unit)
+                rested = self._clock.time() + REST * (self._clock.monotonic() - began)
+                if (due := self._due_dates.get(unit)) is not None and due < rested:
+                    self._due_dates.set(unit, rested)
                 await asyncio.sleep(0)  # many invoices may be due at one moment
             self._due_date_noted.clear()
             until = max(self._due_dates.next() - self._clock.time(), DUE_DATE_RESOLUTION)

@@ -40,6 +40,7 @@ from exporter.tool.output import printable
 T = TypeVar("T")
 
 STOP_WITHIN = 5.0  # seconds, also while nobody reads what is printed
+DOWNLOADS = 4  # at once
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is a failure to somebody who waits
 
 
@@ -176,6 +177,8 @@ class BillReader:
     def __init__(self, client: BillingClient, api: ApiConfig) -> None:
         self.client = client
         self._slots = asyncio.Semaphore(api.max_concurrency)
+        # A chunk of a PDF may have 32 MiB, and is in memory several times.
+        self.downloads = asyncio.Semaphore(DOWNLOADS)
 
     @classmethod
     @asynccontextmanager

@@ -54,10 +54,10 @@ class PdfChecker:
         if self.size > self._most:
             raise _invalid(f"is larger than {self._most >> 20} MiB")
         if len(self._head) < len(HEAD):
-            self._head = (self._head + chunk)[: len(HEAD)]
+            self._head = (self._head + chunk[: len(HEAD)])[: len(HEAD)]
             if not HEAD.startswith(self._head):
                 raise _invalid("is no PDF")
-        self._tail = (self._tail + chunk)[-TAIL_WITHIN:]
+        self._tail = (self._tail + chunk[-TAIL_WITHIN:])[-TAIL_WITHIN:]
         self._file.write(chunk)
 
     def finish(self) -> None:
@@ -82,6 +82,10 @@ async def download(
 
     async def attempt() -> int:
         # The disk holds up nothing but other downloads, and so all is cleaned up whatever stops it.
+        async with reader.downloads:
+            return await store()
+
+    async def store() -> int:
         with folder.new(wanted.parts) as file:
             checked = PdfChecker(file, MAX_BYTES)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.api.billing import BillingError
 from exporter.config import InvoicesConfig
@@ -16,7 +17,7 @@ from exporter.pb import billing_pb2 as pb
 from exporter.polling.long_answers import AT_ONCE
 from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
-from support.virtual import START, run
+from support.virtual import START, VirtualClock, run
 
 DAY = 86_400
 
@@ -191,6 +192,63 @@ def test_an_invoice_becomes_overdue_without_a_poll() -> None:
             assert rig.values(LAST_CHANGE, "collector")[("invoices",)] == change
 
     run(scenario())
+
+
+def test_due_dates_one_after_another_do_not_keep_it_busy() -> None:
+    """Reading an answer again takes a hundredth of the time, however many dates it has."""
+
+    class SlowClock(VirtualClock):
+        """Whatever looks at it twice has taken a twentieth of a second."""
+
+        looks = 0
+
+        def monotonic(self) -> float:
+            self.looks += 1
+            return super().monotonic() + 0.05 * self.looks
+
+    answer = pb.GetInvoicesSummaryResponse()
+    for number in range(300):
+        invoice = answer.invoices.add(id=f"{number}", invoice_amount=1.0, status="outstanding")
+        invoice.due_date.FromMilliseconds(round(1000 * (START + 30 + number)))
+    settings = config(organization(interval=4000.0, max_age=16_000.0))
+    rig = Rig(settings, clock=SlowClock())
+    rig.reader.answers[INVOICES] = answer
+
+    async def scenario() -> None:
+        async with rig.running(publishing=False):
+            await asyncio.sleep(29)
+            changes, read = rig.store.subscribe(), 0
+            for _ in range(200):
+                await asyncio.sleep(0.5)
+                read += bool(changes.take())
+            assert 2 < read < 25
+            await asyncio.sleep(400)
+            await rig.publisher.publish()
+            assert rig.value("viam_billing_invoices_overdue") == 300.0
+
+    run(scenario())
+
+
+def test_causes_that_take_turns_are_logged_once_each() -> None:
+    """Until a poll succeeds: what goes on failing is no news."""
+    rig = Rig(config())
+    busy = BillingError(Cause.THROTTLED, "RESOURCE_EXHAUSTED", "busy")
+
+    async def scenario() -> None:
+        async with rig.running(publishing=False):
+            for failure in [OUTAGE, busy] * 4 + [b"", OUTAGE]:
+                rig.reader.answers[USAGE] = failure
+                await asyncio.sleep(1000)
+
+    with capture_logs() as logs:
+        run(scenario())
+    told = [(each["event"], each.get("cause")) for each in logs if "poll" in each["event"]]
+    assert told == [
+        ("poll failed", Cause.OUTAGE),
+        ("poll failed", Cause.THROTTLED),
+        ("poll succeeds again", None),
+        ("poll failed", Cause.OUTAGE),
+    ]
 
 
 def test_a_wall_clock_that_jumps_withdraws_nothing() -> None:

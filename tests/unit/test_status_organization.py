@@ -17,7 +17,7 @@ from exporter.state.history import NO_NEWS, PastPoll
 from exporter.web.status import detail
 from support.messages import messages
 from support.reader import organization
-from support.status import CONTEXT, invoices, page, state, status, usage
+from support.status import ALL, CONTEXT, FACTS, invoices, page, pages, state, status, usage
 from support.virtual import START
 
 CARD = pb.GetOrgBillingInformationResponse(
@@ -25,6 +25,16 @@ CARD = pb.GetOrgBillingInformationResponse(
     billing_email="jane@example.com",
     method=pb.PaymentMethodCard(brand="visa", last_four_digits="4242"),
 )
+
+
+def test_no_control_of_a_name_is_in_a_page() -> None:
+    """Not NUL, which no HTML can hold, nor what steers a terminal that shows it."""
+    named = organization(name="A\0c\x1b[31mme\u202e", max_age=3600.0)
+    html = pages().organization(state(named, usage(1.0)), CONTEXT, ALL)
+    table = pages().status((state(named, usage(1.0)),), CONTEXT, FACTS, {})
+    for text in html, table:
+        assert r"A\x00c\x1b[31mme\u202e" in text
+        assert not {c for c in text if not c.isprintable()} - {"\n"}
 
 
 def test_sums_and_differences_are_shown_with_their_parts() -> None:

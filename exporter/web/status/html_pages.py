@@ -12,6 +12,7 @@ from urllib.parse import quote
 import jinja2
 
 from exporter.api.proxy import Proxy
+from exporter.base.text import escaped
 from exporter.model import InvoiceDetail, OrganizationState, Reason
 from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Progress
@@ -46,6 +47,16 @@ class ExporterFacts:
     proxy: Proxy | None = None  # which the API is reached through
 
 
+def _printable(value: object) -> object:
+    """Return what is put into a page, with escapes for what no page should have in it.
+
+    A name from the API may have NUL, which HTML cannot hold, or what steers a terminal.
+    """
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return "\n".join(map(escaped, value.split("\n")))
+    return value
+
+
 class StatusPages:
     """Renders the status page, and the one of an organization."""
 
@@ -56,6 +67,7 @@ class StatusPages:
             autoescape=True,
             auto_reload=False,  # or every use looks at the file
             undefined=jinja2.StrictUndefined,
+            finalize=_printable,
             trim_blocks=True,
             lstrip_blocks=True,
         )
