@@ -33,6 +33,7 @@ CONCURRENCY: Final = 4  # calls at once, beside those of the polls
 # keys may hang, in their logins or in their calls.
 PLACE: Final = 2.0
 SLOW: Final = 12  # of those, at once: their answers may come together, and be long
+FEW: Final = 500  # organizations; a longer list is read in a thread
 GATHER: Final = 1.0  # seconds in which what is found is gathered: each change concerns all polls
 RETRY: Final = 60.0  # seconds until a call is tried again that may succeed soon; doubles each time
 
@@ -209,7 +210,8 @@ class Discovery:
             wait = self._fail(key_id, error)
         else:
             wait = self._config.discovery.refresh
-            answer = await asyncio.to_thread(usable, listed)
+            few = len(listed) <= FEW
+            answer = usable(listed) if few else await asyncio.to_thread(usable, listed)
             self._warn_of_left_out(key_id, listed)
             self._news |= answer != self._found.get(key_id)
             self._found[key_id] = answer

@@ -47,6 +47,7 @@ DUE_DATE_RESOLUTION = 1.0  # seconds by which a due date may be shown late
 # rests for so many times as long as that took.
 REST = 100.0
 CLOCK_CHECK = 30.0  # seconds after which a wall clock that was set is noticed
+UNCHANGED = 1000  # organizations that are looked at before others get their turn
 # For how long the spend counters of an organization that left are kept, in seconds: one that a
 # mistake in the configuration, or in an answer, made leave goes on where it was.
 KEEP_SPEND = 86_400.0
@@ -101,7 +102,7 @@ class Intake:
         for org_id in spends.keys() - organizations.keys():
             spend = spends[org_id]
             self._leave(org_id, spend and restored(spend, self._clock.time()))
-        for organization in organizations.values():
+        for number, organization in enumerate(organizations.values()):
             known = self._store.get(organization.id)
             if known is None:
                 await self._restore(organization, collectors)
@@ -111,7 +112,7 @@ class Intake:
                 and known.collectors.keys() == set(collectors)
             ):
                 await self._adopt(known, organization, collectors)
-            else:
+            elif number % UNCHANGED:
                 continue
             await asyncio.sleep(0)
         self._saved = {}

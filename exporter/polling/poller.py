@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple, cast
 
 from exporter.api.billing import BillingError, BillingReader, TokenNeeded
@@ -29,6 +30,7 @@ RPC = {collector.name: collector.rpc for collector in COLLECTORS}
 SLOWEST_INTERVALS = 1.9
 SLOWEST_SECONDS = 55.0
 DAY = 86_400.0
+AT_ONCE = 3000  # units that are scheduled before others get their turn
 # The share of a daily ceiling that polls are spread over; authentication and retries need some.
 POLLS_SHARE = 0.8
 
@@ -113,14 +115,16 @@ class Poller:
 
     async def _apply_configuration(self) -> None:
         config, reader = self._config, self._reader
-        self._organizations = {each.id: each for each in _paced(config)}
+        organizations = {each.id: each for each in _paced(config)}
         intervals = {
             Unit(organization.id, collector): organization.interval
-            for organization in self._organizations.values()
+            for organization in organizations.values()
             for collector in config.collectors
         }
+        await asyncio.sleep(0)  # each part of this takes long for a large fleet
         # First what leaves, then what is known of the others, then what comes: nothing is polled
         # before there is a place for its answer, nor after.
+        self._organizations = organizations
         now = self._clock.monotonic()
         self._schedule.replace({u: i for u, i in intervals.items() if u in self._schedule}, now)
 
@@ -137,13 +141,17 @@ class Poller:
         self._logins.give_up(is_concerned, now)
         self._held = {unit: until for unit, until in self._held.items() if unit in intervals}
         await self._intake.configure(self._organizations, config.collectors, config.invoice_detail)
+        await asyncio.sleep(0)
         self._long.keep(intervals.keys())
         self._failures = Counter(
             {unit: n for unit, n in self._failures.items() if unit in intervals}
         )
         scarce = config.api.max_requests_per_day is not None
         first = self._first_turns() if scarce else {}
-        self._schedule.replace(intervals, self._clock.monotonic(), first)
+        every = iter(intervals.items())
+        while some := dict(islice(every, AT_ONCE)):
+            self._schedule.put(some, self._clock.monotonic(), first)
+            await asyncio.sleep(0)
         for unit, until in self._held.items():  # whatever their new intervals are
             if self._schedule.due(unit) is not None:
                 self._schedule.move(unit, until)

@@ -54,19 +54,23 @@ class Schedule:
     def __contains__(self, unit: Unit) -> bool:
         return unit in self._turns
 
-    def replace(
+    def replace(self, intervals: Mapping[Unit, float], now: float) -> None:
+        """Poll these units from now on, and no others."""
+        for unit in self._turns.keys() - intervals.keys():
+            self._waiting.discard(unit)
+            del self._turns[unit]
+        self.put(intervals, now)
+
+    def put(
         self,
         intervals: Mapping[Unit, float],
         now: float,
         first: Mapping[Unit, float] | None = None,
     ) -> None:
-        """Poll these units from now on.
+        """Poll these units, too.
 
         New ones are due at once, or when `first` says; the others keep their turn.
         """
-        for unit in self._turns.keys() - intervals.keys():
-            self._waiting.discard(unit)
-            del self._turns[unit]
         for unit, interval in intervals.items():
             known = self._turns.get(unit)
             if known is not None and known.interval == interval:
