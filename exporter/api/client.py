@@ -265,7 +265,12 @@ class BillingClient:
     @property
     def calls(self) -> Calls:
         """What explains the traffic of its connection."""
-        return Calls(self._received, self._under_way)
+        return Calls(
+            self._received,
+            self._under_way,
+            proxied=self.proxy is not None,
+            connected=self._channel.get_state() is grpc.ChannelConnectivity.READY,
+        )
 
     async def close(self) -> None:
         """Close the channel; calls under way are cancelled."""

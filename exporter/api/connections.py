@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 DESCRIPTORS: Final = Path("/proc/self/fd")
 EVERY: Final = 1.0  # seconds
+# A proxy's answer to CONNECT is short. gRPC reads one without end into ten times as much memory.
+EVERY_OF_PROXY: Final = 0.05  # seconds, until there is a way through it
+OF_PROXY: Final = 256 << 10  # bytes
 SECOND: Final = 2 << 20  # bytes that may come in a second beside answers
 AT_ONCE: Final = 16 << 20  # and before the first second is over
 ANSWER: Final = 4 << 20  # bytes that may have come of an answer that is not whole yet
@@ -40,6 +43,8 @@ class Calls(NamedTuple):
 
     received: int  # bytes, answers and their headers, since the start
     under_way: int
+    proxied: bool = False
+    connected: bool = True  # else nothing that comes is an answer
 
 
 # By what the kernel calls a socket, the bytes that came on it.
@@ -53,12 +58,16 @@ class Excess:
         self._before: Traffic = {}
         self._answers = 0
         self._bytes = 0.0
+        self._through: frozenset[str] = frozenset()  # connections that led through a proxy
 
     def is_too_much(self, traffic: Traffic, calls: Calls, seconds: float) -> bool:
         """Take in what came by now, so many seconds after the last time."""
         came = sum(max(0, now - self._before.get(each, 0)) for each, now in traffic.items())
         explained = max(0, calls.received - self._answers) * FRAMING
         self._before, self._answers = traffic, calls.received
+        if calls.proxied and not calls.connected:
+            return any(now > OF_PROXY for each, now in traffic.items() if each not in self._through)
+        self._through = frozenset(traffic)
         self._bytes = max(0.0, self._bytes + came - explained - SECOND * seconds)
         if self._bytes <= AT_ONCE + ANSWER * calls.under_way:
             return False
@@ -70,7 +79,8 @@ async def watch(calls: Callable[[], Calls], clock: Clock) -> None:
     """End connections that cost too much, until cancelled."""
     excess, told, looked = Excess(), -math.inf, clock.monotonic()
     while True:
-        await asyncio.sleep(EVERY)
+        known = calls()
+        await asyncio.sleep(EVERY if known.connected or not known.proxied else EVERY_OF_PROXY)
         traffic = await asyncio.to_thread(_traffic)
         now = clock.monotonic()
         if excess.is_too_much(traffic, calls(), now - looked):

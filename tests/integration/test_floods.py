@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from exporter.api.client import LATE
-from exporter.api.connections import ANSWER, AT_ONCE, SECOND, Calls, Excess
+from exporter.api.connections import ANSWER, AT_ONCE, OF_PROXY, SECOND, Calls, Excess
 from exporter.model import Cause
 from exporter.simulator import http2
 from integration.test_odd_answers import KEY, USAGE, client_of, configuration, failure
@@ -30,11 +32,16 @@ FLOODS = {
 MIB = 1 << 20
 
 
+SETTINGS = http2.frame(http2.SETTINGS, 0, 0)
+
+
 class Flood:
     """A server that floods each connection."""
 
-    def __init__(self, frame: bytes, *, reads: bool = True) -> None:
+    def __init__(self, frame: bytes, *, reads: bool = True, greeting: bytes = SETTINGS) -> None:
         self._reads = reads
+        self._greeting = greeting
+        self.sent = 0
         self._frames = frame * (65_536 // len(frame))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -57,12 +64,13 @@ class Flood:
             self._begin(self._flood, connection)
 
     def _flood(self, connection: socket.socket) -> None:
-        connection.sendall(http2.frame(http2.SETTINGS, 0, 0))
         connection.recv(65_536)
+        connection.sendall(self._greeting)
         if self._reads:
             self._begin(self._drain, connection)
         while True:
             connection.sendall(self._frames)
+            self.sent += len(self._frames)
 
     def _drain(self, connection: socket.socket) -> None:
         while connection.recv(65_536):
@@ -80,9 +88,9 @@ class Flood:
 
 
 @contextmanager
-def flooding(frame: bytes, *, reads: bool = True) -> Iterator[Flood]:
+def flooding(frame: bytes, **options: Any) -> Iterator[Flood]:
     """Run a server that floods while inside, and reads what comes of it or not."""
-    flood = Flood(frame, reads=reads)
+    flood = Flood(frame, **options)
     try:
         yield flood
     finally:
@@ -115,6 +123,34 @@ def test_a_call_ends_at_its_deadline_whatever_a_server_sends_and_does_not_read()
 
     with flooding(FLOODS["ping"], reads=False) as flood:
         asyncio.run(scenario(flood.port))
+
+
+def test_a_proxy_s_answer_without_end_costs_little(tmp_path: Path) -> None:
+    """Its headers take ten times as much memory in gRPC, until the connection is closed."""
+    file = configuration(tmp_path, 443).partition("=")[2]
+    settings = yaml.safe_load(Path(file).read_text())
+    settings["api"] |= {"address": "billing.test:443", "insecure": True}
+    Path(file).write_text(yaml.safe_dump(settings))
+    with flooding(b"X-A: b\r\n", greeting=b"HTTP/1.1 200 OK\r\n") as flood:
+        proxy = {"http_proxy": f"http://127.0.0.1:{flood.port}"}
+        with exporter(f"--config.file={file}", environ=proxy) as it:
+            before = parse(it.scrape())["process_resident_memory_bytes", frozenset()]
+            it.process.stderr.wait_for("the server sent too much unsolicited data")
+            until(lambda: len(flood.accepted) > 2, "it has connected anew")
+            after = parse(it.scrape())["process_resident_memory_bytes", frozenset()]
+        assert after - before < 100 * MIB
+        assert flood.sent < 64 * MIB * len(flood.accepted)
+
+
+def test_a_proxy_that_answers_at_length_is_found_before_there_is_a_way_through_it() -> None:
+    """What came on a connection that led through it is no such answer."""
+    waits = Calls(0, 1, proxied=True, connected=False)
+    excess = Excess()
+    assert not excess.is_too_much({"a": OF_PROXY}, waits, 0.05)
+    assert excess.is_too_much({"a": OF_PROXY + 1}, waits, 0.05)
+    assert not excess.is_too_much({"a": MIB}, waits._replace(connected=True), 1.0)
+    assert not excess.is_too_much({"a": 2 * MIB, "b": 100}, waits, 0.05)
+    assert excess.is_too_much({"a": 2 * MIB, "b": OF_PROXY + 1}, waits, 0.05)
 
 
 def test_what_answers_explain_is_no_flood() -> None:
