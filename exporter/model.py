@@ -245,16 +245,63 @@ class Tally:
 
     spend: float = 0.0
     corrections: float = 0.0
-    baseline: float | None = None  # the amount last seen in the period; None if none was
+    baseline: float | None = None  # the amount last counted in the period; None if none was
+    # A smaller amount that came in the last good answer, and that none has confirmed yet.
+    fallen: float | None = None
+    # Unix seconds: when the baseline was counted, if the last good answer did not count it; for an
+    # amount that was never seen, the start of the period that it will have grown in.
+    since: float | None = None
+
+
+class ClosedPeriod(NamedTuple):
+    """A period that has ended."""
+
+    usage: float  # month to date as last seen, in US dollars
+    end: float  # Unix seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What the spend counters of an organization are made from."""
+    """What the spend counters of an organization are made from. Times are Unix seconds."""
 
-    period_start: float | None  # Unix seconds
+    period_start: float | None
     month_to_date: Tally
     by_resource: Mapping[str, Tally]  # resource type -> before discounts
+    period_end: float | None = None  # as it is stated
+    overrun: float = 0.0  # seconds by which periods end later than is stated
+    # When amounts were last counted, while answers come that count nothing.
+    paused: float | None = None
+    closed: ClosedPeriod | None = None  # the one that ended last
+
+
+class Windows(NamedTuple):
+    """What was spent in the windows that people ask for, in US dollars; None where it is unknown.
+
+    As of the last good answer, and of the day before it: the last whole one with an answer after
+    its end. Days are numbered from 1970 on.
+    """
+
+    answered: int  # the day of the last good answer
+    on_it: float | None
+    day_before: float | None
+    seven_days: float | None
+    seven_before: float | None
+    twenty_eight_days: float | None
+    by_resource: Mapping[str, float]  # on the day before, of every type of the last 28 days
+    known: int  # whole days of which at most half is estimated
+    others: int  # whole days
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The days of an organization on which good answers came, and those between two of them.
+
+    Another may be missing: nothing is known of it.
+    """
+
+    numbers: tuple[int, ...]  # days since 1970, ascending
+    rows: tuple[bytes, ...] = field(repr=False)  # of each, as exporter.state.ledger packs them
+    windows: Windows
 
 
 class CollectorState(NamedTuple):
@@ -275,6 +322,7 @@ class OrganizationState(NamedTuple):
     organization: Organization
     collectors: Mapping[str, CollectorState]
     spend: Spend | None = None  # from the first good answer about usage on
+    ledger: Ledger | None = None  # likewise
 
 
 # --- What survives a restart --------------------------------------------------------------

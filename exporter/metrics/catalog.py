@@ -15,12 +15,12 @@ from google.protobuf.message import Message
 
 from exporter.api.calls import ReadRpc
 from exporter.metrics import report
-from exporter.metrics.extract import billing_information, invoices, organization, usage
+from exporter.metrics.extract import billing_information, days, invoices, organization, usage
 from exporter.metrics.extract.billing_information import BillingInformation
 from exporter.metrics.extract.invoices import Invoices
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import Samples, View, keep_known, optional
-from exporter.metrics.report import OrganizationReport
+from exporter.metrics.report import DAY, OrganizationReport
 from exporter.model import ORG, InvoiceDetail, MetricSpec, MetricType
 from exporter.pb import billing_pb2 as pb
 
@@ -272,6 +272,82 @@ SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
     ),
 )
 
+DAYS: tuple[MetricSpec[OrganizationReport], ...] = (
+    MetricSpec(
+        "viam_billing_spend_today_usd",
+        "What was spent since 00:00 UTC, as last polled; absent until the first good answer after "
+        "midnight.",
+        ORG,
+        extract=days.today,
+    ),
+    MetricSpec(
+        "viam_billing_spend_yesterday_usd",
+        "What was spent on the last whole UTC day after which a good answer came; absent while it "
+        "is unknown.",
+        ORG,
+        extract=days.one(lambda found: found.day_before),
+    ),
+    MetricSpec(
+        "viam_billing_spend_yesterday_start_timestamp_seconds",
+        "When the day of viam_billing_spend_yesterday_usd began.",
+        ORG,
+        extract=days.one(days.yesterday_start),
+    ),
+    MetricSpec(
+        "viam_billing_spend_7d_usd",
+        "What was spent on the last seven whole UTC days; absent until all of them are known.",
+        ORG,
+        extract=days.one(lambda found: found.seven_days),
+    ),
+    MetricSpec(
+        "viam_billing_spend_previous_7d_usd",
+        "What was spent on the seven days before those; absent until all of them are known.",
+        ORG,
+        extract=days.one(lambda found: found.seven_before),
+    ),
+    MetricSpec(
+        "viam_billing_spend_28d_usd",
+        "What was spent on the last 28 whole UTC days; absent until all of them are known.",
+        ORG,
+        extract=days.one(lambda found: found.twenty_eight_days),
+    ),
+    MetricSpec(
+        "viam_billing_resource_spend_yesterday_usd",
+        "What was spent on a resource type before discounts on the last whole UTC day; 0 if "
+        "nothing was, and something was in the 27 days before.",
+        (*ORG, "resource_type"),
+        extract=days.resources,
+    ),
+    MetricSpec(
+        "viam_billing_ledger_known_seconds",
+        "Days in the ledger that are over and known, as seconds: at most half of what was spent "
+        "on each is estimated.",
+        ORG,
+        extract=days.one(lambda found: found.known * DAY),
+    ),
+    MetricSpec(
+        "viam_billing_ledger_estimated_seconds",
+        "Days in the ledger that are over and not known, as seconds: estimated, or unknown.",
+        ORG,
+        extract=days.one(lambda found: found.others * DAY),
+    ),
+)
+
+CLOSED: tuple[MetricSpec[OrganizationReport], ...] = (
+    MetricSpec(
+        "viam_billing_closed_period_usage_usd",
+        "Month to date as last seen of the billing period that ended last; absent until one has.",
+        ORG,
+        extract=days.closed_usage,
+    ),
+    MetricSpec(
+        "viam_billing_closed_period_end_timestamp_seconds",
+        "When the billing period that ended last did so; absent until one has.",
+        ORG,
+        extract=days.closed_end,
+    ),
+)
+
 CONFIGURED: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_org_info",
@@ -415,6 +491,8 @@ class Section:
 
 SECTIONS: tuple[Section, ...] = (
     Section(lambda known: known.spend, SPEND),
+    Section(lambda known: (known.windows, known.today), DAYS),
+    Section(lambda known: known.spend and known.spend.closed, CLOSED),
     Section(lambda known: known.billing_tier, CONFIGURED),
     Section(report.outcomes, OUTCOMES),
     Section(lambda known: known.collectors, ATTEMPTS),

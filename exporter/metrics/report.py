@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.model import (
     Answer,
     CollectorState,
+    Moment,
     Organization,
     OrganizationState,
     Spend,
+    Windows,
 )
+
+DAY = 86_400.0  # seconds
 
 # How long after its end a period's usage is shown while no newer answer can be had. The
 # API says neither in which time zone a period ends nor whether its last day belongs to it.
@@ -26,6 +31,8 @@ class OrganizationReport:
     collectors: Mapping[str, CollectorState]
     current: Mapping[str, Answer]
     spend: Spend | None
+    windows: Windows | None  # of the ledger; None if month to date is withdrawn, too
+    today: int  # the UTC day, in days since 1970
     next_withdrawal: float | None  # on the monotonic clock, if nothing is polled before
 
     @property
@@ -34,22 +41,28 @@ class OrganizationReport:
         return next((a.billing_tier for a in self.current.values() if a.billing_tier), "")
 
 
-def report_on(state: OrganizationState, monotonic: float) -> OrganizationReport:
-    """Return what may be shown of an organization at a moment of the monotonic clock."""
+def report_on(state: OrganizationState, now: Moment) -> OrganizationReport:
+    """Return what may be shown of an organization at a moment."""
     current = {}
     withdrawals = []
+    today = math.floor(now.time / DAY)
     for name, collector in state.collectors.items():
         if collector.answer is None:
             continue
         withdrawn = _withdrawn_at(collector.answer, collector, state.organization.max_age)
-        if monotonic < withdrawn:
+        if now.monotonic < withdrawn:
             current[name] = collector.answer
             withdrawals.append(withdrawn)
+    windows = state.ledger.windows if state.ledger and "usage" in current else None
+    if windows is not None:  # at midnight, what was spent today is not known any more
+        withdrawals.append(now.monotonic + (today + 1) * DAY - now.time)
     return OrganizationReport(
         state.organization,
         state.collectors,
         current,
         state.spend if "usage" in state.collectors else None,
+        windows,
+        today,
         min(withdrawals, default=None),
     )
 

@@ -18,7 +18,7 @@ import structlog
 from exporter.metrics.render import Format
 from exporter.metrics.report import report_on
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import Clock, OrganizationState, Reason
+from exporter.model import Clock, Moment, OrganizationState, Reason
 from exporter.page.blocks import Blocks
 from exporter.page.limit import Limit, limit_for
 from exporter.page.organization_lines import lines_of
@@ -130,7 +130,7 @@ class Publisher:
 
     def _render(self, state: OrganizationState) -> None:
         org_id = state.organization.id
-        known = report_on(state, self._clock.monotonic())
+        known = report_on(state, Moment(self._clock.time(), self._clock.monotonic()))
         self._pending.look_again(org_id, known.next_withdrawal)
         self._series_changed |= self._blocks.put(lines_of(known, self._blocks.lines.get(org_id)))
         if any(each.attempted is None for each in state.collectors.values()):

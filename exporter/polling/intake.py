@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import structlog
 
@@ -23,6 +23,7 @@ from exporter.model import (
     CollectorState,
     Failure,
     InvoiceDetail,
+    Ledger,
     Moment,
     Organization,
     OrganizationState,
@@ -34,7 +35,8 @@ from exporter.polling import answers
 from exporter.polling.schedule import Unit
 from exporter.state import history, messages
 from exporter.state.history import NEWS, NO_NEWS, PastPoll
-from exporter.state.spend import advance, restored
+from exporter.state.ledger import is_noted, note
+from exporter.state.spend import advance, is_pending, restored, unchanged
 from exporter.state.store import Store
 
 log = structlog.get_logger(__name__)
@@ -169,7 +171,7 @@ class Intake:
                 collectors[name] = known._replace(answer=answer, attempted=attempted)
         spend = state.spend or (spend and restored(spend, self._clock.time()))
         if spend is not state.spend or collectors != state.collectors:
-            self._store.put(OrganizationState(state.organization, collectors, spend))
+            self._store.put(state._replace(collectors=collectors, spend=spend))
 
     def _leave(self, org_id: str, spend: Spend | None) -> None:
         for name in COLLECTOR:
@@ -242,7 +244,7 @@ class Intake:
         for name, state in states.items():
             if state.answer is not None:
                 self._note_due_date(Unit(organization.id, name), state.answer)
-        self._store.put(OrganizationState(organization, states, known.spend))
+        self._store.put(known._replace(organization=organization, collectors=states))
 
     # --- Polls ---
 
@@ -253,7 +255,7 @@ class Intake:
             read, detail = self._known(unit.org_id), self._detail
             before = read.collectors[unit.collector].answer
             size = max(len(raw), 0 if before is None else messages.size(before.message))
-            answer, spend = await self._in_turn(size, _taken_in, read, unit, raw, detail, now)
+            taken = await self._in_turn(size, _taken_in, read, unit, raw, detail, now)
             state = self._known(unit.org_id)
             # Else a reload has changed meanwhile which invoices are shown, or storage that was
             # read late has brought what the answer has to go on from.
@@ -263,6 +265,7 @@ class Intake:
                 and state.collectors[unit.collector].answer is before
             ):
                 break
+        answer = taken.answer
         self._note_due_date(unit, answer)
         self._telemetry.withheld(answer.withheld)
         self._telemetry.unknown_enums(answer.unknown_enums)
@@ -275,7 +278,7 @@ class Intake:
             duration=duration,
             history=history.add(past, PastPoll(now.time, duration, outcome)),
         )
-        self._polled(state, unit, after, spend or state.spend)
+        self._polled(state._replace(spend=taken.spend, ledger=taken.ledger), unit, after)
 
     def fail(
         self, unit: Unit, failure: Failure, duration: float, held_until: float | None = None
@@ -291,18 +294,16 @@ class Intake:
             held_until=held_until,
             history=history.add(before.history, PastPoll(now, duration, failure.cause)),
         )
-        self._polled(state, unit, after, state.spend)
+        self._polled(state, unit, after)
 
     def hold(self, unit: Unit, until: float | None) -> None:
         """Record until when the server's own delay keeps a poll waiting, in Unix seconds."""
         state = self._known(unit.org_id)
         collector = state.collectors[unit.collector]
         if collector.held_until != until:
-            self._put(state, unit, collector._replace(held_until=until), state.spend)
+            self._put(state, unit, collector._replace(held_until=until))
 
-    def _polled(
-        self, state: OrganizationState, unit: Unit, after: CollectorState, spend: Spend | None
-    ) -> None:
+    def _polled(self, state: OrganizationState, unit: Unit, after: CollectorState) -> None:
         before = state.collectors[unit.collector]
         failing = before.failure is not None or after.failure is not None
         confirms = (
@@ -311,8 +312,9 @@ class Intake:
             and before.answer is not None
             and after.answer is not None
             and before.answer.fragments is after.answer.fragments
+            and self._known(unit.org_id).ledger is state.ledger
         )
-        self._put(state, unit, after, spend, confirms=confirms)
+        self._put(state, unit, after, confirms=confirms)
         if failing:
             self._log_change(state, unit, before.failure, after.failure)
 
@@ -375,7 +377,7 @@ class Intake:
         if answer is not before:
             state = self._known(unit.org_id)
             collector = state.collectors[unit.collector]._replace(answer=answer)
-            self._put(state, unit, collector, state.spend)
+            self._put(state, unit, collector)
 
     def _answer(self, unit: Unit) -> Answer | None:
         state = self._store.get(unit.org_id)
@@ -415,28 +417,47 @@ class Intake:
         state: OrganizationState,
         unit: Unit,
         collector: CollectorState,
-        spend: Spend | None,
         *,
         confirms: bool = False,
     ) -> None:
         collectors = {**state.collectors, unit.collector: collector}
-        after = OrganizationState(state.organization, collectors, spend)
-        self._store.put(after, confirms=confirms)
+        self._store.put(state._replace(collectors=collectors), confirms=confirms)
+
+
+class _Taken(NamedTuple):
+    """A good answer, and what it makes of the counters and the days."""
+
+    answer: Answer
+    spend: Spend | None
+    ledger: Ledger | None
 
 
 def _taken_in(
     state: OrganizationState, unit: Unit, raw: bytes, detail: InvoiceDetail, now: Moment
-) -> tuple[Answer, Spend | None]:
-    """Return a good answer, compared with the one before, and the spend counters if it counts."""
+) -> _Taken:
+    """Return a good answer, compared with the one before."""
+    counted = state.spend, state.ledger
     collector, before = COLLECTOR[unit.collector], state.collectors[unit.collector].answer
     if before is not None:
         before = _at(state.organization, unit, before, detail, now)
-        if before.digest == answers.digest(raw):
-            return before._replace(received=now.time, received_monotonic=now.monotonic), None
+        if before.digest == answers.digest(raw) and not _confirms(state, unit):
+            answer = before._replace(received=now.time, received_monotonic=now.monotonic)
+            if unit.collector == "usage" and state.spend and not is_noted(state.ledger, now.time):
+                counted = state.spend, note(state.ledger, unchanged(state.spend), now.time)
+            return _Taken(answer, *counted)
     answer, view = answers.take_in(collector, state.organization, raw, detail, now)
     if before is not None and before.fragments == answer.fragments:
         answer = answer._replace(changed=before.changed)
-    return answer, advance(state.spend, view, now.time) if isinstance(view, Usage) else None
+    if isinstance(view, Usage):
+        seen = None if before is None else before.received
+        step = advance(state.spend, view, now.time, seen)
+        counted = step.spend, note(state.ledger, step, now.time)
+    return _Taken(answer, *counted)
+
+
+def _confirms(state: OrganizationState, unit: Unit) -> bool:
+    """Tell whether an answer that is the one before again means something all the same."""
+    return unit.collector == "usage" and state.spend is not None and is_pending(state.spend)
 
 
 def _at(

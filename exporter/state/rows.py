@@ -9,6 +9,7 @@ import json
 import sys
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Final, cast
 
@@ -111,21 +112,38 @@ def counters(of: Spend) -> str:
         "period_start": of.period_start,
         "month_to_date": tally(of.month_to_date),
         "by_resource": {name: tally(one) for name, one in sorted(of.by_resource.items())},
+        "period_end": of.period_end,
+        "overrun": of.overrun,
+        "paused": of.paused,
+        # Beside the tallies, which the release before reads as lists of three.
+        "uncounted": [
+            [name, one.fallen, one.since]
+            for name, one in [(None, of.month_to_date), *sorted(of.by_resource.items())]
+            if one.fallen is not None or one.since is not None
+        ],
     }
     return json.dumps(plain)
 
 
 def _spend(plain: Any) -> Spend:
     """Raises ValueError, or whatever comes of another shape."""
-    started = plain["period_start"]
     by_resource = plain["by_resource"]
-    if len(by_resource) > MAX_TALLIES or not (started is None or _is_time(started)):
+    times = [plain.get(name) for name in ("period_start", "period_end", "paused")]
+    overrun = plain.get("overrun", 0.0)
+    if len(by_resource) > MAX_TALLIES or not (_is_number(overrun) and overrun >= 0):
         raise ValueError
-    return Spend(
-        started,
-        _tally(plain["month_to_date"]),
-        {name: _tally(one) for name, one in by_resource.items()},
-    )
+    if not all(time is None or _is_time(time) for time in times):
+        raise ValueError
+    month_to_date = _tally(plain["month_to_date"])
+    tallies = {name: _tally(one) for name, one in by_resource.items()}
+    for name, fallen, since in plain.get("uncounted", ()):
+        if not (fallen is None or _is_number(fallen)) or not (since is None or _is_time(since)):
+            raise ValueError
+        if name is None:
+            month_to_date = replace(month_to_date, fallen=fallen, since=since)
+        else:
+            tallies[name] = replace(tallies[name], fallen=fallen, since=since)
+    return Spend(times[0], month_to_date, tallies, times[1], overrun, times[2])
 
 
 def _tally(plain: Any) -> Tally:

@@ -1,16 +1,19 @@
-"""Pure: from amounts that start over every period to counters that only grow.
+"""Pure: from amounts that start over every period to how they grew and fell.
 
-docs/adr/0009-spend-counters.md has the rule for each case and why.
+The counters, which only grow, and the ledger of days are both made from it. docs/adr/0009 has the
+rule for each case and why.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
 
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import exact_sum
-from exporter.model import Spend, Tally
+from exporter.model import ClosedPeriod, Spend, Tally
 
 # Resource types with counters of their own. There are about thirty; a server that makes up new
 # ones would otherwise add counters, in memory, on disk and on the page, for ever.
@@ -19,41 +22,93 @@ REST = "other"
 # An amount of this much, of either sign, is an accident and no bill, and is not counted: a counter
 # that took it in once could not tell a dollar any more.
 TOO_LARGE = 1e12  # US dollars
-# A start date so far ahead is an accident, too: all answers until then would be from behind it.
-TOO_LATE = 62 * 86_400.0  # seconds: two periods
+DAY = 86_400.0  # seconds
+# A start date so far ahead is an accident, too: all answers until then would be from behind it. One
+# so far back, at first sight, says of no day what was spent on it.
+TWO_PERIODS = 62 * DAY
+SAME_PERIOD = 0.1  # of its length: starts that are less apart are of one period, but at most a day
 
 
-def advance(spend: Spend | None, usage: Usage, now: float) -> Spend:
-    """Return the counters after a good answer that came at `now`, in Unix seconds.
+class Change(NamedTuple):
+    """How an amount moved with a good answer, in US dollars."""
 
-    What grew is spend, what fell is a correction. An amount that cannot be counted, and every sum
-    that it is part of, keeps its baseline until it can be.
+    since: float  # Unix seconds: over the time from then on it has grown
+    grown: float
+    fallen: float  # at once
+
+
+class Step(NamedTuple):
+    """What a good answer made of the counters."""
+
+    spend: Spend
+    month_to_date: Change | None  # None: it did not move
+    by_resource: Mapping[str, Change]  # of those that moved
+    # Of which time nothing is known, in Unix seconds: from a period's last good answer to the start
+    # of the next one.
+    unknown: tuple[float, float] | None = None
+    first: bool = False  # of the organization
+    counts: bool = True  # else it was behind, and counted nothing
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing moved."""
+        return self.month_to_date is None and not self.by_resource and self.unknown is None
+
+
+def unchanged(spend: Spend) -> Step:
+    """Return what an answer makes that is the one before again."""
+    return Step(spend, None, {}, counts=spend.paused is None)
+
+
+def advance(spend: Spend | None, usage: Usage, now: float, seen: float | None = None) -> Step:
+    """Return what becomes of the counters with a good answer that came at `now`.
+
+    What grew is spend. What fell is a correction once a second answer confirms it. An amount that
+    cannot be counted, and every sum that it is part of, keeps its baseline until it can be. `seen`
+    is when the answer before came. Times are Unix seconds.
     """
-    month_to_date = _sum(usd for total in usage.totals.values() for usd in total.net)
     amounts = _by_resource(usage, spend.by_resource if spend else ())
+    month_to_date = _sum(usd for total in usage.totals.values() for usd in total.net)
     started = _start(usage.period_start, now)
     if spend is None:
-        # First sight: how much of it was spent before anybody looked, nobody knows.
-        return Spend(
-            started,
-            Tally(baseline=month_to_date),
-            {name: Tally(baseline=amount) for name, amount in amounts.items()},
-        )
-    known = spend.period_start
-    if started is not None and known is not None and started < known:
-        # An answer from behind. Counting it would count the newer period twice later on.
-        return spend
-    if started is not None and known is not None and started > known:
-        spend = _new_period(spend)
-    return Spend(
-        known if started is None else started,
-        _count(spend.month_to_date, month_to_date),
-        {
-            # Whatever is new in a known period was 0 before, and whatever is missing is 0 now.
-            name: _count(spend.by_resource.get(name, Tally(baseline=0.0)), amounts.get(name, 0.0))
-            for name in spend.by_resource.keys() | amounts.keys()
-        },
+        return _first_sight(started, _end(usage, started), month_to_date, amounts, now)
+    last = seen if spend.paused is None else spend.paused
+    if last is None or last > now:
+        last = now
+    period = _period(spend, started, last, now)
+    if period == BEHIND:
+        return Step(replace(spend, paused=last), None, {}, counts=False)
+    unknown = None
+    if period == NEXT and started is not None:
+        if last < started:
+            unknown = (last, started)
+        spend = _next_period(spend, started)
+    changes: dict[str, Change] = {}
+    tallies: dict[str, Tally] = {}
+    # Whatever is new in a known period was 0 before, and whatever is missing is 0 now.
+    new = Tally(baseline=0.0, since=started if period == NEXT else None)
+    for name in spend.by_resource.keys() | amounts.keys():
+        tally = spend.by_resource.get(name, new)
+        tallies[name], change = _count(tally, amounts.get(name, 0.0), last, now)
+        if change is not None:
+            changes[name] = change
+    tally, moved = _count(spend.month_to_date, month_to_date, last, now)
+    ended = _end(usage, started if spend.period_start is None else spend.period_start)
+    after = Spend(
+        started if spend.period_start is None else spend.period_start,
+        tally,
+        tallies,
+        spend.period_end if ended is None else ended,
+        spend.overrun,
+        closed=spend.closed,
     )
+    return Step(after, moved, changes, unknown)
+
+
+def is_pending(spend: Spend) -> bool:
+    """Tell whether an answer has fallen, which the same answer would confirm if it came again."""
+    tallies = (spend.month_to_date, *spend.by_resource.values())
+    return any(tally.fallen is not None for tally in tallies)
 
 
 def restored(spend: Spend, now: float) -> Spend:
@@ -68,18 +123,149 @@ def restored(spend: Spend, now: float) -> Spend:
             return Tally()
         if tally.baseline is not None and not _countable(tally.baseline):
             return Tally(tally.spend, tally.corrections)
+        if tally.fallen is not None and not _countable(tally.fallen):
+            return replace(tally, fallen=None)
         return tally
 
-    return Spend(
-        _start(spend.period_start, now),
-        sound(spend.month_to_date),
-        {name: sound(tally) for name, tally in spend.by_resource.items()},
+    return replace(
+        spend,
+        period_start=_start(spend.period_start, now),
+        month_to_date=sound(spend.month_to_date),
+        by_resource={name: sound(tally) for name, tally in spend.by_resource.items()},
     )
+
+
+# --- Periods ------------------------------------------------------------------------------
+
+SAME, NEXT, BEHIND = range(3)
+
+
+def period_end(spend: Spend) -> float | None:
+    """Return when the current period ends, in Unix seconds, as periods before it did."""
+    return None if spend.period_end is None else spend.period_end + spend.overrun
+
+
+def _period(spend: Spend, started: float | None, last: float, now: float) -> int:
+    """Tell of which period an answer is: the same one, the next, or one that is behind."""
+    known = spend.period_start
+    if started is None:
+        end = period_end(spend)
+        return SAME if end is None or now <= end else BEHIND
+    if known is None:
+        return NEXT if started > last else SAME
+    if abs(started - known) < _tolerance(spend):
+        return SAME
+    # Counting one from behind would count the newer period twice later on.
+    return NEXT if started > known else BEHIND
+
+
+def _tolerance(spend: Spend) -> float:
+    if spend.period_start is None or spend.period_end is None:
+        return DAY
+    return min(SAME_PERIOD * (spend.period_end - spend.period_start), DAY)
+
+
+def _next_period(spend: Spend, started: float) -> Spend:
+    """Let every amount start from 0, so that the new period counts whole."""
+
+    def restart(tally: Tally) -> Tally:
+        return Tally(tally.spend, tally.corrections, baseline=0.0, since=started)
+
+    overrun = spend.overrun
+    if spend.period_end is not None and started - spend.period_end <= _tolerance(spend):
+        overrun = max(0.0, started - spend.period_end)
+    return Spend(
+        started,
+        restart(spend.month_to_date),
+        {name: restart(tally) for name, tally in spend.by_resource.items()},
+        overrun=overrun,
+        closed=_closed(spend, started) or spend.closed,
+    )
+
+
+def _closed(spend: Spend, started: float) -> ClosedPeriod | None:
+    """Return what was last seen of a period before another one that has started."""
+    tally = spend.month_to_date
+    usage = tally.baseline if tally.fallen is None else tally.fallen
+    if usage is None or spend.period_start is None:
+        return None
+    end = period_end(spend)
+    return ClosedPeriod(usage, started if end is None else min(end, started))
 
 
 def _start(start: float | None, now: float) -> float | None:
     """Return the start date of a period; None if it cannot be one."""
-    return None if start is None or start > now + TOO_LATE else start
+    return None if start is None or start > now + TWO_PERIODS else start
+
+
+def _end(usage: Usage, started: float | None) -> float | None:
+    """Return the end date of a period; None if it cannot be one."""
+    end = usage.period_end
+    return None if end is None or (started is not None and end <= started) else end
+
+
+# --- Amounts ------------------------------------------------------------------------------
+
+
+def _first_sight(
+    started: float | None,
+    ended: float | None,
+    month_to_date: float | None,
+    amounts: Mapping[str, float | None],
+    now: float,
+) -> Step:
+    """Begin to count: how much was spent before anybody looked, no counter says.
+
+    But it was spent since the period's start, if that is known and not too long ago.
+    """
+    since = None if started is None or started < now - TWO_PERIODS else started
+
+    def first(amount: float | None) -> Tally:
+        return Tally(baseline=amount, since=since if amount is None else None)
+
+    def change(amount: float | None) -> Change | None:
+        if since is None or not amount:
+            return None
+        return Change(since, max(amount, 0.0), max(-amount, 0.0))
+
+    changes = {name: change(amount) for name, amount in amounts.items()}
+    return Step(
+        Spend(
+            started,
+            first(month_to_date),
+            {name: first(amount) for name, amount in amounts.items()},
+            ended,
+        ),
+        change(month_to_date),
+        {name: each for name, each in changes.items() if each is not None},
+        first=True,
+    )
+
+
+def _count(
+    tally: Tally, amount: float | None, last: float, now: float
+) -> tuple[Tally, Change | None]:
+    """Return a tally after an amount, and how that moved; it was `last` counted then, or since."""
+    since = last if tally.since is None else tally.since
+    spend, corrections, baseline = tally.spend, tally.corrections, tally.baseline
+    if amount is None:
+        never = baseline is None and tally.since is None
+        return replace(tally, since=None if never else since), None
+    if baseline is None:  # its first number, of which the counters know no more than at first sight
+        change = Change(since, max(amount, 0.0), max(-amount, 0.0))
+        return Tally(spend, corrections, amount), change if tally.since is not None else None
+    # Summed at once, so that a long chain of differences rounds no more than its sum.
+    if amount >= baseline:
+        grown = exact_sum((spend, amount, -baseline))
+        moved = Change(since, amount - baseline, 0.0) if amount > baseline else None
+        return Tally(grown, corrections, amount), moved
+    if tally.fallen is None:
+        return Tally(spend, corrections, baseline, fallen=amount, since=since), None
+    to = max(tally.fallen, amount)
+    more = amount if amount < to else None
+    fallen = exact_sum((corrections, baseline, -to))
+    after = Tally(spend, fallen, to, fallen=more, since=None if more is None else now)
+    return after, Change(now, 0.0, baseline - to)
 
 
 def _by_resource(usage: Usage, known: Collection[str]) -> Mapping[str, float | None]:
@@ -93,32 +279,6 @@ def _by_resource(usage: Usage, known: Collection[str]) -> Mapping[str, float | N
     for (_, _, name), costs in usage.costs.items():
         parts[name if name in counted else REST].extend(costs)
     return {name: _sum(costs) for name, costs in parts.items()}
-
-
-def _new_period(spend: Spend) -> Spend:
-    """Let every amount start from 0, so that the new period counts whole."""
-
-    def restart(tally: Tally) -> Tally:
-        return Tally(tally.spend, tally.corrections, baseline=0.0)
-
-    return Spend(
-        spend.period_start,
-        restart(spend.month_to_date),
-        {name: restart(tally) for name, tally in spend.by_resource.items()},
-    )
-
-
-def _count(tally: Tally, amount: float | None) -> Tally:
-    if amount is None:
-        return tally
-    if tally.baseline is None:
-        return Tally(tally.spend, tally.corrections, amount)
-    # Summed at once, so that a long chain of differences rounds no more than its sum.
-    if amount >= tally.baseline:
-        grown = exact_sum((tally.spend, amount, -tally.baseline))
-        return Tally(grown, tally.corrections, amount)
-    fallen = exact_sum((tally.corrections, tally.baseline, -amount))
-    return Tally(tally.spend, fallen, amount)
 
 
 def _sum(parts: Iterable[float]) -> float | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from exporter.metrics.extract.organization import up
-from exporter.metrics.report import report_on
-from exporter.model import Answer, Cause, CollectorState, Failure, OrganizationState
+from exporter.metrics.report import OrganizationReport, report_on
+from exporter.model import Answer, Cause, CollectorState, Failure, Moment, OrganizationState
 from support.reader import organization
 
 DAY = 86_400.0
@@ -28,22 +28,27 @@ def state(**collectors: CollectorState) -> OrganizationState:
     return OrganizationState(organization(max_age=240.0), collectors)
 
 
+def at(known: OrganizationState, monotonic: float) -> OrganizationReport:
+    """Return what is known at a moment of the clock that does not jump."""
+    return report_on(known, Moment(1_000_000.0, monotonic))
+
+
 def test_data_is_withdrawn_at_max_age_and_not_before() -> None:
     """Age is counted for each collector, on the clock that does not jump."""
     fresh = OK._replace(answer=ANSWER._replace(received_monotonic=100.0))
     both = state(usage=OK, invoices=fresh)
-    assert set(report_on(both, 289.9).current) == {"usage", "invoices"}
-    assert set(report_on(both, 290.0).current) == {"invoices"}
-    assert set(report_on(both, 340.0).current) == set()
+    assert set(at(both, 289.9).current) == {"usage", "invoices"}
+    assert set(at(both, 290.0).current) == {"invoices"}
+    assert set(at(both, 340.0).current) == set()
 
 
 def test_a_report_says_when_the_next_data_is_withdrawn() -> None:
     """So that the page changes then, without anybody looking every second."""
     fresh = OK._replace(answer=ANSWER._replace(received_monotonic=100.0))
     both = state(usage=OK, invoices=fresh)
-    assert report_on(both, 100.0).next_withdrawal == 290.0
-    assert report_on(both, 300.0).next_withdrawal == 340.0
-    assert report_on(both, 400.0).next_withdrawal is None
+    assert at(both, 100.0).next_withdrawal == 290.0
+    assert at(both, 300.0).next_withdrawal == 340.0
+    assert at(both, 400.0).next_withdrawal is None
 
 
 def test_a_period_that_ended_is_withdrawn_a_day_later_if_polls_fail() -> None:
@@ -51,16 +56,16 @@ def test_a_period_that_ended_is_withdrawn_a_day_later_if_polls_fail() -> None:
     slow = organization(max_age=30 * DAY)
     answer = ANSWER._replace(period_end=ANSWER.received + 10.0)
     failing = OrganizationState(slow, {"usage": OK._replace(answer=answer, failure=OUTAGE)})
-    assert report_on(failing, 50.0 + 10.0 + DAY - 1).current
-    assert not report_on(failing, 50.0 + 10.0 + DAY).current
+    assert at(failing, 50.0 + 10.0 + DAY - 1).current
+    assert not at(failing, 50.0 + 10.0 + DAY).current
     succeeding = OrganizationState(slow, {"usage": OK._replace(answer=answer)})
-    assert report_on(succeeding, 50.0 + 10.0 + 5 * DAY).current
+    assert at(succeeding, 50.0 + 10.0 + 5 * DAY).current
 
 
 def test_up_is_absent_until_every_collector_was_polled() -> None:
     """No poll yet is neither up nor down."""
     unpolled = CollectorState()
     failed = OK._replace(failure=OUTAGE)
-    assert [*up(report_on(state(a=OK, b=unpolled), 60.0))] == []
-    assert [s.value for s in up(report_on(state(a=OK, b=OK), 60.0))] == [1.0]  # type: ignore[union-attr]
-    assert [s.value for s in up(report_on(state(a=OK, b=failed), 60.0))] == [0.0]  # type: ignore[union-attr]
+    assert [*up(at(state(a=OK, b=unpolled), 60.0))] == []
+    assert [s.value for s in up(at(state(a=OK, b=OK), 60.0))] == [1.0]  # type: ignore[union-attr]
+    assert [s.value for s in up(at(state(a=OK, b=failed), 60.0))] == [0.0]  # type: ignore[union-attr]

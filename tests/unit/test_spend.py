@@ -11,9 +11,18 @@ from hypothesis import strategies as st
 
 from exporter.metrics.extract.usage import Totals, Usage
 from exporter.model import Spend, Tally
-from exporter.state.spend import MAX_RESOURCE_TYPES, REST, TOO_LARGE, advance, restored
+from exporter.state.spend import (
+    MAX_RESOURCE_TYPES,
+    REST,
+    TOO_LARGE,
+    advance,
+    period_end,
+    restored,
+)
 
-JULY, AUGUST, SEPTEMBER = 1_000.0, 2_000.0, 3_000.0
+HOUR, DAY = 3600.0, 86_400.0
+JULY, AUGUST, SEPTEMBER = 20_000 * DAY, 20_031 * DAY, 20_062 * DAY
+NOW = SEPTEMBER + DAY
 
 
 def usage(net: float, start: float | None = JULY, **costs: float) -> Usage:
@@ -31,7 +40,7 @@ def after(*answers: Usage) -> Spend:
     """Return the counters after these answers."""
     spend = None
     for answer in answers:
-        spend = advance(spend, answer, JULY)
+        spend = advance(spend, answer, NOW).spend
     assert spend is not None
     return spend
 
@@ -60,8 +69,28 @@ def test_growth_is_spend() -> None:
 
 
 def test_a_credit_is_a_correction_and_no_spend() -> None:
-    """Nor is what is spent after it counted twice."""
-    assert counted(usage(10.0), usage(4.0), usage(9.0)) == (5.0, 6.0)
+    """Once a second answer confirms it; nor is what is spent after it counted twice."""
+    assert counted(usage(10.0), usage(4.0)) == (0.0, 0.0)
+    assert counted(usage(10.0), usage(4.0), usage(4.0), usage(9.0)) == (5.0, 6.0)
+
+
+def test_a_fall_that_is_taken_back_was_none() -> None:
+    """An answer from a replica that lags, for one. What is larger than before is growth."""
+    assert counted(usage(10.0), usage(4.0), usage(10.0), usage(4.0), usage(12.0)) == (2.0, 0.0)
+
+
+def test_a_fall_counts_down_to_the_larger_of_two_answers() -> None:
+    """What the second has fallen further has yet to be confirmed."""
+    assert counted(usage(10.0), usage(4.0), usage(7.0)) == (0.0, 3.0)
+    assert counted(usage(10.0), usage(7.0), usage(4.0)) == (0.0, 3.0)
+    assert counted(usage(10.0), usage(7.0), usage(4.0), usage(5.0)) == (0.0, 5.0)
+    assert counted(usage(10.0), usage(7.0), usage(4.0), usage(9.0)) == (2.0, 3.0)
+
+
+def test_an_answer_that_cannot_be_counted_confirms_nothing() -> None:
+    """Nor does it take a fall back."""
+    assert counted(usage(10.0), usage(4.0), usage(math.nan)) == (0.0, 0.0)
+    assert counted(usage(10.0), usage(4.0), usage(math.nan), usage(4.0)) == (0.0, 6.0)
 
 
 def test_a_new_period_counts_whole() -> None:
@@ -70,8 +99,47 @@ def test_a_new_period_counts_whole() -> None:
 
 
 def test_a_new_period_that_begins_below_zero_is_a_correction() -> None:
-    """A credit on the first day."""
-    assert counted(usage(100.0), usage(-5.0, AUGUST)) == (0.0, 5.0)
+    """A credit on the first day, once it is confirmed."""
+    assert counted(usage(100.0), usage(-5.0, AUGUST), usage(-5.0, AUGUST)) == (0.0, 5.0)
+
+
+def test_starts_that_are_less_than_a_tenth_of_a_period_apart_are_of_one() -> None:
+    """At most a day: an API may correct the hour, or say it in another time zone."""
+    july = replace(usage(100.0), period_end=JULY + 10 * HOUR)
+    assert counted(july, usage(110.0, JULY + HOUR - 1), usage(120.0, JULY)) == (20.0, 0.0)
+    assert counted(july, usage(110.0, JULY + HOUR)) == (110.0, 0.0)
+    assert counted(july, usage(110.0, JULY - HOUR + 1)) == (10.0, 0.0)
+    assert counted(july, usage(110.0, JULY - HOUR)) == (0.0, 0.0)
+    long = replace(usage(100.0), period_end=AUGUST)
+    assert counted(long, usage(110.0, JULY + DAY - 1)) == (10.0, 0.0)
+    assert counted(long, usage(110.0, JULY + DAY)) == (110.0, 0.0)
+    assert counted(usage(100.0), usage(110.0, JULY + DAY - 1)) == (10.0, 0.0)
+
+
+def test_an_answer_without_a_start_after_the_end_changes_nothing() -> None:
+    """It may be of the next period."""
+    july = replace(usage(100.0), period_end=AUGUST)
+    undated = usage(5.0, None)
+    assert counted(july, undated, undated, usage(7.0, AUGUST)) == (7.0, 0.0)
+    early = advance(after(july), usage(101.0, None), AUGUST).spend
+    assert early.month_to_date.spend == 1.0
+
+
+def test_ends_are_as_much_later_as_they_were_before() -> None:
+    """An end that names the last day, or its last second, is followed by a start a little later."""
+    july = replace(usage(100.0), period_end=AUGUST - DAY)
+    august = replace(usage(5.0, AUGUST), period_end=SEPTEMBER - DAY)
+    step = advance(after(july), august, NOW, AUGUST)
+    assert period_end(step.spend) == SEPTEMBER
+    july = replace(july, period_end=AUGUST - DAY - 1)
+    assert period_end(advance(after(july), august, NOW, AUGUST).spend) == SEPTEMBER - DAY
+    july = replace(july, period_end=AUGUST - 1)
+    step = advance(after(july), august, NOW, AUGUST)
+    assert period_end(step.spend) == SEPTEMBER - DAY + 1
+    exact = replace(usage(5.0, SEPTEMBER), period_end=NOW)
+    assert period_end(advance(step.spend, exact, NOW, NOW).spend) == NOW + DAY
+    at_once = replace(usage(5.0, SEPTEMBER - DAY), period_end=NOW)
+    assert period_end(advance(step.spend, at_once, NOW, NOW).spend) == NOW
 
 
 def test_a_missed_period_counts_what_was_seen() -> None:
@@ -97,9 +165,10 @@ def test_a_new_label_set_in_a_known_period_counts_whole() -> None:
 
 
 def test_a_label_set_that_vanishes_counts_as_zero_and_may_return() -> None:
-    """Gone is a correction, back is spend."""
-    answers = (usage(5.0, b=5.0), usage(0.0), usage(6.0, b=6.0))
+    """Gone is a correction once it is confirmed, back is spend."""
+    answers = (usage(5.0, b=5.0), usage(0.0), usage(0.0), usage(6.0, b=6.0))
     assert resource("b", *answers) == (6.0, 5.0)
+    assert resource("b", *answers[:2], answers[3]) == (1.0, 0.0)
 
 
 def test_a_withheld_part_keeps_its_baseline() -> None:
@@ -160,7 +229,9 @@ def test_stored_counters_that_took_in_too_much_begin_anew() -> None:
     )
     sound = restored(stored, JULY)
     assert sound.by_resource == {"a": Tally(), "b": Tally(1.0, 2.0, 3.0)}
-    after_two = advance(advance(sound, usage(30.0, a=30.0), JULY), usage(40.0, a=40.0), JULY)
+    after_two = sound
+    for amount in 30.0, 40.0:
+        after_two = advance(after_two, usage(amount, a=amount, b=3.0), NOW).spend
     assert after_two.month_to_date == Tally(15.0, 1.0, 40.0)
     assert after_two.by_resource["a"] == Tally(10.0, 0.0, 40.0)
 
@@ -187,9 +258,10 @@ def test_counters_only_grow_and_add_up_to_the_cent(steps: list[tuple[float, bool
     before = (0.0, 0.0)
     for index, (amount, rollover) in enumerate(steps):
         if rollover and index:
-            start += 1.0
+            start += 2 * DAY
             last = 0.0
-        spend = advance(spend, usage(amount, start), start)
+        for _ in range(2):  # which confirms
+            spend = advance(spend, usage(amount, start), start).spend
         expected += amount - last if index else 0.0
         last = amount
         tally = spend.month_to_date
@@ -205,7 +277,7 @@ def test_made_up_resource_types_share_one_counter() -> None:
     answers = [usage(0.0, **first)]
     for turn in range(1, 20):
         made_up = {f"a{turn}_{n}": 2.0 for n in range(50)}
-        answers.append(usage(0.0, **made_up, b000=1.0 + turn))
+        answers += [usage(0.0, **made_up, b000=1.0 + turn)] * 2
         by_resource = after(*answers).by_resource
         assert by_resource.keys() == {*first, REST}
         assert by_resource["b000"] == Tally(spend=turn, baseline=1.0 + turn)

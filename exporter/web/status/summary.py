@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.report import OrganizationReport, report_on
-from exporter.model import OrganizationState
+from exporter.model import Moment, OrganizationState
 from exporter.page.limit import Limit
 from exporter.polling.schedule import Unit
 from exporter.web.status.forecast import Forecast, forecast
@@ -102,7 +102,7 @@ class Summary:
     @cached_property
     def report(self) -> OrganizationReport:
         """What is current."""
-        return report_on(self.state, self.context.monotonic)
+        return report_on(self.state, Moment(self.context.time, self.context.monotonic))
 
     @property
     def current(self) -> Mapping[str, object]:

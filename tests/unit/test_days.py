@@ -1,0 +1,187 @@
+"""What the gauges say was spent today, yesterday and in the weeks before, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+import pytest
+
+from exporter.pb import billing_pb2 as pb
+from support.reader import OUTAGE, USAGE, FakeReader, config, organization
+from support.rig import Rig
+from support.virtual import START, VirtualClock, run
+
+HOUR, DAY = 3600.0, 86_400.0
+MIDNIGHT = math.ceil(START / DAY) * DAY  # the first one of the run
+TODAY, YESTERDAY = "viam_billing_spend_today_usd", "viam_billing_spend_yesterday_usd"
+BEGAN = "viam_billing_spend_yesterday_start_timestamp_seconds"
+WEEK, BEFORE = "viam_billing_spend_7d_usd", "viam_billing_spend_previous_7d_usd"
+MONTH = "viam_billing_spend_28d_usd"
+KNOWN, OTHERS = "viam_billing_ledger_known_seconds", "viam_billing_ledger_estimated_seconds"
+
+
+def bill(usd: float, start: float, end: float) -> pb.GetCurrentMonthUsageResponse:
+    """Return an answer with a month to date, all of it of one resource type."""
+    answer = pb.GetCurrentMonthUsageResponse(subtotal=usd)
+    answer.start_date.FromMilliseconds(round(start * 1000))
+    answer.end_date.FromMilliseconds(round(end * 1000))
+    source = answer.resource_usage_costs_by_source.add()
+    source.resource_usage_costs.total_with_discount = usd
+    source.resource_usage_costs.usage_costs.add(resource_type=1, cost=usd)
+    return answer
+
+
+class Meter:
+    """An organization that spends evenly, in periods of 30 days from a midnight on."""
+
+    def __init__(self, per_day: float = 30.0, start: float = MIDNIGHT - 10 * DAY) -> None:
+        self.per_day = per_day
+        self.start = start
+        self.reader = FakeReader()
+        self.clock = VirtualClock()
+        self.is_down = False
+
+    def read(self) -> object:
+        """Return what the API answers now."""
+        now = self.clock.time()
+        if self.is_down:
+            return OUTAGE
+        start = self.start + math.floor((now - self.start) / (30 * DAY)) * 30 * DAY
+        return bill((now - start) / DAY * self.per_day, start, start + 30 * DAY)
+
+
+def watched(meter: Meter, scenario: Callable[[Rig], object]) -> None:
+    """Poll a meter every hour beside a scenario."""
+    rig = Rig(
+        config(organization(interval=HOUR, max_age=4 * HOUR)), meter.reader, clock=meter.clock
+    )
+    meter.reader.answers = Answers(meter)
+
+    async def main() -> None:
+        async with rig.running(publishing=False):
+            await scenario(rig)  # type: ignore[misc]
+
+    run(main())
+
+
+class Answers(dict):  # type: ignore[type-arg]
+    """The fake's answers, with the meter's in place of usage."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(FakeReader().answers)
+        self._meter = meter
+
+    def __getitem__(self, key: object) -> object:
+        return self._meter.read() if key == USAGE else super().__getitem__(key)
+
+
+async def until(rig: Rig, moment: float) -> None:
+    """Wait for a moment in Unix seconds, and publish."""
+    await asyncio.sleep(moment - rig.clock.time())
+    await rig.publisher.publish()
+
+
+def shown(rig: Rig, *names: str) -> list[float | None]:
+    """Return what gauges show, to the cent."""
+    values = [rig.value(name) for name in names]
+    return [value if value is None else round(value, 2) for value in values]
+
+
+def test_today_yesterday_and_weeks() -> None:
+    """What was spent since midnight, on the last whole day, and on those before it."""
+
+    async def scenario(rig: Rig) -> None:
+        await until(rig, MIDNIGHT + 12 * HOUR)
+        assert shown(rig, YESTERDAY, WEEK, BEFORE, MONTH) == [30.0, 210.0, None, None]
+        assert rig.value(BEGAN) == MIDNIGHT - DAY
+        assert shown(rig, TODAY)[0] == pytest.approx(15.0, abs=1.3)  # of the last hour or so
+        await until(rig, MIDNIGHT + 19 * DAY + 12 * HOUR)
+        assert shown(rig, YESTERDAY, WEEK, BEFORE, MONTH) == [30.0, 210.0, 210.0, 840.0]
+        resource = rig.values("viam_billing_resource_spend_yesterday_usd", "resource_type")
+        assert [round(usd, 2) for usd in resource.values()] == [30.0]
+
+    watched(Meter(), scenario)
+
+
+def test_today_is_not_known_from_midnight_until_an_answer_comes() -> None:
+    """Not even if nothing is polled meanwhile; yesterday stays the day before the last answer."""
+    meter = Meter()
+
+    async def scenario(rig: Rig) -> None:
+        await until(rig, MIDNIGHT + 23 * HOUR + 59 * 60)
+        assert rig.value(TODAY) is not None
+        meter.is_down = True
+        await until(rig, MIDNIGHT + DAY + 60)
+        assert rig.value(TODAY) is None
+        assert shown(rig, YESTERDAY, BEGAN) == [30.0, MIDNIGHT - DAY]
+        meter.is_down = False
+        await until(rig, MIDNIGHT + DAY + 3 * HOUR)
+        assert rig.value(BEGAN) == MIDNIGHT
+        assert shown(rig, YESTERDAY)[0] == pytest.approx(30.0, abs=0.01)
+
+    watched(meter, scenario)
+
+
+def test_an_outage_of_three_days_is_divided_among_them() -> None:
+    """And told: the days are not known. The windows have what each cost, and no leap."""
+    meter = Meter()
+
+    async def scenario(rig: Rig) -> None:
+        await until(rig, MIDNIGHT + DAY + HOUR)
+        known, others = rig.value(KNOWN) or 0.0, rig.value(OTHERS) or 0.0
+        assert others == 10 * DAY, "those before the first poll were divided, too"
+        meter.is_down = True
+        await until(rig, MIDNIGHT + 4 * DAY + HOUR)
+        assert shown(rig, TODAY, YESTERDAY, WEEK) == [None, None, None], "withdrawn"
+        meter.is_down = False
+        await until(rig, MIDNIGHT + 5 * DAY + 12 * HOUR)
+        assert shown(rig, YESTERDAY, WEEK) == [30.0, 210.0]
+        # Three days lie in the outage, and one of those around it for the greater part.
+        assert rig.value(KNOWN) == known + DAY
+        assert rig.value(OTHERS) == others + 3 * DAY
+
+    watched(meter, scenario)
+
+
+def test_an_outage_over_the_end_of_a_period_leaves_days_unknown() -> None:
+    """What was spent after the last good answer of a period is in no answer: no number says it."""
+    meter = Meter()
+
+    async def scenario(rig: Rig) -> None:
+        rollover = meter.start + 30 * DAY
+        await until(rig, rollover - 2 * DAY + HOUR)
+        meter.is_down = True
+        await until(rig, rollover + DAY + HOUR)
+        meter.is_down = False
+        await until(rig, rollover + DAY + 5 * HOUR)
+        assert shown(rig, YESTERDAY, WEEK) == [30.0, None]
+        assert rig.value("viam_billing_closed_period_end_timestamp_seconds") == rollover
+        closed = rig.value("viam_billing_closed_period_usage_usd")
+        assert closed == pytest.approx(28 * 30.0, abs=3.0)
+        await until(rig, rollover + 9 * DAY)
+        assert shown(rig, WEEK) == [210.0]
+
+    watched(meter, scenario)
+
+
+def test_a_fee_on_the_first_is_of_that_day_alone() -> None:
+    """It is spend of the day on which it came."""
+    meter = Meter()
+    fee = 0.0
+
+    def read() -> object:
+        now = meter.clock.time()
+        paid = fee if now >= MIDNIGHT + 2 * DAY + 6 * HOUR else 0.0
+        days = (now - meter.start) / DAY
+        return bill(days * 30.0 + paid, meter.start, meter.start + 30 * DAY)
+
+    meter.read = read  # type: ignore[method-assign]
+    fee = 300.0
+
+    async def scenario(rig: Rig) -> None:
+        await until(rig, MIDNIGHT + 3 * DAY + 2 * HOUR)
+        assert shown(rig, YESTERDAY, WEEK) == [330.0, 510.0]
+
+    watched(meter, scenario)

@@ -1,0 +1,284 @@
+"""The ledger of days: what was spent on which, whatever comes between."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.metrics.extract.usage import Totals, Usage
+from exporter.metrics.extract.values import exact_sum
+from exporter.model import Ledger, Spend
+from exporter.state.ledger import (
+    APART,
+    DAY,
+    KEPT,
+    Day,
+    Entry,
+    Moved,
+    day,
+    day_of,
+    last,
+    note,
+    packed,
+    unpacked,
+)
+from exporter.state.spend import advance, is_pending
+
+FIRST = 20_000 * DAY  # a midnight
+HOUR = 3600.0
+MONTH = 30 * DAY
+
+
+def usage(net: float, start: float | None, end: float | None = None, **costs: float) -> Usage:
+    """Return an answer with a month to date and costs by resource type."""
+    return Usage(
+        costs={("org", "", name): [usd] for name, usd in costs.items()},
+        totals={("org", ""): Totals([net], [0.0], [net])},
+        month_to_date=net,
+        subtotal=net,
+        period_start=start,
+        period_end=end,
+    )
+
+
+@dataclass
+class Book:
+    """An organization's counters and ledger, fed with answers."""
+
+    start: float | None = FIRST
+    end: float | None = None
+    spend: Spend | None = None
+    ledger: Ledger | None = None
+    seen: float | None = None
+    kept: dict[int, bytes] = field(default_factory=dict)  # all rows that there ever were
+
+    def poll(self, now: float, net: float, **costs: float) -> None:
+        """Take in a good answer of the current period."""
+        step = advance(self.spend, usage(net, self.start, self.end, **costs), now, self.seen)
+        self.spend, self.seen = step.spend, now
+        self.ledger = note(self.ledger, step, now)
+        self.kept |= zip(self.ledger.numbers, self.ledger.rows, strict=True)
+
+    def day(self, number: int) -> Day:
+        """Return a day, counted from FIRST."""
+        assert self.ledger is not None
+        return day(self.ledger, day_of(FIRST) + number)
+
+    def spends(self, days: int) -> list[float]:
+        """Return what was spent on the first days, rounded to a hundredth of a cent."""
+        return [round(self.day(number).spend, 4) for number in range(days)]
+
+    def of_period(self, start: float) -> float:
+        """Return what the entries of a period come to."""
+        entries = [e for row in self.kept.values() for e in unpacked(row).entries]
+        return exact_sum(e.spend - e.corrections for e in entries if e.period == start)
+
+
+def test_growth_is_spread_over_the_time_since_it_was_last_counted() -> None:
+    """Evenly, from the period's start at first sight."""
+    book = Book()
+    book.poll(FIRST + 12 * HOUR, 12.0)
+    assert book.spends(1) == [12.0]
+    book.poll(FIRST + 36 * HOUR, 36.0)
+    assert book.spends(2) == [24.0, 12.0]
+    book.poll(FIRST + 36 * HOUR, 36.0)
+    book.poll(FIRST + 60 * HOUR, 36.0)  # unchanged: what grows later counts from it
+    book.poll(FIRST + 72 * HOUR - 1, 48.0)
+    assert book.spends(3) == [24.0, 12.0, 12.0]
+
+
+def test_days_that_growth_was_divided_among_are_estimated() -> None:
+    """If the answers were more than six hours apart; an unchanged amount never is."""
+    book = Book()
+    book.poll(FIRST + HOUR, 1.0)
+    book.poll(FIRST + DAY - 2 * HOUR, 1.0)
+    book.poll(FIRST + DAY + 3 * HOUR, 6.0)
+    assert [book.day(n).estimated for n in range(2)] == [0.0, 0.0]
+    book.poll(FIRST + 3 * DAY, 6.0)
+    assert [book.day(n).estimated for n in range(3)] == [0.0, 0.0, 0.0]
+    book.poll(FIRST + 5 * DAY, 26.0)
+    assert [book.day(n).estimated for n in range(6)] == [0.0, 0.0, 0.0, 10.0, 10.0, 0.0]
+    assert [book.day(n).is_observed for n in range(5)] == [True, True, True, False, False]
+
+
+def test_an_outage_of_three_days_shows_what_each_cost() -> None:
+    """At thirty dollars a day."""
+    book = Book()
+    for hour in (*range(1, 24 * 7, 6), *range(24 * 10, 24 * 12)):
+        book.poll(FIRST + hour * HOUR, 30.0 * hour / 24)
+    assert book.spends(11) == [30.0] * 11
+
+
+def test_a_fall_counts_once_a_second_answer_confirms_it() -> None:
+    """On the day of that, down to the larger of the two. One that is taken back was none."""
+    book = Book()
+    book.poll(FIRST + HOUR, 100.0)
+    book.poll(FIRST + 2 * HOUR, 60.0)
+    assert book.of_period(FIRST) == 100.0
+    book.poll(FIRST + 3 * HOUR, 101.0)
+    assert (book.day(0).spend, book.day(0).corrections) == (101.0, 0.0)
+    book.poll(FIRST + 23 * HOUR, 60.0)
+    book.poll(FIRST + 25 * HOUR, 50.0)
+    assert (book.day(0).corrections, book.day(1).corrections) == (0.0, 41.0)
+    assert book.of_period(FIRST) == 60.0
+    book.poll(FIRST + 26 * HOUR, 50.0)
+    assert book.of_period(FIRST) == 50.0
+
+
+def test_a_rollover_leaves_the_time_between_unknown() -> None:
+    """From the last good answer to the start; a day with too much of it is unknown."""
+    book = Book()
+    book.poll(FIRST + 20 * HOUR, 20.0)
+    book.start = FIRST + DAY
+    book.poll(FIRST + DAY + HOUR, 1.0)
+    assert book.day(0) == Day(4 * HOUR, (Entry(FIRST, 20.0, 0.0, 0.0, {}),))
+    assert not book.day(0).is_unknown
+    book.start = FIRST + 4 * DAY
+    book.poll(FIRST + 5 * DAY, 24.0)
+    assert [book.day(n).is_unknown for n in range(6)] == [False, True, True, True, False, False]
+    assert book.day(4).spend == 24.0
+
+
+def test_a_period_may_begin_at_any_hour() -> None:
+    """Its first day belongs to two periods."""
+    start = FIRST + 14.5 * HOUR
+    book = Book(start=FIRST - 10 * DAY)
+    book.poll(FIRST, 0.0)
+    book.poll(start - 60, 14.0)
+    book.start = start
+    book.poll(start + 9.5 * HOUR, 19.0)
+    assert book.spends(1) == [33.0]
+    assert [entry.period for entry in book.day(0).entries] == [FIRST - 10 * DAY, start]
+
+
+def test_before_the_first_start_nothing_is_known() -> None:
+    """Nor without a start before the first answer, which counts nothing then."""
+    book = Book(start=FIRST + 20 * HOUR)
+    book.poll(FIRST + 30 * HOUR, 10.0)
+    assert (book.day(-1).is_unknown, book.day(0).is_unknown) == (True, True)
+    assert book.spends(2) == [4.0, 6.0]
+    for start in None, FIRST - 63 * DAY:
+        book = Book(start=start)
+        book.poll(FIRST + HOUR, 10.0)
+        book.poll(FIRST + 2 * HOUR, 12.0)
+        assert book.spends(1) == [2.0]
+        assert book.day(0).unknown == HOUR
+
+
+def test_a_clock_that_was_set_back_has_growth_on_its_own_day() -> None:
+    """Whole; days to come are kept, and not looked at."""
+    book = Book()
+    book.poll(FIRST + 5 * DAY + HOUR, 10.0)
+    book.poll(FIRST + 3 * DAY + HOUR, 11.0)
+    assert round(book.day(3).spend - 10.0 * 24 / 121, 6) == 1.0
+    assert book.of_period(FIRST) == pytest.approx(11.0)
+    assert book.ledger is not None
+    assert last(book.ledger, day_of(FIRST + 3 * DAY)) == day_of(FIRST + 3 * DAY)
+
+
+def test_resource_types_have_days_too() -> None:
+    """Before discounts; they need not add up to the net."""
+    book = Book()
+    book.poll(FIRST + DAY, 5.0, a=10.0, b=4.0)
+    book.poll(FIRST + DAY + HOUR, 6.0, a=11.0)
+    book.poll(FIRST + DAY + 2 * HOUR, 6.0, a=11.0)
+    assert book.day(0).resources() == {"a": Moved(10.0, 0.0), "b": Moved(4.0, 0.0)}
+    assert book.day(1).resources() == {"a": Moved(1.0, 0.0), "b": Moved(0.0, 4.0)}
+
+
+CENTS = st.integers(0, 5_000_000).map(lambda cents: cents / 100)
+AMOUNTS = st.one_of(CENTS, CENTS.map(lambda usd: -usd), st.sampled_from([math.nan, 1e300]))
+STEPS = st.tuples(
+    st.sampled_from([0.0, 60.0, HOUR, 7 * HOUR, 3 * DAY, 20 * DAY, -HOUR, -2 * DAY]),
+    AMOUNTS,
+    st.sampled_from(["same", "same", "same", "next", "undated", "shifted", "behind"]),
+)
+
+
+@given(st.lists(STEPS, min_size=1, max_size=40), st.floats(0, DAY))
+def test_each_period_s_entries_add_up_to_its_month_to_date(
+    steps: list[tuple[float, float, str]], hour: float
+) -> None:
+    """To the cent, once nothing is pending: for any order of growth, falls, gaps and rollovers."""
+    book = Book(start=FIRST + hour)
+    now = FIRST + hour + HOUR
+    amounts: dict[float, float] = {}
+    for seconds, amount, what in steps:
+        now += seconds
+        start = book.start
+        match what:
+            case "next" if now > (book.start or 0.0) + 2 * DAY:
+                book.start = now - HOUR
+                start = book.start
+            case "undated" if book.spend is not None:
+                start = None
+            case "shifted":
+                start = (book.start or 0.0) + 600
+            case "behind" if book.spend is not None:
+                start = (book.start or 0.0) - 5 * DAY
+        before = book.start
+        book.start = start
+        for _ in range(2):  # which confirms
+            book.poll(now, amount)
+        book.start = before if what != "next" else start
+        if what != "behind" and abs(amount) < 1e12:
+            amounts[book.spend.period_start or 0.0] = amount  # type: ignore[union-attr]
+    assert book.spend is not None
+    assert not is_pending(book.spend)
+    for period, amount in amounts.items():
+        assert round(book.of_period(period) - amount, 4) == 0.0
+
+
+AMOUNT = st.floats(0, 1e12)
+NAMES = st.one_of(st.sampled_from(["cloud_storage", "per_machine", "other"]), st.text(max_size=20))
+DAYS = st.builds(
+    Day,
+    st.integers(0, DAY).map(float),
+    st.lists(
+        st.builds(
+            Entry,
+            st.floats(0, 1e10),
+            AMOUNT,
+            AMOUNT,
+            AMOUNT,
+            st.dictionaries(NAMES, st.builds(Moved, AMOUNT, AMOUNT), max_size=5),
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@given(DAYS)
+def test_a_day_is_read_as_it_was_kept(kept: Day) -> None:
+    """But for resource types of which nothing was spent."""
+    again = unpacked(packed(kept))
+    assert again.unknown == kept.unknown
+    for after, before in zip(again.entries, kept.entries, strict=True):
+        assert after[:4] == before[:4]
+        nothing = Moved(0.0, 0.0)
+        assert after.by_resource == {n: m for n, m in before.by_resource.items() if m != nothing}
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_day_or_none(row: bytes) -> None:
+    """Nothing else comes of them."""
+    try:
+        read = unpacked(row)
+    except ValueError:
+        return
+    assert packed(read)
+
+
+def test_as_many_days_are_kept_as_growth_may_need() -> None:
+    """The oldest go."""
+    book = Book()
+    for number in range(KEPT + 10):
+        book.poll(FIRST + number * DAY + HOUR, float(number))
+    assert book.ledger is not None
+    assert len(book.ledger.numbers) == KEPT + 1
+    assert book.ledger.numbers[-1] == day_of(FIRST) + KEPT + 9
+    assert APART < DAY
