@@ -33,7 +33,7 @@ from exporter.polling.discovery import Discovery, merge
 from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
 from exporter.polling.sharding import Shard
-from exporter.process import garbage
+from exporter.process.garbage import Garbage
 from exporter.process.notify import ProgressMonitor, ServiceManager
 from exporter.process.version import Version
 from exporter.reloads import ReloadQueue
@@ -123,6 +123,7 @@ class Daemon:
         self._progress = ProgressMonitor(components.clock)
         self._applying = asyncio.Lock()  # what is polled is changed by one at a time
         self._files = FileThreads(1)
+        self._garbage = Garbage()
         self._shown: tuple[Config, str] | None = None
 
     async def run(self, on_serving: OnServing, stop: asyncio.Event) -> None:
@@ -156,7 +157,7 @@ class Daemon:
         yield components.publisher.run()
         yield components.reloads.run(self._reload)
         yield components.discovery.run(self._apply_found)
-        yield garbage.collect()
+        yield self._garbage.collect()
         yield connections.watch(lambda: self._client.calls, components.clock)
         yield manager.keep_alive(self._polls_get_on)
         if components.saver is not None:
@@ -299,6 +300,7 @@ class Daemon:
             configuration_hash=self._configuration_hash,
             discovery=lambda: components.discovery.status,
             proxy=lambda: self._client.proxy,
+            on_connection=self._garbage.note_connection,
         )
         async with AsyncExitStack() as stack:
             listening = [stack.enter_context(closing(each)) for each in options.web.sockets]

@@ -17,9 +17,10 @@ from exporter.page.pieces import Encoding
 from exporter.page.publisher import Publisher
 from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Poller
+from exporter.reloads import NoReloadError
 from exporter.state.store import Store
 from exporter.web.connection import Connection
-from exporter.web.limits import TURN, WRITE
+from exporter.web.limits import TURN, WRITE, Full
 from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
 from exporter.web.places import Places
@@ -44,13 +45,15 @@ class Backend:
     clock: Clock
     version: str
     configuration: Callable[[], str]  # the effective one, as YAML
-    # Reloads the configuration; returns what is wrong with it if the old one stays.
+    # Reloads the configuration; returns what is wrong with it if the old one stays, or raises
+    # NoReloadError.
     reload: Callable[[], Awaitable[str | None]]
     poller: Poller
     invoice_detail: Callable[[], InvoiceDetail]
     configuration_hash: Callable[[], str]  # another one for another configuration
     discovery: Callable[[], DiscoveryStatus | None]  # how discovery fares
     proxy: Callable[[], Proxy | None] = lambda: None  # which the API is reached through
+    on_connection: Callable[[], object] = lambda: None  # told of each
 
 
 class Routes:
@@ -179,7 +182,10 @@ class Routes:
             return _text("reload is off: start with --web.enable-lifecycle\n", HTTPStatus.FORBIDDEN)
         if self._is_cross_site(request):
             return _text("refused: another site asks for it\n", HTTPStatus.FORBIDDEN)
-        error = await self._backend.reload()
+        try:
+            error = await self._backend.reload()
+        except NoReloadError:
+            raise Full from None
         if error is not None:
             return _text(f"{error}\n", HTTPStatus.INTERNAL_SERVER_ERROR)
         return _text("reloaded\n")

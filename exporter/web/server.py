@@ -24,7 +24,8 @@ from exporter.web.toolkit import UnreadableCertificateError, WebConfig, WebConfi
 
 log = structlog.get_logger(__name__)
 
-STOP_WITHIN = 5.0  # seconds that scrapes under way have to end
+# Seconds that scrapes under way have to end, and then again to be given up.
+STOP_WITHIN = 2.5
 ACCEPT_AGAIN = 0.1  # seconds until the next try when none can be accepted
 QUIET: Final = 60.0  # seconds in which that is told of once
 # No room of the machine's is left, of which an idle connection gives some back.
@@ -48,10 +49,17 @@ class Server:
         self._file = file
         self._told = -math.inf  # when it last said that it cannot accept
         self._warned_of_certificate = False
+        self._on_connection: Callable[[], object] = lambda: None
 
     @asynccontextmanager
-    async def serve(self, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
-        """Serve at the sockets while inside. They are closed in the end."""
+    async def serve(
+        self, sockets: Sequence[socket.socket], on_connection: Callable[[], object] = lambda: None
+    ) -> AsyncIterator[None]:
+        """Serve at the sockets while inside. They are closed in the end.
+
+        `on_connection` is called for each connection that speaks.
+        """
+        self._on_connection = on_connection
         read_little_of_tls()
         requests = web.Server(self._site.answer, request_factory=_request)
         runner = web.ServerRunner(requests, shutdown_timeout=STOP_WITHIN)
@@ -86,6 +94,7 @@ class Server:
             def speaks(accepted: socket.socket, since: float) -> None:
                 context = self._context()
                 if _will_speak(accepted, tls=context is not None):
+                    self._on_connection()
                     task = tasks.create_task(self._connect(accepted, context, server, since))
                     self._connections.begin(task, accepted, context)
                 else:

@@ -70,7 +70,8 @@ async def serve(
         any_host=[*health, location.prefix + location.metrics],
     )
     try:
-        async with Server(site, connections, options.configuration, options.file).serve(sockets):
+        server = Server(site, connections, options.configuration, options.file)
+        async with server.serve(sockets, backend.on_connection):
             yield
     finally:
         auth.close()

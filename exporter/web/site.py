@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Container, Mapping
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import HttpVersion10, web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from exporter.web.auth import CHALLENGE, BasicAuth, Busy, parse
 from exporter.web.connection import Connection
@@ -100,6 +100,9 @@ class Site:
         """Answer a request. Nothing that a client sends makes it raise."""
         connection = request.protocol
         assert isinstance(connection, Connection)  # noqa: S101 - for mypy
+        if "Upgrade" in request.headers:
+            # aiohttp would take what follows for another protocol. It is not: nothing is upgraded.
+            connection.close()
         with connection.working():
             refusal = await self._refusal(request)
             return await self._page(request) if refusal is None else refusal
@@ -165,7 +168,7 @@ class Site:
 
 def _misdirected(request: web.BaseRequest) -> web.Response | None:
     """Return the answer to what no page here is asked for with."""
-    if request.version < HttpVersion10:
+    if not HttpVersion10 <= request.version <= HttpVersion11:
         response = plain(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
     elif request.method == "CONNECT":  # this is no proxy
         response = plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})

@@ -267,6 +267,17 @@ def test_it_stops_cleanly_in_the_middle_of_polls_that_hang(
             assert "Traceback" not in it.process.stderr.text
 
 
+def test_it_stops_cleanly_while_a_client_does_not_read() -> None:
+    """What was asked for is more than the system takes before somebody reads it."""
+    request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with exporter("--demo") as it:
+        it.wait_until_ready()
+        with socket.create_connection(("127.0.0.1", it.port)) as client:
+            client.sendall(request * 200)
+            assert client.recv(1, socket.MSG_PEEK)
+            it.process.stop()
+
+
 def test_a_taken_address_ends_the_start(tmp_path: Path) -> None:
     """Exit code 1 and one line that says which address."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -135,6 +135,15 @@ def test_pipelined_requests_are_answered_in_order(demo: Exporter) -> None:
     assert codes == [200, 200, 404] * 10 + [200]
 
 
+def test_a_request_to_upgrade_is_answered_and_the_connection_closed(demo: Exporter) -> None:
+    """Else the ones after it would get no answer, or each that of another."""
+    upgrade = b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    first = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n" + upgrade
+    answer = send(demo.port, first + b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert status(answer) == 200
+    assert answer.count(b"HTTP/1.1 200") <= 2
+
+
 def test_head_has_no_body(demo: Exporter) -> None:
     """Not for errors either."""
     for target in (b"/", b"/metrics", b"/config", b"/none"):

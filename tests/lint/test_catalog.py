@@ -24,7 +24,7 @@ def test_names_are_unique_as_metrics_and_as_families() -> None:
 def test_a_name_follows_the_conventions(metric: Metric) -> None:
     """Prefix, base units, `_total` for counters only, one sentence or more of help."""
     prefix = "viam_billing_exporter_" if metric in own.METRICS else "viam_billing_"
-    assert re.fullmatch(prefix + r"[a-z]+(_[a-z]+)*", metric.name)
+    assert re.fullmatch(prefix + r"[a-z]+(_([a-z]+|[0-9]+d))*", metric.name)
     assert metric.name.endswith("_total") == (metric.type is MetricType.COUNTER)
     assert not re.search(r"_(dollars|ms|millis|count|sum|bucket|created)(_|$)", metric.name)
     if "timestamp" in metric.name:

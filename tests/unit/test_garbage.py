@@ -7,6 +7,7 @@ import gc
 import weakref
 
 from exporter.process import garbage
+from exporter.process.garbage import Garbage
 from support.virtual import run
 
 
@@ -21,7 +22,7 @@ def test_cycles_are_freed_soon_and_the_collector_is_given_back() -> None:
     """Python's own passes are off meanwhile; ours find what is young within two turns."""
 
     async def scenario() -> None:
-        collecting = asyncio.create_task(garbage.collect())
+        collecting = asyncio.create_task(Garbage().collect())
         await asyncio.sleep(garbage.EVERY / 2)
         assert not gc.isenabled()
         young = weakref.ref(Cycle())
@@ -39,7 +40,7 @@ def test_what_is_old_is_freed_by_a_full_pass() -> None:
     """Once an hour everything is looked at."""
 
     async def scenario() -> None:
-        collecting = asyncio.create_task(garbage.collect())
+        collecting = asyncio.create_task(Garbage().collect())
         cycle: Cycle | None = Cycle()
         old = weakref.ref(cycle)
         await asyncio.sleep(5 * garbage.EVERY)
@@ -47,6 +48,28 @@ def test_what_is_old_is_freed_by_a_full_pass() -> None:
         await asyncio.sleep(5 * garbage.EVERY)
         assert old() is not None
         await asyncio.sleep(garbage.FULL_EVERY)
+        assert old() is None
+        collecting.cancel()
+
+    run(scenario())
+
+
+def test_many_connections_are_freed_within_seconds() -> None:
+    """They are old when they end, and nobody would look at them until the hour is over."""
+
+    async def scenario() -> None:
+        collector = Garbage()
+        collecting = asyncio.create_task(collector.collect())
+        cycle: Cycle | None = Cycle()
+        old = weakref.ref(cycle)
+        await asyncio.sleep(5 * garbage.EVERY)
+        cycle = None
+        for _ in range(garbage.MANY - 1):
+            collector.note_connection()
+        await asyncio.sleep(2 * garbage.NOT_BEFORE)
+        assert old() is not None
+        collector.note_connection()
+        await asyncio.sleep(2 * garbage.EVERY)
         assert old() is None
         collecting.cancel()
 

@@ -61,6 +61,7 @@ class Book:
         step = advance(self.spend, usage(net, self.start, self.end, **costs), now, self.seen)
         self.spend, self.seen = step.spend, now
         self.ledger = note(self.ledger, step, now)
+        assert self.ledger is not None
         self.kept |= zip(self.ledger.numbers, self.ledger.rows, strict=True)
 
     def day(self, number: int) -> Day:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.metrics.render import Format
 from exporter.page.pieces import Encoding
-from exporter.web.negotiation import negotiate_encoding, negotiate_format
+from exporter.web.negotiation import ITEM, PARAMETER, negotiate_encoding, negotiate_format
 
 TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS
 IDENTITY, GZIP = Encoding.IDENTITY, Encoding.GZIP
@@ -93,3 +93,11 @@ def test_no_header_is_an_error(header: str) -> None:
     """Whatever a client sends, it gets an answer."""
     assert negotiate_format(header) in Format
     assert negotiate_encoding(header) in Encoding
+
+
+def test_a_quote_that_is_not_closed_is_looked_at_once() -> None:
+    """A header full of them took as long as it is, squared."""
+    for header in ('"' * 20_001, '"\\' * 10_001, 'a;b="' * 5_001, '",' * 10_001):
+        assert list(ITEM.finditer(header)) is not None
+        assert list(PARAMETER.finditer(header)) is not None
+        assert negotiate_format(header) is TEXT
