@@ -2,6 +2,11 @@
 
 import os
 
-# The core of gRPC prints to standard error by itself: not as our log does, and in words that may be
-# a server's. It reads this once, when it is imported, and has no other way to be told.
+# What libraries read from the environment by themselves when they are imported. gRPC's core prints
+# to standard error, not as our log does and in words that may be a server's, and ends the process
+# for some values; it is told of what it may know. A log of TLS keys would give away the API's.
+KEPT = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "GRPC_TRACE"}  # read, or warned of, by ourselves
+for _name in [*os.environ]:
+    if (_name.startswith("GRPC_") and _name not in KEPT) or _name == "SSLKEYLOGFILE":
+        del os.environ[_name]
 os.environ["GRPC_VERBOSITY"] = "NONE"

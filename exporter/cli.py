@@ -19,7 +19,7 @@ from exporter import app, demo
 from exporter.api.route import route_to
 from exporter.base.address import Address
 from exporter.base.file_threads import within
-from exporter.base.files import path_argument
+from exporter.base.files import optional_path_argument, path_argument
 from exporter.config import DEFAULT_FILE, Config, ConfigError, find
 from exporter.daemon import LOAD_DEADLINE, LOADING_HANGS, Options, StartError
 from exporter.metrics.catalog import LABEL_NAMES
@@ -97,9 +97,9 @@ def parser() -> argparse.ArgumentParser:
         "--storage.path",
         dest="storage_path",
         metavar="DIR",
-        type=path_argument,
+        type=optional_path_argument,
         help="folder that keeps the last good data and the spend counters across restarts; "
-        "must be this process's own (default: nothing is kept)",
+        "must be this process's own (default, and if empty: nothing is kept)",
     )
     root.add_argument(
         "--total-shards",

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 STOPPED: Final = b"viam-billing: stopped before the end\n"
+CLOSED: Final = b"viam-billing: standard output: it is closed\n"
 STANDARD_STREAMS: Final = (0, 1, 2)
 
 
@@ -31,6 +32,9 @@ def exporter() -> NoReturn:
 def tool() -> NoReturn:
     """Run `viam-billing`, and end with its exit code. What is stopped has failed, or simulated."""
     _have_standard_streams()
+    if sys.stdout is None:
+        os.write(2, CLOSED)
+        os._exit(1)
     if sys.argv[1:2] == ["simulate"]:
         _take_signals(0)
         _ignore_hangups()

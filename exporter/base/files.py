@@ -31,10 +31,17 @@ def named(text: str) -> Path:
 
 def path_argument(text: str) -> Path:
     """Return the path that an argument of a command names, as `named` does."""
+    if not text:  # else it would be the working folder
+        raise argparse.ArgumentTypeError("must not be empty")
     try:
         return named(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def optional_path_argument(text: str) -> Path | None:
+    """Return the path that an argument names, or None if that is empty, which turns it off."""
+    return path_argument(text) if text else None
 
 
 def absolute(path: Path) -> Path:

@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 FILE: Final = "exporter.db"
 LOCK: Final = "lock"
 MAGIC: Final = b"SQLite format 3\0"  # what a database begins with
+LOG_MAGIC: Final = b"\x37\x7f\x06"  # what its log begins with
 OURS: Final = {FILE, f"{FILE}-wal", LOCK}
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
@@ -61,6 +62,7 @@ class Place:
         self._told: set[str] = set()
         self._locked: int | None = None  # the descriptor of the lock
         self._made: int | None = None  # that of the database's file
+        self._log: os.stat_result | None = None  # SQLite's write-ahead log, as it was last written
 
     def take(self) -> None:
         """Make the folder for its owner only, and lock it, unless that is done.
@@ -93,6 +95,14 @@ class Place:
         if self._made is not None:
             os.close(self._made)
             self._made = None
+        self._log = None
+
+    def note_log(self) -> None:
+        """Know the write-ahead log again, in which most of what is stored is for a while."""
+        try:
+            self._log = self._log_file.stat()
+        except OSError:
+            self._log = None
 
     def is_written_over(self) -> bool:
         """Tell whether what is in the file is no database any more. Raises OSError."""
@@ -103,11 +113,27 @@ class Place:
         if self._locked is None or self._made is None:
             return False
         try:
-            return os.path.samestat(
-                os.fstat(self._locked), (self.folder / LOCK).stat()
-            ) and os.path.samestat(os.fstat(self._made), self.file.stat())
+            return (
+                os.path.samestat(os.fstat(self._locked), (self.folder / LOCK).stat())
+                and os.path.samestat(os.fstat(self._made), self.file.stat())
+                and self._has_log()
+            )
         except OSError:  # gone, or of a share that was mounted anew
             return False
+
+    def _has_log(self) -> bool:
+        """Tell whether the log is what it was. While the database is open, it never shrinks."""
+        if self._log is None:
+            return True
+        now = self._log_file.stat()
+        if not os.path.samestat(self._log, now) or now.st_size < self._log.st_size:
+            return False
+        with self._log_file.open("rb") as log_file:
+            return now.st_size == 0 or log_file.read(len(LOG_MAGIC)) == LOG_MAGIC
+
+    @property
+    def _log_file(self) -> Path:
+        return self.folder / f"{FILE}-wal"
 
     def release(self) -> None:
         """Let others have the folder. The database is closed by then."""

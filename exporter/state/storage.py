@@ -7,6 +7,7 @@ here blocks and belongs in a thread. What is damaged is set aside, never guessed
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -51,6 +52,7 @@ CREATE TABLE found (
 ) WITHOUT ROWID;
 """,
 )
+TABLE: Final = re.compile(r"\s*CREATE TABLE [\"'`\[]?(\w+)", re.IGNORECASE | re.MULTILINE)
 VERSION: Final = len(SCHEMA)  # a file with a higher one was written by a newer release
 COUNT: Final = """
 SELECT (SELECT count(*) FROM answer) + (SELECT count(*) FROM spend) + (SELECT count(*) FROM found)
@@ -265,6 +267,7 @@ class Storage:
                     self._place.take()
                     self._open()
                 yield cast("sqlite3.Connection", self._database)
+                self._place.note_log()
             except (*DAMAGE, OSError) as error:
                 self._failed(error)
 
@@ -376,9 +379,14 @@ def _foreign(database: sqlite3.Connection) -> str | None:
         return "it is the database of another program"
     if version > VERSION:
         return f"it was written by a newer release (version {version}, this one knows {VERSION})"
-    tables = database.execute("SELECT sql FROM sqlite_master WHERE type = 'table' ORDER BY rowid")
-    made = "".join(SCHEMA[: max(0, version)]).split(";")[:-1]
-    if [sql for (sql,) in tables] != [sql.strip() for sql in made]:
+    if database.execute("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'").fetchone()[0]:
+        return "it has triggers, which change what is written"
+    # Others may be there, such as ANALYZE makes, but none that has the name of one of ours.
+    tables = database.execute("SELECT sql FROM sqlite_master WHERE type = 'table'")
+    there = {sql for (sql,) in tables if sql}
+    made = {sql.strip() for sql in "".join(SCHEMA[: max(0, version)]).split(";")[:-1]}
+    names = {match[1] for sql in there - made if (match := TABLE.match(sql))}
+    if made - there or names & set(TABLE.findall("".join(SCHEMA))):
         return "it is damaged (its tables are not as they were made)"
     (check,) = database.execute("PRAGMA quick_check(1)").fetchone()
     return None if check == "ok" else f"it is damaged ({check})"

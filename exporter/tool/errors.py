@@ -36,7 +36,8 @@ def say(line: str) -> None:
     """Write a line to standard error, after all that was logged before, which a thread writes."""
     for handler in logging.getLogger().handlers:
         handler.flush()
-    print(line, file=sys.stderr, flush=True)
+    with suppress(OSError):  # nobody can be told, which is no reason to do less
+        print(line, file=sys.stderr, flush=True)
 
 
 def discard() -> None:

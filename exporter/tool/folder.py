@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,7 +81,12 @@ class Folder:
         What its file system cannot do is told once, and done without. Raises BusyError if another
         process has the folder.
         """
-        path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        try:
+            path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, "it is no folder") from None
+        except RecursionError:
+            raise OSError(errno.ENAMETOOLONG, "it is in too many folders") from None
         descriptor = os.open(path, _OPEN_FOLDER)
         try:
             folder = cls(descriptor, system, tell)
@@ -94,13 +100,18 @@ class Folder:
             os.close(descriptor)
 
     def has(self, parts: Sequence[str]) -> bool:
-        """Tell whether there is something of that name, whatever it is."""
+        """Tell whether there is a file of that name, with something in it.
+
+        Raises OSError if it is anything else that must not be replaced.
+        """
         try:
             with self._below(parts[:-1], make=False) as folder:
-                os.stat(_encoded(parts[-1]), dir_fd=folder, follow_symlinks=False)
+                found = os.stat(_encoded(parts[-1]), dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             return False
-        return True
+        if not stat.S_ISREG(found.st_mode):
+            raise FileExistsError(errno.EEXIST, "what has its name is no file")
+        return found.st_size > 0
 
     @contextmanager
     def new(self, parts: Sequence[str]) -> Iterator[NewFile]:

@@ -167,6 +167,7 @@ def _texts(row: Row) -> Iterator[Text]:
 
 def write_json(document: object) -> None:
     """Print a document as JSON, in ASCII, so that no terminal acts upon a name in it."""
+    write_as_utf8()
     print(json.dumps(document, indent=2, allow_nan=False))
 
 

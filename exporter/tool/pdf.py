@@ -125,8 +125,9 @@ class Run:
             self._fail(what, str(error))
         names = file_names.distinct((each.id, each.name) for each in organizations.every)
         wanted = self._wanted(read, names)
+        failed = self._failed
         missing = [each for each in wanted if not self._there(each)]
-        self._skipped = len(wanted) - len(missing)
+        self._skipped = len(wanted) - len(missing) - (self._failed - failed)
         with progress(len(missing)) as bars:
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -191,6 +192,9 @@ class Run:
     def _there(self, wanted: WantedInvoice) -> bool:
         try:
             return self._folder.has(wanted.parts)
+        except FileExistsError as error:
+            self._fail(wanted.path, str(error.strerror))
+            return True  # so that it is left alone
         except OSError:
             return False  # whatever stands in the way shows when the file is written
 

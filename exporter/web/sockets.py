@@ -28,9 +28,12 @@ async def bind(host: str, port: int, *, dualstack: bool = True) -> list[socket.s
     everywhere = not host or is_every_ipv6(host)
     if everywhere and socket.has_dualstack_ipv6():
         return [_listen(socket.AF_INET6, ("", port), dualstack=dualstack or not host)]
-    found = await asyncio.get_running_loop().getaddrinfo(
-        None if everywhere else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            None if everywhere else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except UnicodeError:  # of what no name of a host can be
+        raise OSError(errno.EINVAL, "the host's name is not valid") from None
     return bind_all((family, address) for family, _, _, _, address in found)
 
 

@@ -278,6 +278,26 @@ def test_it_stops_cleanly_while_a_client_does_not_read() -> None:
             it.process.stop()
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
+def test_an_address_that_no_host_can_have_ends_the_start(host: str, tmp_path: Path) -> None:
+    """With one line that says so."""
+    file = write(tmp_path, configuration(free_port()))
+    ended = run(f"--config.file={file}", f"--web.listen-address={host}:0")
+    assert ended.returncode == 1
+    assert f"cannot listen on {host}:0: the host's name is not valid" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_empty_storage_path_turns_it_off(tmp_path: Path) -> None:
+    """A variable of a service manager may be empty; other paths must not be."""
+    file = write(tmp_path, configuration(free_port()))
+    with exporter(f"--config.file={file}", "--storage.path=") as it:
+        assert "viam_billing_exporter_storage" not in it.scrape()
+    ended = run("--config.file=", "--config.check")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "argument --config.file: must not be empty" in ended.stderr
+
+
 def test_a_taken_address_ends_the_start(tmp_path: Path) -> None:
     """Exit code 1 and one line that says which address."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

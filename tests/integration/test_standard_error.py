@@ -133,6 +133,18 @@ def test_standard_error_that_cannot_be_written_stops_nothing(way: str, tmp_path:
     assert database is None or b"level=" not in database.read_bytes()
 
 
+def test_a_command_whose_output_is_closed_says_so(tmp_path: Path) -> None:
+    """It would fail in the middle of what it does."""
+    done = subprocess.run(
+        ["bash", "-c", '"$@" >&-', "bash", *TOOL, "usage", f"--config.file={write(tmp_path)}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "viam-billing: standard output: it is closed\n"
+
+
 def test_the_demo_serves_also_if_nobody_reads_where_it_does() -> None:
     """Standard output may be a pipe that nobody reads, too."""
     reading, writing = full_pipe()

@@ -262,7 +262,31 @@ def test_a_folder_that_cannot_be_made(configuration: str, tmp_path: Path) -> Non
     (tmp_path / "invoices").write_text("a file")
     done = within("pdf", "--all", configuration, folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "viam-billing: invoices: File exists\n"
+    assert done.stderr == "viam-billing: invoices: it is no folder\n"
+    deep = f"--dest={'a/' * 1500}b"
+    done = within("pdf", "--all", deep, configuration, folder=tmp_path)
+    assert done.stderr.endswith(": it is in too many folders\n")
+
+
+def test_what_is_no_file_is_left_alone_and_is_no_invoice(
+    configuration: str, tmp_path: Path
+) -> None:
+    """A folder or a link that leads nowhere, of an invoice's name; an empty file is replaced."""
+    assert within("pdf", *IDS, configuration, folder=tmp_path).returncode == 0
+    paths = [next((tmp_path / "invoices").rglob(f"*{each}.pdf")) for each in IDS]
+    for path in paths:
+        path.unlink()
+    paths[0].mkdir()
+    paths[1].symlink_to("nowhere")
+    done = within("pdf", *IDS, configuration, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "0 downloaded, 0 there already, 2 failed\n")
+    assert done.stderr.count(": what has its name is no file\n") == 2
+    assert (paths[0].is_dir(), paths[1].is_symlink()) == (True, True)
+    paths[1].unlink()
+    paths[1].touch()
+    done = within("pdf", IDS[1], configuration, folder=tmp_path)
+    assert done.stdout.endswith("1 downloaded, 0 there already, 0 failed\n")
+    assert paths[1].read_bytes().startswith(b"%PDF-")
 
 
 def test_a_reader_that_has_enough(configuration: str, tmp_path: Path) -> None:

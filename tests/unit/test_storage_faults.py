@@ -88,6 +88,7 @@ DAMAGED: list[tuple[Any, ...]] = [
     ("spend", "bolt", counters(month_to_date=[1.0, 0.0, 10**400])),
     ("spend", "bolt", counters(month_to_date=7.0)),
     ("spend", "bolt", counters(by_resource=[])),
+    ("spend", "bolt", counters(by_resource={"\ud800": [0, 0, 0]})),
     ("spend", "bolt", counters(by_resource={"a": None})),
     ("spend", "bolt", counters(by_resource={f"{n}": [0, 0, 0] for n in range(2000)})),
     ("found", "other", "bolt", b"Bolt"),
@@ -224,6 +225,59 @@ def file_removed(folder: Path) -> None:
 def lock_removed(folder: Path) -> None:
     """Remove the lock only, so that another process could take the folder."""
     (folder / "lock").unlink()
+
+
+def log_removed(folder: Path) -> None:
+    """Remove what SQLite has written ahead."""
+    (folder / f"{FILE}-wal").unlink()
+
+
+def log_replaced(folder: Path) -> None:
+    """Put another file in its place."""
+    log_removed(folder)
+    (folder / f"{FILE}-wal").write_bytes(bytes(100_000))
+
+
+def log_cut(folder: Path) -> None:
+    """Empty it."""
+    (folder / f"{FILE}-wal").write_bytes(b"")
+
+
+def log_written_over(folder: Path) -> None:
+    """Write something else over its beginning."""
+    with (folder / f"{FILE}-wal").open("r+b") as log:
+        log.write(b"\xa5" * 64)
+
+
+@pytest.mark.parametrize("happen", [log_removed, log_replaced, log_cut, log_written_over])
+def test_a_log_that_goes_away_is_noticed_at_the_next_write(
+    folder: Path, happen: Callable[[Path], None]
+) -> None:
+    """It has most of what was stored of late: a crash would lose it, though all seemed well."""
+    with closing(Storage(folder)) as storage:
+        opening = storage.read().opening
+        storage.save([ACME], [], opening=opening)
+        happen(folder)
+        with capture_logs() as logs, pytest.raises(UnreadError):
+            storage.save([ACME], [], opening=opening)
+        assert logs[0]["event"] == "the storage was removed, moved or replaced: creating it again"
+        stored = storage.read()
+        storage.save([ACME], [], opening=stored.opening)
+    assert read(folder).organizations == {"acme": ACME}
+
+
+def test_tables_of_others_are_left_alone(folder: Path) -> None:
+    """As those that ANALYZE makes. But a trigger would change what is written."""
+    with closing(sqlite3.connect(folder / FILE)) as database, database:
+        database.executescript("ANALYZE; CREATE TABLE notes (text); CREATE INDEX i ON notes (text)")
+    with capture_logs() as logs:
+        assert read(folder).organizations == {"acme": ACME}
+    assert logs == []
+    with closing(sqlite3.connect(folder / FILE)) as database, database:
+        database.execute("CREATE TRIGGER t AFTER INSERT ON spend BEGIN DELETE FROM spend; END")
+    with capture_logs() as logs:
+        assert read(folder).organizations == {}
+    assert [each["reason"] for each in logs] == ["it has triggers, which change what is written"]
 
 
 @pytest.mark.parametrize("happen", [removed, moved, replaced, file_removed])
