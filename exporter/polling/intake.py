@@ -103,7 +103,7 @@ class Intake:
         spends |= {state.organization.id: state.spend for state in self._store.states()}
         for org_id in spends.keys() - organizations.keys():
             spend = spends[org_id]
-            self._leave(org_id, spend and restored(spend, self._clock.time()))
+            self._leave(org_id, spend and restored(spend))
         for number, organization in enumerate(organizations.values()):
             known = self._store.get(organization.id)
             if known is None:
@@ -142,7 +142,7 @@ class Intake:
             if state is not None:
                 self._fill(state, found, old.spend)
             elif left is None and old.spend is not None:
-                self._leave(org_id, restored(old.spend, self._clock.time()))
+                self._leave(org_id, restored(old.spend))
         return begun
 
     async def _stored_answers(
@@ -169,7 +169,7 @@ class Intake:
             if known is not None and known.answer is None:
                 attempted = known.attempted or answer.received
                 collectors[name] = known._replace(answer=answer, attempted=attempted)
-        spend = state.spend or (spend and restored(spend, self._clock.time()))
+        spend = state.spend or (spend and restored(spend))
         if spend is not state.spend or collectors != state.collectors:
             self._store.put(state._replace(collectors=collectors, spend=spend))
 
@@ -184,7 +184,7 @@ class Intake:
         self._left.discard(organization.id)
         saved = self._saved.get(organization.id)
         old = saved.answers if saved else {}
-        spend = saved and saved.spend and restored(saved.spend, self._clock.time())
+        spend = saved and saved.spend and restored(saved.spend)
         known = {
             name: CollectorState(answer=answer, attempted=answer.received)
             for name in collectors

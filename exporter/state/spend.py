@@ -72,6 +72,9 @@ def advance(spend: Spend | None, usage: Usage, now: float, seen: float | None = 
     started = _start(usage.period_start, now)
     if spend is None:
         return _first_sight(started, _end(usage, started), month_to_date, amounts, now)
+    if started is not None and _start(spend.period_start, now) is None:
+        # It is none. But without a start to compare, the clock may be behind for the moment.
+        spend = replace(spend, period_start=None)
     last = seen if spend.paused is None else spend.paused
     if last is None or last > now:
         last = now
@@ -111,11 +114,10 @@ def is_pending(spend: Spend) -> bool:
     return any(tally.fallen is not None for tally in tallies)
 
 
-def restored(spend: Spend, now: float) -> Spend:
+def restored(spend: Spend) -> Spend:
     """Return counters that were stored, without those that took in what cannot be counted.
 
-    Releases before this rule did so, and such a counter would stand still for ever; likewise all
-    of them after a start date that is too far ahead of `now`.
+    Releases before this rule did so, and such a counter would stand still for ever.
     """
 
     def sound(tally: Tally) -> Tally:
@@ -129,7 +131,6 @@ def restored(spend: Spend, now: float) -> Spend:
 
     return replace(
         spend,
-        period_start=_start(spend.period_start, now),
         month_to_date=sound(spend.month_to_date),
         by_resource={name: sound(tally) for name, tally in spend.by_resource.items()},
     )

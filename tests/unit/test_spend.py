@@ -227,7 +227,7 @@ def test_stored_counters_that_took_in_too_much_begin_anew() -> None:
         Tally(5.0, 1.0, baseline=1e300),
         {"a": Tally(1e300, 1e300, baseline=30.0), "b": Tally(1.0, 2.0, 3.0)},
     )
-    sound = restored(stored, JULY)
+    sound = restored(stored)
     assert sound.by_resource == {"a": Tally(), "b": Tally(1.0, 2.0, 3.0)}
     after_two = sound
     for amount in 30.0, 40.0:
@@ -243,9 +243,18 @@ def test_a_start_date_far_ahead_is_none() -> None:
     answers = (usage(10.0), usage(20.0, far), usage(30.0), usage(5.0, AUGUST), usage(9.0, AUGUST))
     assert counted(*answers) == (29.0, 0.0)
     assert after(usage(10.0, far), usage(12.0)).period_start == JULY
-    assert restored(Spend(far, Tally(5.0, 1.0, 2.0), {}), JULY) == Spend(
-        None, Tally(5.0, 1.0, 2.0), {}
-    )
+    stored = Spend(far, Tally(5.0, 1.0, 2.0), {})
+    assert advance(stored, usage(7.0), NOW, NOW).spend.month_to_date.spend == 10.0
+
+
+def test_a_clock_that_is_behind_for_a_while_forgets_no_start() -> None:
+    """As on a machine without a battery for it: what was stored is judged when it is right."""
+    behind = JULY - 1000 * DAY
+    spend = restored(after(usage(100.0), usage(130.0)))
+    spend = advance(spend, usage(131.0), behind, JULY).spend
+    assert spend.period_start == JULY
+    spend = advance(spend, usage(7.0, AUGUST), NOW, behind).spend
+    assert spend.month_to_date == Tally(38.0, 0.0, 7.0)
 
 
 CENTS = st.integers(0, 10_000_000).map(lambda cents: cents / 100)
