@@ -106,7 +106,8 @@ async def _assemble(
     client = await connect(own.api, await find_route(own.api, os.environ))
     # What moved to another shard is forgotten: it counts there now.
     restored = await asyncio.to_thread(options.shard.part_of_stored, saved)
-    intake = Intake(store, telemetry, clock, own.invoice_detail, restored)
+    complete = stored is None or stored.complete
+    intake = Intake(store, telemetry, clock, own.invoice_detail, restored, complete=complete)
     saver = None
     if storage is not None:
         saver = Saver(storage, store, telemetry, stored, restore)

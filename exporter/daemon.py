@@ -168,7 +168,7 @@ class Daemon:
         if self._components.discovery.restore(stored.found):
             await self._apply_found()
         own = await asyncio.to_thread(self._options.shard.part_of_stored, stored.organizations)
-        return await self._components.intake.restore(own)
+        return await self._components.intake.restore(own, complete=stored.complete)
 
     async def close(self) -> None:
         """Close the connection that there is by then."""

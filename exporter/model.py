@@ -323,6 +323,8 @@ class OrganizationState(NamedTuple):
     collectors: Mapping[str, CollectorState]
     spend: Spend | None = None  # from the first good answer about usage on
     ledger: Ledger | None = None  # likewise
+    # Whether the counters may be behind what was shown of them before: see docs/adr/0009.
+    is_behind: bool = False
 
 
 # --- What survives a restart --------------------------------------------------------------

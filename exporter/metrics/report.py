@@ -60,7 +60,7 @@ def report_on(state: OrganizationState, now: Moment) -> OrganizationReport:
         state.organization,
         state.collectors,
         current,
-        state.spend if "usage" in state.collectors else None,
+        state.spend if "usage" in state.collectors and not state.is_behind else None,
         windows,
         today,
         min(withdrawals, default=None),

@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+USAGE = "usage"
 COLLECTOR = {collector.name: collector for collector in COLLECTORS}
 DUE_DATE_RESOLUTION = 1.0  # seconds by which a due date may be shown late
 # A long answer may have thousands of due dates, one after another, and is read whole for each: it
@@ -61,20 +62,23 @@ MAX_AHEAD = 86_400.0
 class Intake:
     """Turns answers, failures, due dates and reloads into what is known of each organization."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all of it comes from the composition root
         self,
         store: Store,
         telemetry: Telemetry,
         clock: Clock,
         detail: InvoiceDetail,
         saved: Mapping[str, SavedOrganization] | None = None,
+        *,
+        complete: bool = True,
     ) -> None:
-        """`saved` is what a process before this one knew."""
+        """`saved` is what a process before this one knew: all of it if it is `complete`."""
         self._store = store
         self._telemetry = telemetry
         self._clock = clock
         self._detail = detail
         self._saved = saved or {}
+        self._complete = complete
         self._due_dates: Deadlines[Unit] = Deadlines()  # by the wall clock
         self._due_date_noted = asyncio.Event()
         self._left: Deadlines[str] = Deadlines()  # until when spend is kept, by the monotonic clock
@@ -119,7 +123,9 @@ class Intake:
             await asyncio.sleep(0)
         self._saved = {}
 
-    async def restore(self, saved: Mapping[str, SavedOrganization]) -> Collection[str]:
+    async def restore(
+        self, saved: Mapping[str, SavedOrganization], *, complete: bool = True
+    ) -> Collection[str]:
         """Take in what was stored and could not be read at the start.
 
         Whatever was not polled since goes on from there. Counters that have begun go on as they
@@ -140,7 +146,7 @@ class Intake:
             if own is not None and old.spend is not None and own != old.spend:
                 begun.append(org_id)
             if state is not None:
-                self._fill(state, found, old.spend)
+                self._fill(state, found, old.spend, complete=complete)
             elif left is None and old.spend is not None:
                 self._leave(org_id, restored(old.spend))
         return begun
@@ -160,7 +166,12 @@ class Intake:
         return found
 
     def _fill(
-        self, state: OrganizationState, found: Mapping[str, Answer], spend: Spend | None
+        self,
+        state: OrganizationState,
+        found: Mapping[str, Answer],
+        spend: Spend | None,
+        *,
+        complete: bool,
     ) -> None:
         """Record what was stored of an organization in place of what is not known by now."""
         collectors = dict(state.collectors)
@@ -171,7 +182,8 @@ class Intake:
                 collectors[name] = known._replace(answer=answer, attempted=attempted)
         spend = state.spend or (spend and restored(spend))
         if spend is not state.spend or collectors != state.collectors:
-            self._store.put(state._replace(collectors=collectors, spend=spend))
+            behind = state.is_behind or (state.spend is None and not complete)
+            self._store.put(state._replace(collectors=collectors, spend=spend, is_behind=behind))
 
     def _leave(self, org_id: str, spend: Spend | None) -> None:
         for name in COLLECTOR:
@@ -192,7 +204,8 @@ class Intake:
         }
         states = {name: known.get(name, CollectorState()) for name in collectors}
         spend = spend or self._store.left(organization.id)
-        self._store.put(OrganizationState(organization, states, spend))
+        behind = saved is not None and saved.spend is not None and not self._complete
+        self._store.put(OrganizationState(organization, states, spend, is_behind=behind))
 
     async def _restored(
         self, organization: Organization, collector: str, saved: SavedAnswer
@@ -278,7 +291,9 @@ class Intake:
             duration=duration,
             history=history.add(past, PastPoll(now.time, duration, outcome)),
         )
-        self._polled(state._replace(spend=taken.spend, ledger=taken.ledger), unit, after)
+        behind = state.is_behind and unit.collector != USAGE
+        state = state._replace(spend=taken.spend, ledger=taken.ledger, is_behind=behind)
+        self._polled(state, unit, after)
 
     def fail(
         self, unit: Unit, failure: Failure, duration: float, held_until: float | None = None
@@ -442,7 +457,7 @@ def _taken_in(
         before = _at(state.organization, unit, before, detail, now)
         if before.digest == answers.digest(raw) and not _confirms(state, unit):
             answer = before._replace(received=now.time, received_monotonic=now.monotonic)
-            if unit.collector == "usage" and state.spend and not is_noted(state.ledger, now.time):
+            if unit.collector == USAGE and state.spend and not is_noted(state.ledger, now.time):
                 counted = state.spend, note(state.ledger, unchanged(state.spend), now.time)
             return _Taken(answer, *counted)
     answer, view = answers.take_in(collector, state.organization, raw, detail, now)
@@ -457,7 +472,7 @@ def _taken_in(
 
 def _confirms(state: OrganizationState, unit: Unit) -> bool:
     """Tell whether an answer that is the one before again means something all the same."""
-    return unit.collector == "usage" and state.spend is not None and is_pending(state.spend)
+    return unit.collector == USAGE and state.spend is not None and is_pending(state.spend)
 
 
 def _at(

@@ -97,6 +97,13 @@ class Place:
             self._made = None
         self._log = None
 
+    def has_log(self) -> bool:
+        """Tell whether there is a write-ahead log, which SQLite removes when it is closed."""
+        try:
+            return self._log_file.stat().st_size > 0
+        except OSError:
+            return False
+
     def note_log(self) -> None:
         """Know the write-ahead log again, in which most of what is stored is for a while."""
         try:

@@ -77,6 +77,7 @@ class Stored(NamedTuple):
     organizations: Mapping[str, SavedOrganization]  # by id
     found: Mapping[str, tuple[FoundOrganization, ...]]  # by the id of the key, in order of ids
     opening: int  # of the database that it was read from
+    complete: bool = True  # else whoever wrote it was killed, and may have known more
 
 
 class Storage:
@@ -96,6 +97,7 @@ class Storage:
         self._turn = threading.Lock()  # the database is used by several threads, one at a time
         self._database: sqlite3.Connection | None = None
         self._opening = 0  # counts the times that the database was opened
+        self._complete = True  # what was there when it was opened
         self._copied = 0  # that of which there is a copy
         self._reserved: tuple[str, int] | None = None  # day and requests, of this process
         self._closed = False
@@ -146,7 +148,8 @@ class Storage:
             org_id: SavedOrganization(org_id, answers.get(org_id, {}), spends.get(org_id))
             for org_id in answers.keys() | spends.keys()
         }
-        return Stored(organizations, {key: tuple(each) for key, each in found.items()}, opening)
+        listed = {key: tuple(each) for key, each in found.items()}
+        return Stored(organizations, listed, opening, self._complete)
 
     def save(
         self,
@@ -292,6 +295,7 @@ class Storage:
         reason = None
         try:
             try:
+                self._complete = not self._place.has_log()
                 self._database = self._connect()
                 reason = _foreign(self._database)
                 if reason is None:

@@ -15,6 +15,7 @@ from support.process import (
     EXPORTER,
     PATIENCE,
     TOOL,
+    Exporter,
     exporter,
     free_port,
     get,
@@ -89,6 +90,39 @@ def test_a_killed_process_leaves_what_it_knew(tmp_path: Path) -> None:
             before = after
         assert not list(folder.glob("*.set-aside-*"))
         assert len(before) == ORGANIZATIONS
+
+
+def counters(it: Exporter) -> dict[str, float]:
+    """Return the spend counters on the page, by organization."""
+    page = parse(it.scrape())
+    return {dict(labels)["org_id"]: usd for (name, labels), usd in page.items() if name == SPEND}
+
+
+def test_no_counter_falls_on_the_page_after_a_kill(tmp_path: Path) -> None:
+    """It is not shown before it is as large: Prometheus would take a fall for a reset."""
+    file, folder = tmp_path / "exporter.yml", tmp_path / "state"
+    listen = f"--listen-address=127.0.0.1:{free_port()}"
+    simulate = (*TOOL, "simulate", listen, "--speed=20000", "--poll-interval=1s")
+    rng = random.Random(7)
+    last: dict[str, float] = {}
+    absent = 0
+    with running(*simulate, f"--config-out={file}") as simulator:
+        simulator.stderr.wait_for(r"simulating")
+        for _ in range(6):
+            with exporter(f"--config.file={file}", f"--storage.path={folder}") as it:
+                first = counters(it)
+                absent += bool(last) and not first
+                until(lambda it=it: len(counters(it)) == 8, "all are there")  # type: ignore[misc]
+                if not last:  # else it would begin anew, from 0
+                    log = folder / "exporter.db-wal"
+                    size = log.stat().st_size
+                    until(lambda: log.stat().st_size > size, "it has stored")
+                for _ in range(20 + rng.randrange(60)):
+                    now = counters(it)
+                    assert all(usd >= last.get(org_id, 0.0) for org_id, usd in now.items())
+                    last |= now
+                it.process.kill()
+    assert absent, "some were held back, or nothing was tried"
 
 
 def test_what_was_polled_is_on_disk_within_three_seconds(tmp_path: Path) -> None:

@@ -44,7 +44,12 @@ class Rig:
         self.store = Store()
         detail = config.invoice_detail
         self.intake = Intake(
-            self.store, self.telemetry, self.clock, detail, stored.organizations if stored else {}
+            self.store,
+            self.telemetry,
+            self.clock,
+            detail,
+            stored.organizations if stored else {},
+            complete=stored is None or stored.complete,
         )
         self.poller = Poller(
             config,
@@ -81,7 +86,7 @@ class Rig:
 
     async def restore(self, stored: Stored) -> Collection[str]:
         """Take in what could be read only late."""
-        return await self.intake.restore(stored.organizations)
+        return await self.intake.restore(stored.organizations, complete=stored.complete)
 
     @asynccontextmanager
     async def running(self, *, publishing: bool = True) -> AsyncIterator[None]:
