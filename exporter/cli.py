@@ -214,6 +214,8 @@ def _arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Shard]:
     arguments = command_line.parse_args(argv)
     if arguments.listen and arguments.systemd_socket:
         command_line.error("--web.listen-address and --web.systemd-socket exclude each other")
+    if arguments.demo and arguments.config_check:
+        command_line.error("--demo has no configuration to check")
     try:
         shard = choose(
             arguments.shard,

@@ -104,6 +104,7 @@ def test_no_counter_falls_on_the_page_after_a_kill(tmp_path: Path) -> None:
     listen = f"--listen-address=127.0.0.1:{free_port()}"
     simulate = (*TOOL, "simulate", listen, "--speed=20000", "--poll-interval=1s")
     rng = random.Random(7)
+    log = folder / "exporter.db-wal"
     last: dict[str, float] = {}
     absent = 0
     with running(*simulate, f"--config-out={file}") as simulator:
@@ -114,9 +115,8 @@ def test_no_counter_falls_on_the_page_after_a_kill(tmp_path: Path) -> None:
                 absent += bool(last) and not first
                 until(lambda it=it: len(counters(it)) == 8, "all are there")  # type: ignore[misc]
                 if not last:  # else it would begin anew, from 0
-                    log = folder / "exporter.db-wal"
                     size = log.stat().st_size
-                    until(lambda: log.stat().st_size > size, "it has stored")
+                    until(lambda n=size: log.stat().st_size > n, "it stored")  # type: ignore[misc]
                 for _ in range(20 + rng.randrange(60)):
                     now = counters(it)
                     assert all(usd >= last.get(org_id, 0.0) for org_id, usd in now.items())

@@ -15,7 +15,7 @@ from exporter.web.limits import TokenBucket
 from exporter.web.location import Location, external_url, route_prefix
 from exporter.web.toolkit import RateLimit, WebConfigFile
 
-HASH = "$2y$04$" + "a" * 53
+HASH = "$2y$04$" + "a" * 21 + "e" + "a" * 31
 USERS = f"basic_auth_users: {{alice: {HASH}}}\n"
 
 

@@ -6,6 +6,8 @@ import asyncio
 
 import bcrypt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.web.auth import (
     CONCURRENCY,
@@ -16,7 +18,7 @@ from exporter.web.auth import (
     hashes,
     parse,
 )
-from exporter.web.toolkit.web_values import bcrypt_cost
+from exporter.web.toolkit.web_values import bcrypt_cost, user_rule
 
 CHEAP = bcrypt.hashpw(b"cheap", bcrypt.gensalt(4)).decode()
 DEAR = bcrypt.hashpw(b"dear", bcrypt.gensalt(7)).decode()
@@ -27,6 +29,19 @@ USERS = {"cheap": CHEAP, "dear": DEAR}
 def test_every_user_costs_the_same_rounds_known_or_not(user: str) -> None:
     """So time tells nothing. A hash of cost c has 2**c rounds."""
     assert sum(2 ** bcrypt_cost(hashed) for hashed in hashes(user, USERS)) == 2**7
+
+
+@given(st.text("./ABCOXYZabcexyz0129u", min_size=22, max_size=22))
+def test_a_hash_that_is_accepted_is_one_that_bcrypt_takes(salt: str) -> None:
+    """Else each request of its user would meet a bug."""
+    hashed = f"$2b$04${salt}{'a' * 31}"
+    accepted = user_rule("name", hashed) is None
+    try:
+        bcrypt.checkpw(b"password", hashed.encode())
+    except ValueError:
+        assert not accepted
+    else:
+        assert accepted
 
 
 def test_no_password_fits_the_hash_of_nobody() -> None:

@@ -9,7 +9,8 @@ from pydantic import ValidationInfo
 from exporter.base.text import is_text
 from exporter.config.values import string
 
-_BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}")
+# Of 22 characters the last one of a salt has two bits only: bcrypt refuses others.
+_BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 MIN_COST = 4  # bcrypt's own
 # A cost of 16 is seconds for every new password; above, a stop would have to wait for it.
 MAX_COST = 16
