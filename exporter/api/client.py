@@ -48,6 +48,7 @@ REQUESTS: Final[Mapping[ReadRpc, type[Any]]] = {
 SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
 LATE: Final = 1.0  # seconds after api.timeout at which a call is ended if gRPC has not done it
 
+LONGEST: Final = 365 * 86_400.0  # seconds; deadlines that are centuries away are past to gRPC
 AROUND_ANSWER: Final = 1024  # bytes of headers and trailers
 LIMITS: Final = {
     "methodConfig": [
@@ -131,7 +132,7 @@ class BillingClient:
             self._channel = grpc.aio.secure_channel(target, credentials, options)
         else:
             self._channel = grpc.aio.insecure_channel(target, options)
-        self._timeout = api.timeout
+        self._timeout = min(api.timeout, LONGEST)
         self._telemetry = telemetry
         self._clock = clock
         self._admit = admit

@@ -212,7 +212,11 @@ class Intake:
     ) -> Answer | None:
         now = self._now()
         if max(saved.received, saved.changed) > now.time + MAX_AHEAD:
-            log.warning("a stored answer is of a day to come, and ignored", org=organization.id)
+            log.warning(
+                "a stored answer is of a day to come, and ignored",
+                org=organization.id,
+                collector=collector,
+            )
             return None
         try:
             answer = await self._in_turn(
@@ -225,7 +229,7 @@ class Intake:
                 now,
             )
         except BillingError:
-            log.warning("a stored answer does not parse", org=organization.id)
+            log.warning("a stored answer does not parse", org=organization.id, collector=collector)
             return None
         self._note_due_date(Unit(organization.id, collector), answer)
         return answer

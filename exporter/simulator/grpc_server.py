@@ -173,4 +173,5 @@ def _check_free(address: str) -> None:
     try:
         socket.create_server((host.strip("[]"), int(port)), family=family).close()
     except OSError as error:
-        raise OSError(f"cannot listen on {address}: {error.strerror}") from error
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # of Python's own words
+        raise OSError(f"cannot listen on {address}: {reason}") from error

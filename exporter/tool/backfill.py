@@ -125,7 +125,7 @@ def _write(arguments: argparse.Namespace, config: Config, answers: bills.Answers
     count = write(histories, arguments.step, arguments.since, end, sys.stdout.write)
     bills.report(failures)
     if not count:
-        complain("there is nothing to write: no invoice says anything of that time")
+        complain("nothing to write: no invoice says anything of that time, or no step ends in it")
         return FAILED if failures else DONE
     for each in histories:
         if each.uncertain_from < end:

@@ -80,7 +80,9 @@ def _template(text: str) -> str:
 def _pdf(arguments: argparse.Namespace) -> int:
     named, every = arguments.invoices, arguments.all or arguments.since is not None
     if bool(named) == every:
-        raise CommandError("name invoices by id, or say --all or --since", WRONG_USAGE)
+        raise CommandError(
+            "name invoices by id, or say --all or --since, and not both", WRONG_USAGE
+        )
     declare.warn_of_future(arguments.since, arguments.clock.time())
     config = bills.configuration(arguments)
     with ExitStack() as stack:

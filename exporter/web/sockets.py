@@ -69,11 +69,19 @@ def bind_all(addresses: Iterable[tuple[int, tuple[object, ...]]]) -> list[socket
 
 
 def _listen(family: int, address: tuple[object, ...], *, dualstack: bool = False) -> socket.socket:
-    listening = socket.create_server(
-        address, family=family, backlog=BACKLOG, dualstack_ipv6=dualstack
-    )
+    try:
+        listening = socket.create_server(
+            address, family=family, backlog=BACKLOG, dualstack_ipv6=dualstack
+        )
+    except OSError as error:
+        raise OSError(error.errno, reason(error)) from None
     listening.setblocking(False)
     return listening
+
+
+def reason(error: OSError) -> str:
+    """Return why a socket could not be bound, without the address as Python writes it."""
+    return (error.strerror or str(error)).partition(" (while")[0]
 
 
 def from_systemd(environ: MutableMapping[str, str], pid: int) -> list[socket.socket]:

@@ -255,7 +255,7 @@ def test_an_organization_without_invoices(service: Service, tmp_path: Path) -> N
         "0 downloaded, 0 there already, 0 failed\n",
     )
     assert past.returncode == 0
-    assert "there is nothing to write" in past.stderr
+    assert "nothing to write: " in past.stderr
 
 
 def test_a_hostile_name_does_nothing_to_a_terminal(service: Service, tmp_path: Path) -> None:

@@ -98,8 +98,8 @@ def test_some_invoices_by_name_and_by_day(configuration: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ((), "name invoices by id, or say --all or --since"),
-        (("--all", "one"), "name invoices by id, or say --all or --since"),
+        ((), "name invoices by id, or say --all or --since, and not both"),
+        (("--all", "one"), "name invoices by id, or say --all or --since, and not both"),
         (("--since=yesterday",), "must be a day as YYYY-MM-DD"),
         (("--all", "--name-template=../{id}"), "must be a relative path"),
         (("--all", "--name-template=/tmp/{id}"), "must be a relative path"),
