@@ -76,6 +76,7 @@ class Connection(web.RequestHandler):
         self.site = site
         self._wire: asyncio.Transport | None = None
         self.last_answer = False  # what still comes is no request
+        self.was_quick = False  # it has taken an answer before, without keeping others waiting
         self._begun = 0  # requests that are, or were, being answered
         self._headers = 0  # bytes of a request whose headers are not complete, at most
         self.unanswered = 0  # bytes: these, and those of requests that wait

@@ -18,7 +18,8 @@ class Places:
     """Gives places to answers of a kind, such as scrapes, in the order of coming.
 
     A client that takes its answer slowly, or again and again, could keep others out for ever: so
-    one that had its time loses its place when another waits.
+    one that had its time loses its place when another waits. It may come back at once, as many may.
+    So a connection that took an answer quickly before, such as Prometheus', goes first.
     """
 
     def __init__(self, number: float, limits: Limits) -> None:
@@ -26,28 +27,32 @@ class Places:
         self._limits = limits
         self._inside: dict[Connection, float] = {}  # since when, in the order of coming
         self._freed = asyncio.Event()
-        self._first = asyncio.Lock()  # the first of those that wait
-        self._waiting = 0
+        # The first of those that wait, of connections that were quick and of others.
+        self._first = {True: asyncio.Lock(), False: asyncio.Lock()}
+        self._waiting = {True: 0, False: 0}
 
     @asynccontextmanager
     async def enter(self, connection: Connection) -> AsyncIterator[None]:
         """Have a place while inside. Raises Full if none becomes free in time."""
-        if self._waiting or len(self._inside) >= self._number:
-            await self._wait()
-        self._inside[connection] = asyncio.get_running_loop().time()
+        quick = connection.was_quick
+        if self._waiting[True] or self._waiting[quick] or len(self._inside) >= self._number:
+            await self._wait(quick=quick)
+        since = self._inside[connection] = asyncio.get_running_loop().time()
         try:
             yield
         finally:
-            self._inside.pop(connection, None)
+            took = asyncio.get_running_loop().time() - since
+            was_there = self._inside.pop(connection, None) is not None
+            connection.was_quick = was_there and took < self._limits.patience
             self._freed.set()
 
-    async def _wait(self) -> None:
-        if self._waiting >= self._number:
+    async def _wait(self, *, quick: bool) -> None:
+        if self._waiting[quick] >= self._number:
             raise Full
-        self._waiting += 1
+        self._waiting[quick] += 1
         try:
-            async with asyncio.timeout(self._limits.queue), self._first:
-                while len(self._inside) >= self._number:
+            async with asyncio.timeout(self._limits.queue), self._first[quick]:
+                while len(self._inside) >= self._number or (self._waiting[True] and not quick):
                     self._freed.clear()
                     await timing.wait(self._freed, LOOK_AGAIN)
                     if len(self._inside) >= self._number:
@@ -55,7 +60,8 @@ class Places:
         except TimeoutError:
             raise Full from None
         finally:
-            self._waiting -= 1
+            self._waiting[quick] -= 1
+            self._freed.set()
 
     def _evict(self) -> None:
         """End the one that is stalled for longest, or else takes longest, if that is too long."""

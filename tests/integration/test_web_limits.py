@@ -202,6 +202,37 @@ def test_a_stalled_scrape_loses_its_place_to_another() -> None:
     asyncio.run(main())
 
 
+def test_a_connection_that_was_quick_goes_before_those_that_come_back() -> None:
+    """Or slow clients that retry faster than Prometheus would keep it out."""
+
+    async def main() -> None:
+        async with server(replace(LONG, patience=0.1), scrapes=1) as (connect, connections):
+            reader, writer = await connect()
+            writer.write(GET)
+            assert b" 200 " in await reader.readline()
+            await reader.readuntil(b"short\n")
+
+            async def slow() -> None:
+                while True:
+                    other, asking = await connect()
+                    asking.write(GET.replace(b"/ ", b"/big ", 1))
+                    with contextlib.suppress(ConnectionError):
+                        await other.readline()
+                    await ends(other)
+
+            attackers = [asyncio.create_task(slow()) for _ in range(20)]
+            await until(lambda: len(connections) > 15)
+            for _ in range(5):
+                writer.write(GET)
+                assert b" 200 " in await reader.readline()
+                await reader.readuntil(b"short\n")
+            for each in attackers:
+                each.cancel()
+            await asyncio.gather(*attackers, return_exceptions=True)
+
+    asyncio.run(main())
+
+
 def test_scrapes_wait_for_a_place_in_the_order_of_coming() -> None:
     """No more of them than there are places; whoever comes then gets 503 at once."""
 
