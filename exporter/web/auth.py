@@ -21,7 +21,7 @@ import bcrypt
 from exporter.web.toolkit.web_values import bcrypt_cost
 
 CONCURRENCY = 2  # bcrypt at once
-MAX_WAITING = 32  # for one of them; more would wait longer than a scrape may take
+MAX_WAITING = 100  # for one of them: some seconds; more would wait longer than a scrape may take
 MAX_REMEMBERED = 100
 BCRYPT_BYTES = 72  # of a password; what follows never counted, and the library refuses it
 CHALLENGE: Final = 'Basic realm="viam-billing-exporter", charset="UTF-8"'
