@@ -20,6 +20,7 @@ from rich.text import Text
 
 from exporter.base.text import escaped
 
+NARROWEST: Final = 30  # characters; terminals break what is wider, and no amount is cut
 PIPE_WIDTH: Final = 100_000  # characters: where there is no terminal, there is room
 RULE: Final = "─"  # what the lines in tables are made of, and what they are where there is none
 ASCII_SIMPLE: Final = box.Box(str(box.SIMPLE).replace(RULE, "-"), ascii=True)
@@ -101,6 +102,8 @@ def show(columns: Sequence[Column], rows: Sequence[Row], total: Sequence[str] = 
     On a terminal that is too narrow for it, what would be a line is a list: no amount is ever cut.
     """
     console = Console(highlight=False)
+    if console.width < NARROWEST:  # a terminal may say anything, 0 too
+        console = Console(highlight=False, width=NARROWEST)
     if not console.is_terminal:
         table = _table(columns, rows, total, PIPE_WIDTH)
         plain = io.StringIO()
