@@ -54,6 +54,8 @@ def report_on(state: OrganizationState, now: Moment) -> OrganizationReport:
             current[name] = collector.answer
             withdrawals.append(withdrawn)
     windows = state.ledger.windows if state.ledger and "usage" in current else None
+    if windows is not None and windows.answered > today:  # the clock was ahead, or is behind
+        windows = None
     if windows is not None:  # at midnight, what was spent today is not known any more
         withdrawals.append(now.monotonic + (today + 1) * DAY - now.time)
     return OrganizationReport(

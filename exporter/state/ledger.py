@@ -167,7 +167,7 @@ class _Notes:
         self._before = ledger
         self._rows = {} if ledger is None else dict(zip(ledger.numbers, ledger.rows, strict=True))
         self._days: dict[int, Day] = {}
-        self._begin(ledger, started if step.first else None)
+        self._begin(ledger, started, first=step.first)
 
     def take(self, step: Step) -> Ledger:
         if step.unknown is not None:
@@ -185,23 +185,31 @@ class _Notes:
         kept = tuple(numbers[max(0, today - KEPT - 1) : today + KEPT])
         after = tuple([rows[number] for number in kept])
         before = self._before
-        if before is not None and before.numbers == kept and self._days.keys() == {self._today}:
+        if (
+            before is not None
+            and (before.numbers, before.windows.answered) == (kept, self._today)
+            and self._days.keys() == {self._today}
+        ):
             found = before.windows._replace(on_it=_spent([self._days[self._today]]))
         else:
             found = windows(kept, after, self._today)
         return Ledger(kept, after, found)
 
-    def _begin(self, ledger: Ledger | None, started: float | None) -> None:
+    def _begin(self, ledger: Ledger | None, started: float | None, *, first: bool) -> None:
         """Have the day of the answer, and those since the answer before."""
         before = None if ledger is None else last(ledger, self._today)
         if before is not None and self._today - before <= KEPT:
             for number in range(before + 1, self._today + 1):
                 self._days[number] = NOTHING
-        elif started is not None and 0 <= self._now - started <= KEPT * DAY:
-            first = day_of(started)
-            self._days[first] = Day(started - first * DAY, ())
-            for number in range(first + 1, self._today + 1):
+        elif first and started is not None and 0 <= self._now - started <= KEPT * DAY:
+            begun = day_of(started)
+            self._days[begun] = Day(started - begun * DAY, ())
+            for number in range(begun + 1, self._today + 1):
                 self._days[number] = NOTHING
+        elif (
+            ledger is None and not first
+        ):  # its counters are older: what they counted today is lost
+            self._days[self._today] = UNKNOWN
         elif self._today not in self._rows:
             self._days[self._today] = Day(self._now - self._today * DAY, ())
 

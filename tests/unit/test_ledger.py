@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.metrics.extract.usage import Totals, Usage
 from exporter.metrics.extract.values import exact_sum
-from exporter.model import Ledger, Spend
+from exporter.model import Ledger, Spend, Windows
 from exporter.state.ledger import (
     APART,
     DAY,
@@ -25,6 +25,7 @@ from exporter.state.ledger import (
     note,
     packed,
     unpacked,
+    windows,
 )
 from exporter.state.spend import advance, is_pending
 
@@ -68,6 +69,12 @@ class Book:
         """Return a day, counted from FIRST."""
         assert self.ledger is not None
         return day(self.ledger, day_of(FIRST) + number)
+
+    @property
+    def windows(self) -> Windows:
+        """Return what was spent in the windows that people ask for."""
+        assert self.ledger is not None
+        return self.ledger.windows
 
     def spends(self, days: int) -> list[float]:
         """Return what was spent on the first days, rounded to a hundredth of a cent."""
@@ -168,6 +175,32 @@ def test_before_the_first_start_nothing_is_known() -> None:
         book.poll(FIRST + 2 * HOUR, 12.0)
         assert book.spends(1) == [2.0]
         assert book.day(0).unknown == HOUR
+
+
+def test_a_ledger_that_is_younger_than_its_counters_knows_nothing_of_their_day() -> None:
+    """As after a restart that kept the counters only: a part of a day is not passed off as it."""
+    book = Book()
+    book.poll(FIRST + HOUR, 1.0)
+    book.ledger = None
+    book.poll(FIRST + 2 * HOUR, 2.0)
+    book.poll(FIRST + 3 * HOUR, 3.0)
+    assert book.day(0).is_unknown
+    assert book.windows.on_it is None
+    book.poll(FIRST + DAY + HOUR, 25.0)
+    book.poll(FIRST + DAY + 2 * HOUR, 26.0)
+    assert round(book.day(1).spend, 6) == 2.0
+    book.poll(FIRST + 2 * DAY + HOUR, 49.0)
+    assert book.windows.day_before == book.day(1).spend
+
+
+def test_windows_are_those_of_the_days_that_there_are() -> None:
+    """Whatever was kept of them from the answer before."""
+    book = Book()
+    for hour in range(1, 24 * 20, 7):
+        book.poll(FIRST + hour * HOUR, float(hour))
+        assert book.ledger is not None
+        today = day_of(FIRST + hour * HOUR)
+        assert book.windows == windows(book.ledger.numbers, book.ledger.rows, today)
 
 
 def test_a_clock_that_was_set_back_has_growth_on_its_own_day() -> None:
