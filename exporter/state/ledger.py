@@ -21,6 +21,7 @@ KEPT: Final = 62  # days in memory: as many as growth is spread over at most
 # Answers so far apart, in seconds, with a midnight between them, do not say on which day something
 # was spent; as much unknown time makes a day unknown.
 APART: Final = 6 * 3600.0
+MOST_PERIODS: Final = 16  # on a day; a server that makes up more has them added to the last
 
 
 class Moved(NamedTuple):
@@ -85,6 +86,7 @@ class Day(NamedTuple):
         }
 
 
+NOT_MOVED: Final = Moved(0.0, 0.0)
 NOTHING: Final = Day(0.0, ())  # was spent
 UNKNOWN: Final = Day(float(DAY), ())
 
@@ -127,13 +129,13 @@ def windows(numbers: Sequence[int], rows: Sequence[bytes], answered: int) -> Win
     def read(number: int) -> Day:
         return unpacked(days[number]) if number in days else UNKNOWN
 
-    past = [read(number) for number in range(numbers[0], answered)]
-    recent = past[-28:]
-    recent = [UNKNOWN] * (28 - len(recent)) + recent
+    recent = [read(number) for number in range(answered - 28, answered)]
     yesterday = recent[-1]
     resources = yesterday.resources()
     types = sorted({name for each in recent for name in each.resources()})
-    known = sum(each.is_observed for each in past)
+    past = [number for number in numbers if number < answered]
+    older = [number for number in past if number < answered - 28]
+    known = sum(each.is_observed for each in (*recent, *map(read, older)))
     return Windows(
         answered,
         _spent([read(answered)]),
@@ -145,7 +147,7 @@ def windows(numbers: Sequence[int], rows: Sequence[bytes], answered: int) -> Win
         if yesterday.is_unknown
         else {name: resources[name].spend if name in resources else 0.0 for name in types},
         known,
-        len(past) - known,
+        answered - past[0] - known if past else 0,
     )
 
 
@@ -154,6 +156,47 @@ def _spent(days: Sequence[Day]) -> float | None:
     if any(each.is_unknown for each in days):
         return None
     return exact_sum(each.spend for each in days)
+
+
+class _OpenEntry:
+    """What a day has of one period, while it is added to."""
+
+    __slots__ = ("by_resource", "corrections", "estimated", "spend")
+
+    def __init__(self, entry: Entry | None = None) -> None:
+        self.spend = self.corrections = self.estimated = 0.0
+        self.by_resource: dict[str, Moved] = {}
+        if entry is not None:
+            _, self.spend, self.corrections, self.estimated, by_resource = entry
+            self.by_resource = dict(by_resource)
+
+
+class _OpenDay:
+    """A day, while it is added to."""
+
+    __slots__ = ("entries", "unknown")
+
+    def __init__(self, day: Day) -> None:
+        self.unknown = day.unknown
+        self.entries = {entry.period: _OpenEntry(entry) for entry in day.entries}
+
+    def entry(self, period: float) -> _OpenEntry:
+        """Return what there is of a period."""
+        if period not in self.entries and len(self.entries) >= MOST_PERIODS:
+            return next(reversed(self.entries.values()))
+        return self.entries.setdefault(period, _OpenEntry())
+
+    def closed(self) -> Day:
+        """Return it as it is now."""
+        return Day(
+            self.unknown,
+            tuple(
+                [
+                    Entry(period, each.spend, each.corrections, each.estimated, each.by_resource)
+                    for period, each in self.entries.items()
+                ]
+            ),
+        )
 
 
 class _Notes:
@@ -166,19 +209,21 @@ class _Notes:
         self._today = day_of(now)
         self._before = ledger
         self._rows = {} if ledger is None else dict(zip(ledger.numbers, ledger.rows, strict=True))
-        self._days: dict[int, Day] = {}
+        self._days: dict[int, _OpenDay] = {}
+        self._spreads: dict[float, Sequence[tuple[int, float]]] = {}
         self._begin(ledger, started, first=step.first)
 
     def take(self, step: Step) -> Ledger:
         if step.unknown is not None:
             for number, seconds in _overlaps(*step.unknown):
                 day = self._day(number)
-                self._days[number] = day._replace(unknown=min(day.unknown + seconds, float(DAY)))
+                day.unknown = min(day.unknown + seconds, float(DAY))
         if step.month_to_date is not None:
             self._add(step.month_to_date, None)
         for name, change in step.by_resource.items():
             self._add(change, name)
-        rows = self._rows | {number: packed(day) for number, day in self._days.items()}
+        closed = {number: day.closed() for number, day in self._days.items()}
+        rows = self._rows | {number: packed(day) for number, day in closed.items()}
         numbers = sorted(rows)
         # A clock that is ahead must not push out what came before: it may be set back.
         today = bisect_right(numbers, self._today)
@@ -188,9 +233,9 @@ class _Notes:
         if (
             before is not None
             and (before.numbers, before.windows.answered) == (kept, self._today)
-            and self._days.keys() == {self._today}
+            and closed.keys() == {self._today}
         ):
-            found = before.windows._replace(on_it=_spent([self._days[self._today]]))
+            found = before.windows._replace(on_it=_spent([closed[self._today]]))
         else:
             found = windows(kept, after, self._today)
         return Ledger(kept, after, found)
@@ -200,61 +245,58 @@ class _Notes:
         before = None if ledger is None else last(ledger, self._today)
         if before is not None and self._today - before <= KEPT:
             for number in range(before + 1, self._today + 1):
-                self._days[number] = NOTHING
+                self._days[number] = _OpenDay(NOTHING)
         elif first and started is not None and 0 <= self._now - started <= KEPT * DAY:
             begun = day_of(started)
-            self._days[begun] = Day(started - begun * DAY, ())
+            self._days[begun] = _OpenDay(Day(started - begun * DAY, ()))
             for number in range(begun + 1, self._today + 1):
-                self._days[number] = NOTHING
-        elif (
-            ledger is None and not first
-        ):  # its counters are older: what they counted today is lost
-            self._days[self._today] = UNKNOWN
+                self._days[number] = _OpenDay(NOTHING)
+        elif ledger is None and not first:
+            # The counters are older: what they counted today before this is not there.
+            self._days[self._today] = _OpenDay(UNKNOWN)
         elif self._today not in self._rows:
-            self._days[self._today] = Day(self._now - self._today * DAY, ())
+            self._days[self._today] = _OpenDay(Day(self._now - self._today * DAY, ()))
 
-    def _day(self, number: int) -> Day:
-        known = self._days.get(number)
-        if known is None:
+    def _day(self, number: int) -> _OpenDay:
+        if number not in self._days:
             row = self._rows.get(number)
-            known = UNKNOWN if row is None else unpacked(row)
-        return known
+            self._days[number] = _OpenDay(UNKNOWN if row is None else unpacked(row))
+        return self._days[number]
 
     def _add(self, change: Change, resource: str | None) -> None:
         if change.fallen:
             self._enter(self._today, resource, 0.0, change.fallen, estimated=False)
         if not change.grown:
             return
-        spread = list(_overlaps(change.since, self._now))
-        if not spread or self._now - change.since > KEPT * DAY:
-            spread = [(self._today, 1.0)]
+        spread = self._spread(change.since)
         estimated = len(spread) > 1 and self._now - change.since > APART
-        seconds = exact_sum(length for _, length in spread)
-        shares = [change.grown * length / seconds for _, length in spread[:-1]]
-        shares.append(exact_sum([change.grown, *(-share for share in shares)]))
-        for (number, _), share in zip(spread, shares, strict=True):
-            self._enter(number, resource, share, 0.0, estimated=estimated)
+        left = change.grown
+        for number, share in spread[:-1]:
+            self._enter(number, resource, change.grown * share, 0.0, estimated=estimated)
+            left -= change.grown * share
+        self._enter(spread[-1][0], resource, left, 0.0, estimated=estimated)
+
+    def _spread(self, since: float) -> Sequence[tuple[int, float]]:
+        """Return the days that growth since a moment is spread over, and the share of each."""
+        if since not in self._spreads:  # all amounts of an answer mostly have one
+            days = list(_overlaps(since, self._now))
+            if not days or self._now - since > KEPT * DAY:
+                days = [(self._today, 1.0)]
+            seconds = exact_sum(length for _, length in days)
+            self._spreads[since] = [(number, length / seconds) for number, length in days]
+        return self._spreads[since]
 
     def _enter(
         self, number: int, resource: str | None, spend: float, fallen: float, *, estimated: bool
     ) -> None:
-        day = self._day(number)
-        entries = list(day.entries)
-        place = next((n for n, e in enumerate(entries) if e.period == self._period), len(entries))
-        if place == len(entries):
-            entries.append(Entry(self._period, 0.0, 0.0, 0.0, {}))
-        entry = entries[place]
+        entry = self._day(number).entry(self._period)
         if resource is None:
-            entries[place] = entry._replace(
-                spend=entry.spend + spend,
-                corrections=entry.corrections + fallen,
-                estimated=entry.estimated + (spend if estimated else 0.0),
-            )
+            entry.spend += spend
+            entry.corrections += fallen
+            entry.estimated += spend if estimated else 0.0
         else:
-            before = entry.by_resource.get(resource, Moved(0.0, 0.0))
-            after = Moved(before.spend + spend, before.corrections + fallen)
-            entries[place] = entry._replace(by_resource={**entry.by_resource, resource: after})
-        self._days[number] = day._replace(entries=tuple(entries))
+            before = entry.by_resource.get(resource, NOT_MOVED)
+            entry.by_resource[resource] = Moved(before.spend + spend, before.corrections + fallen)
 
 
 def _overlaps(since: float, until: float) -> Iterator[tuple[int, float]]:
@@ -277,6 +319,7 @@ _ENTRY: Final = struct.Struct("<ddB")
 _AMOUNT: Final = struct.Struct("<d")
 _COUNT: Final = struct.Struct("<HH")
 _NUMBER: Final = struct.Struct("<H")
+_PAIR: Final = struct.Struct("<Hd")  # a type's number and amount
 _CORRECTED, _ESTIMATED = 1, 2
 NAMED: Final = 0xFFFF
 NUMBERS: Final = {
@@ -303,17 +346,16 @@ def packed(day: Day) -> bytes:
             if moved.corrections
         ]
         parts.append(_COUNT.pack(len(spends), len(falls)))
-        for name, usd in (*spends, *falls):
-            parts += (_name(name), _AMOUNT.pack(usd))
+        parts += [_named(name, usd) for name, usd in (*spends, *falls)]
     return b"".join(parts)
 
 
-def _name(name: str) -> bytes:
+def _named(name: str, usd: float) -> bytes:
     number = NUMBERS.get(name)
     if number is not None:
-        return _NUMBER.pack(number)
+        return _PAIR.pack(number, usd)
     text = name.encode()
-    return _NUMBER.pack(NAMED) + _NUMBER.pack(len(text)) + text
+    return _NUMBER.pack(NAMED) + _NUMBER.pack(len(text)) + text + _AMOUNT.pack(usd)
 
 
 def unpacked(row: bytes) -> Day:
@@ -343,24 +385,24 @@ class _Reader:
         spends, falls = self._take(_COUNT)
         by_resource: dict[str, Moved] = {}
         for _ in range(spends):
-            name = self._name()
-            by_resource[name] = Moved(self._take(_AMOUNT)[0], 0.0)
+            name, usd = self._named()
+            by_resource[name] = Moved(usd, 0.0)
         for _ in range(falls):
-            name = self._name()
-            before = by_resource.get(name, Moved(0.0, 0.0))
-            by_resource[name] = before._replace(corrections=self._take(_AMOUNT)[0])
+            name, usd = self._named()
+            by_resource[name] = Moved(by_resource.get(name, NOT_MOVED).spend, usd)
         return Entry(period, spend, corrections, estimated, by_resource)
 
-    def _name(self) -> str:
-        (number,) = self._take(_NUMBER)
+    def _named(self) -> tuple[str, float]:
+        (number,) = _NUMBER.unpack_from(self._row, self._at)
         if number != NAMED:
-            return NAMES[number]
-        (length,) = self._take(_NUMBER)
+            _, usd = self._take(_PAIR)
+            return NAMES[number], usd
+        _, length = self._take(_COUNT)
         text = self._row[self._at : self._at + length]
         if len(text) < length:
             raise ValueError("not a day of the ledger")
         self._at += length
-        return text.decode()
+        return text.decode(), self._take(_AMOUNT)[0]
 
     def _take(self, what: struct.Struct) -> tuple[Any, ...]:
         values = what.unpack_from(self._row, self._at)

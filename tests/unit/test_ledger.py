@@ -16,6 +16,7 @@ from exporter.state.ledger import (
     APART,
     DAY,
     KEPT,
+    MOST_PERIODS,
     Day,
     Entry,
     Moved,
@@ -267,6 +268,22 @@ def test_each_period_s_entries_add_up_to_its_month_to_date(
         assert round(book.of_period(period) - amount, 4) == 0.0
 
 
+MOMENTS = st.floats(0, 253_402_300_799)  # to the end of the year 9999
+ANYTHING = st.tuples(MOMENTS, st.floats(), st.none() | MOMENTS, st.none() | MOMENTS)
+
+
+@given(st.lists(ANYTHING, min_size=1, max_size=12))
+def test_no_answer_and_no_clock_makes_it_raise(
+    answers: list[tuple[float, float, float | None, float | None]],
+) -> None:
+    """Any amounts, dates and moments: that would end the exporter. And no number is made up."""
+    book = Book()
+    for now, net, book.start, book.end in answers:
+        book.poll(now, net, per_machine=net, made_up=1.0)
+        for usd in (book.windows.on_it, book.windows.day_before, book.windows.twenty_eight_days):
+            assert usd is None or (math.isfinite(usd) and usd >= 0)
+
+
 AMOUNT = st.floats(0, 1e12)
 NAMES = st.one_of(st.sampled_from(["cloud_storage", "per_machine", "other"]), st.text(max_size=20))
 DAYS = st.builds(
@@ -305,6 +322,26 @@ def test_any_bytes_are_a_day_or_none(row: bytes) -> None:
     except ValueError:
         return
     assert packed(read)
+
+
+def test_made_up_periods_are_added_to_the_last_one() -> None:
+    """Each answer may name another start: nothing grows without end, and no money is lost."""
+    book = Book(start=FIRST - 10 * DAY, end=FIRST - 10 * DAY + 1)
+    for number in range(300):
+        book.start = FIRST + 10 * number
+        book.end = book.start + 1
+        book.poll(book.start + 5, 2.0)
+    assert len(book.day(0).entries) == MOST_PERIODS
+    assert round(book.day(0).spend, 6) == 600.0
+
+
+def test_a_clock_that_leaps_by_thousands_of_years_costs_nothing() -> None:
+    """Days that are not there are not looked at one by one."""
+    book = Book()
+    book.poll(FIRST + HOUR, 1.0)
+    book.poll(FIRST + 3_000_000 * DAY, 2.0)
+    assert book.windows.known + book.windows.others == 3_000_000
+    assert book.windows.seven_days is None
 
 
 def test_as_many_days_are_kept_as_growth_may_need() -> None:
