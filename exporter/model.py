@@ -253,27 +253,6 @@ class Tally:
     since: float | None = None
 
 
-class ClosedPeriod(NamedTuple):
-    """A period that has ended."""
-
-    usage: float  # month to date as last seen, in US dollars
-    end: float  # Unix seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Spend:
-    """What the spend counters of an organization are made from. Times are Unix seconds."""
-
-    period_start: float | None
-    month_to_date: Tally
-    by_resource: Mapping[str, Tally]  # resource type -> before discounts
-    period_end: float | None = None  # as it is stated
-    overrun: float = 0.0  # seconds by which periods end later than is stated
-    # When amounts were last counted, while answers come that count nothing.
-    paused: float | None = None
-    closed: ClosedPeriod | None = None  # the one that ended last
-
-
 class Windows(NamedTuple):
     """What was spent in the windows that people ask for, in US dollars; None where it is unknown.
 
@@ -304,6 +283,31 @@ class Ledger:
     windows: Windows
 
 
+class ClosedPeriod(NamedTuple):
+    """A period that has ended."""
+
+    usage: float  # month to date as last seen, in US dollars
+    end: float  # Unix seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What the spend counters and the days of an organization are made from.
+
+    Times are Unix seconds.
+    """
+
+    period_start: float | None
+    month_to_date: Tally
+    by_resource: Mapping[str, Tally]  # resource type -> before discounts
+    period_end: float | None = None  # as it is stated
+    overrun: float = 0.0  # seconds by which periods end later than is stated
+    # When amounts were last counted, while answers come that count nothing.
+    paused: float | None = None
+    closed: ClosedPeriod | None = None  # the one that ended last
+    ledger: Ledger | None = None  # on which days it was spent
+
+
 class CollectorState(NamedTuple):
     """What is known of one collector of one organization."""
 
@@ -322,7 +326,6 @@ class OrganizationState(NamedTuple):
     organization: Organization
     collectors: Mapping[str, CollectorState]
     spend: Spend | None = None  # from the first good answer about usage on
-    ledger: Ledger | None = None  # likewise
     # Whether the counters may be behind what was shown of them before: see docs/adr/0009.
     is_behind: bool = False
 

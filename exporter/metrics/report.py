@@ -53,7 +53,8 @@ def report_on(state: OrganizationState, now: Moment) -> OrganizationReport:
         if now.monotonic < withdrawn:
             current[name] = collector.answer
             withdrawals.append(withdrawn)
-    windows = state.ledger.windows if state.ledger and "usage" in current else None
+    ledger = state.spend.ledger if state.spend and "usage" in current else None
+    windows = None if ledger is None else ledger.windows
     if windows is not None and windows.answered > today:  # the clock was ahead, or is behind
         windows = None
     if windows is not None:  # at midnight, what was spent today is not known any more

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -23,7 +24,6 @@ from exporter.model import (
     CollectorState,
     Failure,
     InvoiceDetail,
-    Ledger,
     Moment,
     Organization,
     OrganizationState,
@@ -296,7 +296,7 @@ class Intake:
             history=history.add(past, PastPoll(now.time, duration, outcome)),
         )
         behind = state.is_behind and unit.collector != USAGE
-        state = state._replace(spend=taken.spend, ledger=taken.ledger, is_behind=behind)
+        state = state._replace(spend=taken.spend, is_behind=behind)
         self._polled(state, unit, after)
 
     def fail(
@@ -331,7 +331,7 @@ class Intake:
             and before.answer is not None
             and after.answer is not None
             and before.answer.fragments is after.answer.fragments
-            and self._known(unit.org_id).ledger is state.ledger
+            and self._known(unit.org_id).spend is state.spend
         )
         self._put(state, unit, after, confirms=confirms)
         if failing:
@@ -448,30 +448,29 @@ class _Taken(NamedTuple):
 
     answer: Answer
     spend: Spend | None
-    ledger: Ledger | None
 
 
 def _taken_in(
     state: OrganizationState, unit: Unit, raw: bytes, detail: InvoiceDetail, now: Moment
 ) -> _Taken:
     """Return a good answer, compared with the one before."""
-    counted = state.spend, state.ledger
+    spend = state.spend
     collector, before = COLLECTOR[unit.collector], state.collectors[unit.collector].answer
     if before is not None:
         before = _at(state.organization, unit, before, detail, now)
         if before.digest == answers.digest(raw) and not _confirms(state, unit):
             answer = before._replace(received=now.time, received_monotonic=now.monotonic)
-            if unit.collector == USAGE and state.spend and not is_noted(state.ledger, now.time):
-                counted = state.spend, note(state.ledger, unchanged(state.spend), now.time)
-            return _Taken(answer, *counted)
+            if unit.collector == USAGE and spend and not is_noted(spend.ledger, now.time):
+                spend = replace(spend, ledger=note(spend.ledger, unchanged(spend), now.time))
+            return _Taken(answer, spend)
     answer, view = answers.take_in(collector, state.organization, raw, detail, now)
     if before is not None and before.fragments == answer.fragments:
         answer = answer._replace(changed=before.changed)
     if isinstance(view, Usage):
         seen = None if before is None else before.received
-        step = advance(state.spend, view, now.time, seen)
-        counted = step.spend, note(state.ledger, step, now.time)
-    return _Taken(answer, *counted)
+        step = advance(spend, view, now.time, seen)
+        spend = replace(step.spend, ledger=note(step.spend.ledger, step, now.time))
+    return _Taken(answer, spend)
 
 
 def _confirms(state: OrganizationState, unit: Unit) -> bool:

@@ -96,7 +96,7 @@ def day(ledger: Ledger, number: int) -> Day:
     index = bisect_left(ledger.numbers, number)
     if index == len(ledger.numbers) or ledger.numbers[index] != number:
         return UNKNOWN
-    return unpacked(ledger.rows[index])
+    return sound(ledger.rows[index])
 
 
 def last(ledger: Ledger, today: int) -> int | None:
@@ -127,7 +127,7 @@ def windows(numbers: Sequence[int], rows: Sequence[bytes], answered: int) -> Win
     days = dict(zip(numbers, rows, strict=True))
 
     def read(number: int) -> Day:
-        return unpacked(days[number]) if number in days else UNKNOWN
+        return sound(days[number]) if number in days else UNKNOWN
 
     recent = [read(number) for number in range(answered - 28, answered)]
     yesterday = recent[-1]
@@ -260,7 +260,7 @@ class _Notes:
     def _day(self, number: int) -> _OpenDay:
         if number not in self._days:
             row = self._rows.get(number)
-            self._days[number] = _OpenDay(UNKNOWN if row is None else unpacked(row))
+            self._days[number] = _OpenDay(UNKNOWN if row is None else sound(row))
         return self._days[number]
 
     def _add(self, change: Change, resource: str | None) -> None:
@@ -320,6 +320,7 @@ _AMOUNT: Final = struct.Struct("<d")
 _COUNT: Final = struct.Struct("<HH")
 _NUMBER: Final = struct.Struct("<H")
 _PAIR: Final = struct.Struct("<Hd")  # a type's number and amount
+_STORED: Final = struct.Struct("<IH")
 _CORRECTED, _ESTIMATED = 1, 2
 NAMED: Final = 0xFFFF
 NUMBERS: Final = {
@@ -356,6 +357,37 @@ def _named(name: str, usd: float) -> bytes:
         return _PAIR.pack(number, usd)
     text = name.encode()
     return _NUMBER.pack(NAMED) + _NUMBER.pack(len(text)) + text + _AMOUNT.pack(usd)
+
+
+def sound(row: bytes) -> Day:
+    """Return a day from what is kept of it, unknown if that is damaged."""
+    try:
+        day = unpacked(row)
+    except ValueError:
+        return UNKNOWN
+    amounts = [a for e in day.entries for a in (e.spend, e.corrections, e.estimated)]
+    amounts += [usd for e in day.entries for moved in e.by_resource.values() for usd in moved]
+    return day if all(0 <= usd < math.inf for usd in amounts) else UNKNOWN
+
+
+def dumped(ledger: Ledger) -> bytes:
+    """Return the days of a ledger for storage, one after another: number, length and row."""
+    parts = zip(ledger.numbers, ledger.rows, strict=True)
+    return b"".join([_STORED.pack(number, len(row)) + row for number, row in parts])
+
+
+def loaded(days: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the number and the row of each day that was dumped. Raises ValueError."""
+    at = 0
+    while at < len(days):
+        try:
+            number, length = _STORED.unpack_from(days, at)
+        except struct.error:
+            raise ValueError("not a ledger") from None
+        at += _STORED.size + length
+        if at > len(days):
+            raise ValueError("not a ledger")
+        yield number, days[at - length : at]
 
 
 def unpacked(row: bytes) -> Day:

@@ -5,20 +5,32 @@ Text is read as bytes, and its size is looked at in SQL before any of it is load
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any, Final, cast
 
-from exporter.model import FoundOrganization, SavedAnswer, Spend, Tally
+from exporter.model import (
+    ClosedPeriod,
+    FoundOrganization,
+    Ledger,
+    SavedAnswer,
+    Spend,
+    Tally,
+    Windows,
+)
+from exporter.state import ledger
 from exporter.state.messages import packed
 
 MAX_TEXT: Final = 4096  # bytes of an id or a name
 MAX_MESSAGE: Final = 4 * 1024 * 1024  # bytes; no answer is larger
 MAX_COUNTERS: Final = 1024 * 1024
+MOST_DAYS: Final = 200  # three times as many as are kept
 MAX_TALLIES: Final = 1000  # ten times as many as are made
 MAX_TIME: Final = 253_402_300_800.0  # Unix seconds: the year 10000
 
@@ -108,13 +120,14 @@ def counters(of: Spend) -> str:
     def tally(one: Tally) -> Any:
         return [one.spend, one.corrections, one.baseline]
 
-    plain: Mapping[str, Any] = {
+    plain: dict[str, Any] = {
         "period_start": of.period_start,
         "month_to_date": tally(of.month_to_date),
         "by_resource": {name: tally(one) for name, one in sorted(of.by_resource.items())},
         "period_end": of.period_end,
         "overrun": of.overrun,
         "paused": of.paused,
+        "closed": of.closed,
         # Beside the tallies, which the release before reads as lists of three.
         "uncounted": [
             [name, one.fallen, one.since]
@@ -122,6 +135,9 @@ def counters(of: Spend) -> str:
             if one.fallen is not None or one.since is not None
         ],
     }
+    if of.ledger is not None:
+        days = base64.b64encode(ledger.dumped(of.ledger)).decode()
+        plain |= {"days": days, "windows": of.ledger.windows}
     return json.dumps(plain)
 
 
@@ -144,7 +160,37 @@ def _spend(plain: Any) -> Spend:
             month_to_date = replace(month_to_date, fallen=fallen, since=since)
         else:
             tallies[name] = replace(tallies[name], fallen=fallen, since=since)
-    return Spend(times[0], month_to_date, tallies, times[1], overrun, times[2])
+    closed = plain.get("closed")
+    if closed is not None:
+        closed = ClosedPeriod(*closed)
+        if not (_is_number(closed.usage) and _is_time(closed.end)):
+            raise ValueError
+    days = _ledger(plain) if "days" in plain else None
+    return Spend(
+        times[0], month_to_date, tallies, times[1], overrun, times[2], closed=closed, ledger=days
+    )
+
+
+def _ledger(plain: Any) -> Ledger | None:
+    """Return the days, or None if they are not as they were written: counters go on without."""
+    try:
+        days = [*ledger.loaded(base64.b64decode(plain["days"], validate=True))]
+        numbers = tuple([number for number, _ in days])
+        found = Windows(*plain["windows"])
+    except (ValueError, TypeError, KeyError):
+        return None
+    *amounts, by_resource, known, others = found
+    sound = (
+        0 < len(numbers) <= MOST_DAYS
+        and all(one < other for one, other in pairwise(numbers))
+        and found.answered in numbers
+        and all(usd is None or _is_amount(usd) for usd in amounts[1:])
+        and isinstance(by_resource, dict)
+        and all(map(_is_amount, by_resource.values()))
+        and _is_amount(known)
+        and _is_amount(others)
+    )
+    return Ledger(numbers, tuple([row for _, row in days]), found) if sound else None
 
 
 def _tally(plain: Any) -> Tally:
@@ -164,6 +210,10 @@ def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) <= sys.float_info.max  # which NaN is not
+
+
+def _is_amount(value: object) -> bool:
+    return _is_number(value) and cast("float", value) >= 0
 
 
 def _is_time(value: object) -> bool:

@@ -104,6 +104,7 @@ def advance(spend: Spend | None, usage: Usage, now: float, seen: float | None = 
         spend.period_end if ended is None else ended,
         spend.overrun,
         closed=spend.closed,
+        ledger=spend.ledger,
     )
     return Step(after, moved, changes, unknown)
 
@@ -181,6 +182,7 @@ def _next_period(spend: Spend, started: float) -> Spend:
         {name: restart(tally) for name, tally in spend.by_resource.items()},
         overrun=overrun,
         closed=_closed(spend, started) or spend.closed,
+        ledger=spend.ledger,
     )
 
 

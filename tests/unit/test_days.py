@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from exporter.pb import billing_pb2 as pb
+from exporter.state.ledger import unpacked
 from support.reader import OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.virtual import START, VirtualClock, run
@@ -185,3 +187,52 @@ def test_a_fee_on_the_first_is_of_that_day_alone() -> None:
         assert shown(rig, YESTERDAY, WEEK) == [330.0, 510.0]
 
     watched(meter, scenario)
+
+
+@pytest.mark.parametrize("away", [0.1 * DAY, 12 * HOUR, 3 * DAY])
+def test_the_exporter_was_away_and_knows_what_each_day_cost(tmp_path: Path, away: float) -> None:
+    """With storage: what was spent meanwhile is divided among the days, and told as estimated."""
+    meter = Meter()
+    settings = config(organization(interval=HOUR, max_age=4 * HOUR))
+    meter.reader.answers = Answers(meter)
+
+    async def main() -> None:
+        async with Rig.stored(tmp_path, settings, meter.reader, meter.clock) as rig:
+            async with rig.running(publishing=False):
+                await until(rig, MIDNIGHT + DAY + 20 * HOUR)
+            before = rig.value(KNOWN), rig.value(OTHERS)
+        await asyncio.sleep(away)
+        async with Rig.stored(tmp_path, settings, meter.reader, meter.clock) as rig:
+            await rig.poller.start()
+            await rig.publisher.publish()
+            assert (rig.value(KNOWN), rig.value(OTHERS)) == before or away > 4 * HOUR
+            async with rig.running(publishing=False):
+                await until(rig, MIDNIGHT + DAY + 20 * HOUR + away + 25 * HOUR)
+                assert shown(rig, YESTERDAY, WEEK) == [30.0, 210.0]
+                days = ((rig.value(KNOWN) or 0.0) + (rig.value(OTHERS) or 0.0)) / DAY
+                assert days == (rig.clock.time() - meter.start) // DAY
+
+    run(main())
+
+
+def test_a_restart_doubles_and_loses_nothing(tmp_path: Path) -> None:
+    """Whenever it comes, the days add up to what the bill says."""
+    meter = Meter()
+    settings = config(organization(interval=HOUR, max_age=4 * HOUR))
+    meter.reader.answers = Answers(meter)
+
+    async def main() -> None:
+        for hours in (1, 5, 0.5, 30, 2, 13):
+            async with Rig.stored(tmp_path, settings, meter.reader, meter.clock) as rig:
+                async with rig.running(publishing=False):
+                    await asyncio.sleep(hours * HOUR + 2)
+                state = rig.store.get("o1")
+                assert state is not None
+                assert state.spend is not None
+                assert state.spend.ledger is not None
+                rows = state.spend.ledger.rows
+                entries = [entry for row in rows for entry in unpacked(row).entries]
+                total = sum(entry.spend - entry.corrections for entry in entries)
+                assert total == pytest.approx(state.spend.month_to_date.baseline)
+
+    run(main())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,9 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from exporter.model import SavedAnswer, SavedOrganization, Spend, Tally
+from exporter.model import ClosedPeriod, SavedAnswer, SavedOrganization, Spend, Tally
+from exporter.state import rows
+from exporter.state.ledger import note
 from exporter.state.messages import packed
 from exporter.state.rows import MAX_TIME
+from exporter.state.spend import Change, Step
 from exporter.state.storage import (
     APPLICATION_ID,
     FILE,
@@ -52,6 +57,24 @@ def store(folder: Path, *organizations: SavedOrganization) -> None:
     storage = Storage(folder)
     storage.save(organizations, [])
     storage.close()
+
+
+def test_days_are_kept_with_the_counters(folder: Path) -> None:
+    """And the period that ended last; days that are damaged cost no counter."""
+    start = 20_000 * 86_400.0
+    spend = replace(SPEND, period_start=start, closed=ClosedPeriod(12.5, start))
+    moved = {"per_machine": Change(start, 9.0, 0.0)}
+    step = Step(spend, Change(start, 10.0, 1.0), moved, first=True)
+    with_days = replace(spend, ledger=note(None, step, start + 200_000.0))
+    store(folder, SavedOrganization("acme", {}, with_days))
+    assert stored(folder)["acme"].spend == with_days
+    with closing(sqlite3.connect(folder / FILE)) as database, database:
+        (text,) = database.execute("SELECT counters FROM spend").fetchone()
+        plain = json.loads(text) | {"days": "AAAA"}
+        text = json.dumps(plain)
+        row = (text, rows.checksum("acme", text))
+        database.execute("UPDATE spend SET counters = ?, checksum = ?", row)
+    assert stored(folder)["acme"].spend == spend
 
 
 def test_what_is_stored_comes_back(folder: Path) -> None:
