@@ -270,11 +270,10 @@ class _Notes:
             return
         spread = self._spread(change.since)
         estimated = len(spread) > 1 and self._now - change.since > APART
-        left = change.grown
-        for number, share in spread[:-1]:
-            self._enter(number, resource, change.grown * share, 0.0, estimated=estimated)
-            left -= change.grown * share
-        self._enter(spread[-1][0], resource, left, 0.0, estimated=estimated)
+        parts = [change.grown * share for _, share in spread[:-1]]
+        parts.append(exact_sum([change.grown, *(-part for part in parts)]))
+        for (number, _), part in zip(spread, parts, strict=True):
+            self._enter(number, resource, part, 0.0, estimated=estimated)
 
     def _spread(self, since: float) -> Sequence[tuple[int, float]]:
         """Return the days that growth since a moment is spread over, and the share of each."""
