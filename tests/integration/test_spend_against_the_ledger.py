@@ -74,13 +74,25 @@ def _month_to_date(answer: pb.GetCurrentMonthUsageResponse) -> float:
 
 
 def _expected(told: list[pb.GetCurrentMonthUsageResponse]) -> tuple[float, float]:
-    """Return spend and corrections of what was told, worked out the long way."""
+    """Return spend and corrections of what was told, worked out the long way.
+
+    A fall counts with the answer after it, down to the larger of the two.
+    """
     spend: list[float] = []
     corrections: list[float] = []
+    counted, fallen = _month_to_date(told[0]), None
     for before, after in pairwise(told):
-        same = after.start_date == before.start_date
-        delta = _month_to_date(after) - (_month_to_date(before) if same else 0.0)
-        (spend if delta > 0 else corrections).append(abs(delta))
+        amount = _month_to_date(after)
+        if after.start_date != before.start_date:
+            counted, fallen = 0.0, None
+        if amount >= counted:
+            spend.append(amount - counted)
+            counted, fallen = amount, None
+        elif fallen is None:
+            fallen = amount
+        else:
+            corrections.append(counted - max(fallen, amount))
+            counted, fallen = max(fallen, amount), amount if amount < fallen else None
     return fsum(spend), fsum(corrections)
 
 
