@@ -63,6 +63,11 @@ class Connections:
         for task in self._beginning:
             task.cancel()
 
+    def abort(self) -> None:
+        """End all that are there, whatever is still to send."""
+        for connection in self:
+            connection.abort()
+
     def retire(self, current: ssl.SSLContext | None) -> None:
         """Make clients of an older context connect again: a certificate may no longer be good."""
         for task, (_, context) in self._beginning.items():

@@ -24,8 +24,7 @@ from exporter.web.toolkit import UnreadableCertificateError, WebConfig, WebConfi
 
 log = structlog.get_logger(__name__)
 
-# Seconds that scrapes under way have to end, and then again to be given up.
-STOP_WITHIN = 2.5
+STOP_WITHIN = 5.0  # seconds that scrapes under way have to end
 ACCEPT_AGAIN = 0.1  # seconds until the next try when none can be accepted
 QUIET: Final = 60.0  # seconds in which that is told of once
 # No room of the machine's is left, of which an idle connection gives some back.
@@ -78,6 +77,8 @@ class Server:
         finally:
             for listening in sockets:
                 listening.close()
+            # aiohttp would wait as long again for an answer that nobody reads.
+            asyncio.get_running_loop().call_later(STOP_WITHIN, self._connections.abort)
             await runner.cleanup()
 
     def _retire(self) -> None:
