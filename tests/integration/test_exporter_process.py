@@ -304,6 +304,17 @@ def test_an_address_that_no_host_can_have_ends_the_start(host: str, tmp_path: Pa
     assert "Traceback" not in ended.stderr
 
 
+def test_what_libraries_would_read_from_the_environment_ends_nothing(tmp_path: Path) -> None:
+    """A log of TLS keys would give away the API's, and gRPC ends the process for some values."""
+    keys = tmp_path / "missing" / "keys"
+    odd = {"SSLKEYLOGFILE": str(keys), "GRPC_POLL_STRATEGY": "none", "GRPC_EXPERIMENTS": "x"}
+    with exporter("--demo", environ=odd) as it:
+        it.wait_until_ready()
+        assert not keys.exists()
+        it.process.stop()
+        assert "Traceback" not in it.process.stderr.text
+
+
 def test_an_empty_storage_path_turns_it_off(tmp_path: Path) -> None:
     """A variable of a service manager may be empty; other paths must not be."""
     file = write(tmp_path, configuration(free_port()))

@@ -84,6 +84,16 @@ def test_data_is_utf_8_in_every_locale(
     assert {each["job"] for each in labels} == {NAME}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-7", "cp037", "utf-8-sig"])
+def test_json_is_utf_8_whatever_python_is_told(
+    encoding: str, service: Service, tmp_path: Path
+) -> None:
+    """Of these, programs could read none."""
+    told = {"PYTHONIOENCODING": encoding, "COMPANY": NAME}
+    text = run(told, "usage", "--output=json", service.flag, folder=tmp_path).stdout
+    assert len(json.loads(text.decode())["organizations"]) == 3
+
+
 def test_a_table_falls_back_to_what_can_be_shown(
     locale: dict[str, str], service: Service, tmp_path: Path
 ) -> None:
