@@ -129,11 +129,13 @@ class Saver:
         self._saved |= {saved.org_id: saved for saved in changed}
 
     def _without_known_spend(self, saved: SavedOrganization) -> SavedOrganization:
-        """Leave out counters that are there as they are: with their days they are long."""
+        """Leave out counters that are there as they are: with their days they are long.
+
+        Not of an organization that left, of which all is removed before they are written.
+        """
         there = self._saved.get(saved.org_id)
-        if there is None or there.spend is not saved.spend:
-            return saved
-        return replace(saved, spend=None)
+        known = there is not None and there.spend is saved.spend
+        return replace(saved, spend=None) if known and self._store.get(saved.org_id) else saved
 
     def _kept(self, org_id: str) -> SavedOrganization | None:
         """Return what is to be there of an organization; None if nothing is."""

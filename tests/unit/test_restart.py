@@ -493,6 +493,25 @@ def test_a_large_fleet_is_written_in_parts(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_counters_of_an_organization_that_left_are_kept_as_they_were(tmp_path: Path) -> None:
+    """All that is stored of it is removed before they are written again."""
+    spend = Spend(None, Tally(5.0, baseline=7.0), {})
+
+    async def scenario() -> None:
+        async with Rig.stored(tmp_path / "s", config()) as rig:
+            assert rig.storage is not None
+            stored = await asyncio.to_thread(rig.storage.read)
+            saver = Saver(rig.storage, rig.store, rig.telemetry, stored, rig.restore)
+            saver.keep({})
+            rig.store.put(OrganizationState(organization("gone"), {}, spend))
+            await saver.save()
+            rig.store.leave("gone", spend)
+            await saver.save()
+            assert (await kept(rig))["gone"].spend == spend
+
+    run(scenario())
+
+
 def test_an_answer_of_a_day_to_come_is_not_restored(tmp_path: Path) -> None:
     """It came while the clock stood wrong, and would not become too old for decades."""
     api = reader(7.0)
