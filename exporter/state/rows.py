@@ -177,6 +177,7 @@ def _ledger(plain: Any) -> Ledger | None:
         days = [*ledger.loaded(base64.b64decode(plain["days"], validate=True))]
         numbers = tuple([number for number, _ in days])
         found = Windows(*plain["windows"])
+        "".join(found.by_resource).encode()
     except (ValueError, TypeError, KeyError):
         return None
     *amounts, by_resource, known, others = found

@@ -70,11 +70,14 @@ def test_days_are_kept_with_the_counters(folder: Path) -> None:
     assert stored(folder)["acme"].spend == with_days
     with closing(sqlite3.connect(folder / FILE)) as database, database:
         (text,) = database.execute("SELECT counters FROM spend").fetchone()
-        plain = json.loads(text) | {"days": "AAAA"}
-        text = json.dumps(plain)
-        row = (text, rows.checksum("acme", text))
-        database.execute("UPDATE spend SET counters = ?, checksum = ?", row)
-    assert stored(folder)["acme"].spend == spend
+    plain = json.loads(text)
+    odd_name = [*plain["windows"][:6], {"\ud800": 1.0}, *plain["windows"][7:]]
+    for damage in {"days": "AAAA"}, {"windows": odd_name}, {"windows": [1]}:
+        damaged = json.dumps(plain | damage)
+        with closing(sqlite3.connect(folder / FILE)) as database, database:
+            row = (damaged, rows.checksum("acme", damaged))
+            database.execute("UPDATE spend SET counters = ?, checksum = ?", row)
+        assert stored(folder)["acme"].spend == spend
 
 
 def test_what_is_stored_comes_back(folder: Path) -> None:
