@@ -37,11 +37,11 @@ CAUSES: Final[Mapping[grpc.StatusCode, tuple[Cause, bool]]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: (Cause.THROTTLED, True),
 }
 
-# What to say of a refusal. The server's own words may repeat what it was sent.
 NO_ORGANIZATION: Final = frozenset({AUTHENTICATE.name, LIST_ORGANIZATIONS.name})
 ABOUT_THE_ORGANIZATION: Final = frozenset(
     {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT}
 )
+# What to say of a refusal. The server's own words may repeat what it was sent.
 REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
     grpc.StatusCode.UNAUTHENTICATED: "the API key was refused: check its id and the key",
     grpc.StatusCode.PERMISSION_DENIED: (
@@ -73,7 +73,7 @@ def meaning(name: str, error: grpc.aio.AioRpcError, *, proxied: bool) -> Billing
     elif name == LIST_ORGANIZATIONS.name and cause is Cause.PERMISSION:
         message = "the API key may not list organizations"
     elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return late(name, proxied=proxied)
+        message = NO_ANSWER_BY_PROXY if proxied else NO_ANSWER
     elif code is grpc.StatusCode.UNAVAILABLE:
         message = _unavailable(details, proxied=proxied)
     else:
@@ -142,7 +142,7 @@ def _retry_after(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:
 # How gRPC begins to say that a connection failed. Anything else may be the server's words.
 CONNECTION_FAILED: Final = re.compile(
     "failed to connect|connections to all backends|DNS |errors resolving|Socket closed|"
-    "Stream removed|recvmsg|sendmsg|Connection |GOAWAY|[Kk]eepalive|[Pp]ing timeout|Endpoint|"
+    "Stream removed|recvmsg|sendmsg|GOAWAY|[Kk]eepalive|[Pp]ing timeout|Endpoint|"
     "Broken pipe|Transport closed|Connect"
 )
 # By what it says then: the first that fits.

@@ -424,6 +424,15 @@ def _retry_info(seconds: float) -> bytes:
 
 
 @pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, Cause.THROTTLED),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, Cause.OUTAGE),
+        (grpc.StatusCode.UNAVAILABLE, Cause.OUTAGE),
+    ],
+    ids=lambda value: value.name if isinstance(value, grpc.StatusCode) else "",
+)
+@pytest.mark.parametrize(
     ("metadata", "expected"),
     [
         ((), None),
@@ -436,13 +445,16 @@ def _retry_info(seconds: float) -> bytes:
     ],
 )
 def test_the_server_s_wish_for_a_pause_is_understood(
-    metadata: tuple[tuple[str, str | bytes], ...], expected: float | None
+    metadata: tuple[tuple[str, str | bytes], ...],
+    expected: float | None,
+    status: grpc.StatusCode,
+    cause: Cause,
 ) -> None:
     """RetryInfo and retry-after, of which the longer counts; what makes no sense does not."""
 
     async def refuse(_request: bytes, context: Any) -> bytes:
         context.set_trailing_metadata(metadata)
-        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
+        await context.abort(status, "busy")
         return b""
 
     async def scenario() -> None:
@@ -456,7 +468,7 @@ def test_the_server_s_wish_for_a_pause_is_understood(
         client = make_client(Telemetry("1", "a"), f"127.0.0.1:{port}")
         hold(client, "id", "token")
         error = await failure(client.read(USAGE, "o", ApiKey("id", secret=Secret("k"))))
-        assert (error.cause, error.retry_after) == (Cause.THROTTLED, expected)
+        assert (error.cause, error.retry_after) == (cause, expected)
         await client.close()
         await server.stop(None)
 
