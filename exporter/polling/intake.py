@@ -204,7 +204,7 @@ class Intake:
         }
         states = {name: known.get(name, CollectorState()) for name in collectors}
         spend = spend or self._store.left(organization.id)
-        behind = saved is not None and saved.spend is not None and not self._complete
+        behind = spend is not None and not self._complete
         self._store.put(OrganizationState(organization, states, spend, is_behind=behind))
 
     async def _restored(
