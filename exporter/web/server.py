@@ -41,24 +41,20 @@ class Server:
         connections: Connections,
         configuration: Callable[[], WebConfig],
         file: WebConfigFile | None,
+        on_connection: Callable[[], object] = lambda: None,
     ) -> None:
+        """`on_connection` is called for each connection that speaks."""
         self._site = site
         self._connections = connections
         self._configuration = configuration
         self._file = file
         self._told = -math.inf  # when it last said that it cannot accept
         self._warned_of_certificate = False
-        self._on_connection: Callable[[], object] = lambda: None
+        self._on_connection = on_connection
 
     @asynccontextmanager
-    async def serve(
-        self, sockets: Sequence[socket.socket], on_connection: Callable[[], object] = lambda: None
-    ) -> AsyncIterator[None]:
-        """Serve at the sockets while inside. They are closed in the end.
-
-        `on_connection` is called for each connection that speaks.
-        """
-        self._on_connection = on_connection
+    async def serve(self, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
+        """Serve at the sockets while inside. They are closed in the end."""
         read_little_of_tls()
         requests = web.Server(self._site.answer, request_factory=_request)
         runner = web.ServerRunner(requests, shutdown_timeout=STOP_WITHIN)
@@ -78,8 +74,10 @@ class Server:
             for listening in sockets:
                 listening.close()
             # aiohttp would wait as long again for an answer that nobody reads.
-            asyncio.get_running_loop().call_later(STOP_WITHIN, self._connections.abort)
+            loop = asyncio.get_running_loop()
+            unread = loop.call_later(STOP_WITHIN, self._connections.abort)
             await runner.cleanup()
+            unread.cancel()
 
     def _retire(self) -> None:
         self._connections.retire(self._context())

@@ -70,8 +70,10 @@ async def serve(
         any_host=[*health, location.prefix + location.metrics],
     )
     try:
-        server = Server(site, connections, options.configuration, options.file)
-        async with server.serve(sockets, backend.on_connection):
+        server = Server(
+            site, connections, options.configuration, options.file, backend.on_connection
+        )
+        async with server.serve(sockets):
             yield
     finally:
         auth.close()
