@@ -127,9 +127,7 @@ class Run:
             self._fail(what, str(error))
         names = file_names.distinct((each.id, each.name) for each in organizations.every)
         wanted = self._wanted(read, names)
-        failed = self._failed
-        missing = [each for each in wanted if not self._there(each)]
-        self._skipped = len(wanted) - len(missing) - (self._failed - failed)
+        missing = [each for each in wanted if self._is_missing(each)]
         with progress(len(missing)) as bars:
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -191,14 +189,17 @@ class Run:
             },
         )
 
-    def _there(self, wanted: WantedInvoice) -> bool:
+    def _is_missing(self, wanted: WantedInvoice) -> bool:
+        """Tell whether to download an invoice; counts it if it is there, or cannot be."""
         try:
-            return self._folder.has(wanted.parts)
+            there = self._folder.has(wanted.parts)
         except FileExistsError as error:
             self._fail(wanted.path, str(error.strerror))
-            return True  # so that it is left alone
+            return False
         except OSError:
-            return False  # whatever stands in the way shows when the file is written
+            return True  # whatever stands in the way shows when the file is written
+        self._skipped += there
+        return not there
 
     async def _download(
         self, reader: bills.BillReader, wanted: WantedInvoice, bars: Progress
