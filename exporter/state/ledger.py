@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -89,14 +89,6 @@ class Day(NamedTuple):
 NOT_MOVED: Final = Moved(0.0, 0.0)
 NOTHING: Final = Day(0.0, ())  # was spent
 UNKNOWN: Final = Day(float(DAY), ())
-
-
-def day(ledger: Ledger, number: int) -> Day:
-    """Return a day, in days since 1970: unknown if it is not there."""
-    index = bisect_left(ledger.numbers, number)
-    if index == len(ledger.numbers) or ledger.numbers[index] != number:
-        return UNKNOWN
-    return sound(ledger.rows[index])
 
 
 def last(ledger: Ledger, today: int) -> int | None:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.metrics.extract.usage import Totals, Usage
 from exporter.metrics.extract.values import exact_sum
 from exporter.model import Ledger, Spend, Windows
 from exporter.state.ledger import (
@@ -17,10 +16,10 @@ from exporter.state.ledger import (
     DAY,
     KEPT,
     MOST_PERIODS,
+    UNKNOWN,
     Day,
     Entry,
     Moved,
-    day,
     day_of,
     last,
     note,
@@ -29,22 +28,11 @@ from exporter.state.ledger import (
     windows,
 )
 from exporter.state.spend import advance, is_pending
+from support.usages import usage
 
 FIRST = 20_000 * DAY  # a midnight
 HOUR = 3600.0
 MONTH = 30 * DAY
-
-
-def usage(net: float, start: float | None, end: float | None = None, **costs: float) -> Usage:
-    """Return an answer with a month to date and costs by resource type."""
-    return Usage(
-        costs={("org", "", name): [usd] for name, usd in costs.items()},
-        totals={("org", ""): Totals([net], [0.0], [net])},
-        month_to_date=net,
-        subtotal=net,
-        period_start=start,
-        period_end=end,
-    )
 
 
 @dataclass
@@ -69,7 +57,9 @@ class Book:
     def day(self, number: int) -> Day:
         """Return a day, counted from FIRST."""
         assert self.ledger is not None
-        return day(self.ledger, day_of(FIRST) + number)
+        rows = dict(zip(self.ledger.numbers, self.ledger.rows, strict=True))
+        row = rows.get(day_of(FIRST) + number)
+        return UNKNOWN if row is None else unpacked(row)
 
     @property
     def windows(self) -> Windows:

@@ -19,6 +19,7 @@ from exporter.state.spend import (
     period_end,
     restored,
 )
+from support import usages
 
 HOUR, DAY = 3600.0, 86_400.0
 JULY, AUGUST, SEPTEMBER = 20_000 * DAY, 20_031 * DAY, 20_062 * DAY
@@ -26,14 +27,8 @@ NOW = SEPTEMBER + DAY
 
 
 def usage(net: float, start: float | None = JULY, **costs: float) -> Usage:
-    """Return an answer with a month to date and costs by resource type."""
-    return Usage(
-        costs={("org", "", name): [usd] for name, usd in costs.items()},
-        totals={("org", ""): Totals([net], [0.0], [net])},
-        month_to_date=net,
-        subtotal=net,
-        period_start=start,
-    )
+    """Return an answer of July, unless told."""
+    return usages.usage(net, start, **costs)
 
 
 def after(*answers: Usage) -> Spend:
