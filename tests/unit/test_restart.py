@@ -33,7 +33,7 @@ from exporter.web.status import StatusPages
 from exporter.web.status.summary import PageContext
 from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
-from support.status import FACTS
+from support.status import FACTS, state
 from support.virtual import Hang, VirtualClock, run
 
 MONTH_TO_DATE = "viam_billing_usage_month_to_date_usd"
@@ -503,7 +503,8 @@ def test_counters_of_an_organization_that_left_are_kept_as_they_were(tmp_path: P
             stored = await asyncio.to_thread(rig.storage.read)
             saver = Saver(rig.storage, rig.store, rig.telemetry, stored, rig.restore)
             saver.keep({})
-            rig.store.put(OrganizationState(organization("gone"), {}, spend))
+            answered = state(organization("gone"), pb.GetInvoicesSummaryResponse())
+            rig.store.put(answered._replace(spend=spend))
             await saver.save()
             rig.store.leave("gone", spend)
             await saver.save()
