@@ -347,7 +347,7 @@ def _warn_of_strangers(listening: Iterable[socket.socket]) -> None:
     for each in listening:
         if not sockets.is_local(each):
             log.warning(
-                "listening beyond this machine without authentication: whoever reaches the "
+                "listening beyond this machine without authentication: anyone who reaches the "
                 "address can read the bills",
                 address=sockets.address(each),
             )

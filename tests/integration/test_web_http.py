@@ -117,6 +117,13 @@ def test_odd_requests_get_the_right_status(demo: Exporter, request_: bytes, expe
         assert b"\r\nContent-Type: text/plain" in head
 
 
+def test_a_version_that_is_not_spoken_is_refused(demo: Exporter) -> None:
+    """The status line repeats the request's version, as aiohttp writes it."""
+    answer = send(demo.port, b"GET /-/healthy HTTP/2.0\r\nHost: a\r\n\r\n")
+    assert answer.split(b"\r\n")[0].split(b" ", 1)[1] == b"505 HTTP Version Not Supported"
+    assert answer.endswith(b"\r\n\r\nHTTP version not supported\n")
+
+
 def test_nothing_of_it_is_in_the_log(demo: Exporter) -> None:
     """Not at debug level: a header can be a password. And no request is a bug."""
     for request in (b"GET /" + CANARY * 2000, CANARY + b" / HTTP/1.1", b"GET / \x00" + CANARY):
