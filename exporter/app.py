@@ -25,6 +25,7 @@ from exporter.polling.poller import Poller
 from exporter.process import signals
 from exporter.process.clock import SystemClock
 from exporter.reloads import ReloadQueue
+from exporter.state.archive import Archive
 from exporter.state.budget import Budget
 from exporter.state.saver import Saver
 from exporter.state.storage import LockedError, Storage, StorageError, Stored
@@ -122,7 +123,16 @@ async def _assemble(
         settled=discovery.settled,
     )
     components = Components(
-        clock, telemetry, store, intake, saver, discovery, poller, publisher, reloads
+        clock,
+        telemetry,
+        store,
+        Archive(store),
+        intake,
+        saver,
+        discovery,
+        poller,
+        publisher,
+        reloads,
     )
     daemon = Daemon(
         config,

@@ -37,6 +37,7 @@ from exporter.process.garbage import Garbage
 from exporter.process.notify import ProgressMonitor, ServiceManager
 from exporter.process.version import Version
 from exporter.reloads import ReloadQueue
+from exporter.state.archive import Archive
 from exporter.state.saver import Saver
 from exporter.state.storage import Stored
 from exporter.state.store import Store
@@ -86,6 +87,7 @@ class Components:
     clock: Clock
     telemetry: Telemetry
     store: Store
+    archive: Archive
     intake: Intake
     saver: Saver | None
     discovery: Discovery
@@ -299,6 +301,7 @@ class Daemon:
             invoice_detail=lambda: self._own.invoice_detail,
             configuration_hash=self._configuration_hash,
             discovery=lambda: components.discovery.status,
+            archive=components.archive,
             proxy=lambda: self._client.proxy,
             on_connection=self._garbage.note_connection,
         )

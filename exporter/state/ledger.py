@@ -114,6 +114,17 @@ def note(ledger: Ledger | None, step: Step, now: float) -> Ledger | None:
     return _Notes(ledger, step, now).take(step)
 
 
+def between(ledger: Ledger, first: int, until: int) -> dict[int, Day]:
+    """Return the days from `first` to `until`, of those from the oldest to the last answered."""
+    rows = dict(zip(ledger.numbers, ledger.rows, strict=True))
+    first = max(first, ledger.numbers[0])
+    until = min(until, ledger.windows.answered)
+    return {
+        number: sound(rows[number]) if number in rows else UNKNOWN
+        for number in range(first, until + 1)
+    }
+
+
 def windows(numbers: Sequence[int], rows: Sequence[bytes], answered: int) -> Windows:
     """Return the windows of these days, the last good answer of which came on `answered`."""
     days = dict(zip(numbers, rows, strict=True))

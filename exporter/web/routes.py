@@ -18,6 +18,7 @@ from exporter.page.publisher import Publisher
 from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Poller
 from exporter.reloads import NoReloadError
+from exporter.state.archive import Archive
 from exporter.state.store import Store
 from exporter.web.connection import Connection
 from exporter.web.limits import TURN, WRITE, Full
@@ -52,6 +53,7 @@ class Backend:
     invoice_detail: Callable[[], InvoiceDetail]
     configuration_hash: Callable[[], str]  # another one for another configuration
     discovery: Callable[[], DiscoveryStatus | None]  # how discovery fares
+    archive: Archive
     proxy: Callable[[], Proxy | None] = lambda: None  # which the API is reached through
     on_connection: Callable[[], object] = lambda: None  # told of each
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import exporter
 from exporter.model import InvoiceDetail
+from exporter.state.archive import Archive
 from exporter.web import sockets
 from exporter.web.routes import Backend
 from exporter.web.serving import WebOptions, serve
@@ -65,6 +66,7 @@ async def called_by_scrapes(organizations: int) -> Counter[str]:
         InvoiceDetail,
         str,
         lambda: None,
+        Archive(rig.store),
     )
     listening = await sockets.bind("127.0.0.1", 0)
     port = listening[0].getsockname()[1]
