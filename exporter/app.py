@@ -27,6 +27,7 @@ from exporter.process.clock import SystemClock
 from exporter.reloads import ReloadQueue
 from exporter.state.archive import Archive
 from exporter.state.budget import Budget
+from exporter.state.ledger import IN_MEMORY, STORED
 from exporter.state.saver import Saver
 from exporter.state.storage import LockedError, Storage, StorageError, Stored
 from exporter.state.store import Store
@@ -108,7 +109,15 @@ async def _assemble(
     # What moved to another shard is forgotten: it counts there now.
     restored = await asyncio.to_thread(options.shard.part_of_stored, saved)
     complete = stored is None or stored.complete
-    intake = Intake(store, telemetry, clock, own.invoice_detail, restored, complete=complete)
+    intake = Intake(
+        store,
+        telemetry,
+        clock,
+        own.invoice_detail,
+        restored,
+        complete=complete,
+        kept_days=IN_MEMORY if storage is None else STORED,
+    )
     saver = None
     if storage is not None:
         saver = Saver(storage, store, telemetry, stored, restore)
@@ -126,7 +135,7 @@ async def _assemble(
         clock,
         telemetry,
         store,
-        Archive(store),
+        Archive(store, storage),
         intake,
         saver,
         discovery,

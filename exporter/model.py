@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from struct import Struct
 from types import MappingProxyType
-from typing import Final, Generic, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import ClassVar, Final, Generic, NamedTuple, NoReturn, Protocol, TypeVar
 
 SourceT = TypeVar("SourceT")
 
@@ -275,19 +277,56 @@ class Windows(NamedTuple):
 class Ledger:
     """The days of an organization on which good answers came, and those between two of them.
 
-    Another may be missing: nothing is known of it.
+    Another may be missing: nothing is known of it. Those that growth can still be spread over are
+    in memory, and older ones in the storage, if there is one.
     """
 
-    numbers: tuple[int, ...]  # days since 1970, ascending
-    rows: tuple[bytes, ...] = field(repr=False)  # of each, as exporter.state.ledger packs them
+    days: bytes = field(repr=False)  # ascending, as exporter.state.day_rows keeps them
+    at: int  # where in `days` the day of the last good answer is
     windows: Windows
+    # Which of the days before the first one here are known: the newest is the lowest bit, and a
+    # bit above the oldest says how many they are.
+    older: int = 1
 
 
 class ClosedPeriod(NamedTuple):
-    """A period that has ended."""
+    """A period that has ended. Times are Unix seconds."""
 
+    start: float | None
+    end: float
     usage: float  # month to date as last seen, in US dollars
-    end: float  # Unix seconds
+    seen: float  # when
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedPeriods:
+    """Those that ended, packed: of ten thousand organizations, there are as many again each month.
+
+    `message` is the last good usage answer of the newest one, as an Answer's, unless it was stored
+    by a process before this one.
+    """
+
+    packed: bytes = b""
+    message: bytes | None = field(default=None, repr=False, compare=False)
+
+    KEPT: ClassVar[int] = 24
+    _FORM: ClassVar[Struct] = Struct("<4d")  # a start that is unknown is NaN
+
+    def __iter__(self) -> Iterator[ClosedPeriod]:
+        """Yield them, the oldest first."""
+        for start, end, usage, seen in self._FORM.iter_unpack(self.packed):
+            yield ClosedPeriod(None if math.isnan(start) else start, end, usage, seen)
+
+    @property
+    def last(self) -> ClosedPeriod | None:
+        """The one that ended last."""
+        return next(iter(ClosedPeriods(self.packed[-self._FORM.size :])), None)
+
+    def plus(self, period: ClosedPeriod, message: bytes | None = None) -> ClosedPeriods:
+        """Return them with another one, which ended last; the oldest goes when there are KEPT."""
+        start = math.nan if period.start is None else period.start
+        packed = self._FORM.pack(start, *period[1:])
+        return ClosedPeriods(self.packed[-(self.KEPT - 1) * self._FORM.size :] + packed, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +343,9 @@ class Spend:
     overrun: float = 0.0  # seconds by which periods end later than is stated
     # When amounts were last counted, while answers come that count nothing.
     paused: float | None = None
-    closed: ClosedPeriod | None = None  # the one that ended last
+    closed: ClosedPeriods = ClosedPeriods()
+    # The last good usage answer that counted, as an Answer's, while answers come that do not.
+    held: bytes | None = field(default=None, repr=False, compare=False)
     ledger: Ledger | None = None  # on which days it was spent
 
 

@@ -35,7 +35,8 @@ from exporter.polling import answers
 from exporter.polling.schedule import Unit
 from exporter.state import history, messages
 from exporter.state.history import NEWS, NO_NEWS, PastPoll
-from exporter.state.ledger import is_noted, note
+from exporter.state.ledger import IN_MEMORY, is_noted, note
+from exporter.state.messages import squeezed
 from exporter.state.spend import advance, is_pending, restored, unchanged
 from exporter.state.store import Store
 
@@ -71,14 +72,19 @@ class Intake:
         saved: Mapping[str, SavedOrganization] | None = None,
         *,
         complete: bool = True,
+        kept_days: int = IN_MEMORY,
     ) -> None:
-        """`saved` is what a process before this one knew: all of it if it is `complete`."""
+        """`saved` is what a process before this one knew: all of it if it is `complete`.
+
+        `kept_days` is how many days of the ledger are kept in all, in the storage too.
+        """
         self._store = store
         self._telemetry = telemetry
         self._clock = clock
         self._detail = detail
         self._saved = saved or {}
         self._complete = complete
+        self._kept_days = kept_days
         self._due_dates: Deadlines[Unit] = Deadlines()  # by the wall clock
         self._due_date_noted = asyncio.Event()
         self._left: Deadlines[str] = Deadlines()  # until when spend is kept, by the monotonic clock
@@ -272,7 +278,9 @@ class Intake:
             read, detail = self._known(unit.org_id), self._detail
             before = read.collectors[unit.collector].answer
             size = max(len(raw), 0 if before is None else messages.size(before.message))
-            taken = await self._in_turn(size, _taken_in, read, unit, raw, detail, now)
+            taken = await self._in_turn(
+                size, _taken_in, read, unit, raw, detail, now, self._kept_days
+            )
             state = self._known(unit.org_id)
             # Else a reload has changed meanwhile which invoices are shown, or storage that was
             # read late has brought what the answer has to go on from.
@@ -450,8 +458,13 @@ class _Taken(NamedTuple):
     spend: Spend | None
 
 
-def _taken_in(
-    state: OrganizationState, unit: Unit, raw: bytes, detail: InvoiceDetail, now: Moment
+def _taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
+    state: OrganizationState,
+    unit: Unit,
+    raw: bytes,
+    detail: InvoiceDetail,
+    now: Moment,
+    kept_days: int,
 ) -> _Taken:
     """Return a good answer, compared with the one before."""
     spend = state.spend
@@ -461,16 +474,31 @@ def _taken_in(
         if before.digest == answers.digest(raw) and not _confirms(state, unit):
             answer = before._replace(received=now.time, received_monotonic=now.monotonic)
             if unit.collector == USAGE and spend and not is_noted(spend.ledger, now.time):
-                spend = replace(spend, ledger=note(spend.ledger, unchanged(spend), now.time))
+                ledger = note(spend.ledger, unchanged(spend), now.time, kept_days)
+                spend = replace(spend, ledger=ledger)
             return _Taken(answer, spend)
     answer, view = answers.take_in(collector, state.organization, raw, detail, now)
     if before is not None and before.fragments == answer.fragments:
         answer = answer._replace(changed=before.changed)
     if isinstance(view, Usage):
-        seen = None if before is None else before.received
-        step = advance(spend, view, now.time, seen)
-        spend = replace(step.spend, ledger=note(step.spend.ledger, step, now.time))
+        spend = _counted(spend, view, before, now.time, kept_days)
     return _Taken(answer, spend)
+
+
+def _counted(
+    spend: Spend | None, view: Usage, before: Answer | None, now: float, kept_days: int
+) -> Spend:
+    """Return the counters, the days and the closed periods after a good answer."""
+    step = advance(spend, view, now, None if before is None else before.received)
+    after = step.spend
+    closed, held = after.closed, None
+    if spend is not None and (closed is not spend.closed or not step.counts):
+        # An answer that did not count may be of another period.
+        held = spend.held if spend.paused is not None else before and squeezed(before.message)
+    if spend is not None and closed is not spend.closed:
+        closed, held = replace(closed, message=held), None
+    ledger = note(after.ledger, step, now, kept_days)
+    return replace(after, ledger=ledger, closed=closed, held=held)
 
 
 def _confirms(state: OrganizationState, unit: Unit) -> bool:

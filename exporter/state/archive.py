@@ -5,22 +5,51 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exporter.state import ledger
-from exporter.state.ledger import Day
+from exporter.state.day_rows import UNKNOWN, Day, sound
+from exporter.state.ledger import STORED
+from exporter.state.messages import unpacked
+from exporter.state.storage import Storage
 from exporter.state.store import Store
 
 
 class Archive:
-    """Reads days, for whoever asks for more than the gauges show."""
+    """Reads what is kept of an organization, for whoever asks for more than the gauges show."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, storage: Storage | None = None) -> None:
         self._store = store
+        self._storage = storage
 
-    async def days(self, org_id: str, first: int, last: int) -> Mapping[int, Day]:
-        """Return the days of an organization from `first` to `last`, in order, as they are known.
+    async def days(self, org_id: str, first: int, until: int) -> Mapping[int, Day]:
+        """Return the days of an organization from `first` to `until`, in order, as they are known.
 
         Both are numbered from 1970 on. Days between the oldest one that is kept and the last good
         answer are all there, unknown ones too; others are not. Raises StorageError.
         """
         state = self._store.get(org_id)
         found = state.spend.ledger if state is not None and state.spend is not None else None
-        return {} if found is None else ledger.between(found, first, last)
+        if found is None:
+            return {}
+        recent = ledger.between(found, 0, until)
+        begun, answered = next(iter(recent), until + 1), found.windows.answered
+        first = max(first, answered - STORED)
+        if self._storage is None or first >= begun:
+            return {number: day for number, day in recent.items() if number >= first}
+        rows = await self._storage.in_thread(self._storage.days, org_id, first, begun - 1)
+        older = {number: sound(row) for number, row in rows.items()}
+        oldest = min(older, default=begun)
+        return {number: older.get(number, UNKNOWN) for number in range(oldest, begun)} | recent
+
+    async def closed_answer(self, org_id: str, ended: float) -> bytes | None:
+        """Return the last good usage answer of a period that ended then, as a serialized message.
+
+        None if it is not kept. Raises StorageError.
+        """
+        state = self._store.get(org_id)
+        closed = state.spend.closed if state is not None and state.spend is not None else None
+        if closed is None:
+            return None
+        if closed.message is not None and closed.last is not None and closed.last.end == ended:
+            return unpacked(closed.message)
+        if self._storage is None:
+            return None
+        return await self._storage.in_thread(self._storage.closed_answer, org_id, ended)

@@ -6,95 +6,31 @@ docs/adr/0018 has the rules and why the ledger is kept here.
 from __future__ import annotations
 
 import math
-import struct
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from exporter.metrics.extract.values import enum_label, exact_sum
+from exporter.metrics.extract.values import exact_sum
 from exporter.model import Ledger, Windows
-from exporter.pb import billing_pb2 as pb
+from exporter.state.day_rows import (
+    APART,
+    DAY,
+    NOT_MOVED,
+    NOTHING,
+    UNKNOWN,
+    Day,
+    Entry,
+    Moved,
+    packed,
+    record,
+    record_at,
+    records,
+    sound,
+)
 from exporter.state.spend import Change, Step
 
-DAY: Final = 86_400  # seconds
-KEPT: Final = 62  # days in memory: as many as growth is spread over at most
-# Answers so far apart, in seconds, with a midnight between them, do not say on which day something
-# was spent; as much unknown time makes a day unknown.
-APART: Final = 6 * 3600.0
+IN_MEMORY: Final = 62  # days: as many as growth is spread over at most
+STORED: Final = 400  # days
 MOST_PERIODS: Final = 16  # on a day; a server that makes up more has them added to the last
-
-
-class Moved(NamedTuple):
-    """What was spent of an amount, and what was corrected, in US dollars."""
-
-    spend: float
-    corrections: float
-
-
-class Entry(NamedTuple):
-    """What a day has of one period."""
-
-    period: float  # its start, in Unix seconds
-    spend: float  # US dollars
-    corrections: float
-    estimated: float  # of the spend: what was divided among days
-    by_resource: Mapping[str, Moved]  # before discounts
-
-
-class Day(NamedTuple):
-    """A UTC day."""
-
-    unknown: float  # seconds of which nothing is known
-    entries: tuple[Entry, ...]  # for each period that it belongs to
-
-    @property
-    def is_unknown(self) -> bool:
-        """Whether too little is known of it for any number."""
-        return self.unknown > APART
-
-    @property
-    def spend(self) -> float:
-        """What was spent on it, in US dollars."""
-        return exact_sum(entry.spend for entry in self.entries)
-
-    @property
-    def corrections(self) -> float:
-        """What was corrected on it, in US dollars."""
-        return exact_sum(entry.corrections for entry in self.entries)
-
-    @property
-    def estimated(self) -> float:
-        """How much of the spend was divided among days."""
-        return exact_sum(entry.estimated for entry in self.entries)
-
-    @property
-    def is_observed(self) -> bool:
-        """Whether at most half of the spend is estimated."""
-        return not self.is_unknown and self.estimated <= self.spend / 2
-
-    def resources(self) -> Mapping[str, Moved]:
-        """Return what was spent for each resource type, and corrected."""
-        names = sorted({name for entry in self.entries for name in entry.by_resource})
-        return {
-            name: Moved(
-                exact_sum(e.by_resource[name].spend for e in self.entries if name in e.by_resource),
-                exact_sum(
-                    e.by_resource[name].corrections for e in self.entries if name in e.by_resource
-                ),
-            )
-            for name in names
-        }
-
-
-NOT_MOVED: Final = Moved(0.0, 0.0)
-NOTHING: Final = Day(0.0, ())  # was spent
-UNKNOWN: Final = Day(float(DAY), ())
-
-
-def last(ledger: Ledger, today: int) -> int | None:
-    """Return the last day on which a good answer came; those to come are not looked at."""
-    index = bisect_right(ledger.numbers, today)
-    return ledger.numbers[index - 1] if index else None
 
 
 def day_of(moment: float) -> int:
@@ -103,45 +39,71 @@ def day_of(moment: float) -> int:
 
 
 def is_noted(ledger: Ledger | None, now: float) -> bool:
-    """Tell whether a good answer came on the day of `now` before."""
-    return ledger is not None and last(ledger, today := day_of(now)) == today
+    """Tell whether the last good answer that was noted came on the day of `now`."""
+    return ledger is not None and ledger.windows.answered == day_of(now)
 
 
-def note(ledger: Ledger | None, step: Step, now: float) -> Ledger | None:
-    """Return the days after a good answer that came at `now`, in Unix seconds."""
+def note(ledger: Ledger | None, step: Step, now: float, kept: int = IN_MEMORY) -> Ledger | None:
+    """Return the days after a good answer that came at `now`, in Unix seconds.
+
+    `kept` is how many whole days there are in all: more than are in memory if older ones are
+    stored.
+    """
     if not step.counts or (step.is_still and is_noted(ledger, now)):
         return ledger
-    return _Notes(ledger, step, now).take(step)
+    return _Notes(ledger, step, now).take(step, kept)
 
 
 def between(ledger: Ledger, first: int, until: int) -> dict[int, Day]:
-    """Return the days from `first` to `until`, of those from the oldest to the last answered."""
-    rows = dict(zip(ledger.numbers, ledger.rows, strict=True))
-    first = max(first, ledger.numbers[0])
+    """Return the days from `first` to `until`, of those in memory until the last answered one."""
+    rows = dict(records(ledger.days))
+    first = max(first, next(iter(rows)))
     until = min(until, ledger.windows.answered)
-    return {
-        number: sound(rows[number]) if number in rows else UNKNOWN
-        for number in range(first, until + 1)
-    }
+    return {number: _read(rows, number) for number in range(first, until + 1)}
 
 
-def windows(numbers: Sequence[int], rows: Sequence[bytes], answered: int) -> Windows:
-    """Return the windows of these days, the last good answer of which came on `answered`."""
-    days = dict(zip(numbers, rows, strict=True))
+def changed(ledger: Ledger | None, before: Ledger | None) -> dict[int, bytes]:
+    """Return the rows that were not there before, or were others."""
+    if ledger is None or ledger is before:
+        return {}
+    known = {} if before is None else dict(records(before.days))
+    return {number: row for number, row in records(ledger.days) if known.get(number) != row}
 
-    def read(number: int) -> Day:
-        return sound(days[number]) if number in days else UNKNOWN
 
-    recent = [read(number) for number in range(answered - 28, answered)]
+def made(rows: Mapping[int, bytes], answered: int, kept: int, older: int = 1) -> Ledger:
+    """Return the ledger of these days, the last good answer of which came on `answered`."""
+    numbers = sorted(rows)
+    before = sum(number < answered for number in numbers)
+    days = b"".join([record(number, rows[number]) for number in numbers])
+    at = sum(len(record(number, rows[number])) for number in numbers[:before])
+    return Ledger(days, at, _windows(rows, numbers[:before], answered, kept, older), older)
+
+
+def _read(rows: Mapping[int, bytes], number: int) -> Day:
+    return sound(rows[number]) if number in rows else UNKNOWN
+
+
+def _windows(
+    rows: Mapping[int, bytes], past: Sequence[int], answered: int, kept: int, older: int
+) -> Windows:
+    """Return what was spent in the windows. `past` are the days before `answered`, ascending."""
+    recent = [_read(rows, number) for number in range(answered - 28, answered)]
     yesterday = recent[-1]
     resources = yesterday.resources()
     types = sorted({name for each in recent for name in each.resources()})
-    past = [number for number in numbers if number < answered]
-    older = [number for number in past if number < answered - 28]
-    known = sum(each.is_observed for each in (*recent, *map(read, older)))
+    known, oldest = 0, answered
+    if past:
+        oldest = answered - kept
+        stored = min(older.bit_length() - 1, max(0, past[0] - oldest))
+        known = (older & ((1 << stored) - 1)).bit_count()
+        oldest = max(oldest, past[0] - stored)
+    known += sum(each.is_observed for each in recent)
+    known += sum(
+        _read(rows, number).is_observed for number in past if oldest <= number < answered - 28
+    )
     return Windows(
         answered,
-        _spent([read(answered)]),
+        _spent([_read(rows, answered)]),
         _spent([yesterday]),
         _spent(recent[-7:]),
         _spent(recent[-14:-7]),
@@ -150,7 +112,7 @@ def windows(numbers: Sequence[int], rows: Sequence[bytes], answered: int) -> Win
         if yesterday.is_unknown
         else {name: resources[name].spend if name in resources else 0.0 for name in types},
         known,
-        answered - past[0] - known if past else 0,
+        answered - oldest - known,
     )
 
 
@@ -211,12 +173,17 @@ class _Notes:
         self._now = now
         self._today = day_of(now)
         self._before = ledger
-        self._rows = {} if ledger is None else dict(zip(ledger.numbers, ledger.rows, strict=True))
+        self._rows: dict[int, bytes] = {}
+        if ledger is not None and ledger.windows.answered == self._today:
+            # Mostly nothing but this day is changed.
+            self._rows[self._today] = record_at(ledger.days, ledger.at)[1]
+        elif ledger is not None:
+            self._rows = dict(records(ledger.days))
         self._days: dict[int, _OpenDay] = {}
         self._spreads: dict[float, Sequence[tuple[int, float]]] = {}
         self._begin(ledger, started, first=step.first)
 
-    def take(self, step: Step) -> Ledger:
+    def take(self, step: Step, kept: int) -> Ledger:
         if step.unknown is not None:
             for number, seconds in _overlaps(*step.unknown):
                 day = self._day(number)
@@ -226,30 +193,45 @@ class _Notes:
         for name, change in step.by_resource.items():
             self._add(change, name)
         closed = {number: day.closed() for number, day in self._days.items()}
-        rows = self._rows | {number: packed(day) for number, day in closed.items()}
+        before, today = self._before, self._today
+        if before is not None and before.windows.answered == today and closed.keys() <= {today}:
+            return self._same_day(before, closed.get(today))
+        rows = self._rows
+        if before is not None:
+            rows |= records(before.days)
+        rows |= {number: packed(day) for number, day in closed.items()}
+        return self._another_day(rows, kept)
+
+    def _same_day(self, before: Ledger, day: Day | None) -> Ledger:
+        """Return the ledger if nothing but the day of the last good answer has changed."""
+        if day is None:
+            return before
+        _, _, end = record_at(before.days, before.at)
+        days = before.days[: before.at] + record(self._today, packed(day)) + before.days[end:]
+        found = before.windows._replace(on_it=_spent([day]))
+        return Ledger(days, before.at, found, before.older)
+
+    def _another_day(self, rows: dict[int, bytes], kept: int) -> Ledger:
         numbers = sorted(rows)
         # A clock that is ahead must not push out what came before: it may be set back.
-        today = bisect_right(numbers, self._today)
-        kept = tuple(numbers[max(0, today - KEPT - 1) : today + KEPT])
-        after = tuple([rows[number] for number in kept])
-        before = self._before
-        if (
-            before is not None
-            and (before.numbers, before.windows.answered) == (kept, self._today)
-            and closed.keys() == {self._today}
-        ):
-            found = before.windows._replace(on_it=_spent([closed[self._today]]))
-        else:
-            found = windows(kept, after, self._today)
-        return Ledger(kept, after, found)
+        today = numbers.index(self._today)
+        first = numbers[max(0, today - IN_MEMORY)]
+        older = 1
+        if self._before is not None:
+            earlier = next(records(self._before.days))[0] - numbers[0]
+            older = max(1, self._before.older >> max(0, earlier))  # days that are here again
+        here = {number: rows[number] for number in numbers[: today + IN_MEMORY] if number >= first}
+        return made(
+            here, self._today, kept, _older(older, rows, numbers[0], first, kept - IN_MEMORY)
+        )
 
     def _begin(self, ledger: Ledger | None, started: float | None, *, first: bool) -> None:
         """Have the day of the answer, and those since the answer before."""
-        before = None if ledger is None else last(ledger, self._today)
-        if before is not None and self._today - before <= KEPT:
+        before = max([number for number in self._rows if number <= self._today], default=None)
+        if before is not None and self._today - before <= IN_MEMORY:
             for number in range(before + 1, self._today + 1):
                 self._days[number] = _OpenDay(NOTHING)
-        elif first and started is not None and 0 <= self._now - started <= KEPT * DAY:
+        elif first and started is not None and 0 <= self._now - started <= IN_MEMORY * DAY:
             begun = day_of(started)
             self._days[begun] = _OpenDay(Day(started - begun * DAY, ()))
             for number in range(begun + 1, self._today + 1):
@@ -262,8 +244,9 @@ class _Notes:
 
     def _day(self, number: int) -> _OpenDay:
         if number not in self._days:
-            row = self._rows.get(number)
-            self._days[number] = _OpenDay(UNKNOWN if row is None else sound(row))
+            if number not in self._rows and self._before is not None:
+                self._rows |= records(self._before.days)
+            self._days[number] = _OpenDay(_read(self._rows, number))
         return self._days[number]
 
     def _add(self, change: Change, resource: str | None) -> None:
@@ -282,7 +265,7 @@ class _Notes:
         """Return the days that growth since a moment is spread over, and the share of each."""
         if since not in self._spreads:  # all amounts of an answer mostly have one
             days = list(_overlaps(since, self._now))
-            if not days or self._now - since > KEPT * DAY:
+            if not days or self._now - since > IN_MEMORY * DAY:
                 days = [(self._today, 1.0)]
             seconds = exact_sum(length for _, length in days)
             self._spreads[since] = [(number, length / seconds) for number, length in days]
@@ -303,7 +286,7 @@ class _Notes:
 
 def _overlaps(since: float, until: float) -> Iterator[tuple[int, float]]:
     """Yield each day between two moments in Unix seconds, and how many seconds of it are."""
-    since = max(since, until - KEPT * DAY)
+    since = max(since, until - IN_MEMORY * DAY)
     number = day_of(since)
     while since < until:
         end = min((number + 1) * DAY, until)
@@ -311,134 +294,11 @@ def _overlaps(since: float, until: float) -> Iterator[tuple[int, float]]:
         since, number = end, number + 1
 
 
-# --- As it is kept ------------------------------------------------------------------------
-
-# Little-endian. A day is its unknown seconds and its entries; an entry the period, the spend, and
-# after a byte of flags the corrections and the estimated spend if there are any; then the resource
-# types. Each type is its number in the API or, for a name of ours, NAMED and the name.
-_HEAD: Final = struct.Struct("<IB")
-_ENTRY: Final = struct.Struct("<ddB")
-_AMOUNT: Final = struct.Struct("<d")
-_COUNT: Final = struct.Struct("<HH")
-_NUMBER: Final = struct.Struct("<H")
-_PAIR: Final = struct.Struct("<Hd")  # a type's number and amount
-_STORED: Final = struct.Struct("<IH")
-_CORRECTED, _ESTIMATED = 1, 2
-NAMED: Final = 0xFFFF
-NUMBERS: Final = {
-    enum_label(pb.UsageCostType, "USAGE_COST_TYPE_", number): number
-    for number in pb.UsageCostType.values()
-}
-NAMES: Final = {number: name for name, number in NUMBERS.items()}
-
-
-def packed(day: Day) -> bytes:
-    """Return a day as it is kept."""
-    parts = [_HEAD.pack(round(day.unknown), len(day.entries))]
-    for entry in day.entries:
-        flags = _CORRECTED * bool(entry.corrections) | _ESTIMATED * bool(entry.estimated)
-        parts.append(_ENTRY.pack(entry.period, entry.spend, flags))
-        if entry.corrections:
-            parts.append(_AMOUNT.pack(entry.corrections))
-        if entry.estimated:
-            parts.append(_AMOUNT.pack(entry.estimated))
-        spends = [(name, moved.spend) for name, moved in entry.by_resource.items() if moved.spend]
-        falls = [
-            (name, moved.corrections)
-            for name, moved in entry.by_resource.items()
-            if moved.corrections
-        ]
-        parts.append(_COUNT.pack(len(spends), len(falls)))
-        parts += [_named(name, usd) for name, usd in (*spends, *falls)]
-    return b"".join(parts)
-
-
-def _named(name: str, usd: float) -> bytes:
-    number = NUMBERS.get(name)
-    if number is not None:
-        return _PAIR.pack(number, usd)
-    text = name.encode()
-    return _NUMBER.pack(NAMED) + _NUMBER.pack(len(text)) + text + _AMOUNT.pack(usd)
-
-
-def sound(row: bytes) -> Day:
-    """Return a day from what is kept of it, unknown if that is damaged."""
-    try:
-        day = unpacked(row)
-    except ValueError:
-        return UNKNOWN
-    amounts = [a for e in day.entries for a in (e.spend, e.corrections, e.estimated)]
-    amounts += [usd for e in day.entries for moved in e.by_resource.values() for usd in moved]
-    return day if all(0 <= usd < math.inf for usd in amounts) else UNKNOWN
-
-
-def dumped(ledger: Ledger) -> bytes:
-    """Return the days of a ledger for storage, one after another: number, length and row."""
-    parts = zip(ledger.numbers, ledger.rows, strict=True)
-    return b"".join([_STORED.pack(number, len(row)) + row for number, row in parts])
-
-
-def loaded(days: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the number and the row of each day that was dumped. Raises ValueError."""
-    at = 0
-    while at < len(days):
-        try:
-            number, length = _STORED.unpack_from(days, at)
-        except struct.error:
-            raise ValueError("not a ledger") from None
-        at += _STORED.size + length
-        if at > len(days):
-            raise ValueError("not a ledger")
-        yield number, days[at - length : at]
-
-
-def unpacked(row: bytes) -> Day:
-    """Return a day from what is kept of it. Raises ValueError if it is no such thing."""
-    try:
-        return _Reader(row).day()
-    except (struct.error, KeyError, UnicodeDecodeError):
-        raise ValueError("not a day of the ledger") from None
-
-
-class _Reader:
-    def __init__(self, row: bytes) -> None:
-        self._row = row
-        self._at = 0
-
-    def day(self) -> Day:
-        unknown, count = self._take(_HEAD)
-        day = Day(float(unknown), tuple([self._entry() for _ in range(count)]))
-        if self._at != len(self._row):
-            raise ValueError("not a day of the ledger")
-        return day
-
-    def _entry(self) -> Entry:
-        period, spend, flags = self._take(_ENTRY)
-        corrections = self._take(_AMOUNT)[0] if flags & _CORRECTED else 0.0
-        estimated = self._take(_AMOUNT)[0] if flags & _ESTIMATED else 0.0
-        spends, falls = self._take(_COUNT)
-        by_resource: dict[str, Moved] = {}
-        for _ in range(spends):
-            name, usd = self._named()
-            by_resource[name] = Moved(usd, 0.0)
-        for _ in range(falls):
-            name, usd = self._named()
-            by_resource[name] = Moved(by_resource.get(name, NOT_MOVED).spend, usd)
-        return Entry(period, spend, corrections, estimated, by_resource)
-
-    def _named(self) -> tuple[str, float]:
-        (number,) = _NUMBER.unpack_from(self._row, self._at)
-        if number != NAMED:
-            _, usd = self._take(_PAIR)
-            return NAMES[number], usd
-        _, length = self._take(_COUNT)
-        text = self._row[self._at : self._at + length]
-        if len(text) < length:
-            raise ValueError("not a day of the ledger")
-        self._at += length
-        return text.decode(), self._take(_AMOUNT)[0]
-
-    def _take(self, what: struct.Struct) -> tuple[Any, ...]:
-        values = what.unpack_from(self._row, self._at)
-        self._at += what.size
-        return values
+def _older(older: int, rows: Mapping[int, bytes], first: int, until: int, kept: int) -> int:
+    """Return which of the days before `until` are known, with those from `first` on of `rows`."""
+    if until - first > kept:  # nothing older is of interest
+        older, first = 1, until - max(kept, 0)
+    for number in range(first, until):
+        older = older << 1 | _read(rows, number).is_observed
+    kept = max(kept, 0)
+    return older if older.bit_length() - 1 <= kept else older & ((1 << kept) - 1) | 1 << kept

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any, Final
 
-from exporter.state.ledger import Day
+from exporter.state.day_rows import Day
 
 EPOCH: Final = date(1970, 1, 1)
 

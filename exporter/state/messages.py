@@ -16,6 +16,11 @@ def packed(message: bytes) -> bytes:
     return message if brief else MARK + isal_zlib.compress(message, 1)
 
 
+def squeezed(kept: bytes) -> bytes:
+    """Return a message that is kept, to be kept for long and hardly ever read."""
+    return kept if kept.startswith(MARK) else MARK + isal_zlib.compress(kept, 1)
+
+
 def size(kept: bytes) -> int:
     """Return the size of the message that is kept so, or, of a long one, some that is long."""
     return LONG if kept.startswith(MARK) else len(kept)

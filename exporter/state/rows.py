@@ -5,15 +5,13 @@ Text is read as bytes, and its size is looked at in SQL before any of it is load
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
-from itertools import pairwise
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from exporter.model import (
     ClosedPeriod,
@@ -24,13 +22,15 @@ from exporter.model import (
     Tally,
     Windows,
 )
-from exporter.state import ledger
+from exporter.state import day_rows
+from exporter.state.ledger import IN_MEMORY, STORED, made
 from exporter.state.messages import packed
 
 MAX_TEXT: Final = 4096  # bytes of an id or a name
 MAX_MESSAGE: Final = 4 * 1024 * 1024  # bytes; no answer is larger
 MAX_COUNTERS: Final = 1024 * 1024
-MOST_DAYS: Final = 200  # three times as many as are kept
+MAX_DAY: Final = 64 * 1024  # bytes; two hundred times as long as most
+MAX_NUMBER: Final = 2**32  # of a day
 MAX_TALLIES: Final = 1000  # ten times as many as are made
 MAX_TIME: Final = 253_402_300_800.0  # Unix seconds: the year 10000
 
@@ -50,6 +50,35 @@ SPENDS: Final = f"""
 SELECT CAST(org_id AS BLOB), CAST(counters AS BLOB), checksum
 FROM spend WHERE {_text("org_id")} AND {_text("counters", MAX_COUNTERS)}
 AND typeof(checksum) = 'integer'
+"""  # noqa: S608
+# Of an organization: the days in memory, up to the last good answer and after it.
+_IS_DAY: Final = f"""
+typeof(day) = 'integer' AND day >= 0 AND day < {MAX_NUMBER}
+AND typeof(entries) = 'blob' AND length(entries) <= {MAX_DAY} AND typeof(checksum) = 'integer'
+"""
+DAYS: Final = f"""
+SELECT * FROM (
+    SELECT day, entries, checksum FROM day WHERE org_id = ?1 AND day <= ?2 AND {_IS_DAY}
+    ORDER BY day DESC LIMIT {IN_MEMORY + 1}
+) UNION ALL SELECT * FROM (
+    SELECT day, entries, checksum FROM day WHERE org_id = ?1 AND day > ?2 AND {_IS_DAY}
+    ORDER BY day LIMIT {IN_MEMORY}
+)
+"""  # noqa: S608
+DAYS_BETWEEN: Final = f"""
+SELECT day, entries, checksum FROM day WHERE org_id = ? AND day BETWEEN ? AND ? AND {_IS_DAY}
+ORDER BY day
+"""  # noqa: S608
+LAST_DAY: Final = "SELECT max(day) FROM day WHERE org_id = ?"
+CLOSED: Final = f"""
+SELECT CAST(org_id AS BLOB), started, ended, usage, seen, checksum FROM closed
+WHERE {_text("org_id")} AND typeof(started) IN ('real', 'null') AND typeof(ended) = 'real'
+AND typeof(usage) = 'real' AND typeof(seen) = 'real' AND typeof(checksum) = 'integer'
+ORDER BY org_id, ended
+"""  # noqa: S608
+CLOSED_ANSWER: Final = f"""
+SELECT message, checksum FROM closed_answer WHERE org_id = ? AND ended = ?
+AND typeof(message) = 'blob' AND length(message) <= {MAX_MESSAGE} AND typeof(checksum) = 'integer'
 """  # noqa: S608
 FOUND: Final = f"""
 SELECT CAST(api_key_id AS BLOB), CAST(org_id AS BLOB), CAST(name AS BLOB), checksum
@@ -79,17 +108,69 @@ def answer(row: Iterable[Any]) -> tuple[str, str, SavedAnswer] | None:
     return values[0], values[1], SavedAnswer(packed(message), received, changed)
 
 
-def spend(row: Iterable[Any]) -> tuple[str, Spend] | None:
-    """Return the organization and the counters of a row."""
+class Head(NamedTuple):
+    """What the row of the counters says of the days, each of which has a row of its own."""
+
+    windows: Windows
+    older: int  # as a Ledger's
+
+
+def spend(row: Iterable[Any]) -> tuple[str, Spend, Head | None] | None:
+    """Return the organization and the counters of a row, and what it says of its days."""
     org_id, counters, stored = row
     try:
         values = (org_id.decode(), counters.decode())
         if stored != checksum(*values):
             return None
-        return values[0], _spend(json.loads(values[1]))
+        plain = json.loads(values[1])
+        return values[0], _spend(plain), _head(plain.get("ledger"))
     # What JSON holds may be of any shape, and nested as deep as it is long.
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def day_checksum(org_id: str, number: int, row: bytes) -> int:
+    """Return what tells a day's row from one with a flipped bit: there are millions of them."""
+    return zlib.crc32(row, zlib.crc32(b"%d " % number + org_id.encode()))
+
+
+def days(org_id: str, found: Iterable[tuple[int, bytes, int]]) -> dict[int, bytes]:
+    """Return the rows of days by number."""
+    return {
+        number: row for number, row, stored in found if stored == day_checksum(org_id, number, row)
+    }
+
+
+def ledger(head: Head, found: Mapping[int, bytes]) -> Ledger:
+    """Return the ledger of these days. One that should be there and is not is unknown."""
+    answered = head.windows.answered
+    rows = {answered: day_rows.packed(day_rows.UNKNOWN), **found}
+    again = made(rows, answered, STORED, head.older)
+    return again if len(rows) > len(found) else replace(again, windows=head.windows)
+
+
+def interrupted(found: Mapping[int, bytes], answered: int) -> Ledger:
+    """Return the ledger of days to which an older release, which keeps none, has added nothing.
+
+    `answered` is the day of the last good answer, which came to it.
+    """
+    unknown = day_rows.packed(day_rows.UNKNOWN)
+    since = max(*found, answered - IN_MEMORY)
+    missing = dict.fromkeys(range(since, answered + 1), unknown)
+    return made({**found, **missing, answered: unknown}, answered, STORED)
+
+
+def closed(row: Iterable[Any]) -> tuple[str, ClosedPeriod] | None:
+    """Return the organization and the period of a row."""
+    org_id, started, ended, usage, seen, stored = row
+    try:
+        values = (org_id.decode(), started, ended, usage, seen)
+    except UnicodeDecodeError:
+        return None
+    times = (ended, seen) if started is None else (started, ended, seen)
+    if stored != checksum(*values) or not (_is_number(usage) and all(map(_is_time, times))):
+        return None
+    return values[0], ClosedPeriod(started, ended, usage, seen)
 
 
 def found(row: Iterable[Any]) -> tuple[str, FoundOrganization] | None:
@@ -127,7 +208,8 @@ def counters(of: Spend) -> str:
         "period_end": of.period_end,
         "overrun": of.overrun,
         "paused": of.paused,
-        "closed": of.closed,
+        # That which ended last, for releases before that kept one. All of them have a table.
+        "closed": of.closed.last and [of.closed.last.usage, of.closed.last.end],
         # Beside the tallies, which the release before reads as lists of three.
         "uncounted": [
             [name, one.fallen, one.since]
@@ -136,8 +218,7 @@ def counters(of: Spend) -> str:
         ],
     }
     if of.ledger is not None:
-        days = base64.b64encode(ledger.dumped(of.ledger)).decode()
-        plain |= {"days": days, "windows": of.ledger.windows}
+        plain["ledger"] = {"windows": of.ledger.windows, "older": f"{of.ledger.older:x}"}
     return json.dumps(plain)
 
 
@@ -160,38 +241,29 @@ def _spend(plain: Any) -> Spend:
             month_to_date = replace(month_to_date, fallen=fallen, since=since)
         else:
             tallies[name] = replace(tallies[name], fallen=fallen, since=since)
-    closed = plain.get("closed")
-    if closed is not None:
-        closed = ClosedPeriod(*closed)
-        if not (_is_number(closed.usage) and _is_time(closed.end)):
-            raise ValueError
-    days = _ledger(plain) if "days" in plain else None
-    return Spend(
-        times[0], month_to_date, tallies, times[1], overrun, times[2], closed=closed, ledger=days
-    )
+    return Spend(times[0], month_to_date, tallies, times[1], overrun, times[2])
 
 
-def _ledger(plain: Any) -> Ledger | None:
-    """Return the days, or None if they are not as they were written: counters go on without."""
+def _head(plain: Any) -> Head | None:
+    """Return what is said of the days; None if it is not as it was written."""
     try:
-        days = [*ledger.loaded(base64.b64decode(plain["days"], validate=True))]
-        numbers = tuple([number for number, _ in days])
         found = Windows(*plain["windows"])
+        older = int(plain["older"], 16)
         "".join(found.by_resource).encode()
     except (ValueError, TypeError, KeyError):
         return None
-    *amounts, by_resource, known, others = found
+    answered, *amounts, by_resource, known, others = found
     sound = (
-        0 < len(numbers) <= MOST_DAYS
-        and all(one < other for one, other in pairwise(numbers))
-        and found.answered in numbers
-        and all(usd is None or _is_amount(usd) for usd in amounts[1:])
+        isinstance(answered, int)
+        and 0 <= answered < MAX_NUMBER
+        and all(usd is None or _is_amount(usd) for usd in amounts)
         and isinstance(by_resource, dict)
         and all(map(_is_amount, by_resource.values()))
         and _is_amount(known)
         and _is_amount(others)
+        and 0 < older < 1 << (STORED + 1)
     )
-    return Ledger(numbers, tuple([row for _, row in days]), found) if sound else None
+    return Head(found, older) if sound else None
 
 
 def _tally(plain: Any) -> Tally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -114,28 +113,19 @@ class Saver:
         # Most polls change no more than when a failure was last seen, which is not kept.
         other_ids = [org_id for org_id in kept if kept[org_id] != self._saved.get(org_id)]
         changed = [saved for org_id in other_ids if (saved := kept[org_id]) is not None]
-        written = [self._without_known_spend(saved) for saved in changed]
         removed = [org_id for org_id in other_ids if self._store.get(org_id) is None]
         found = self._found
         other = found if found != self._saved_found else None
         if changed or removed or other is not None:
-            save = partial(self._storage.save, opening=self._opening)
-            await self._storage.in_thread(save, written, removed, other)
+            before = {org_id: self._saved[org_id] for org_id in other_ids if org_id in self._saved}
+            save = partial(self._storage.save, before=before, opening=self._opening)
+            await self._storage.in_thread(save, changed, removed, other)
         self._unsaved -= org_ids
         if other is not None:
             self._saved_found = other
         for org_id in removed:
             self._saved.pop(org_id, None)
         self._saved |= {saved.org_id: saved for saved in changed}
-
-    def _without_known_spend(self, saved: SavedOrganization) -> SavedOrganization:
-        """Leave out counters that are there as they are: with their days they are long.
-
-        Not of an organization that left, of which all is removed before they are written.
-        """
-        there = self._saved.get(saved.org_id)
-        known = there is not None and there.spend is saved.spend
-        return replace(saved, spend=None) if known and self._store.get(saved.org_id) else saved
 
     def _kept(self, org_id: str) -> SavedOrganization | None:
         """Return what is to be there of an organization; None if nothing is."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import exact_sum
-from exporter.model import ClosedPeriod, Spend, Tally
+from exporter.model import ClosedPeriod, ClosedPeriods, Spend, Tally
 
 # Resource types with counters of their own. There are about thirty; a server that makes up new
 # ones would otherwise add counters, in memory, on disk and on the page, for ever.
@@ -85,7 +85,7 @@ def advance(spend: Spend | None, usage: Usage, now: float, seen: float | None = 
     if period == NEXT and started is not None:
         if last < started:
             unknown = (last, started)
-        spend = _next_period(spend, started)
+        spend = _next_period(spend, started, last)
     changes: dict[str, Change] = {}
     tallies: dict[str, Tally] = {}
     # Whatever is new in a known period was 0 before, and whatever is missing is 0 now.
@@ -167,7 +167,7 @@ def _tolerance(spend: Spend) -> float:
     return min(SAME_PERIOD * (spend.period_end - spend.period_start), DAY)
 
 
-def _next_period(spend: Spend, started: float) -> Spend:
+def _next_period(spend: Spend, started: float, last: float) -> Spend:
     """Let every amount start from 0, so that the new period counts whole."""
 
     def restart(tally: Tally) -> Tally:
@@ -181,19 +181,20 @@ def _next_period(spend: Spend, started: float) -> Spend:
         restart(spend.month_to_date),
         {name: restart(tally) for name, tally in spend.by_resource.items()},
         overrun=overrun,
-        closed=_closed(spend, started) or spend.closed,
+        closed=_closed(spend, started, last),
         ledger=spend.ledger,
     )
 
 
-def _closed(spend: Spend, started: float) -> ClosedPeriod | None:
-    """Return what was last seen of a period before another one that has started."""
+def _closed(spend: Spend, started: float, last: float) -> ClosedPeriods:
+    """Return the periods that have ended, with the one before another that has started."""
     tally = spend.month_to_date
     usage = tally.baseline if tally.fallen is None else tally.fallen
     if usage is None or spend.period_start is None:
-        return None
+        return spend.closed
     end = period_end(spend)
-    return ClosedPeriod(usage, started if end is None else min(end, started))
+    ended = started if end is None else min(end, started)
+    return spend.closed.plus(ClosedPeriod(spend.period_start, ended, usage, last))
 
 
 def _start(start: float | None, now: float) -> float | None:

@@ -7,21 +7,31 @@ here blocks and belongs in a thread. What is damaged is set aside, never guessed
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, NoReturn, TypeGuard, TypeVar, cast
 
 import structlog
 
 from exporter.base.file_threads import FileThreads
-from exporter.model import FoundOrganization, SavedAnswer, SavedOrganization, Spend
+from exporter.model import (
+    ClosedPeriods,
+    FoundOrganization,
+    Ledger,
+    SavedAnswer,
+    SavedOrganization,
+    Spend,
+)
 from exporter.state import rows
+from exporter.state.ledger import IN_MEMORY, STORED, changed, day_of
 from exporter.state.messages import unpacked
 from exporter.state.place import FILE, FileSystem, LockedError, Place, StorageError
+from exporter.state.schema import extend, foreign
 
 __all__ = ["FILE", "LockedError", "Storage", "StorageError"]
 
@@ -32,30 +42,30 @@ log = structlog.get_logger(__name__)
 DEADLINE: Final = 10.0  # seconds that anything may take; to read all of it, twice as many
 FILE_SYSTEM: Final = FileSystem()
 PLACES: Final = 4  # threads: one that writes, one that reserves requests, one that closes
-APPLICATION_ID: Final = 0x76626578  # "vbex": tells our file from any other SQLite file
 # Python reads the error text and the schema of a damaged file as UTF-8, which they need not be.
 DAMAGE: Final = (sqlite3.Error, UnicodeDecodeError)
 
-# What each version of the file has beyond the one before, from version 1 on.
-SCHEMA: Final = (
-    """
-CREATE TABLE answer (
-    org_id TEXT, collector TEXT, message BLOB, received REAL, changed REAL,
-    checksum INTEGER, PRIMARY KEY (org_id, collector)
-) WITHOUT ROWID;
-CREATE TABLE spend (org_id TEXT PRIMARY KEY, counters TEXT, checksum INTEGER) WITHOUT ROWID;
-CREATE TABLE requests (day TEXT PRIMARY KEY, reserved INTEGER) WITHOUT ROWID;
-""",
-    """
-CREATE TABLE found (
-    api_key_id TEXT, org_id TEXT, name TEXT, checksum INTEGER, PRIMARY KEY (api_key_id, org_id)
-) WITHOUT ROWID;
-""",
-)
-TABLE: Final = re.compile(r"\s*CREATE TABLE [\"'`\[]?(\w+)", re.IGNORECASE | re.MULTILINE)
-VERSION: Final = len(SCHEMA)  # a file with a higher one was written by a newer release
 COUNT: Final = """
 SELECT (SELECT count(*) FROM answer) + (SELECT count(*) FROM spend) + (SELECT count(*) FROM found)
+    + (SELECT count(*) FROM closed)
+"""
+# Days that may be there: a clock that was ahead left some that are to come.
+MOST_DAYS: Final = STORED + 1 + IN_MEMORY
+FORGET_DAYS: Final = """
+DELETE FROM day WHERE org_id = ?1
+AND day < (SELECT day FROM day WHERE org_id = ?1 ORDER BY day DESC LIMIT 1 OFFSET ?2)
+"""
+FORGET_CLOSED: Final = """
+DELETE FROM closed WHERE org_id = ?1 AND ended <
+(SELECT ended FROM closed WHERE org_id = ?1 ORDER BY ended DESC LIMIT 1 OFFSET ?2)
+"""
+FORGET_ANSWERS: Final = """
+DELETE FROM closed_answer WHERE org_id = ?1
+AND ended < (SELECT min(ended) FROM closed WHERE org_id = ?1)
+"""
+DEPART: Final = """
+INSERT OR REPLACE INTO departed
+SELECT ?1, max(day) FROM day WHERE org_id = ?1 HAVING max(day) IS NOT NULL
 """
 
 
@@ -127,19 +137,32 @@ class Storage:
         """Return what is stored; rows that are damaged are left out. Raises StorageError."""
         answers: dict[str, dict[str, SavedAnswer]] = {}
         spends: dict[str, Spend] = {}
+        heads: dict[str, rows.Head | None] = {}
+        closed: dict[str, ClosedPeriods] = {}
         found: dict[str, list[FoundOrganization]] = {}
         with self._using() as database:
             good = 0
             for answer in filter(None, map(rows.answer, database.execute(rows.ANSWERS))):
                 good += 1
                 answers.setdefault(answer[0], {})[answer[1]] = answer[2]
+            for org_id, period in filter(None, map(rows.closed, database.execute(rows.CLOSED))):
+                good += 1
+                closed[org_id] = closed.get(org_id, ClosedPeriods()).plus(period)
             for spend in filter(None, map(rows.spend, database.execute(rows.SPENDS))):
                 good += 1
-                spends[spend[0]] = spend[1]
-            for each in filter(None, map(rows.found, database.execute(rows.FOUND))):
+                spends[spend[0]], heads[spend[0]] = spend[1:]
+            for key, organization in filter(None, map(rows.found, database.execute(rows.FOUND))):
                 good += 1
-                found.setdefault(each[0], []).append(each[1])
+                found.setdefault(key, []).append(organization)
             (there,) = database.execute(COUNT).fetchone()
+            for org_id, each in spends.items():
+                usage = answers.get(org_id, {}).get("usage")
+                spends[org_id] = replace(
+                    each,
+                    ledger=_ledger(database, org_id, heads[org_id], usage),
+                    closed=closed.get(org_id, ClosedPeriods()),
+                )
+            _forget_departed(database, [head for head in heads.values() if head is not None])
             opening = self._opening
         if there > good:
             count = there - good
@@ -151,37 +174,64 @@ class Storage:
         listed = {key: tuple(each) for key, each in found.items()}
         return Stored(organizations, listed, opening, self._complete)
 
+    def days(self, org_id: str, first: int, until: int) -> Mapping[int, bytes]:
+        """Return the rows of an organization's days, by number. Raises StorageError."""
+        with self._using() as database:
+            return rows.days(org_id, database.execute(rows.DAYS_BETWEEN, (org_id, first, until)))
+
+    def closed_answer(self, org_id: str, ended: float) -> bytes | None:
+        """Return the last good usage answer of a period that ended then, as a serialized message.
+
+        None if there is none. Raises StorageError.
+        """
+        with self._using() as database:
+            row = database.execute(rows.CLOSED_ANSWER, (org_id, ended)).fetchone()
+        if row is None or row[1] != rows.checksum(org_id, ended, row[0]):
+            return None
+        return cast("bytes", row[0])
+
     def save(
         self,
         organizations: Iterable[SavedOrganization],
         removed: Iterable[str],
         found: Mapping[str, Iterable[FoundOrganization]] | None = None,
         *,
+        before: Mapping[str, SavedOrganization] = MappingProxyType({}),
         opening: int | None = None,
     ) -> None:
         """Forget some organizations, then replace what is stored of others: all or nothing.
 
-        And replace what discovery found, if given. On disk when it returns. Raises
-        UnreadError if the database is not the one of that opening, and StorageError.
+        And replace what discovery found, if given. Days and closed periods are added to those that
+        are there, and stay when their organization leaves. `before` is what is there as it is, and
+        needs no writing. On disk when it returns. Raises UnreadError if the database is not the
+        one of that opening, and StorageError.
         """
         organizations = list(organizations)
-        spends = []
-        for saved in organizations:
-            if saved.spend is not None:
-                counters = rows.counters(saved.spend)
-                spends.append((saved.org_id, counters, rows.checksum(saved.org_id, counters)))
-        gone = [(org_id,) for org_id in removed]
+        gone = set(removed)
+        kept = {org_id: saved for org_id, saved in before.items() if org_id not in gone}
+        spends, days, outgrown, closed, messages = _spend_rows(organizations, kept)
         with self._using() as database, database:
             if opening is not None and opening != self._opening:
                 raise UnreadError(f"{self._file} is another one: it has to be read first")
             # Of those that are replaced, too: a collector may have been turned off.
             replaced = [(saved.org_id,) for saved in organizations]
-            database.executemany("DELETE FROM answer WHERE org_id = ?", [*gone, *replaced])
-            database.executemany("DELETE FROM spend WHERE org_id = ?", gone)
+            leaving = [(org_id,) for org_id in gone]
+            database.executemany("DELETE FROM answer WHERE org_id = ?", [*leaving, *replaced])
+            database.executemany("DELETE FROM spend WHERE org_id = ?", leaving)
+            database.executemany(DEPART, leaving)
+            database.executemany("DELETE FROM departed WHERE org_id = ?", [s[:1] for s in spends])
             database.executemany(
                 "INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?)", _answer_rows(organizations)
             )
             database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
+            database.executemany("REPLACE INTO day VALUES (?, ?, ?, ?)", days)
+            database.executemany(FORGET_DAYS, outgrown)
+            database.executemany("REPLACE INTO closed VALUES (?, ?, ?, ?, ?, ?)", closed)
+            database.executemany("REPLACE INTO closed_answer VALUES (?, ?, ?, ?)", messages)
+            database.executemany(
+                FORGET_CLOSED, [(each[0], ClosedPeriods.KEPT - 1) for each in closed]
+            )
+            database.executemany(FORGET_ANSWERS, [each[:1] for each in closed])
             if found is not None:
                 listing = [(key, *each) for key, listed in found.items() for each in listed]
                 database.execute("DELETE FROM found")
@@ -297,9 +347,9 @@ class Storage:
             try:
                 self._complete = not self._place.has_log()
                 self._database = self._connect()
-                reason = _foreign(self._database)
+                reason = foreign(self._database)
                 if reason is None:
-                    _extend(self._database)
+                    extend(self._database)
             except DAMAGE as error:
                 if _is_of_the_disk(error):
                     raise
@@ -325,7 +375,7 @@ class Storage:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
-                _extend(database)
+                extend(database)
         except DAMAGE:
             database.close()
             raise
@@ -375,36 +425,75 @@ def _words(error: Exception) -> str:
     return str(error) if hasattr(error, "sqlite_errorname") else type(error).__name__
 
 
-def _foreign(database: sqlite3.Connection) -> str | None:
-    """Return why a database is none that this release can use, or None."""
-    (application,) = database.execute("PRAGMA application_id").fetchone()
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
-        return "it is the database of another program"
-    if version > VERSION:
-        return f"it was written by a newer release (version {version}, this one knows {VERSION})"
-    if database.execute("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'").fetchone()[0]:
-        return "it has triggers, which change what is written"
-    # Others may be there, such as ANALYZE makes, but none that has the name of one of ours.
-    tables = database.execute("SELECT sql FROM sqlite_master WHERE type = 'table'")
-    there = {sql for (sql,) in tables if sql}
-    made = {sql.strip() for sql in "".join(SCHEMA[: max(0, version)]).split(";")[:-1]}
-    names = {match[1] for sql in there - made if (match := TABLE.match(sql))}
-    if made - there or names & set(TABLE.findall("".join(SCHEMA))):
-        return "it is damaged (its tables are not as they were made)"
-    (check,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    return None if check == "ok" else f"it is damaged ({check})"
+def _forget_departed(database: sqlite3.Connection, heads: Iterable[rows.Head]) -> None:
+    """Forget the days of organizations that left so long ago that none of theirs would be kept."""
+    newest = max((head.windows.answered for head in heads), default=0)
+    with database:
+        for table in ("day", "closed", "closed_answer", "departed"):
+            database.execute(
+                f"DELETE FROM {table} WHERE org_id IN "  # noqa: S608 - it is all our own
+                "(SELECT org_id FROM departed WHERE day < ?)",
+                (newest - STORED,),
+            )
 
 
-def _extend(database: sqlite3.Connection) -> None:
-    """Give a database that is new, or was written by an older release, what it lacks."""
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version == VERSION:
-        return
-    database.executescript(
-        f"BEGIN; {''.join(SCHEMA[version:])} PRAGMA application_id = {APPLICATION_ID};"
-        f"PRAGMA user_version = {VERSION}; COMMIT;"
-    )
+def _ledger(
+    database: sqlite3.Connection, org_id: str, head: rows.Head | None, usage: SavedAnswer | None
+) -> Ledger | None:
+    """Return the days of an organization that growth can still be spread over, and their windows.
+
+    `usage` is the last good answer, whoever stored it.
+    """
+    if head is not None:
+        answered = head.windows.answered
+    else:
+        (last,) = database.execute(rows.LAST_DAY, (org_id,)).fetchone()
+        if last is None:
+            return None
+        answered = last if usage is None else max(last, day_of(usage.received))
+    found = rows.days(org_id, database.execute(rows.DAYS, (org_id, answered)))
+    return rows.ledger(head, found) if head is not None else rows.interrupted(found, answered)
+
+
+class _SpendRows(NamedTuple):
+    """What there is to write of counters, days and closed periods."""
+
+    spends: list[tuple[Any, ...]]
+    days: list[tuple[Any, ...]]
+    outgrown: list[tuple[Any, ...]]  # organizations that may have more days than are kept
+    closed: list[tuple[Any, ...]]
+    messages: list[tuple[Any, ...]]
+
+
+def _spend_rows(
+    organizations: Iterable[SavedOrganization], before: Mapping[str, SavedOrganization]
+) -> _SpendRows:
+    """Return the rows that are not there as they are."""
+    found = _SpendRows([], [], [], [], [])
+    for saved in organizations:
+        org_id, spend = saved.org_id, saved.spend
+        known = before[org_id].spend if org_id in before else None
+        if spend is None or spend is known:
+            continue
+        counters = rows.counters(spend)
+        found.spends.append((org_id, counters, rows.checksum(org_id, counters)))
+        there = None if known is None else known.ledger
+        days = changed(spend.ledger, there)
+        found.days.extend(
+            (org_id, number, row, rows.day_checksum(org_id, number, row))
+            for number, row in days.items()
+        )
+        if days and (there is None or there.windows.answered not in days):  # a new day
+            found.outgrown.append((org_id, MOST_DAYS - 1))
+        if known is None or spend.closed.packed != known.closed.packed:
+            new = {*spend.closed} - {*(() if known is None else known.closed)}
+            values = [(org_id, *period) for period in new]
+            found.closed.extend((*each, rows.checksum(*each)) for each in values)
+            last, message = spend.closed.last, spend.closed.message
+            if last is not None and message is not None:
+                key = (org_id, last.end, unpacked(message))
+                found.messages.append((*key, rows.checksum(*key)))
+    return found
 
 
 def _answer_rows(organizations: Iterable[SavedOrganization]) -> Iterator[tuple[Any, ...]]:

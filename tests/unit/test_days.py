@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter.pb import billing_pb2 as pb
-from exporter.state.ledger import unpacked
+from exporter.state.day_rows import records, unpacked
 from support.reader import OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.virtual import START, VirtualClock, run
@@ -230,8 +230,8 @@ def test_a_restart_doubles_and_loses_nothing(tmp_path: Path) -> None:
                 assert state is not None
                 assert state.spend is not None
                 assert state.spend.ledger is not None
-                rows = state.spend.ledger.rows
-                entries = [entry for row in rows for entry in unpacked(row).entries]
+                days = [unpacked(row) for _, row in records(state.spend.ledger.days)]
+                entries = [entry for day in days for entry in day.entries]
                 total = sum(entry.spend - entry.corrections for entry in entries)
                 assert total == pytest.approx(state.spend.month_to_date.baseline)
 

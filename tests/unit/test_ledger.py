@@ -11,22 +11,18 @@ from hypothesis import strategies as st
 
 from exporter.metrics.extract.values import exact_sum
 from exporter.model import Ledger, Spend, Windows
-from exporter.state.ledger import (
+from exporter.state.day_rows import (
     APART,
     DAY,
-    KEPT,
-    MOST_PERIODS,
     UNKNOWN,
     Day,
     Entry,
     Moved,
-    day_of,
-    last,
-    note,
     packed,
+    records,
     unpacked,
-    windows,
 )
+from exporter.state.ledger import IN_MEMORY, MOST_PERIODS, STORED, day_of, made, note
 from exporter.state.spend import advance, is_pending
 from support.usages import usage
 
@@ -45,20 +41,24 @@ class Book:
     ledger: Ledger | None = None
     seen: float | None = None
     kept: dict[int, bytes] = field(default_factory=dict)  # all rows that there ever were
+    kept_days: int = IN_MEMORY
 
     def poll(self, now: float, net: float, **costs: float) -> None:
         """Take in a good answer of the current period."""
         step = advance(self.spend, usage(net, self.start, self.end, **costs), now, self.seen)
         self.spend, self.seen = step.spend, now
-        self.ledger = note(self.ledger, step, now)
+        self.ledger = note(self.ledger, step, now, self.kept_days)
+        self.kept |= self.rows
+
+    @property
+    def rows(self) -> dict[int, bytes]:
+        """Return the rows in memory."""
         assert self.ledger is not None
-        self.kept |= zip(self.ledger.numbers, self.ledger.rows, strict=True)
+        return dict(records(self.ledger.days))
 
     def day(self, number: int) -> Day:
         """Return a day, counted from FIRST."""
-        assert self.ledger is not None
-        rows = dict(zip(self.ledger.numbers, self.ledger.rows, strict=True))
-        row = rows.get(day_of(FIRST) + number)
+        row = self.rows.get(day_of(FIRST) + number)
         return UNKNOWN if row is None else unpacked(row)
 
     @property
@@ -191,7 +191,7 @@ def test_windows_are_those_of_the_days_that_there_are() -> None:
         book.poll(FIRST + hour * HOUR, float(hour))
         assert book.ledger is not None
         today = day_of(FIRST + hour * HOUR)
-        assert book.windows == windows(book.ledger.numbers, book.ledger.rows, today)
+        assert book.ledger == made(book.rows, today, IN_MEMORY)
 
 
 def test_a_clock_that_was_set_back_has_growth_on_its_own_day() -> None:
@@ -201,8 +201,7 @@ def test_a_clock_that_was_set_back_has_growth_on_its_own_day() -> None:
     book.poll(FIRST + 3 * DAY + HOUR, 11.0)
     assert round(book.day(3).spend - 10.0 * 24 / 121, 6) == 1.0
     assert book.of_period(FIRST) == pytest.approx(11.0)
-    assert book.ledger is not None
-    assert last(book.ledger, day_of(FIRST + 3 * DAY)) == day_of(FIRST + 3 * DAY)
+    assert book.windows.answered == day_of(FIRST + 3 * DAY)
 
 
 def test_resource_types_have_days_too() -> None:
@@ -330,16 +329,19 @@ def test_a_clock_that_leaps_by_thousands_of_years_costs_nothing() -> None:
     book = Book()
     book.poll(FIRST + HOUR, 1.0)
     book.poll(FIRST + 3_000_000 * DAY, 2.0)
-    assert book.windows.known + book.windows.others == 3_000_000
+    assert book.windows.known + book.windows.others == IN_MEMORY
     assert book.windows.seven_days is None
 
 
-def test_as_many_days_are_kept_as_growth_may_need() -> None:
-    """The oldest go."""
-    book = Book()
-    for number in range(KEPT + 10):
+@pytest.mark.parametrize("kept", [IN_MEMORY, STORED])
+def test_as_many_days_are_kept_as_growth_may_need(kept: int) -> None:
+    """The oldest go; of those that are stored, it is known how many are known."""
+    book = Book(kept_days=kept)
+    for number in range(STORED + 10):
         book.poll(FIRST + number * DAY + HOUR, float(number))
-    assert book.ledger is not None
-    assert len(book.ledger.numbers) == KEPT + 1
-    assert book.ledger.numbers[-1] == day_of(FIRST) + KEPT + 9
+        rows = {n: row for n, row in book.kept.items() if n < day_of(FIRST) + number}
+        recent = [unpacked(rows[n]).is_observed for n in sorted(rows)[-kept:]]
+        assert (book.windows.known, book.windows.others) == (sum(recent), recent.count(False))
+    assert len(book.rows) == IN_MEMORY + 1
+    assert max(book.rows) == day_of(FIRST) + STORED + 9
     assert APART < DAY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.state.ledger import UNKNOWN, Day, Entry, Moved
+from exporter.state.day_rows import UNKNOWN, Day, Entry, Moved
 from exporter.state.listing import number_of, plain, text_of
 
 

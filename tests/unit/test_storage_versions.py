@@ -9,7 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.model import FoundOrganization, SavedAnswer, SavedOrganization, Spend, Tally
-from exporter.state.storage import APPLICATION_ID, FILE, VERSION, Reservation, Storage
+from exporter.state.schema import APPLICATION_ID, VERSION
+from exporter.state.storage import FILE, Reservation, Storage
 
 SPEND = Spend(5.0, Tally(1.5, 0.1, 7.0), {"per_machine": Tally(0.1, 0.2, None)})
 ACME = SavedOrganization("acme", {"usage": SavedAnswer(b"message", 1_000.5, 900.25)}, SPEND)

@@ -41,11 +41,11 @@ def resources(report: OrganizationReport) -> Samples:
 
 def closed_usage(report: OrganizationReport) -> Samples:
     """Month to date as last seen of the period that ended last."""
-    if report.spend is not None and report.spend.closed is not None:
-        yield Sample((), report.spend.closed.usage)
+    if report.spend is not None and (period := report.spend.closed.last) is not None:
+        yield Sample((), period.usage)
 
 
 def closed_end(report: OrganizationReport) -> Samples:
     """When that period ended."""
-    if report.spend is not None and report.spend.closed is not None:
-        yield Sample((), report.spend.closed.end)
+    if report.spend is not None and (period := report.spend.closed.last) is not None:
+        yield Sample((), period.end)
