@@ -16,6 +16,8 @@ from exporter.page.pieces import Encoding
 from exporter.page.publisher import Publisher
 from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
+from exporter.state.archive import Archive
+from exporter.state.ledger import IN_MEMORY, STORED
 from exporter.state.place import FileSystem
 from exporter.state.saver import Saver
 from exporter.state.storage import FILE_SYSTEM, Storage, StorageError, Stored
@@ -39,7 +41,7 @@ class Rig:
         self.reader = reader or FakeReader()
         self.clock = clock or VirtualClock()
         self.storage = storage
-        self._stored = stored
+        self.found = stored
         self.telemetry = Telemetry("1.2.3", "abc")
         self.store = Store()
         detail = config.invoice_detail
@@ -50,7 +52,9 @@ class Rig:
             detail,
             stored.organizations if stored else {},
             complete=stored is None or stored.complete,
+            kept_days=IN_MEMORY if storage is None else STORED,
         )
+        self.archive = Archive(self.store, storage)
         self.poller = Poller(
             config,
             self.reader,
@@ -98,8 +102,8 @@ class Rig:
             if publishing:
                 running.append(tasks.create_task(self.publisher.run()))
             if self.storage:
-                saver = Saver(self.storage, self.store, self.telemetry, self._stored, self.restore)
-                saver.keep(self._stored.found if self._stored else {})
+                saver = Saver(self.storage, self.store, self.telemetry, self.found, self.restore)
+                saver.keep(self.found.found if self.found else {})
                 running.append(tasks.create_task(saver.run()))
             yield
             for task in running:

@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from exporter.pb import billing_pb2 as pb
 from exporter.state.day_rows import records, unpacked
-from support.reader import OUTAGE, USAGE, FakeReader, config, organization
+from support.meter import DAY, HOUR, MIDNIGHT, Answers, Meter, bill
+from support.reader import config, organization
 from support.rig import Rig
-from support.virtual import START, VirtualClock, run
+from support.virtual import run
 
-HOUR, DAY = 3600.0, 86_400.0
-MIDNIGHT = math.ceil(START / DAY) * DAY  # the first one of the run
 TODAY, YESTERDAY = "viam_billing_spend_today_usd", "viam_billing_spend_yesterday_usd"
 BEGAN = "viam_billing_spend_yesterday_start_timestamp_seconds"
 WEEK, BEFORE = "viam_billing_spend_7d_usd", "viam_billing_spend_previous_7d_usd"
 MONTH = "viam_billing_spend_28d_usd"
 KNOWN, OTHERS = "viam_billing_ledger_known_seconds", "viam_billing_ledger_estimated_seconds"
-
-
-def bill(usd: float, start: float, end: float) -> pb.GetCurrentMonthUsageResponse:
-    """Return an answer with a month to date, all of it of one resource type."""
-    answer = pb.GetCurrentMonthUsageResponse(subtotal=usd)
-    answer.start_date.FromMilliseconds(round(start * 1000))
-    answer.end_date.FromMilliseconds(round(end * 1000))
-    source = answer.resource_usage_costs_by_source.add()
-    source.resource_usage_costs.total_with_discount = usd
-    source.resource_usage_costs.usage_costs.add(resource_type=1, cost=usd)
-    return answer
-
-
-class Meter:
-    """An organization that spends evenly, in periods of 30 days from a midnight on."""
-
-    def __init__(self, per_day: float = 30.0, start: float = MIDNIGHT - 10 * DAY) -> None:
-        self.per_day = per_day
-        self.start = start
-        self.reader = FakeReader()
-        self.clock = VirtualClock()
-        self.is_down = False
-
-    def read(self) -> object:
-        """Return what the API answers now."""
-        now = self.clock.time()
-        if self.is_down:
-            return OUTAGE
-        start = self.start + math.floor((now - self.start) / (30 * DAY)) * 30 * DAY
-        return bill((now - start) / DAY * self.per_day, start, start + 30 * DAY)
 
 
 def watched(meter: Meter, scenario: Callable[[Rig], object]) -> None:
@@ -66,17 +33,6 @@ def watched(meter: Meter, scenario: Callable[[Rig], object]) -> None:
             await scenario(rig)  # type: ignore[misc]
 
     run(main())
-
-
-class Answers(dict):  # type: ignore[type-arg]
-    """The fake's answers, with the meter's in place of usage."""
-
-    def __init__(self, meter: Meter) -> None:
-        super().__init__(FakeReader().answers)
-        self._meter = meter
-
-    def __getitem__(self, key: object) -> object:
-        return self._meter.read() if key == USAGE else super().__getitem__(key)
 
 
 async def until(rig: Rig, moment: float) -> None:
