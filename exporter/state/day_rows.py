@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from exporter.metrics.extract.values import enum_label, exact_sum
@@ -94,6 +94,7 @@ _HEAD: Final = struct.Struct("<IB")
 _ENTRY: Final = struct.Struct("<ddB4H")
 _AMOUNT: Final = struct.Struct("<d")
 _LENGTH: Final = struct.Struct("<H")
+_TYPES_AT: Final = _HEAD.size + _ENTRY.size  # of the first entry, if it has no flags
 _RECORD: Final = struct.Struct("<IH")  # a day's number, and the length of its row
 _CORRECTED, _ESTIMATED = 1, 2
 _NUMBERS: Final = {
@@ -156,6 +157,47 @@ def sound(row: bytes) -> Day:
     amounts = [a for e in day.entries for a in (e.spend, e.corrections, e.estimated)]
     amounts += [usd for e in day.entries for moved in e.by_resource.values() for usd in moved]
     return day if all(0 <= usd < math.inf for usd in amounts) else UNKNOWN
+
+
+class Glance(NamedTuple):
+    """What windows need of a day."""
+
+    spend: float | None  # US dollars; None if it is unknown
+    is_observed: bool
+    types: frozenset[str]  # resource types that moved
+
+
+NOT_KNOWN: Final = Glance(None, is_observed=False, types=frozenset())
+
+
+def glance(row: bytes) -> Glance:
+    """Return what windows need of a day, in a third of the time that all of it takes."""
+    try:
+        unknown, count = _HEAD.unpack_from(row)
+        if unknown > APART:
+            return NOT_KNOWN
+        if count == 0:
+            return _NOTHING
+        _, spend, flags, spends, *others = _ENTRY.unpack_from(row, _HEAD.size)
+        if count == 1 and not flags and not any(others) and 0 <= spend < math.inf:
+            return Glance(
+                spend, is_observed=True, types=_types(row[_TYPES_AT : _TYPES_AT + 2 * spends])
+            )
+    except (struct.error, KeyError):
+        return NOT_KNOWN
+    day = sound(row)
+    if day.is_unknown:
+        return NOT_KNOWN
+    return Glance(day.spend, is_observed=day.is_observed, types=frozenset(day.resources()))
+
+
+@lru_cache(1000)  # most days of most organizations have the same
+def _types(numbers: bytes) -> frozenset[str]:
+    """Return the types that have these numbers. Raises KeyError and struct.error."""
+    return frozenset([_NAMES[number] for (number,) in _LENGTH.iter_unpack(numbers)])
+
+
+_NOTHING: Final = Glance(0.0, is_observed=True, types=frozenset())
 
 
 def unpacked(row: bytes) -> Day:

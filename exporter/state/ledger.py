@@ -14,12 +14,15 @@ from exporter.model import Ledger, Windows
 from exporter.state.day_rows import (
     APART,
     DAY,
+    NOT_KNOWN,
     NOT_MOVED,
     NOTHING,
     UNKNOWN,
     Day,
     Entry,
+    Glance,
     Moved,
+    glance,
     packed,
     record,
     record_at,
@@ -87,10 +90,10 @@ def _windows(
     rows: Mapping[int, bytes], past: Sequence[int], answered: int, kept: int, older: int
 ) -> Windows:
     """Return what was spent in the windows. `past` are the days before `answered`, ascending."""
-    recent = [_read(rows, number) for number in range(answered - 28, answered)]
-    yesterday = recent[-1]
+    recent = [_glance(rows, number) for number in range(answered - 28, answered)]
+    types = sorted({name for each in recent for name in each.types})
+    yesterday = _read(rows, answered - 1)
     resources = yesterday.resources()
-    types = sorted({name for each in recent for name in each.resources()})
     known, oldest = 0, answered
     if past:
         oldest = answered - kept
@@ -99,15 +102,16 @@ def _windows(
         oldest = max(oldest, past[0] - stored)
     known += sum(each.is_observed for each in recent)
     known += sum(
-        _read(rows, number).is_observed for number in past if oldest <= number < answered - 28
+        _glance(rows, number).is_observed for number in past if oldest <= number < answered - 28
     )
+    spends = [each.spend for each in recent]
     return Windows(
         answered,
-        _spent([_read(rows, answered)]),
-        _spent([yesterday]),
-        _spent(recent[-7:]),
-        _spent(recent[-14:-7]),
-        _spent(recent),
+        _glance(rows, answered).spend,
+        spends[-1],
+        _sum(spends[-7:]),
+        _sum(spends[-14:-7]),
+        _sum(spends),
         {}
         if yesterday.is_unknown
         else {name: resources[name].spend if name in resources else 0.0 for name in types},
@@ -116,11 +120,14 @@ def _windows(
     )
 
 
-def _spent(days: Sequence[Day]) -> float | None:
+def _glance(rows: Mapping[int, bytes], number: int) -> Glance:
+    return glance(rows[number]) if number in rows else NOT_KNOWN
+
+
+def _sum(spends: Sequence[float | None]) -> float | None:
     """Return what was spent on all of these days; None if any is unknown."""
-    if any(each.is_unknown for each in days):
-        return None
-    return exact_sum(each.spend for each in days)
+    known = [spend for spend in spends if spend is not None]
+    return exact_sum(known) if len(known) == len(spends) else None
 
 
 class _OpenEntry:
@@ -208,7 +215,7 @@ class _Notes:
             return before
         _, _, end = record_at(before.days, before.at)
         days = before.days[: before.at] + record(self._today, packed(day)) + before.days[end:]
-        found = before.windows._replace(on_it=_spent([day]))
+        found = before.windows._replace(on_it=None if day.is_unknown else day.spend)
         return Ledger(days, before.at, found, before.older)
 
     def _another_day(self, rows: dict[int, bytes], kept: int) -> Ledger:
@@ -299,6 +306,6 @@ def _older(older: int, rows: Mapping[int, bytes], first: int, until: int, kept: 
     if until - first > kept:  # nothing older is of interest
         older, first = 1, until - max(kept, 0)
     for number in range(first, until):
-        older = older << 1 | _read(rows, number).is_observed
+        older = older << 1 | _glance(rows, number).is_observed
     kept = max(kept, 0)
     return older if older.bit_length() - 1 <= kept else older & ((1 << kept) - 1) | 1 << kept

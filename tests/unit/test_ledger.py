@@ -17,9 +17,12 @@ from exporter.state.day_rows import (
     UNKNOWN,
     Day,
     Entry,
+    Glance,
     Moved,
+    glance,
     packed,
     records,
+    sound,
     unpacked,
 )
 from exporter.state.ledger import IN_MEMORY, MOST_PERIODS, STORED, day_of, made, note
@@ -303,6 +306,17 @@ def test_a_day_is_read_as_it_was_kept(kept: Day) -> None:
         assert after.by_resource == {n: m for n, m in before.by_resource.items() if m != nothing}
 
 
+@given(DAYS)
+def test_what_windows_need_of_a_day_is_what_it_has(kept: Day) -> None:
+    """However it is read."""
+    row = packed(kept)
+    day = unpacked(row)
+    if day.is_unknown:
+        assert glance(row) == Glance(None, is_observed=False, types=frozenset())
+    else:
+        assert glance(row) == Glance(day.spend, day.is_observed, frozenset(day.resources()))
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_day_or_none(row: bytes) -> None:
     """Nothing else comes of them."""
@@ -311,6 +325,7 @@ def test_any_bytes_are_a_day_or_none(row: bytes) -> None:
     except ValueError:
         return
     assert packed(read)
+    assert (glance(row).spend is None) == sound(row).is_unknown
 
 
 def test_made_up_periods_are_added_to_the_last_one() -> None:
