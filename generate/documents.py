@@ -42,13 +42,15 @@ def metrics() -> Groups:
 
 def commands() -> Mapping[str, argparse.ArgumentParser]:
     """Return the parser of every command and sub-command, by how it is typed."""
-    found = {}
-    for parser in (cli.parser(), tool.parser()):
-        found[parser.prog] = parser
-        for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
-            if isinstance(action.choices, Mapping):
-                found |= {sub.prog: sub for sub in action.choices.values()}
-    return found
+    return {each.prog: each for root in (cli.parser(), tool.parser()) for each in _with_subs(root)}
+
+
+def _with_subs(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - likewise
+            for sub in action.choices.values():
+                yield from _with_subs(sub)
 
 
 def flags(parser: argparse.ArgumentParser) -> Iterator[Mapping[str, Any]]:

@@ -82,6 +82,15 @@ def made(rows: Mapping[int, bytes], answered: int, kept: int, older: int = 1) ->
     return Ledger(days, at, _windows(rows, numbers[:before], answered, kept, older), older)
 
 
+def rebuilt(rows: Mapping[int, bytes], answered: int, kept: int = STORED) -> Ledger:
+    """Return the ledger of all days that are kept, those before the ones in memory included."""
+    numbers = sorted(rows)
+    first = numbers[max(0, sum(number < answered for number in numbers) - IN_MEMORY)]
+    here = {number: row for number, row in rows.items() if number >= first}
+    older = _older(1, rows, numbers[0], first, kept - IN_MEMORY)
+    return made(here, answered, kept, older)
+
+
 def _read(rows: Mapping[int, bytes], number: int) -> Day:
     return sound(rows[number]) if number in rows else UNKNOWN
 

@@ -13,10 +13,11 @@ import structlog
 log = structlog.get_logger(__name__)
 
 FILE: Final = "exporter.db"
+LOG: Final = f"{FILE}-wal"  # SQLite's, beside it
 LOCK: Final = "lock"
 MAGIC: Final = b"SQLite format 3\0"  # what a database begins with
 LOG_MAGIC: Final = b"\x37\x7f\x06"  # what its log begins with
-OURS: Final = {FILE, f"{FILE}-wal", LOCK}
+OURS: Final = {FILE, LOG, LOCK}
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
 
@@ -140,7 +141,7 @@ class Place:
 
     @property
     def _log_file(self) -> Path:
-        return self.folder / f"{FILE}-wal"
+        return self.folder / LOG
 
     def release(self) -> None:
         """Let others have the folder. The database is closed by then."""

@@ -240,6 +240,24 @@ class Storage:
                     [(*row, rows.checksum(*row)) for row in listing],
                 )
 
+    def add(
+        self, saved: SavedOrganization, days: Mapping[int, bytes], answers: Mapping[float, bytes]
+    ) -> None:
+        """Store an organization with more days than are in memory. Raises StorageError.
+
+        `answers` are those that periods ended with, as serialized messages, by the periods' ends.
+        """
+        org_id = saved.org_id
+        older = [(org_id, n, row, rows.day_checksum(org_id, n, row)) for n, row in days.items()]
+        ended = [(org_id, end, message) for end, message in answers.items()]
+        with self._using() as database, database:
+            database.executemany("REPLACE INTO day VALUES (?, ?, ?, ?)", older)
+            database.executemany(
+                "INSERT OR IGNORE INTO closed_answer VALUES (?, ?, ?, ?)",
+                [(*each, rows.checksum(*each)) for each in ended],
+            )
+        self.save([saved], [])
+
     def copy_aside(self) -> None:
         """Keep what is stored now in a file of its own. Raises StorageError."""
         with self._using() as database:

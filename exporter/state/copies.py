@@ -1,0 +1,49 @@
+"""A copy of a storage for whoever only reads, made while no exporter uses it."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from exporter.state.place import FILE, LOCK, LOG, LockedError, StorageError
+from exporter.state.storage import Storage
+
+
+@contextmanager
+def copied(folder: Path) -> Iterator[Storage]:
+    """Give a storage with what is in a folder, which is neither written to nor kept locked.
+
+    Raises LockedError if an exporter uses the folder, and StorageError if there is no storage.
+    """
+    with TemporaryDirectory(prefix="viam-billing-") as temporary:
+        copy = Path(temporary)
+        try:
+            _copy(folder, copy)
+        except BlockingIOError as error:
+            raise LockedError(
+                f"the storage folder {folder} is in use by another process"
+            ) from error
+        except FileNotFoundError as error:
+            raise StorageError(f"there is no storage in {folder}") from error
+        except OSError as error:
+            raise StorageError(f"cannot read the storage in {folder}: {error.strerror}") from error
+        with closing(Storage(copy)) as storage:
+            yield storage
+
+
+def _copy(folder: Path, to: Path) -> None:
+    """Raises OSError."""
+    with (folder / LOCK).open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass  # a share without locks, which nobody could have locked
+        shutil.copyfile(folder / FILE, to / FILE)
+        with suppress(FileNotFoundError):  # there is none after a good end
+            shutil.copyfile(folder / LOG, to / LOG)
