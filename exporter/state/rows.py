@@ -131,22 +131,32 @@ def spend(row: Iterable[Any]) -> tuple[str, Spend, Head | None] | None:
 
 def day_checksum(org_id: str, number: int, row: bytes) -> int:
     """Return what tells a day's row from one with a flipped bit: there are millions of them."""
-    return zlib.crc32(row, zlib.crc32(b"%d " % number + org_id.encode()))
+    return _day_checksum(zlib.crc32(org_id.encode()), number, row)
+
+
+def _day_checksum(seed: int, number: int, row: bytes) -> int:
+    return zlib.crc32(row, seed ^ number)
 
 
 def days(org_id: str, found: Iterable[tuple[int, bytes, int]]) -> dict[int, bytes]:
     """Return the rows of days by number."""
+    seed = zlib.crc32(org_id.encode())
     return {
-        number: row for number, row, stored in found if stored == day_checksum(org_id, number, row)
+        number: row for number, row, stored in found if stored == _day_checksum(seed, number, row)
     }
 
 
 def ledger(head: Head, found: Mapping[int, bytes]) -> Ledger:
     """Return the ledger of these days. One that should be there and is not is unknown."""
     answered = head.windows.answered
-    rows = {answered: day_rows.packed(day_rows.UNKNOWN), **found}
-    again = made(rows, answered, STORED, head.older)
-    return again if len(rows) > len(found) else replace(again, windows=head.windows)
+    if answered not in found:
+        found = {answered: day_rows.packed(day_rows.UNKNOWN), **found}
+        return made(found, answered, STORED, head.older)
+    numbers = sorted(found)
+    before = [day_rows.record(number, found[number]) for number in numbers if number < answered]
+    rest = [day_rows.record(number, found[number]) for number in numbers if number >= answered]
+    at = sum(map(len, before))
+    return Ledger(b"".join(before + rest), at, head.windows, head.older)
 
 
 def interrupted(found: Mapping[int, bytes], answered: int) -> Ledger:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import busy, memory, polling, publish, report, resilience, scrape, start, work
+from bench import busy, ledger, memory, polling, publish, report, resilience, scrape, start, work
 from bench.findings import Findings, Setting
 from bench.programs import MissingError
 
@@ -22,6 +22,7 @@ PARTS = {
     "start": start.run,
     "resilience": resilience.run,
     "work": work.run,
+    "ledger": ledger.run,
 }
 ALL = ",".join(PARTS)
 QUIET = 0.5  # load of the last minute

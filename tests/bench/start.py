@@ -27,9 +27,9 @@ def run(setting: Setting) -> Findings:
         file = data.write_configuration(
             folder / "exporter.yml", count, upstream.port, programs.RARELY
         )
-        cold = _start(count, f"--config.file={file}", storage)
-        warm = [_start(count, f"--config.file={file}", storage) for _ in range(setting.some(5, 2))]
-    demo = [_start(DEMO, "--demo") for _ in range(setting.some(5, 2))]
+        cold = started(count, f"--config.file={file}", storage)
+        warm = [started(count, f"--config.file={file}", storage) for _ in range(setting.some(5, 2))]
+    demo = [started(DEMO, "--demo") for _ in range(setting.some(5, 2))]
     rows = [
         [what, short(organizations), short(statistics.median(times)), short(max(times))]
         for what, organizations, times in (
@@ -44,10 +44,10 @@ def run(setting: Setting) -> Findings:
     )
 
 
-def _start(organizations: int, *arguments: str) -> float:
+def started(organizations: int, *arguments: str) -> float:
     """Return the seconds until a page with so many organizations has come."""
-    started = time.monotonic()
-    arrived = started
+    began = time.monotonic()
+    arrived = began
     with programs.launched(*arguments) as ours:
 
         def complete() -> bool:
@@ -62,4 +62,4 @@ def _start(organizations: int, *arguments: str) -> float:
 
         wait(complete, "everybody is shown", within=programs.READY_WITHIN, look_every=0.01)
         ours.wait_until_ready()
-    return arrived - started
+    return arrived - began

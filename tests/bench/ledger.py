@@ -1,0 +1,158 @@
+"""What the ledger of days costs: an answer, a midnight, the memory, the storage and the start."""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from bench import data, programs
+from bench.figures import mb, short
+from bench.findings import Findings, Setting, Table
+from bench.start import started
+from exporter.model import Ledger, Spend
+from exporter.state import rows
+from exporter.state.day_rows import records
+from exporter.state.ledger import STORED, changed, note
+from exporter.state.spend import Step, advance, unchanged
+from exporter.state.storage import FILE, Storage
+from support.usages import usage
+
+TYPES = (
+    "binary_data_cloud_storage",
+    "binary_data_egress",
+    "binary_data_upload",
+    "cloud_storage",
+    "data_egress",
+    "data_upload",
+    "logs_egress",
+    "per_machine",
+)
+HOUR, DAY = 3600.0, 86_400.0
+FIRST = 20_000 * DAY
+CALLS = 200
+
+
+class Book:
+    """An organization that spends evenly on eight resource types, polled every six hours."""
+
+    def __init__(self) -> None:
+        self.now = FIRST
+        self.ledger: Ledger | None = None
+        self.rows: dict[int, bytes] = {}  # of all days
+        self._spend: Spend | None = None
+        self._seen: float | None = None
+
+    def step(self, hours: float) -> Step:
+        """Return what an answer brings that comes in so many hours."""
+        now = self.now + hours * HOUR
+        start = FIRST + (now - FIRST) // (30 * DAY) * 30 * DAY
+        days = (now - start) / DAY
+        costs = {name: days * number for number, name in enumerate(TYPES, 1)}
+        view = usage(30 * days, start, start + 30 * DAY, **costs)
+        return advance(self._spend, view, now, self._seen)
+
+    def live(self, days: int) -> None:
+        """Let so many days pass."""
+        for _ in range(4 * days):
+            step = self.step(6)
+            self.now += 6 * HOUR
+            before, self.ledger = self.ledger, note(self.ledger, step, self.now, STORED)
+            self.rows |= changed(self.ledger, before)
+            self._spend, self._seen = step.spend, self.now
+
+
+def run(setting: Setting) -> Findings:
+    """Measure one organization's days in this process, and all of them in the exporter."""
+    book = Book()
+    book.live(STORED)
+    return Findings(tables=[_calls(book), _storage(setting, book)])
+
+
+def _calls(book: Book) -> Table:
+    """What one answer costs beside what it cost before there was a ledger."""
+    same_day, next_day = book.step(0.25), book.step(25)
+    again = unchanged(same_day.spend)
+    hours = {"same day": 0.25, "next day": 25}
+    ledger = book.ledger
+    assert ledger is not None
+    rows_ = [
+        ["the counters, of an answer that changed", _us(lambda: book.step(0.25))],
+        ["the ledger, of that answer", _us(_noting(book, same_day, hours["same day"]))],
+        ["the same, if it is the first of a day", _us(_noting(book, next_day, hours["next day"]))],
+        ["of an answer that did not change", _us(_noting(book, again, hours["same day"]))],
+        ["the same, if it is the first of a day", _us(_noting(book, again, hours["next day"]))],
+        ["memory of the days", f"{short(sys.getsizeof(ledger.days) / 1000)} kB"],
+    ]
+    return Table("ledger", ("of an organization with eight resource types", ""), rows_)
+
+
+def _noting(book: Book, step: Step, hours: float) -> Callable[[], object]:
+    return lambda: note(book.ledger, step, book.now + hours * HOUR, STORED)
+
+
+def _us(call: Callable[[], object]) -> str:
+    """Return the median time of a call."""
+    times = []
+    for _ in range(CALLS):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return f"{short(1e6 * statistics.median(times))} us"
+
+
+def _storage(setting: Setting, book: Book) -> Table:
+    """What 400 days of each organization do to the storage's file, and to a start."""
+    folder, count = setting.folder / "ledger", setting.largest
+    folder.mkdir()
+    storage = f"--storage.path={folder / 'storage'}"
+    with programs.billing(setting.folder, count) as upstream:
+        file = data.write_configuration(
+            folder / "exporter.yml", count, upstream.port, programs.RARELY
+        )
+        started(count, f"--config.file={file}", storage)
+        times = setting.some(5, 2)
+        before = [started(count, f"--config.file={file}", storage) for _ in range(times)]
+        size = (folder / "storage" / FILE).stat().st_size
+        _fill(folder / "storage", book)
+        after = [started(count, f"--config.file={file}", storage) for _ in range(times)]
+    lines = [
+        ["size of the file, MB", mb(size), mb((folder / "storage" / FILE).stat().st_size)],
+        ["read at the start, s", "", short(_read(folder / "storage"))],
+        ["first whole page, median s", *(short(statistics.median(x)) for x in (before, after))],
+    ]
+    columns = (f"{short(count)} organizations", "days of the first answer", f"{STORED} days")
+    return Table("ledger-storage", columns, lines)
+
+
+def _fill(folder: Path, book: Book) -> None:
+    """Give each organization that is stored the days of the book, up to its own."""
+    with closing(sqlite3.connect(folder / FILE)) as database, database:
+        ids = [org_id for (org_id,) in database.execute("SELECT org_id FROM spend")]
+        (last,) = database.execute("SELECT max(day) FROM day").fetchone()
+        offset = last - max(book.rows)
+        for org_id in ids:
+            database.executemany(
+                "INSERT OR IGNORE INTO day VALUES (?, ?, ?, ?)",
+                [
+                    (org_id, day + offset, row, rows.day_checksum(org_id, day + offset, row))
+                    for day, row in book.rows.items()
+                ],
+            )
+
+
+def _read(folder: Path) -> float:
+    with closing(Storage(folder)) as storage:
+        began = time.perf_counter()
+        found = storage.read()
+        seconds = time.perf_counter() - began
+    assert all(
+        len([*records(each.spend.ledger.days)]) > STORED // 10
+        for each in found.organizations.values()
+        if each.spend is not None and each.spend.ledger is not None
+    )
+    return seconds
