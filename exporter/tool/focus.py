@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
+from exporter.base import plain
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import exact_sum
 from exporter.model import Organization
-from exporter.tool import output
 
 VERSION: Final = "1.2"
 PROVIDER: Final = "Viam"
@@ -137,7 +137,7 @@ def _common(bill: OrganizationUsage) -> dict[str, Any]:
 
 def _start(seconds: float | None) -> str | None:
     """Return a period's first moment as the specification wants it: in whole seconds."""
-    return None if seconds is None else output.moment(math.floor(seconds))
+    return None if seconds is None else plain.moment(math.floor(seconds))
 
 
 def _end(seconds: float | None) -> str | None:
@@ -145,7 +145,7 @@ def _end(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     whole = math.ceil(seconds)
-    return output.moment(whole + (whole % DAY == DAY - 1))
+    return plain.moment(whole + (whole % DAY == DAY - 1))
 
 
 def _row(
@@ -155,7 +155,7 @@ def _row(
     costs = ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost")
     return {
         **given,
-        **dict.fromkeys(costs, output.number(usd)),
+        **dict.fromkeys(costs, plain.number(usd)),
         "ChargeCategory": category,
         "ChargeDescription": description,
     }

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from exporter.api.calls import ReadRpc
+from exporter.base import plain
 from exporter.config import Config
+from exporter.metrics import parts
 from exporter.metrics.extract import invoices
 from exporter.metrics.extract.invoices import Invoice, Invoices
 from exporter.metrics.extract.values import exact_sum
@@ -70,13 +72,8 @@ def every_invoice(answer: Any, now: float) -> Invoices:
 
 
 def lines(organization: Organization, found: Invoices) -> list[Line]:
-    """Return the invoices of an organization, the newest first.
-
-    One whose id came before is among them: it is in the sums, too.
-    """
-    overdue = {id(invoice) for invoice in found.overdue}
-    every = sorted(found.all, key=lambda invoice: (_latest_first(invoice.issued), invoice.id))
-    return [Line(organization, invoice, id(invoice) in overdue) for invoice in every]
+    """Return the invoices of an organization, the newest first."""
+    return [Line(organization, *each) for each in parts.every_invoice(found)]
 
 
 def define(command: argparse.ArgumentParser) -> None:
@@ -186,12 +183,12 @@ def _balance(organization: Organization, found: Invoices) -> dict[str, Any]:
     return {
         "org_id": organization.id,
         "org_name": organization.name,
-        "outstanding_balance_usd": output.number(found.outstanding_balance),
+        "outstanding_balance_usd": plain.number(found.outstanding_balance),
         "invoices": len(found.all),
         "unpaid": len(found.unpaid),
-        "unpaid_usd": output.number(exact_sum(invoice.usd for invoice in found.unpaid)),
+        "unpaid_usd": plain.number(exact_sum(invoice.usd for invoice in found.unpaid)),
         "overdue": len(found.overdue),
-        "overdue_usd": output.number(exact_sum(invoice.usd for invoice in found.overdue)),
+        "overdue_usd": plain.number(exact_sum(invoice.usd for invoice in found.overdue)),
     }
 
 
@@ -200,13 +197,5 @@ def _plain(line: Line) -> dict[str, Any]:
     return {
         "org_id": organization.id,
         "org_name": organization.name,
-        "invoice_id": invoice.id,
-        "issued": output.moment(invoice.issued),
-        "due": output.moment(invoice.due),
-        "paid": output.moment(invoice.paid),
-        "status": invoice.status,
-        "unpaid": invoice.unpaid,
-        "overdue": overdue,
-        "amount_usd": output.number(invoice.usd),
-        "payment_failure": invoice.failure,
+        **parts.invoice(invoice, overdue=overdue),
     }

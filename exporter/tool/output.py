@@ -5,11 +5,8 @@ from __future__ import annotations
 import io
 import json
 import math
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from rich import box
@@ -18,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from exporter.base import cells, plain
 from exporter.base.text import escaped
 
 NARROWEST: Final = 30  # characters; terminals break what is wider, and no amount is cut
@@ -25,14 +23,6 @@ PIPE_WIDTH: Final = 100_000  # characters: where there is no terminal, there is 
 RULE: Final = "─"  # what the lines in tables are made of, and what they are where there is none
 ASCII_SIMPLE: Final = box.Box(str(box.SIMPLE).replace(RULE, "-"), ascii=True)
 WITHHELD: Final = "withheld"  # in place of an amount that is no number
-# What a spreadsheet takes for the start of a formula, in full width or small, too, and what it may
-# skip before that.
-FORMULA: Final = re.compile(
-    r"[\t\r\n]|[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*"
-    r"[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]"
-)
-# What some program takes for the end of a cell or a line: a comma is not all that separates.
-SEPARATING: Final = re.compile(r'[",;|\t\r\n\v\f\x1c-\x1f\x85\u2028\u2029]|^\s|\s$')
 
 
 class Column(NamedTuple):
@@ -75,25 +65,7 @@ def money(usd: float | None) -> str:
 
 def day(seconds: float | None) -> str:
     """Return the day, in UTC, of Unix seconds; empty if unset, or beyond the calendar."""
-    return (moment(seconds) or "")[:10]
-
-
-def moment(seconds: float | None) -> str | None:
-    """Return Unix seconds as RFC 3339 in UTC; None if unset, or beyond the calendar."""
-    if seconds is None:
-        return None
-    try:
-        at = datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, OSError, ValueError):
-        return None
-    return at.isoformat(timespec="milliseconds" if at.microsecond else "seconds").replace(
-        "+00:00", "Z"
-    )
-
-
-def number(value: float | None) -> float | None:
-    """Return an amount as programs get it: unrounded, None for what is no number."""
-    return value + 0.0 if value is not None and math.isfinite(value) else None
+    return (plain.moment(seconds) or "")[:10]
 
 
 def show(columns: Sequence[Column], rows: Sequence[Row], total: Sequence[str] = ()) -> None:
@@ -178,27 +150,15 @@ def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None
     """Print rows as CSV with a header, in UTF-8. What is a formula to a spreadsheet is quoted."""
     write_as_utf8()
     print(",".join(columns))
+    terminal = sys.stdout.isatty()
     for row in rows:
-        print(",".join(_cell(row[column]) for column in columns))
+        values = (row[column] for column in columns)
+        # Programs get a text as it is.
+        shown = (escaped(v) if terminal and isinstance(v, str) else v for v in values)
+        print(cells.line(shown))
 
 
 def write_as_utf8() -> None:
     """Have standard output take data for programs, which is UTF-8 whatever the locale says."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()  # as JSON has it
-    if isinstance(value, float):
-        return f"{Decimal(repr(value)):f}"  # every digit, and no exponent
-    if not isinstance(value, str):
-        return str(value)
-    # Programs get a text as it is. The module csv lets some of what separates cells stand bare.
-    text = escaped(value) if sys.stdout.isatty() else value
-    if FORMULA.match(text):
-        text = f"'{text}"
-    return f'"{text.replace(chr(34), chr(34) * 2)}"' if SEPARATING.search(text) else text

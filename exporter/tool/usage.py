@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from exporter.api.calls import ReadRpc
+from exporter.base import plain
 from exporter.config import Config
+from exporter.metrics import parts
 from exporter.metrics.extract import usage
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import exact_sum
@@ -42,16 +44,6 @@ class Bill(NamedTuple):
 
     organization: Organization
     usage: Usage
-
-    @property
-    def gross(self) -> float:
-        """The total before discounts."""
-        return exact_sum(usd for total in self.usage.totals.values() for usd in total.gross)
-
-    @property
-    def discount(self) -> float:
-        """The total of the discounts."""
-        return exact_sum(usd for total in self.usage.totals.values() for usd in total.discount)
 
     @property
     def budget_used(self) -> float | None:
@@ -107,7 +99,7 @@ async def _show(arguments: argparse.Namespace, config: Config) -> int:
         case "json":
             output.write_json(
                 {
-                    "organizations": [_plain(b) | {"costs": _costs(b.usage)} for b in found],
+                    "organizations": [_plain(b) | {"costs": parts.costs(b.usage)} for b in found],
                     "failures": bills.plain(failures),
                 }
             )
@@ -133,8 +125,8 @@ def _table(found: Sequence[Bill], total_of: str) -> None:
             (
                 bill.organization.name,
                 f"{output.day(bill.usage.period_start)} to {output.day(bill.usage.period_end)}",
-                money(bill.gross),
-                money(bill.discount),
+                money(bill.usage.gross),
+                money(bill.usage.discount),
                 money(bill.usage.month_to_date),
                 money(bill.organization.budget_usd),
                 "" if bill.budget_used is None else _percent(bill.budget_used),
@@ -146,8 +138,8 @@ def _table(found: Sequence[Bill], total_of: str) -> None:
     total = (
         total_of,
         "",
-        money(exact_sum(bill.gross for bill in found)),
-        money(exact_sum(bill.discount for bill in found)),
+        money(exact_sum(bill.usage.gross for bill in found)),
+        money(exact_sum(bill.usage.discount for bill in found)),
         money(exact_sum(bill.usage.month_to_date for bill in found)),
         "",
         "",
@@ -172,24 +164,12 @@ def _plain(bill: Bill) -> dict[str, Any]:
     return {
         "org_id": bill.organization.id,
         "org_name": bill.organization.name,
-        "period_start": output.moment(bill.usage.period_start),
-        "period_end": output.moment(bill.usage.period_end),
-        "gross_usd": output.number(bill.gross),
-        "discount_usd": output.number(bill.discount),
-        "month_to_date_usd": output.number(bill.usage.month_to_date),
-        "subtotal_usd": output.number(bill.usage.subtotal),
-        "budget_usd": output.number(bill.organization.budget_usd),
-        "budget_used": output.number(bill.budget_used),
+        "period_start": plain.moment(bill.usage.period_start),
+        "period_end": plain.moment(bill.usage.period_end),
+        "gross_usd": plain.number(bill.usage.gross),
+        "discount_usd": plain.number(bill.usage.discount),
+        "month_to_date_usd": plain.number(bill.usage.month_to_date),
+        "subtotal_usd": plain.number(bill.usage.subtotal),
+        "budget_usd": plain.number(bill.organization.budget_usd),
+        "budget_used": plain.number(bill.budget_used),
     }
-
-
-def _costs(found: Usage) -> list[dict[str, Any]]:
-    return [
-        {
-            "source_type": source_type,
-            "tier": tier,
-            "resource_type": resource_type,
-            "cost_usd": output.number(exact_sum(parts)),
-        }
-        for (source_type, tier, resource_type), parts in sorted(found.costs.items())
-    ]

@@ -43,6 +43,16 @@ class Usage(View):
     subtotal: float
     period_start: float | None
 
+    @property
+    def gross(self) -> float:
+        """The total before discounts."""
+        return exact_sum([usd for total in self.totals.values() for usd in total.gross])
+
+    @property
+    def discount(self) -> float:
+        """The total of the discounts."""
+        return exact_sum([usd for total in self.totals.values() for usd in total.discount])
+
 
 def view(answer: pb.GetCurrentMonthUsageResponse) -> Usage:
     """Return what a GetCurrentMonthUsage answer means."""

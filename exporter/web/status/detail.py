@@ -205,7 +205,6 @@ def _collector(
 
 def _usage(message: pb.GetCurrentMonthUsageResponse, view: Usage) -> UsageDetail:
     received = message.resource_usage_costs_by_source
-    totals = view.totals.values()
     older: Sequence[Cost] = ()
     if not received:
         older = tuple(
@@ -219,8 +218,8 @@ def _usage(message: pb.GetCurrentMonthUsageResponse, view: Usage) -> UsageDetail
         max(0, len(received) - MAX_SOURCES),
         older,
         costs=exact_sum(cost for costs in view.costs.values() for cost in costs),
-        gross=exact_sum(part for total in totals for part in total.gross),
-        discount=exact_sum(part for total in totals for part in total.discount),
+        gross=view.gross,
+        discount=view.discount,
         net=view.month_to_date,
         difference=view.subtotal - view.month_to_date,
     )
