@@ -357,6 +357,7 @@ class CollectorState(NamedTuple):
     attempted: float | None = None  # Unix seconds; None before the first poll
     duration: float | None = None  # seconds, of the last poll
     failure: Failure | None = None  # of the last poll; None if it succeeded
+    failing_since: float | None = None  # Unix seconds: the first of the polls that failed in a row
     held_until: float | None = None  # Unix seconds; by the server's own delay
     history: bytes = b""  # of the last polls by this process: see exporter.state.history
 

@@ -36,6 +36,14 @@ class OrganizationReport:
     next_withdrawal: float | None  # on the monotonic clock, if nothing is polled before
 
     @property
+    def up(self) -> bool | None:
+        """Whether the last poll of every collector succeeded; None before each was polled."""
+        states = self.collectors.values()
+        if not all(state.polled for state in states):
+            return None
+        return all(state.failure is None for state in states)
+
+    @property
     def billing_tier(self) -> str:
         """The tier that an answer names; empty until one does."""
         return next((a.billing_tier for a in self.current.values() if a.billing_tier), "")

@@ -318,6 +318,7 @@ class Intake:
             attempted=now,
             duration=duration,
             failure=failure,
+            failing_since=now if before.failing_since is None else before.failing_since,
             held_until=held_until,
             history=history.add(before.history, PastPoll(now, duration, failure.cause)),
         )

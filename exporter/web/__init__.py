@@ -2,8 +2,12 @@
 
 `serving` joins the parts. `sockets` are listened at, and `server` accepts clients: `newcomers`
 until they speak, then each a `connection`, one of all `connections`, within the `limits`. Each
-request passes the `site`, with `auth`, and gets to its page by the `routes`, which stand below a
-`location`; `hosts` are the names that they are reached by. Answers wait for `places`, and
-`negotiation` chooses format and encoding of a scrape. `flags` are those of the command line.
-`status` has the pages for people, `toolkit` the web configuration file.
+request passes the `site`, with `auth`, and gets to its page by its path, of `paths`, and by the
+`routes`, which stand below a `location`; `hosts` are the names that they are reached by. `refusals`
+are answers without a page. Answers wait for `places`, and `negotiation` chooses their format and
+encoding. `flags` are those of the command line.
+
+`summary` is an organization in a line, with where its month will end by `forecast`. The pages for
+people in `status` and the JSON in `api` are both made of it. `toolkit` has the web configuration
+file.
 """

@@ -28,7 +28,7 @@ from exporter.web.places import Places
 from exporter.web.site import ANY_ID, Handler, Handlers, plain
 from exporter.web.status import StatusPages
 from exporter.web.status.html_pages import ExporterFacts
-from exporter.web.status.summary import PageContext
+from exporter.web.summary import PageContext
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from exporter.polling.poller import Progress
 from exporter.polling.schedule import Unit
 from exporter.web.status import StatusPages
 from exporter.web.status.html_pages import ExporterFacts
-from exporter.web.status.summary import PageContext
+from exporter.web.summary import PageContext
 from support.reader import organization
 from support.virtual import START
 

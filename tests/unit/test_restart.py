@@ -30,7 +30,7 @@ from exporter.state.place import FileSystem
 from exporter.state.saver import AT_ONCE, Saver
 from exporter.state.storage import Storage
 from exporter.web.status import StatusPages
-from exporter.web.status.summary import PageContext
+from exporter.web.summary import PageContext
 from support.reader import BILLING, INVOICES, OUTAGE, USAGE, FakeReader, config, organization
 from support.rig import Rig
 from support.status import FACTS, state

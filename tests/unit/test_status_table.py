@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from exporter.model import Cause, Failure, OrganizationState
 from exporter.page.limit import Limit
 from exporter.rules.rule_settings import load
+from exporter.web.forecast import EARLY_SHARE, forecast
 from exporter.web.status import StatusPages
-from exporter.web.status.forecast import EARLY_SHARE, forecast
 from exporter.web.status.table import COLUMNS, FILTERS, PAGE_ROWS, Query
 from support.reader import organization
 from support.status import CONTEXT, DAY, FACTS, invoices, state, status, usage

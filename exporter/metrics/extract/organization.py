@@ -15,9 +15,8 @@ def org_info(report: OrganizationReport) -> Samples:
 
 def up(report: OrganizationReport) -> Samples:
     """Whether the last poll of every enabled collector succeeded."""
-    states = report.collectors.values()
-    if all(state.polled for state in states):
-        yield Sample((), float(all(state.failure is None for state in states)))
+    if report.up is not None:
+        yield Sample((), float(report.up))
 
 
 def success(report: OrganizationReport) -> Samples:

@@ -21,7 +21,7 @@ from exporter.pb import billing_pb2 as pb
 from exporter.polling.schedule import Unit
 from exporter.state.history import PastPoll, polls
 from exporter.state.messages import unpacked
-from exporter.web.status.summary import Summary
+from exporter.web.summary import Summary
 
 # What a page shows of an answer, which may have 4 MiB.
 MAX_RECEIVED: Final = 64 * 1024  # bytes of a message, to be shown as it came

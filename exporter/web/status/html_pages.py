@@ -16,11 +16,11 @@ from exporter.base.text import escaped
 from exporter.model import InvoiceDetail, OrganizationState, Reason
 from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Progress
+from exporter.web.forecast import EARLY_SHARE
 from exporter.web.status import formatting
 from exporter.web.status.detail import detail
-from exporter.web.status.forecast import EARLY_SHARE
-from exporter.web.status.summary import MONTH_TO_DATE, OVERDUE, OWED, PageContext, Summary
 from exporter.web.status.table import COLUMNS, FILTERS, Query, table
+from exporter.web.summary import MONTH_TO_DATE, OVERDUE, OWED, PageContext, Summary
 
 DOTS: Final = {".", ".."}
 # Filters of the templates, each a function of `formatting`.

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from exporter.metrics.extract.values import exact_sum
-from exporter.web.status.summary import BAD, OK, ORDER, WAIT, Summary
+from exporter.web.summary import BAD, OK, ORDER, WAIT, Summary
 
 PAGE_ROWS: Final = 100
 MAX_SEARCH: Final = 100  # characters

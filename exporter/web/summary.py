@@ -11,7 +11,7 @@ from exporter.metrics.report import OrganizationReport, report_on
 from exporter.model import Moment, OrganizationState
 from exporter.page.limit import Limit
 from exporter.polling.schedule import Unit
-from exporter.web.status.forecast import Forecast, forecast
+from exporter.web.forecast import Forecast, forecast
 
 MONTH_TO_DATE: Final = "viam_billing_usage_month_to_date_usd"
 PERIOD_START: Final = "viam_billing_usage_period_start_timestamp_seconds"
