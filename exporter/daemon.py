@@ -42,7 +42,7 @@ from exporter.state.saver import Saver
 from exporter.state.storage import Stored
 from exporter.state.store import Store
 from exporter.web import sockets
-from exporter.web.routes import Backend
+from exporter.web.backend import Backend
 from exporter.web.serving import WebOptions, serve
 
 log = structlog.get_logger(__name__)
@@ -302,6 +302,7 @@ class Daemon:
             configuration_hash=self._configuration_hash,
             discovery=lambda: components.discovery.status,
             archive=components.archive,
+            shard=options.shard,
             proxy=lambda: self._client.proxy,
             on_connection=self._garbage.note_connection,
         )

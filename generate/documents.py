@@ -22,6 +22,7 @@ from exporter.rules.rule_files import files
 from exporter.rules.rule_settings import load
 from exporter.tool import past_invoices as past
 from exporter.web.routes import ENDPOINTS
+from generate import api_tables
 from generate.steps import BLOCK, ROOT, Step
 
 CONTRACT: Final = ROOT / "docs" / "contract.json"
@@ -110,6 +111,10 @@ def blocks() -> Mapping[str, Callable[[], str]]:
     }
     for group, members in metrics().items():
         makers[f"metrics:{group}"] = lambda members=members: _metric_table(members)  # type: ignore[misc]
+    for part in api_tables.HEADINGS:
+        makers[f"api:{part}"] = lambda part=part: _table(  # type: ignore[misc]
+            ("member", "type", "meaning"), api_tables.members(part)
+        )
     for name, parser in commands().items():
         makers[f"flags:{name.replace(' ', '-')}"] = lambda parser=parser: _flag_table(parser)  # type: ignore[misc]
     return makers

@@ -122,6 +122,7 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "Unpaid at the end of the last billing cycle, without the current period, as last polled.",
         ORG,
         extract=_one(lambda invoices: invoices.outstanding_balance),
+        figure=True,
     ),
     MetricSpec(
         "viam_billing_invoices",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
+from exporter.base import cells
 from exporter.state.day_rows import Day
 
 EPOCH: Final = date(1970, 1, 1)
+# The columns of a day in CSV. A column for each resource type comes after them.
+COLUMNS: Final = ("date", "spend_usd", "corrections_usd", "estimated_usd", "unknown_seconds")
 
 
 def plain(number: int, day: Day) -> dict[str, Any]:
@@ -37,6 +40,19 @@ def plain(number: int, day: Day) -> dict[str, Any]:
 def plain_days(days: Mapping[int, Day]) -> list[dict[str, Any]]:
     """Return days in order, as `plain` has each."""
     return [plain(number, days[number]) for number in sorted(days)]
+
+
+def csv_lines(days: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield days, as `plain` has each, as lines of CSV, the header first.
+
+    A type that a known day has nothing of is 0 there, and empty on an unknown one.
+    """
+    types = sorted({name for day in days for name in day["resources"] or ()})
+    yield f"{cells.line((*COLUMNS, *types))}\n"
+    for day in days:
+        resources = day["resources"]
+        spent = (None if resources is None else resources.get(name, 0.0) for name in types)
+        yield f"{cells.line((*(day[name] for name in COLUMNS), *spent))}\n"
 
 
 def text_of(number: int) -> str:

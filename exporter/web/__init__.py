@@ -3,9 +3,10 @@
 `serving` joins the parts. `sockets` are listened at, and `server` accepts clients: `newcomers`
 until they speak, then each a `connection`, one of all `connections`, within the `limits`. Each
 request passes the `site`, with `auth`, and gets to its page by its path, of `paths`, and by the
-`routes`, which stand below a `location`; `hosts` are the names that they are reached by. `refusals`
-are answers without a page. Answers wait for `places`, and `negotiation` chooses their format and
-encoding. `flags` are those of the command line.
+`routes`, which stand below a `location`; `hosts` are the names that they are reached by, and the
+`backend` is what they show. Answers wait for `places`; `negotiation` chooses their format and
+encoding, and `sending` takes its time. `refusals` are answers without a page. `flags` are those of
+the command line.
 
 `summary` is an organization in a line, with where its month will end by `forecast`. The pages for
 people in `status` and the JSON in `api` are both made of it. `toolkit` has the web configuration

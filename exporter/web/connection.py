@@ -37,7 +37,7 @@ class SiteHooks(Protocol):
     def complete_headers(self, response: web.StreamResponse) -> None:
         """Complete the headers of a response."""
 
-    def error_response(self, status: int) -> web.Response:
+    def error_response(self, request: web.BaseRequest, status: int) -> web.Response:
         """Return the response to what is no request."""
 
 
@@ -176,7 +176,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError("the response has begun")
         if isinstance(exc, LineTooLong):
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        response = self.site.error_response(status)
+        response = self.site.error_response(request, status)
         response.force_close()
         return response
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+METHOD: Final = "period_pace"
 EARLY_SHARE: Final = 0.1  # of the period, until which its own pace says nothing; as in the rules
 DAY: Final = 86_400.0
 

@@ -17,6 +17,7 @@ TURN = 4 * 1024 * 1024  # written until others get their turn: one or two millis
 
 HEADER_FIELDS = 64
 PAGES = 4  # for people, being made or sent at once; each takes a thread
+API_ANSWERS = 4  # for programs, the same; beside the pages, so that these do not wait for programs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from exporter.metrics.render import Format
 from exporter.page.pieces import Encoding
+
+T = TypeVar("T")
 
 # Name and version of each format, as a client asks for it.
 NAMES: Mapping[Format, tuple[str, str]] = {
     Format.TEXT: ("text/plain", "0.0.4"),
     Format.OPENMETRICS: ("application/openmetrics-text", "1.0.0"),
+}
+CSV_OR_JSON: Mapping[bool, tuple[str, str]] = {
+    False: ("application/json", ""),
+    True: ("text/csv", ""),
 }
 QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 MAX_HEADER_LENGTH = 1024  # what real clients send is a quarter of it
@@ -48,25 +54,34 @@ def _items(header: str) -> Iterator[Offer]:
 
 
 def negotiate_format(accept: str) -> Format:
-    """Return the format that an Accept header prefers."""
+    """Return the format that an Accept header prefers, else the text format."""
+    return _preferred(accept, NAMES)
+
+
+def prefers_csv(accept: str) -> bool:
+    """Tell whether an Accept header prefers CSV to JSON."""
+    return _preferred(accept, CSV_OR_JSON)
+
+
+def _preferred(accept: str, kinds: Mapping[T, tuple[str, str]]) -> T:
+    """Return the kind that an Accept header prefers; of equals, and of none, the first."""
     offers = list(_items(accept))
 
-    def preference(form: Format) -> tuple[float, int]:
-        """Quality and precision of the most precise item that names the format."""
-        matching = [(_precision(offer, form), offer.quality) for offer in offers]
+    def preference(kind: T) -> tuple[float, int]:
+        """Quality and precision of the most precise item that names the kind."""
+        matching = [(_precision(offer, *kinds[kind]), offer.quality) for offer in offers]
         precision, quality = max((m for m in matching if m[0]), default=(0, 0.0))
         return quality, precision
 
-    best = max(Format, key=preference)  # of equals the first, which is the text format
-    return best if preference(best)[0] > 0 else Format.TEXT
+    best = max(kinds, key=preference)
+    return best if preference(best)[0] > 0 else next(iter(kinds))
 
 
-def _precision(offer: Offer, form: Format) -> int:
-    """Return how precisely an item names a format, 0 if it does not."""
-    name, version = NAMES[form]
+def _precision(offer: Offer, name: str, version: str) -> int:
+    """Return how precisely an item names a kind, 0 if it does not."""
     if offer.value == "*/*":
         return 1
-    if offer.value == name.split("/")[0] + "/*":
+    if offer.value == name.partition("/")[0] + "/*":
         return 2
     if offer.value != name:
         return 0

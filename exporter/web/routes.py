@@ -3,63 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-import structlog
 from aiohttp import web
 
-from exporter.api.proxy import Proxy
-from exporter.model import Clock, InvoiceDetail
 from exporter.page.pieces import Encoding
-from exporter.page.publisher import Publisher
-from exporter.polling.key_records import DiscoveryStatus
-from exporter.polling.poller import Poller
 from exporter.reloads import NoReloadError
-from exporter.state.archive import Archive
-from exporter.state.store import Store
-from exporter.web.connection import Connection
-from exporter.web.limits import TURN, WRITE, Full
+from exporter.web.api import Api
+from exporter.web.api.answers import Document
+from exporter.web.backend import Backend
+from exporter.web.limits import Full
 from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
+from exporter.web.paths import ANY_ID, id_in
 from exporter.web.places import Places
-from exporter.web.site import ANY_ID, Handler, Handlers, plain
+from exporter.web.refusals import Refusal
+from exporter.web.sending import connection_of, send
+from exporter.web.site import API, Handler, Handlers
 from exporter.web.status import StatusPages
 from exporter.web.status.html_pages import ExporterFacts
 from exporter.web.summary import PageContext
 
-log = structlog.get_logger(__name__)
-
-ORGANIZATIONS_PATH: Final = "/organizations/"
+ORGANIZATION_PATH: Final = f"/organizations/{ANY_ID}"
+API_PATH: Final = f"{API}v1/organizations"
+API_ORGANIZATION_PATH: Final = f"{API_PATH}/{ANY_ID}"
+API_DAYS_PATH: Final = f"{API_ORGANIZATION_PATH}/days"
 METRICS_PATH: Final = "/metrics"  # unless --web.telemetry-path says otherwise
 READ: Final = ("GET", "HEAD")
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """What is behind the pages: the parts of the exporter that they show or act upon."""
-
-    publisher: Publisher
-    store: Store
-    clock: Clock
-    version: str
-    configuration: Callable[[], str]  # the effective one, as YAML
-    # Reloads the configuration; returns what is wrong with it if the old one stays, or raises
-    # NoReloadError.
-    reload: Callable[[], Awaitable[str | None]]
-    poller: Poller
-    invoice_detail: Callable[[], InvoiceDetail]
-    configuration_hash: Callable[[], str]  # another one for another configuration
-    discovery: Callable[[], DiscoveryStatus | None]  # how discovery fares
-    archive: Archive
-    proxy: Callable[[], Proxy | None] = lambda: None  # which the API is reached through
-    on_connection: Callable[[], object] = lambda: None  # told of each
-
-
 class Routes:
-    """The pages. `scrapes` and `pages`, which are for people, are those in flight."""
+    """The pages. `scrapes`, `pages` for people and `answers` of the API are those in flight."""
 
     def __init__(  # noqa: PLR0913 - all of it comes from where the parts are joined
         self,
@@ -67,6 +44,7 @@ class Routes:
         location: Location,
         scrapes: Places,
         pages: Places,
+        answers: Places,
         *,
         enable_lifecycle: bool,
         started: float,
@@ -81,8 +59,10 @@ class Routes:
             telemetry_path=location.metrics,
             links=location.links,
         )
+        self._api = Api(backend.store, backend.archive, backend.clock, backend.shard, self._context)
         self._scrapes = scrapes
         self._pages = pages
+        self._answers = answers
         self._enable_lifecycle = enable_lifecycle
 
     def handlers(self) -> Handlers:
@@ -105,7 +85,7 @@ class Routes:
 
     async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
         """Send the page that is there, in the format and encoding that the client prefers."""
-        async with self._scrapes.enter(_connection(request)):
+        async with self._scrapes.enter(connection_of(request)):
             form = negotiate_format(",".join(request.headers.getall("Accept", ())))
             encoding = negotiate_encoding(",".join(request.headers.getall("Accept-Encoding", ())))
             body = self._publisher.page.bodies[form, encoding]
@@ -118,12 +98,12 @@ class Routes:
             )
             if encoding is not Encoding.IDENTITY:
                 response.headers["Content-Encoding"] = encoding.value
-            return await _send(request, response, body.chunks)
+            return await send(request, response, body.chunks)
 
     async def index(self, request: web.BaseRequest) -> web.StreamResponse:
         """Show every organization with its state, or those that the query asks for."""
         backend = self._backend
-        async with self._pages.enter(_connection(request)):
+        async with self._pages.enter(connection_of(request)):
             states, context = backend.store.states(), self._context()
             progress, discovery = backend.poller.progress, backend.discovery()
 
@@ -140,20 +120,20 @@ class Routes:
                 )
                 return self._status.status(states, context, facts, request.query)
 
-            return await _send(request, self._html(await asyncio.to_thread(render)))
+            return await send(request, self._html(await asyncio.to_thread(render)))
 
     async def organization(self, request: web.BaseRequest) -> web.StreamResponse:
         """Show how each number of an organization came to be."""
-        org_id = request.path.removeprefix(self._location.prefix + ORGANIZATIONS_PATH)
+        org_id = self._id(request, ORGANIZATION_PATH)
         org_id = org_id or request.query.get("id", "")  # where clients would change the path
-        async with self._pages.enter(_connection(request)):
+        async with self._pages.enter(connection_of(request)):
             state = self._backend.store.get(org_id)
             if state is None:
-                return plain(HTTPStatus.NOT_FOUND)
+                raise Refusal(HTTPStatus.NOT_FOUND)
             html = await asyncio.to_thread(
                 self._status.organization, state, self._context(), self._backend.invoice_detail()
             )
-            return await _send(request, self._html(html))
+            return await send(request, self._html(html))
 
     def _context(self) -> PageContext:
         clock = self._backend.clock
@@ -164,6 +144,37 @@ class Routes:
         response = web.Response(text=html, content_type="text/html")
         response.headers["Content-Security-Policy"] = self._status.security_policy
         return response
+
+    async def api_organizations(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Send a page of organizations."""
+        make = partial(self._api.organizations, request.query.items())
+        return await self._answer(request, make)
+
+    async def api_organization(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Send what there is of an organization."""
+        part = self._id(request, API_ORGANIZATION_PATH)
+        make = partial(self._api.organization, part, request.query.items())
+        return await self._answer(request, make)
+
+    async def api_days(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Send the days of an organization, in the form that the client prefers."""
+        accept = ",".join(request.headers.getall("Accept", ()))
+        part = self._id(request, API_DAYS_PATH)
+        make = partial(self._api.days, part, request.query.items(), accept)
+        return await self._answer(request, make, Vary="Accept")
+
+    def _id(self, request: web.BaseRequest, path: str) -> str:
+        return id_in(request.rel_url.raw_path, f"{self._location.prefix}{path}")
+
+    async def _answer(
+        self, request: web.BaseRequest, make: Callable[[], Awaitable[Document]], **headers: str
+    ) -> web.StreamResponse:
+        """Make an answer of the API when there is a place for it, and send it."""
+        async with self._answers.enter(connection_of(request)):
+            made = await make()
+            headers["Content-Type"] = made.content_type
+            headers["Content-Length"] = str(len(made.body))
+            return await send(request, web.StreamResponse(headers=headers), [made.body])
 
     async def healthy(self, _request: web.BaseRequest) -> web.Response:
         """Say that the process serves."""
@@ -203,9 +214,9 @@ class Routes:
 
     async def config(self, request: web.BaseRequest) -> web.StreamResponse:
         """Show the effective configuration."""
-        async with self._pages.enter(_connection(request)):
+        async with self._pages.enter(connection_of(request)):
             text = await asyncio.to_thread(self._backend.configuration)
-            return await _send(request, web.Response(text=text, content_type="application/yaml"))
+            return await send(request, web.Response(text=text, content_type="application/yaml"))
 
 
 class Endpoint(NamedTuple):
@@ -225,9 +236,25 @@ ENDPOINTS: Final = (
         "sorted and in pages.",
     ),
     Endpoint(
-        ORGANIZATIONS_PATH + ANY_ID,
+        ORGANIZATION_PATH,
         Routes.organization,
         "How each number of an organization came to be: what was received and what is made of it.",
+    ),
+    Endpoint(
+        API_PATH,
+        Routes.api_organizations,
+        "JSON: every organization in a line, in pages. The [JSON API](api.md) says what is in it.",
+    ),
+    Endpoint(
+        API_ORGANIZATION_PATH,
+        Routes.api_organization,
+        "JSON: an organization with its costs, its invoices and the periods that have ended.",
+    ),
+    Endpoint(
+        API_DAYS_PATH,
+        Routes.api_days,
+        "JSON, or CSV with `?format=csv` or `Accept: text/csv`: what was spent on each day, "
+        "`?from=2026-11-01&to=2026-11-30` if not on all that are kept.",
     ),
     Endpoint(
         METRICS_PATH,
@@ -262,41 +289,6 @@ def is_taken(path: str) -> bool:
 
 
 HEALTH: Final = ("/-/healthy", "/-/ready")  # what --web.health-without-auth leaves open
-
-
-def _connection(request: web.BaseRequest) -> Connection:
-    assert isinstance(request.protocol, Connection)  # noqa: S101 - for mypy
-    return request.protocol
-
-
-async def _send(
-    request: web.BaseRequest, response: web.StreamResponse, chunks: Iterable[bytes] = ()
-) -> web.StreamResponse:
-    """Send a response, and return when the client has taken it, or went away."""
-    try:
-        await response.prepare(request)
-        if request.method != "HEAD":
-            await _write(response, chunks)
-        await response.write_eof()
-    except ConnectionError:
-        log.debug("the client went away in the middle of an answer", client=request.remote)
-    if isinstance(response, web.Response):
-        # aiohttp keeps a response until the next request of its connection, or its end.
-        response.body = None
-    return response
-
-
-async def _write(response: web.StreamResponse, chunks: Iterable[bytes]) -> None:
-    # One write of a whole page would be copied whole, and hold the event loop. And a client that
-    # reads as fast as we write would keep the loop busy.
-    sent = 0
-    for chunk in chunks:
-        for start in range(0, len(chunk), WRITE):
-            await response.write(memoryview(chunk)[start : start + WRITE])
-        sent += len(chunk)
-        if sent >= TURN:
-            await asyncio.sleep(0)
-            sent = 0
 
 
 def _text(text: str, status: int = 200, **headers: str) -> web.Response:

@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from exporter.web.auth import BasicAuth
+from exporter.web.backend import Backend
 from exporter.web.connections import Connections
 from exporter.web.hosts import KnownHosts
-from exporter.web.limits import PAGES, Limits, TokenBucket
+from exporter.web.limits import API_ANSWERS, PAGES, Limits, TokenBucket
 from exporter.web.location import Location
 from exporter.web.places import Places
-from exporter.web.routes import HEALTH, Backend, Routes
+from exporter.web.routes import HEALTH, Routes
 from exporter.web.server import Server
 from exporter.web.site import Site
 from exporter.web.toolkit import WebConfig, WebConfigFile
@@ -55,6 +56,7 @@ async def serve(
         location,
         scrapes,
         Places(PAGES, options.limits),
+        Places(API_ANSWERS, options.limits),
         enable_lifecycle=options.enable_lifecycle,
         started=backend.clock.monotonic(),
     )
@@ -65,6 +67,7 @@ async def serve(
         options.configuration,
         auth,
         TokenBucket(backend.clock.monotonic),
+        prefix=location.prefix,
         open_to_all=health if options.health_without_auth else (),
         hosts=KnownHosts([*options.hosts, *location.host]),
         any_host=[*health, location.prefix + location.metrics],

@@ -12,28 +12,13 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from exporter.web.auth import CHALLENGE, BasicAuth, Busy, parse
 from exporter.web.connection import Connection
 from exporter.web.limits import Full, TokenBucket
+from exporter.web.paths import Paths
+from exporter.web.refusals import Refusal, busy
 from exporter.web.toolkit import WebConfig
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-# By path, then by method. A path that ends in ANY_ID stands for all that are below it.
-Handlers = Mapping[str, Mapping[str, Handler]]
-ANY_ID: Final = "<id>"
-
-TEXTS: Final[Mapping[int, str]] = {
-    HTTPStatus.BAD_REQUEST: "bad request",
-    HTTPStatus.UNAUTHORIZED: "unauthorized",
-    HTTPStatus.NOT_FOUND: "not found",
-    HTTPStatus.METHOD_NOT_ALLOWED: "method not allowed",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "a request must not have a body",
-    HTTPStatus.MISDIRECTED_REQUEST: (
-        "this is not one of the names that the exporter knows: allow it with --web.allowed-host"
-    ),
-    HTTPStatus.TOO_MANY_REQUESTS: "too many requests",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "request line or header too long",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "internal server error",
-    HTTPStatus.SERVICE_UNAVAILABLE: "too many requests in flight",
-    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED: "HTTP version not supported",
-}
+Handlers = Mapping[str, Mapping[str, Handler]]  # by path, as `Paths` has it, then by method
+API: Final = "/api/"  # below it, who gets no page is told in JSON
 # Of every response that, or whose configuration, does not say otherwise.
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -42,12 +27,6 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "deny",
 }
-RETRY_SOON: Final = {"Retry-After": "1"}
-
-
-def plain(status: int, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Return a response that says its status in words, and repeats nothing of the request."""
-    return web.Response(status=status, text=f"{TEXTS[status]}\n", headers=headers)
 
 
 class Site:
@@ -60,16 +39,14 @@ class Site:
         auth: BasicAuth,
         bucket: TokenBucket,
         *,
+        prefix: str = "",  # the path of all pages, without a slash at its end
         open_to_all: Collection[str] = (),  # paths that need no password
         hosts: Container[str] | None = None,  # names that pages answer to; None: any
         any_host: Collection[str] = (),  # paths that answer to other names as well
     ) -> None:
         self._handlers = handlers
-        self._below = {
-            path.removesuffix(ANY_ID): methods
-            for path, methods in handlers.items()
-            if path.endswith(ANY_ID)
-        }
+        self._paths = Paths(handlers)
+        self._api = f"{prefix}{API}"
         self._configuration = configuration
         self._auth = auth
         # Whoever has no password uses up nothing of those who have one.
@@ -92,9 +69,9 @@ class Site:
         response.headers.update(self._configuration().headers)
         response.headers.popall("Server", None)
 
-    def error_response(self, status: int) -> web.Response:
+    def error_response(self, request: web.BaseRequest, status: int) -> web.Response:
         """Return the response to what is no request, or met a bug."""
-        return plain(status)
+        return self._refused(request, Refusal(HTTPStatus(status)))
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request. Nothing that a client sends makes it raise."""
@@ -104,54 +81,59 @@ class Site:
             # aiohttp would take what follows for another protocol. It is not: nothing is upgraded.
             connection.close()
         with connection.working():
-            refusal = await self._refusal(request)
-            return await self._page(request) if refusal is None else refusal
+            try:
+                path = self._paths.find(request.rel_url.raw_path)
+                await self._admit(request, path)
+                return await self._page(request, path)
+            except Full:
+                return self._refused(request, busy())
+            except Refusal as refusal:
+                return self._refused(request, refusal)
 
-    async def _refusal(self, request: web.BaseRequest) -> web.Response | None:
-        """Return the answer to a request that gets no page."""
+    def _refused(self, request: web.BaseRequest, refusal: Refusal) -> web.Response:
+        return refusal.response(as_json=request.path.startswith(self._api))
+
+    async def _admit(self, request: web.BaseRequest, path: str | None) -> None:
+        """Let a request come to its page, or raise Refusal."""
         configuration = self._configuration()
         bucket, refusal = self._bucket, _misdirected(request)
         if refusal is None and configuration.users:
-            if request.path in self._open_to_all:
+            if path in self._open_to_all:
                 bucket = self._bucket_of_open
             else:
                 refusal = await self._stranger(request, configuration.users)
         if refusal is not None and configuration.users:
             bucket = self._bucket_of_refused
-        if bucket.take(configuration.rate_limit):
-            return refusal
-        later = {"Retry-After": str(bucket.retry_after())}
-        return plain(HTTPStatus.TOO_MANY_REQUESTS, later)
+        if not bucket.take(configuration.rate_limit):
+            later = {"Retry-After": str(bucket.retry_after())}
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, headers=later)
+        if refusal is not None:
+            raise refusal
 
-    async def _stranger(
-        self, request: web.BaseRequest, users: Mapping[str, str]
-    ) -> web.Response | None:
+    async def _stranger(self, request: web.BaseRequest, users: Mapping[str, str]) -> Refusal | None:
         """Return the answer to whoever has no right password."""
         credentials = parse(request.headers.get("Authorization", ""))
         try:
             if credentials and await self._auth.check(credentials, users):
                 return None
         except Busy:
-            return plain(HTTPStatus.SERVICE_UNAVAILABLE, RETRY_SOON)
-        return plain(HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": CHALLENGE})
+            return busy()
+        return Refusal(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": CHALLENGE})
 
-    async def _page(self, request: web.BaseRequest) -> web.StreamResponse:
-        methods = self._methods(request.path)
-        if methods is None:
-            return plain(HTTPStatus.NOT_FOUND)
-        if not self._is_meant(request):
-            return plain(HTTPStatus.MISDIRECTED_REQUEST)
+    async def _page(self, request: web.BaseRequest, path: str | None) -> web.StreamResponse:
+        if path is None:
+            raise Refusal(HTTPStatus.NOT_FOUND)
+        if not self._is_meant(request, path):
+            raise Refusal(HTTPStatus.MISDIRECTED_REQUEST)
+        methods = self._handlers[path]
         handler = methods.get(request.method)
         if handler is None:
-            return plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": ", ".join(methods)})
-        try:
-            return await handler(request)
-        except Full:
-            return plain(HTTPStatus.SERVICE_UNAVAILABLE, RETRY_SOON)
+            raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(methods)})
+        return await handler(request)
 
-    def _is_meant(self, request: web.BaseRequest) -> bool:
+    def _is_meant(self, request: web.BaseRequest, path: str) -> bool:
         """Tell whether a request is for a name of this exporter, or whoever asks needs none."""
-        if self._hosts is None or request.path in self._any_host:
+        if self._hosts is None or path in self._any_host:
             return True
         if self._configuration().authenticates:
             return True
@@ -159,22 +141,14 @@ class Site:
         # That of a whole URL, if there is one, else again the header.
         return bool(named) and all(host in self._hosts for host in (*named, request.host))
 
-    def _methods(self, path: str) -> Mapping[str, Handler] | None:
-        """Return what answers below a path. Paths are compared, never resolved."""
-        if (methods := self._handlers.get(path)) is not None:
-            return methods
-        return next((self._below[above] for above in self._below if path.startswith(above)), None)
 
-
-def _misdirected(request: web.BaseRequest) -> web.Response | None:
+def _misdirected(request: web.BaseRequest) -> Refusal | None:
     """Return the answer to what no page here is asked for with."""
     if not HttpVersion10 <= request.version <= HttpVersion11:
-        response = plain(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
-    elif request.method == "CONNECT":  # this is no proxy
-        response = plain(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
-    elif request.body_exists:
-        response = plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    else:
-        return None
-    response.force_close()  # what follows is no request
-    return response
+        return Refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, closes=True)
+    if request.method == "CONNECT":  # this is no proxy
+        allow = {"Allow": "GET, HEAD"}
+        return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, headers=allow, closes=True)
+    if request.body_exists:
+        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, closes=True)
+    return None

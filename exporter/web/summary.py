@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from exporter.metrics.catalog import COLLECTORS
+from google.protobuf.message import Message
+
+from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.report import OrganizationReport, report_on
-from exporter.model import Moment, OrganizationState
+from exporter.model import InvoiceDetail, Moment, OrganizationState
 from exporter.page.limit import Limit
 from exporter.polling.schedule import Unit
+from exporter.state.messages import unpacked
 from exporter.web.forecast import Forecast, forecast
 
 MONTH_TO_DATE: Final = "viam_billing_usage_month_to_date_usd"
@@ -18,6 +21,7 @@ PERIOD_START: Final = "viam_billing_usage_period_start_timestamp_seconds"
 PERIOD_END: Final = "viam_billing_usage_period_end_timestamp_seconds"
 OWED: Final = "viam_billing_invoices_unpaid_amount_usd"
 OVERDUE: Final = "viam_billing_invoices_overdue_amount_usd"
+OUTSTANDING: Final = "viam_billing_outstanding_balance_usd"
 
 # The collector that a figure comes from.
 COLLECTOR_OF: Final[Mapping[str, str]] = {
@@ -103,6 +107,19 @@ class Summary:
     def report(self) -> OrganizationReport:
         """What is current."""
         return report_on(self.state, Moment(self.context.time, self.context.monotonic))
+
+    def reread(
+        self, collector: Collector[Any, Any], invoice_detail: InvoiceDetail
+    ) -> tuple[Message, Any] | None:
+        """Return the last good answer of a collector, as it was kept, and what it means now.
+
+        None if there is none. May take long, as an answer may have 4 MiB.
+        """
+        known = self.state.collectors.get(collector.name)
+        if known is None or known.answer is None:
+            return None
+        message = collector.message.FromString(unpacked(known.answer.message))
+        return message, collector.view(message, self.context.time, invoice_detail)
 
     @property
     def current(self) -> Mapping[str, object]:

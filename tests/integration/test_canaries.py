@@ -107,6 +107,10 @@ def pages(it: Exporter) -> str:
     organizations = re.findall(r'href="(organizations/[^"]+)"', texts[0])
     assert organizations
     texts += [get(it.port, f"/{path}").text for path in organizations]
+    texts.append(get(it.port, "/api/v1/organizations").text)
+    for path in organizations:
+        texts += [get(it.port, f"/api/v1/{path}{more}").text for more in ("", "/days")]
+        texts.append(get(it.port, f"/api/v1/{path}/days?format=csv").text)
     texts += [it.scrape(), it.scrape(OPENMETRICS)]
     return "\n".join(texts)
 

@@ -174,6 +174,7 @@ def test_a_configuration_that_is_not_there_is_one_line() -> None:
         "--web.listen-address=:99999",
         "--web.telemetry-path=metrics",
         "--web.telemetry-path=/config",
+        "--web.telemetry-path=/api/metrics",
         "--web.telemetry-path=/-/healthy",
         "--log.level=loud",
     ],

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
 
 from exporter.demo import SEED
+from exporter.model import Cause, Failure
 from exporter.simulator import demo_fleet
 from support.browser import DESK, PHONE, Browser, Theme, browser
 from support.process import Exporter, exporter
+from support.served import served
+from support.status import ended, invoices, state, usage
+from support.virtual import START
 
 ACCOUNTS = demo_fleet(SEED)
 OVER_BUDGET, LATE, *_, GROSS = ACCOUNTS
@@ -99,6 +104,24 @@ def test_everybody_can_use_the_pages(demo: Exporter, theme: Theme, width: int) -
             color = page.evaluate("getComputedStyle(document.body).backgroundColor")
             brightness = sum(int(part) for part in color.strip("rgb()").split(",")) / 3
             assert (brightness > 128) == (theme == "light")
+        assert opened.complaints == []
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_read_the_page_of_one_in_trouble(theme: Theme, width: int) -> None:
+    """With all that is seldom there: a failure, what is withheld, periods that have ended."""
+    failure = Failure(Cause.OUTAGE, "UNAVAILABLE", "the server cannot be reached")
+    bills = invoices({"id": "INV-1", "invoice_amount": 255.5, "invoice_date": -14})
+    known = state(None, usage(1.0, math.nan), bills, failure=failure, failing_since=START - 60)
+    with (
+        served(known._replace(spend=ended(250.0))) as port,
+        browser(port, width=width, theme=theme) as opened,
+    ):
+        page = opened.open("/organizations/o1")
+        assert page.get_by_role("region", name="Periods that have ended").is_visible()
+        assert opened.obstacles() == ""
+        assert opened.overflow == 0
         assert opened.complaints == []
 
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import exporter
 from exporter.model import InvoiceDetail
+from exporter.polling.sharding import Shard
 from exporter.state.archive import Archive
 from exporter.web import sockets
-from exporter.web.routes import Backend
+from exporter.web.backend import Backend
 from exporter.web.serving import WebOptions, serve
 from support.process import OPENMETRICS, TEXT, get
 from support.reader import config, organization
@@ -67,6 +68,7 @@ async def called_by_scrapes(organizations: int) -> Counter[str]:
         str,
         lambda: None,
         Archive(rig.store),
+        Shard(),
     )
     listening = await sockets.bind("127.0.0.1", 0)
     port = listening[0].getsockname()[1]

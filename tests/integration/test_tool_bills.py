@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from support.clock import NOON
-from support.process import PATIENCE, TOOL, exporter, parse
+from support.process import PATIENCE, TOOL, exporter, get, parse
 from support.standing import ACCOUNTS, ENVIRON, Service, command, standing, terminal, within
 
 NAMES = [account.name for account in ACCOUNTS]
@@ -81,6 +81,32 @@ def test_the_numbers_are_those_of_the_exporter(service: Service) -> None:
         ):
             assert each[field] == shown[f"viam_billing_{metric}", each["org_id"]]
     assert any(each["overdue_usd"] > 0 for each in owed)
+
+
+def test_names_and_numbers_are_those_of_the_api(service: Service) -> None:
+    """Whoever reads the one can read the other: usage, its costs, and invoices."""
+    used = json.loads(succeed(service, "usage", "--output=json"))["organizations"]
+    owed = json.loads(succeed(service, "invoices", "--output=json"))
+    with exporter(service.flag) as target:
+        target.wait_until_ready()
+        found = {
+            each["org_id"]: json.loads(
+                get(target.port, f"/api/v1/organizations/{each['org_id']}").body
+            )
+            for each in used
+        }
+    for each in used:
+        assert each.items() <= found[each["org_id"]].items()
+    for each in owed["organizations"]:
+        for name in ("outstanding_balance_usd", "unpaid_usd"):
+            assert each[name] == found[each["org_id"]][name]
+    for org_id, whole in found.items():
+        expected = [each for each in owed["invoices"] if each["org_id"] == org_id]
+        whose = {"org_id": org_id, "org_name": whole["org_name"]}
+        # What is overdue depends on the clock, which stands still for the command only.
+        assert [each | whose | {"overdue": None} for each in whole["invoices"]] == [
+            each | {"overdue": None} for each in expected
+        ]
 
 
 def test_the_table_of_usage_is_aligned_and_adds_up(service: Service) -> None:

@@ -19,8 +19,8 @@ from exporter.demo import SEED
 from exporter.metrics import own
 from exporter.simulator import demo_fleet
 from exporter.tool import past_invoices
+from exporter.web.paths import ANY_ID
 from exporter.web.routes import ENDPOINTS
-from exporter.web.site import ANY_ID
 from generate import documents
 from support.process import PATIENCE, Exporter, exporter, get
 

@@ -80,10 +80,11 @@ def test_curl_gets_in_as_a_user_does(closed: Exporter) -> None:
 )
 def test_anything_else_is_401_and_alike(closed: Exporter, headers: dict[str, str]) -> None:
     """A wrong password, an unknown user and no header cannot be told apart."""
-    for path in [*(e.path for e in ENDPOINTS), "/nothing"]:
+    for path in [*(e.path for e in ENDPOINTS), "/nothing", "/api/nothing"]:
         answer = get(closed.port, path, headers)
         assert answer.status == 401
-        assert answer.body == b"unauthorized\n"
+        is_api = path.startswith("/api/")
+        assert answer.body == (b'{"error": "unauthorized"}\n' if is_api else b"unauthorized\n")
         assert answer.headers["WWW-Authenticate"].startswith('Basic realm="')
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-store"
@@ -100,6 +101,7 @@ def test_health_can_stay_open(tmp_path: Path) -> None:
             "/metrics",
             "/config",
             "/-/reload",
+            "/api/v1/organizations",
             "/-/healthy/",
             "/-/healthy/../config",
         ):
@@ -145,9 +147,11 @@ def test_above_the_rate_limit_the_answer_is_429(tmp_path: Path) -> None:
     document = {"rate_limit": {"interval": "1h", "burst": 3}}
     with serving(tmp_path / "web.yml", document) as it:
         answers: list[Response] = [get(it.port, "/-/healthy") for _ in range(5)]
+        refused = get(it.port, "/api/v1/organizations")
     assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
     assert 3500 < int(answers[-1].headers["Retry-After"]) <= 3600
     assert answers[-1].body == b"too many requests\n"
+    assert (refused.status, refused.body) == (429, b'{"error": "too many requests"}\n')
 
 
 def test_clients_without_a_password_use_up_nothing_of_the_right_one(tmp_path: Path) -> None:

@@ -69,6 +69,15 @@ def status(answer: bytes) -> int:
         (get(b"/%ff%fe" + CANARY), 404),
         (get(b"/%" + CANARY), 404),
         (get(b"/<script>" + CANARY), 404),
+        (get(b"/api/v1/organizations?" + CANARY), 400),
+        (get(b"/api/v1/organizations?limit=%00" + CANARY), 400),
+        (get(b"/api/v1/organizations?cursor=%ff" + CANARY), 400),
+        (get(b"/api/v1/organizations/" + CANARY), 404),
+        (get(b"/api/v1/organizations/%2e%2e/" + CANARY), 404),
+        (get(b"/api/v1/organizations/%ff" + CANARY + b"/days"), 404),
+        (get(b"/api/../config?" + CANARY), 404),
+        (get(b"/api/v1/organizations", method=b"DELETE"), 405),
+        (get(b"/api/v1/organizations", b"Content-Length: 10") + CANARY, 413),
         (get(b"*", method=b"OPTIONS"), 404),
         (get(b"/metrics", method=b"OPTIONS"), 405),
         (get(b"/metrics", method=b"TRACE"), 405),
@@ -114,7 +123,9 @@ def test_odd_requests_get_the_right_status(demo: Exporter, request_: bytes, expe
     assert CANARY not in answer.lower()
     if expected >= 400:
         assert len(body) < 100
-        assert b"\r\nContent-Type: text/plain" in head
+        is_api = b" /api/" in request_
+        content_type = b"application/json" if is_api else b"text/plain"
+        assert b"\r\nContent-Type: " + content_type in head
 
 
 def test_a_version_that_is_not_spoken_is_refused(demo: Exporter) -> None:

@@ -20,6 +20,9 @@ PAGES = (
     ("GET", "/"),
     ("GET", "/config"),
     ("GET", f"/organizations/{FIRST.id}"),
+    ("GET", "/api/v1/organizations"),
+    ("GET", f"/api/v1/organizations/{FIRST.id}"),
+    ("GET", f"/api/v1/organizations/{FIRST.id}/days"),
     ("POST", "/-/reload"),
 )
 
@@ -90,7 +93,7 @@ def test_a_password_is_enough(tmp_path: Path) -> None:
 def test_no_other_site_may_read_or_embed_anything() -> None:
     """There is no header that allows it, and one that forbids it."""
     with exporter("--demo") as it:
-        for path in ("/", "/metrics", "/config", "/nothing"):
+        for path in ("/", "/metrics", "/config", "/nothing", "/api/v1/organizations", "/api/"):
             headers = get(it.port, path, {"Origin": "http://evil.example"}).headers
             assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
             assert not [name for name in headers if name.lower().startswith("access-control-")]

@@ -11,7 +11,17 @@ from typing import Any
 from google.protobuf.message import Message
 
 from exporter.metrics.catalog import COLLECTORS
-from exporter.model import CollectorState, InvoiceDetail, Moment, Organization, OrganizationState
+from exporter.model import (
+    ClosedPeriod,
+    ClosedPeriods,
+    CollectorState,
+    InvoiceDetail,
+    Moment,
+    Organization,
+    OrganizationState,
+    Spend,
+    Tally,
+)
 from exporter.pb import billing_pb2 as pb
 from exporter.polling import answers
 from exporter.polling.poller import Progress
@@ -68,6 +78,12 @@ def invoices(*invoices: Mapping[str, Any], balance: float = 0.0) -> pb.GetInvoic
             else:
                 setattr(invoice, name, value)
     return answer
+
+
+def ended(usd: float, end: float = START - 15 * DAY, start: float | None = None) -> Spend:
+    """Return counters of an organization of which a period has ended that cost so much."""
+    period = ClosedPeriod(start, end, usd, max(0.0, end - 900))
+    return Spend(START, Tally(12.0, 3.0, 1.0), {}, closed=ClosedPeriods().plus(period))
 
 
 def state(

@@ -17,7 +17,19 @@ from exporter.state.history import NO_NEWS, PastPoll
 from exporter.web.status import detail
 from support.messages import messages
 from support.reader import organization
-from support.status import ALL, CONTEXT, FACTS, invoices, page, pages, state, status, usage
+from support.status import (
+    ALL,
+    CONTEXT,
+    DAY,
+    FACTS,
+    ended,
+    invoices,
+    page,
+    pages,
+    state,
+    status,
+    usage,
+)
 from support.virtual import START
 
 CARD = pb.GetOrgBillingInformationResponse(
@@ -165,6 +177,47 @@ def test_spend_counters_are_explained() -> None:
     assert (html.row("Spend counter")[1], html.row("Corrections")[1]) == ("$12.00", "$3.00")
 
 
+def test_a_period_that_ended_stands_beside_the_invoices_after_it() -> None:
+    """With both sums and what lies between them."""
+    spend = ended(250.0)
+    usage_fee = (
+        {"id": "usage", "invoice_amount": 255.5, "invoice_date": -14},
+        {"id": "fee", "invoice_amount": 40.0, "invoice_date": -3},
+    )
+    html = page(state(None, usage(1.0), invoices(*usage_fee))._replace(spend=spend))
+    assert html.row("until 2026-11-08")[1:] == [
+        "$250.00",
+        "2026-11-08 11:45:00 UTC",
+        "fee $40.00, usage $255.50",
+        "$295.50",
+        "$45.50",
+    ]
+    none = page(state(None, usage(1.0), invoices())._replace(spend=spend))
+    assert none.row("until 2026-11-08")[1:] == [
+        "$250.00",
+        "2026-11-08 11:45:00 UTC",
+        "none",
+        "",
+        "",
+    ]
+    unknown = page(state(None, usage(1.0))._replace(spend=spend))
+    assert unknown.row("until 2026-11-08")[3] == "unknown"
+    many = [{"id": f"n{n}", "invoice_date": -1} for n in range(detail.MAX_OF_PERIOD + 7)]
+    long = page(state(None, usage(1.0), invoices(*many))._replace(spend=spend))
+    assert long.row("until 2026-11-08")[3].endswith(" and 7 more")
+    whole = page(state(None, usage(1.0))._replace(spend=ended(2.0, start=START - 45 * DAY)))
+    assert whole.row("2026-10-09 to 2026-11-08")[1] == "$2.00"
+    assert "Periods that have ended" not in page(state(None, usage(1.0))).text
+
+
+def test_a_failure_says_since_when() -> None:
+    """Not only when it was polled last."""
+    failure = Failure(Cause.OUTAGE, "UNAVAILABLE", "the server cannot be reached")
+    html = page(state(None, usage(1.0), failure=failure, failing_since=START - 7200))
+    assert "Failing since2026-11-23 10:00:00 UTC (2 h ago)" in html.text
+    assert "Failing since" not in page(state(None, usage(1.0))).text
+
+
 def test_a_page_has_an_end_whatever_was_sent() -> None:
     """Thousands of sources, costs, invoices, and a long answer."""
     answer = usage(*[1.0] * (detail.MAX_SOURCES + 7))
@@ -209,7 +262,9 @@ def hostile(text: str) -> OrganizationState:
     """Return an organization with a text wherever one can come from outside."""
     answer = usage(1.0)
     answer.resource_usage_costs_by_source[0].tier_name = text
-    bill = invoices({"id": text, "status": text, "last_payment_failure_reason": text})
+    bill = invoices(
+        {"id": text, "status": text, "last_payment_failure_reason": text, "invoice_date": 1}
+    )
     billing = pb.GetOrgBillingInformationResponse(
         type="PAYMENT_METHOD_TYPE_CARD",
         billing_tier=text,
@@ -217,7 +272,8 @@ def hostile(text: str) -> OrganizationState:
     )
     who = organization(text, name=text, max_age=3600.0, labels={"team": text}, budget_usd=5.0)
     failure = Failure(Cause.OTHER, text, text)
-    return state(who, answer, bill, billing, polled=True, failure=failure)
+    known = state(who, answer, bill, billing, polled=True, failure=failure, failing_since=START)
+    return known._replace(spend=ended(1.0, START))
 
 
 @given(MARKUP)
@@ -229,7 +285,7 @@ def test_no_text_from_outside_becomes_markup(text: str) -> None:
     for plain, found in pages:
         assert found.tags == plain.tags
         assert not [value for name, value in found.attributes if name.startswith("on")]
-        allowed = ("./", "../", "?", "organizations/", "metrics", "config", "-/", "data:,")
+        allowed = ("./", "../", "?", "organizations/", "metrics", "api/", "config", "-/", "data:,")
         assert all(link.startswith(allowed) for link in found.links())
 
 

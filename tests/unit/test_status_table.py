@@ -213,8 +213,10 @@ def test_the_style_is_the_one_that_the_policy_allows() -> None:
 def test_links_follow_the_external_url() -> None:
     """Behind a reverse proxy everything is below its path."""
     pages = StatusPages(version="1", telemetry_path="/m", links="/viam/")
-    html = pages.status((named("a/b c"),), CONTEXT, FACTS, {})
-    for link in ("/viam/", "/viam/m", "/viam/config", "/viam/organizations/a%2Fb%20c"):
+    html = pages.status((named("a&b c"), named("a/b")), CONTEXT, FACTS, {})
+    below = ("m", "config", "api/v1/organizations")
+    odd = ("organizations/a%26b%20c", "organizations/?id=a%2Fb")
+    for link in ("/viam/", *(f"/viam/{path}" for path in (*below, *odd))):
         assert f'href="{link}"' in html, link
     assert 'action="/viam/"' in html
 

@@ -48,7 +48,8 @@ def test_the_limits_are_the_codes() -> None:
     """A number that is changed in one place is changed in the other."""
     page, most = PAGE.read_text(), limits.Limits()
     assert f"| {DEFAULT_MAX_REQUESTS}, by `--web.max-requests` |" in page
-    assert f"made or sent at once | {limits.PAGES} |" in page
+    assert f"for people being made or sent at once | {limits.PAGES} |" in page
+    assert f"of the API being made or sent at once | {limits.API_ANSWERS} |" in page
     assert f"TLS handshake | {most.handshake:g} s |" in page
     assert f"or of a request | {most.headers:g} s |" in page
     assert f"idle connection | {most.idle / 60:g} min |" in page

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from exporter.metrics import render
 from exporter.metrics.catalog import COLLECTORS, Collector
+from exporter.metrics.closed import ClosedBill, closed_periods
 from exporter.metrics.extract.billing_information import BillingInformation
 from exporter.metrics.extract.invoices import Invoice, Invoices
 from exporter.metrics.extract.usage import Usage
@@ -20,7 +21,6 @@ from exporter.model import CollectorState, InvoiceDetail, Metric, Organization, 
 from exporter.pb import billing_pb2 as pb
 from exporter.polling.schedule import Unit
 from exporter.state.history import PastPoll, polls
-from exporter.state.messages import unpacked
 from exporter.web.summary import Summary
 
 # What a page shows of an answer, which may have 4 MiB.
@@ -28,6 +28,7 @@ MAX_RECEIVED: Final = 64 * 1024  # bytes of a message, to be shown as it came
 MAX_SOURCES: Final = 100
 MAX_COSTS: Final = 100  # of a source
 MAX_INVOICES: Final = 200
+MAX_OF_PERIOD: Final = 10  # invoices beside a period that has ended
 MAX_LINES: Final = 100  # of a metric
 HALF_A_CENT: Final = 0.005
 
@@ -134,6 +135,7 @@ class Detail:
     collectors: Sequence[CollectorDetail]
     usage: UsageDetail | None
     invoices: InvoicesDetail | None
+    closed: Sequence[ClosedBill]  # periods that have ended, the newest first
     billing: BillingInformation | None
 
 
@@ -146,20 +148,20 @@ def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
         if state is None:
             continue
         message = None
-        if state.answer is not None:
-            message = collector.message.FromString(unpacked(state.answer.message))
-            view = collector.view(message, summary.context.time, invoice_detail)
-            views[collector.name] = message, view
+        if (read := summary.reread(collector, invoice_detail)) is not None:
+            message, _ = views[collector.name] = read
         collectors.append(_collector(summary, collector, state, message, views))
     usage, invoices, billing = (
         views.get(name) for name in ("usage", "invoices", "billing_information")
     )
+    spend = summary.report.spend
     return Detail(
         summary,
         summary.state.organization,
         collectors,
         None if usage is None else _usage(*usage),
         None if invoices is None else _invoices(*invoices),
+        () if spend is None else closed_periods(spend, None if invoices is None else invoices[1]),
         None if billing is None else cast("BillingInformation", billing[1]),
     )
 

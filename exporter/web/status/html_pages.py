@@ -18,7 +18,7 @@ from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Progress
 from exporter.web.forecast import EARLY_SHARE
 from exporter.web.status import formatting
-from exporter.web.status.detail import detail
+from exporter.web.status.detail import MAX_OF_PERIOD, detail
 from exporter.web.status.table import COLUMNS, FILTERS, Query, table
 from exporter.web.summary import MONTH_TO_DATE, OVERDUE, OWED, PageContext, Summary
 
@@ -93,6 +93,7 @@ class StatusPages:
             "OWED": OWED,
             "OVERDUE": OVERDUE,
             "EARLY_SHARE": EARLY_SHARE,
+            "MAX_OF_PERIOD": MAX_OF_PERIOD,
         }
         self._links = links
 
@@ -126,12 +127,13 @@ class StatusPages:
         )
 
 
-def _address(org_id: str) -> str:
-    """Return the path of an organization's page, below that of all pages.
+def _address(org_id: str, above: str = "", below: str = "") -> str:
+    """Return the path of what there is of an organization, below that of all pages.
 
-    Clients resolve dots between slashes, escaped ones too. In a query nobody does.
+    Clients resolve dots between slashes, escaped ones too, and some proxies decode a slash. In a
+    query nobody does.
     """
     escaped = quote(org_id, safe="")
-    if DOTS & set(org_id.replace("\\", "/").split("/")):
-        return f"organizations/?id={escaped}"
-    return f"organizations/{escaped}"
+    if "/" in org_id or DOTS & set(org_id.split("\\")):
+        return f"{above}organizations/{below}?id={escaped}"
+    return f"{above}organizations/{escaped}{below}"

@@ -1,0 +1,115 @@
+"""An organization as programs get it: in a line, and whole. The numbers are those of the pages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from exporter.base import plain
+from exporter.metrics import parts
+from exporter.metrics.catalog import COLLECTORS
+from exporter.metrics.closed import ClosedBill, closed_periods
+from exporter.metrics.extract.invoices import Invoice, Invoices
+from exporter.metrics.extract.usage import Usage
+from exporter.model import InvoiceDetail, Reason
+from exporter.web import forecast
+from exporter.web.api.documents import encoded, object_of
+from exporter.web.summary import OUTSTANDING, PERIOD_END, PERIOD_START, Summary
+
+NO_DETAIL = InvoiceDetail("none", 0)  # all invoices are listed, whichever have series
+
+
+def line(of: Summary) -> dict[str, Any]:
+    """Return an organization in a line. What is not known is None. Amounts are US dollars."""
+    return {
+        "org_id": of.id,
+        "org_name": of.name,
+        "up": of.report.up,
+        "period_start": plain.moment(of.value(PERIOD_START)),
+        "period_end": plain.moment(of.value(PERIOD_END)),
+        "month_to_date_usd": plain.number(of.month_to_date),
+        "forecast_usd": plain.number(of.forecast_usd),
+        "forecast_lower_usd": None,
+        "forecast_upper_usd": None,
+        "forecast_method": None if of.forecast is None else forecast.METHOD,
+        "budget_usd": plain.number(of.budget),
+        "budget_used": plain.number(of.budget_used),
+        "budget_exhausted_at": None,
+        "outstanding_balance_usd": plain.number(of.value(OUTSTANDING)),
+        "unpaid_usd": plain.number(of.owed),
+        "overdue_usd": plain.number(of.overdue),
+        "last_success": plain.moment(of.last_success),
+        "failures": _failures(of),
+        "withheld": _withheld(of),
+    }
+
+
+def whole(of: Summary) -> bytes:
+    """Return an organization with what its bill is made of, as JSON.
+
+    Reads the answers again, as they were kept, which may take long: they may have 4 MiB.
+    """
+    views = {
+        collector.name: read[1]
+        for collector in COLLECTORS
+        if collector.name in of.current and (read := of.reread(collector, NO_DETAIL))
+    }
+    usage: Usage | None = views.get("usage")
+    invoices: Invoices | None = views.get("invoices")
+    head = {
+        "generated_at": plain.moment(of.context.time),
+        **line(of),
+        "gross_usd": None if usage is None else plain.number(usage.gross),
+        "discount_usd": None if usage is None else plain.number(usage.discount),
+        "subtotal_usd": None if usage is None else plain.number(usage.subtotal),
+    }
+    spend = of.report.spend
+    listed = None if invoices is None else parts.every_invoice(invoices)
+    return object_of(
+        head,
+        costs=None if usage is None else map(encoded, parts.costs(usage)),
+        invoices=None if listed is None else (_invoice(*each) for each in listed),
+        closed_periods=None if spend is None else map(_closed, closed_periods(spend, invoices)),
+    )
+
+
+def _invoice(received: Invoice, overdue: bool) -> bytes:  # noqa: FBT001 - as it is yielded
+    return encoded(parts.invoice(received, overdue=overdue))
+
+
+def _closed(period: ClosedBill) -> bytes:
+    invoices = period.invoices
+    listed = None if invoices is None else (_invoice(*each) for each in invoices)
+    return object_of(period.plain(), invoices=listed)
+
+
+def _failures(of: Summary) -> list[dict[str, Any]]:
+    return [
+        {
+            "collector": name,
+            "cause": str(state.failure.cause),
+            "since": plain.moment(state.failing_since),
+            "reason": state.failure.message,
+        }
+        for name, state in of.state.collectors.items()
+        if state.failure is not None
+    ]
+
+
+def _withheld(of: Summary) -> list[dict[str, Any]]:
+    """Return what is kept off /metrics, of the data that is current."""
+    found: list[dict[str, Any]] = []
+    for collector in COLLECTORS:
+        answer = of.report.current.get(collector.name)
+        if answer is None:
+            continue
+        samples = Counter(answer.withheld)
+        for spec, lines in zip(collector.specs, answer.fragments, strict=True):
+            if of.context.limit.withholds(of.id, per_invoice=spec.per_invoice):
+                samples[Reason.LIMIT] += lines.count(b"\n")
+        found += [
+            {"collector": collector.name, "reason": str(reason), "samples": count}
+            for reason, count in sorted(samples.items())
+            if count
+        ]
+    return found
