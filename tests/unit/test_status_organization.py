@@ -13,7 +13,9 @@ from exporter.model import Cause, Failure, OrganizationState, Spend, Tally
 from exporter.page.limit import Limit
 from exporter.pb import billing_pb2 as pb
 from exporter.state import history
+from exporter.state.day_rows import Day, Entry, Moved, packed
 from exporter.state.history import NO_NEWS, PastPoll
+from exporter.state.ledger import made
 from exporter.web.status import detail
 from support.messages import messages
 from support.reader import organization
@@ -300,3 +302,40 @@ def test_any_answer_gives_a_page(usage_: Any, invoices_: Any, billing: Any) -> N
     known = state(None, usage_, invoices_, billing)
     assert page(known).text
     assert status(known, context=CONTEXT).text
+
+
+def test_each_day_is_shown_as_it_is_known() -> None:
+    """The newest first: what it cost and of what, or that it is estimated, or unknown."""
+    today = int(START // DAY)
+    moved = {"per_machine": Moved(20.0, 0.0), "log": Moved(0.5, 0.0), "other": Moved(0.0, 1.0)}
+    rows = {
+        today: Day(0.0, (Entry(0.0, 5.0, 0.0, 0.0, {}),)),
+        today - 1: Day(3600.0, (Entry(0.0, 10.5, 2.0, 0.0, moved),)),
+        today - 2: Day(0.0, (Entry(0.0, 8.0, 0.0, 5.0, {}),)),
+        today - 3: Day(30_000.0, (Entry(0.0, 3.0, 0.0, 0.0, {}),)),
+        today - 4: Day(0.0, ()),
+        today - 40: Day(0.0, ()),
+    }
+    packed_rows = {number: packed(day) for number, day in rows.items()}
+    spend = Spend(START, Tally(12.0, 3.0, 1.0), {}, ledger=made(packed_rows, today, 62))
+    html = page(state(None, usage(1.0))._replace(spend=spend))
+    assert [row for row in html.rows if row and row[0].startswith("2026-")][:5] == [
+        ["2026-11-23", "$5.00", "", "", "so far"],
+        ["2026-11-22", "$10.50", "$2.00", "per_machine $20.00, log $0.50", "but for 1 h"],
+        ["2026-11-21", "$8.00", "", "", "estimated"],
+        ["2026-11-20", "unknown", "", "", "no"],
+        ["2026-11-19", "$0.00", "", "", "yes"],
+    ]
+    text = " ".join(html.text.split())
+    assert "Last whole day$10.50 Last 7 daysunknown" in text
+    assert "Days known3 of 40" in text
+    assert len([row for row in html.rows if row and row[1:2] == ["unknown"]]) == 1 + 24
+
+
+def test_days_are_withdrawn_with_the_month() -> None:
+    """As on /metrics; and an organization that was never read has none."""
+    assert "Spend per day" not in page(state(None, usage(1.0))).text
+    today = int(START // DAY)
+    spend = Spend(START, Tally(), {}, ledger=made({today: packed(Day(0.0, ()))}, today, 62))
+    old = state(None, usage(1.0), received=-1e6)._replace(spend=spend)
+    assert "Spend per day" not in page(old).text

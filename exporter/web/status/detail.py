@@ -21,6 +21,7 @@ from exporter.model import CollectorState, InvoiceDetail, Metric, Organization, 
 from exporter.pb import billing_pb2 as pb
 from exporter.polling.schedule import Unit
 from exporter.state.history import PastPoll, polls
+from exporter.web.status import days
 from exporter.web.summary import Summary
 
 # What a page shows of an answer, which may have 4 MiB.
@@ -136,6 +137,7 @@ class Detail:
     usage: UsageDetail | None
     invoices: InvoicesDetail | None
     closed: Sequence[ClosedBill]  # periods that have ended, the newest first
+    days: Sequence[days.DayDetail]  # of the ledger, the newest first
     billing: BillingInformation | None
 
 
@@ -162,6 +164,7 @@ def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
         None if usage is None else _usage(*usage),
         None if invoices is None else _invoices(*invoices),
         () if spend is None else closed_periods(spend, None if invoices is None else invoices[1]),
+        days.listed(summary),
         None if billing is None else cast("BillingInformation", billing[1]),
     )
 

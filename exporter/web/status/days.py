@@ -1,0 +1,41 @@
+"""What was spent on each of the last days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from exporter.state.day_rows import DAY, Day
+from exporter.state.ledger import between
+from exporter.web.summary import Summary
+
+SHOWN: Final = 28  # whole days: those of the longest window
+
+
+class DayDetail(NamedTuple):
+    """A UTC day of the ledger."""
+
+    start: float  # Unix seconds
+    day: Day
+    is_over: bool  # and a good answer came after it
+
+    @property
+    def types(self) -> Sequence[tuple[str, float]]:
+        """What was spent for each resource type in US dollars, the largest first."""
+        spends = [(name, moved.spend) for name, moved in self.day.resources().items()]
+        return sorted((each for each in spends if each[1]), key=lambda each: -each[1])
+
+
+def listed(summary: Summary) -> Sequence[DayDetail]:
+    """Return the whole days of the longest window and the day of the last good answer.
+
+    The newest first; none while the amounts are withdrawn.
+    """
+    spend, windows = summary.state.spend, summary.report.windows
+    if spend is None or spend.ledger is None or windows is None:
+        return ()
+    days = between(spend.ledger, windows.answered - SHOWN, windows.answered)
+    return [
+        DayDetail(number * DAY, days[number], number < windows.answered)
+        for number in sorted(days, reverse=True)
+    ]
