@@ -6,7 +6,10 @@ import argparse
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 class IrregularError(OSError):
@@ -68,16 +71,23 @@ def content(path: Path, at_most: int = -1) -> bytes:
 
     It never waits for somebody to write.
     """
-    # Before it is opened, for that alone makes some devices act; and then what was opened.
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise IrregularError(path)
-    with open(_opened(path), "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise IrregularError(path)
+    with opened(path) as stream:
         return stream.read(at_most) or b""  # None if it would have to wait, as some of /proc would
 
 
-def _opened(path: Path) -> int:
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Have a regular file open while inside. Raises OSError."""
+    # Before it is opened, for that alone makes some devices act; and then what was opened.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise IrregularError(path)
+    with open(_descriptor(path), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise IrregularError(path)
+        yield stream
+
+
+def _descriptor(path: Path) -> int:
     flags = os.O_RDONLY | os.O_CLOEXEC
     try:
         return os.open(path, flags | os.O_NONBLOCK)

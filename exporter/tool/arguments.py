@@ -10,6 +10,7 @@ from exporter.base.address import Address
 from exporter.base.files import path_argument
 from exporter.base.text import from_system
 from exporter.config import DEFAULT_FILE, parse_duration
+from exporter.tool import times
 from exporter.tool.errors import EXIT_CODES, complain
 
 
@@ -75,6 +76,14 @@ def date(text: str) -> float:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: must be a day as YYYY-MM-DD") from None
+
+
+def moment(text: str) -> float:
+    """Parse a time, RFC 3339 or Unix seconds, and return Unix seconds."""
+    try:
+        return times.parsed(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
 
 def warn_of_future(moment: float | None, now: float) -> None:

@@ -32,7 +32,8 @@ PAGES: Final = [
 def said(block: Block, outputs: Sequence[str]) -> str:
     """Return a block with what its commands printed below them."""
     return "".join(
-        f"$ {command}{output}" for (command, _), output in zip(block.steps, outputs, strict=True)
+        f"$ {'> '.join(command.splitlines(keepends=True))}{output}"
+        for (command, _), output in zip(block.steps, outputs, strict=True)
     )
 
 

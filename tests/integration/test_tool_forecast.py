@@ -1,0 +1,231 @@
+"""`viam-billing forecast --history`: the days of a file, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.base import plain
+from support.process import PATIENCE, TOOL
+from support.standing import ENVIRON, command, terminal, within
+
+HEADER = "time,month_to_date_usd,period_start,period_end,premium_module"
+DAY = 86_400
+START = 1_793_491_200  # 2026-11-01
+END = START + 30 * DAY
+FIELDS = [
+    "at",
+    "month_to_date_usd",
+    "forecast_usd",
+    "forecast_lower_usd",
+    "forecast_upper_usd",
+    "method",
+    "methods",
+    "days",
+    "expected_day_usd",
+    "expected_day_upper_usd",
+    "known_days",
+]
+
+
+def row(hour: float, usd: float) -> str:
+    """Return an answer that came so many hours after the period's start."""
+    return f"{plain.moment(START + 3600 * hour)},{usd},{START},{END},{usd / 2}"
+
+
+def written(folder: Path, *rows: str) -> str:
+    """Write a file, and return the argument that names it."""
+    file = folder / "past.csv"
+    file.write_text("\n".join((HEADER, *rows, "")))
+    return f"--history={file}"
+
+
+def document(*arguments: str) -> dict[str, Any]:
+    """Return the JSON that the command prints, which must succeed without another word."""
+    done = within("forecast", "--output=json", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def spends(found: dict[str, Any]) -> list[float | None]:
+    """Return what was spent on each day, to the cent."""
+    return [
+        None if day["spend_usd"] is None else round(day["spend_usd"], 2) for day in found["days"]
+    ]
+
+
+def test_an_outage_of_three_days_is_divided_among_them(tmp_path: Path) -> None:
+    """At thirty dollars a day: not ninety on the day on which the API is back."""
+    hours = (*range(1, 75), *range(146, 160))
+    found = document(written(tmp_path, *(row(h, 30 * h / 24) for h in hours)))
+    assert spends(found) == [30.0] * 6 + [18.75]
+    assert [day["date"] for day in found["days"]] == [f"2026-11-0{n}" for n in range(1, 8)]
+    estimated = [round(day["estimated_usd"], 2) for day in found["days"]]
+    assert estimated == [0.0, 0.0, 0.0, 27.5, 30.0, 30.0, 2.5]
+    assert found["known_days"] == 3
+    assert [day["resources"] for day in found["days"]] == [
+        {"premium_module": pytest.approx(usd / 2)} for usd in [30.0] * 6 + [18.75]
+    ]
+
+
+def test_the_fields_are_those_of_the_contract(tmp_path: Path) -> None:
+    """Those of the forecast are empty in this release."""
+    found = document(written(tmp_path, row(20, 25.0), row(23, 30.125)))
+    assert list(found) == FIELDS
+    assert found["at"] == "2026-11-01T23:00:00Z"
+    assert found["month_to_date_usd"] == 30.125
+    assert [name for name in FIELDS if found[name] is None] == [
+        "forecast_usd",
+        "forecast_lower_usd",
+        "forecast_upper_usd",
+        "method",
+        "expected_day_usd",
+        "expected_day_upper_usd",
+    ]
+    assert found["methods"] == []
+    assert found["days"] == [
+        {
+            "date": "2026-11-01",
+            "spend_usd": 30.125,
+            "corrections_usd": 0.0,
+            "estimated_usd": 0.0,
+            "unknown_seconds": 0.0,
+            "resources": {"premium_module": 15.0625},
+            "resource_corrections": {},
+        }
+    ]
+
+
+def test_what_cannot_be_known_is_null(tmp_path: Path) -> None:
+    """After an outage over a period's end, and on days that have no answer yet."""
+    rolled = f"{START + 41 * DAY},20,{END},{END + 31 * DAY},"
+    found = document(
+        written(tmp_path, row(1, 1.0), row(24 * 28, 280.0), rolled),
+        f"--at={plain.moment(START + 43 * DAY)}",
+    )
+    by_date = {day["date"]: day for day in found["days"]}
+    assert by_date["2026-11-28"]["spend_usd"] == pytest.approx(10.0, abs=0.1)
+    for date in ("2026-11-29", "2026-11-30", "2026-12-13", "2026-12-14"):
+        unknown = dict.fromkeys(by_date[date])
+        assert by_date[date] == unknown | {"date": date, "unknown_seconds": 86400.0}
+    assert by_date["2026-12-01"]["spend_usd"] == pytest.approx(20 / 11)
+    assert list(by_date)[-1] == "2026-12-14"
+
+
+def test_at_leaves_out_what_came_later(tmp_path: Path) -> None:
+    """And is RFC 3339 or Unix seconds."""
+    flag = written(tmp_path, *(row(h, float(h)) for h in range(1, 60)))
+    short = document(written(tmp_path, *(row(h, float(h)) for h in range(1, 31))))
+    written(tmp_path, *(row(h, float(h)) for h in range(1, 60)))
+    for at in (
+        plain.moment(START + 30 * 3600),
+        str(START + 30 * 3600),
+        "2026-11-02T07:00:00+01:00",
+    ):
+        assert document(flag, f"--at={at}") == short
+    early = within("forecast", flag, "--at=2026-11-01T00:00:00Z")
+    assert (early.returncode, early.stdout) == (1, "")
+    assert early.stderr == (
+        f"viam-billing: {tmp_path / 'past.csv'}: has no row up to 2026-11-01T00:00:00Z, so nothing "
+        "is known\n"
+    )
+    wrong = within("forecast", flag, "--at=yesterday")
+    assert wrong.returncode == 2
+    assert "argument --at: 'yesterday': must be a time as RFC 3339 or Unix seconds" in wrong.stderr
+
+
+def piped(file: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command as the end of a pipe."""
+    shell = f"cat '{file}' | {' '.join(TOOL)} forecast --history=- --output=json"
+    return subprocess.run(
+        ["sh", "-c", shell],
+        env={**os.environ, **ENVIRON},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+
+
+def test_standard_input_is_read(tmp_path: Path) -> None:
+    """By a process, as the end of a pipe."""
+    flag = written(tmp_path, row(1, 1.0), row(30, 40.0))
+    done = piped(flag.partition("=")[2])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == document(flag)
+    empty = piped("/dev/null")
+    assert (empty.returncode, empty.stdout) == (1, "")
+    assert empty.stderr.startswith("viam-billing: standard input:1: must be a header that begins")
+
+
+def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
+    """Missing, a folder, a pipe without a writer: nothing is waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    for name, code, reason in (
+        ("missing", 1, ": No such file or directory\n"),
+        (".", 2, ": must name a regular file, or be -\n"),
+        ("pipe", 2, ": must name a regular file, or be -\n"),
+    ):
+        done = within("forecast", f"--history={tmp_path / name}")
+        assert (done.returncode, done.stdout) == (code, "")
+        assert done.stderr.endswith(reason)
+    done = within("forecast", written(tmp_path))
+    assert (
+        done.stderr == f"viam-billing: {tmp_path / 'past.csv'}: has no row, so nothing is known\n"
+    )
+
+
+def test_a_row_that_is_none_is_told_with_its_place(tmp_path: Path) -> None:
+    """In a line, with exit code 1, and nothing of the file is repeated."""
+    flag = written(tmp_path, row(1, 1.0), "2026-11-02T00:00:00Z,secret,,,")
+    done = within("forecast", flag)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"viam-billing: {tmp_path / 'past.csv'}:3: month_to_date_usd: must be an amount in US "
+        "dollars, such as 12.34\n"
+    )
+
+
+def test_without_a_file_it_says_what_is_missing() -> None:
+    """With exit code 2."""
+    done = within("forecast")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "viam-billing: name a file of past answers with --history, or - for standard input\n"
+    )
+
+
+def test_a_table_says_that_there_is_no_forecast_yet(tmp_path: Path) -> None:
+    """And has a line for each day."""
+    flag = written(tmp_path, row(1, 1.0), row(23, 30.0), row(24 * 5, 150.0), row(24 * 5 + 1, 151.0))
+    code, shown = terminal("forecast", flag, folder=tmp_path)
+    assert code == 0
+    assert "This release has no forecast yet." in shown
+    assert "Month to date at 2026-11-06T01:00:00Z: 151.00 USD" in shown
+    assert "Known days before: 1." in shown
+    assert [line.split()[0] for line in shown.splitlines() if line.startswith(" 2026-")] == [
+        f"2026-11-0{n}" for n in range(1, 7)
+    ]
+
+
+def test_a_column_of_any_name_is_shown_and_does_nothing_to_a_terminal(tmp_path: Path) -> None:
+    """It is a label of a resource type, whatever it says."""
+    file = tmp_path / "past.csv"
+    name = "=cmd()\u3000日本 [red]"
+    file.write_text(f'{HEADER},"{name}"\n{row(20, 1.0)},5\n')
+    found = document(f"--history={file}")
+    assert found["days"][0]["resources"] == {"premium_module": 0.5, name: 5.0}
+
+
+def test_it_needs_no_account_and_no_exporter(tmp_path: Path) -> None:
+    """A broken configuration where it is looked for is not even read."""
+    (tmp_path / "exporter.yml").write_text("{")
+    flag = written(tmp_path, row(1, 1.0))
+    done = command("forecast", flag, folder=tmp_path, environ={"VIAM_API_KEY_ID": "half"})
+    assert (done.returncode, done.stderr) == (0, "")
