@@ -20,7 +20,7 @@ from exporter.metrics import catalog, own
 from exporter.model import Metric
 from exporter.rules.rule_files import files
 from exporter.rules.rule_settings import load
-from exporter.tool import past_invoices as past
+from exporter.tool import past_days, past_invoices
 from exporter.web.routes import ENDPOINTS
 from generate import api_tables
 from generate.steps import BLOCK, ROOT, Step
@@ -37,7 +37,7 @@ def metrics() -> Groups:
         **by_collector,
         "organization": [spec for section in catalog.SECTIONS for spec in section.specs],
         "exporter": own.METRICS,
-        "backfill": past.OWN,
+        "backfill": (*past_invoices.OWN, *past_days.METRICS),
     }
 
 

@@ -1,11 +1,15 @@
 """The `viam-billing` command: for people, beside the daemon.
 
 `command` puts the sub-commands together, a module each, and loads only what is asked for: a command
-should answer at once. They are `check`, `usage` (with `focus`), `forecast` (with `history_file` and
-`replay`), `invoices`, `pdf` (with `download`, `folder`, `file_names` and `progress`), `backfill`
-(with `past_invoices`), `ledger` and `simulate`. Those that read bills do it by way of `bills`, with
-the configuration, the client and the extractors of the exporter; `output` is how they show them.
-`arguments`, `times` and `errors` are what all of them share.
+should answer at once. They are `check`, `usage` (with `usage_lines` and `focus`), `forecast` (with
+`history_file` and `replay`), `invoices`, `pdf` (with `download`, `folder`, `file_names` and
+`progress`), `backfill` (with `past_invoices` and `past_days`), `ledger` and `simulate`.
+
+Those that read bills do it by way of `bills`, with the configuration, the client and the extractors
+of the exporter. Those that need the ledger get it from `ledger_sources`: from running `exporters`,
+which `exporter_flags` name, `api_answers` understand and a `fleet` joins; or from what is `stored`.
+`outcomes` is what came of asking, and `output` how it is shown. `arguments`, `times` and `errors`
+are what all of them share.
 """
 
 from exporter.tool.command import main, parser

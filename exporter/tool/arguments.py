@@ -43,8 +43,7 @@ def add_configuration(command: argparse.ArgumentParser) -> None:
         type=from_system,
         action="append",
         default=[],
-        help="only this organization of the configuration, by id or name; may be given several "
-        "times (default: all)",
+        help="only this organization, by id or name; may be given several times (default: all)",
     )
 
 

@@ -1,4 +1,4 @@
-"""`viam-billing backfill`: the past that invoices tell of, for Prometheus."""
+"""`viam-billing backfill`: the past that invoices and the ledger tell of, for Prometheus."""
 
 from __future__ import annotations
 
@@ -7,25 +7,35 @@ import math
 import re
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from exporter.api.calls import ReadRpc
 from exporter.base.text import from_system
 from exporter.config import Config, format_duration
 from exporter.metrics.catalog import LABEL_NAMES
 from exporter.tool import arguments as declare
-from exporter.tool import bills, output
+from exporter.tool import bills, ledger_sources, outcomes, output, past_invoices
 from exporter.tool.errors import DONE, EXIT_CODES, FAILED, WRONG_USAGE, CommandError, complain
+from exporter.tool.ledger_sources import DaysRead, Place
+from exporter.tool.outcomes import Answers, Read, ReadFailure
 from exporter.tool.output import printable
-from exporter.tool.past_invoices import History, history, write
+from exporter.tool.past_days import PastDays, past_days
+from exporter.tool.past_days import write as write_days
+from exporter.tool.past_invoices import History, history
 
 DAY: Final = 86_400.0
 # Prometheus has written no block of the last hours itself yet: one of ours would be in its way.
 HEAD: Final = 3 * 3600.0
+NO_DAYS: Final = (
+    "days are left out: the ledger that has them is read with --exporter or --storage.path"
+)
+NO_INVOICES: Final = "invoices are left out: there is no configuration to read them with"
 DESCRIPTION: Final = """\
-Writes what the invoices tell of the past as OpenMetrics with timestamps, to standard output: what
-was unpaid and overdue, and each invoice, as the exporter would have shown it. Nothing of the last
-three hours is written, because Prometheus itself still has those in the making.
+Writes the past as OpenMetrics with timestamps, to standard output: what the invoices tell of what
+was unpaid and overdue, and each invoice, as the exporter would have shown it; and what was spent on
+each day, from the ledger of a running exporter (--exporter) or of one that is stopped
+(--storage.path). Nothing of the last three hours is written, because Prometheus itself still has
+those in the making.
 """
 EPILOG: Final = f"""\
 To put it into Prometheus, with the labels that its target has there:
@@ -40,6 +50,7 @@ def define(command: argparse.ArgumentParser) -> None:
     """Say what the command does, and what it is told."""
     declare.describe(command, _backfill, DESCRIPTION, EPILOG)
     declare.add_configuration(command)
+    ledger_sources.add(command)
     command.add_argument(
         "--label",
         dest="labels",
@@ -55,15 +66,15 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         type=_step,
         default="1h",
-        help="time between two samples of a series; 5m fills a graph at any scale, at twelve times "
-        "the size (default: %(default)s)",
+        help="time between two samples about invoices; 5m fills a graph at any scale, at twelve "
+        "times the size (default: %(default)s)",
     )
     command.add_argument(
         "--since",
         metavar="DATE",
         type=declare.date,
         default=0.0,
-        help="begin with this day, YYYY-MM-DD in UTC (default: the first invoice)",
+        help="begin with this day, YYYY-MM-DD in UTC (default: the first that is known)",
     )
     command.add_argument(
         "--until",
@@ -102,36 +113,67 @@ def _label(text: str) -> tuple[str, str]:
     return name, value
 
 
+class _Past(NamedTuple):
+    """What is known of the past, and what could not be read."""
+
+    invoices: Sequence[Read]
+    days: Sequence[PastDays]
+    failures: Sequence[ReadFailure]
+
+
 def _backfill(arguments: argparse.Namespace) -> int:
     if len(dict(arguments.labels)) < len(arguments.labels):
         raise CommandError("--label names a label more than once", WRONG_USAGE)
-    config = bills.configuration(arguments)
+    has_ledger = ledger_sources.is_named(arguments)
+    config = bills.find_configuration(arguments) if has_ledger else bills.configuration(arguments)
     declare.warn_of_future(arguments.since, arguments.clock.time())
-    call = ReadRpc.GET_INVOICES_SUMMARY
-    answers = bills.run(bills.answers(config, call, arguments.organizations))
+    with ledger_sources.named(arguments) as place:
+        past = bills.run(_read(place, config, arguments.organizations))
     with bills.interruptible():
-        return _write(arguments, config, answers)
+        return _write(arguments, config, past)
 
 
-def _write(arguments: argparse.Namespace, config: Config, answers: bills.Answers) -> int:
+async def _read(place: Place | None, config: Config | None, names: Sequence[str]) -> _Past:
+    """Read what there is of the past, and say where days come from and what is missing."""
+    invoices, days = Answers((), ()), DaysRead[PastDays]((), ())
+    if place is None:
+        complain(NO_DAYS)
+    else:
+        days = await ledger_sources.read(place, names, past_days, config)
+        complain(f"days are those of {place.name}")
+    if config is None:
+        complain(NO_INVOICES)
+    else:
+        invoices = await bills.answers(config, ReadRpc.GET_INVOICES_SUMMARY, names)
+    return _Past(invoices.read, days.made, [*invoices.failures, *days.failures])
+
+
+def _write(arguments: argparse.Namespace, config: Config | None, past: _Past) -> int:
     now = arguments.clock.time()
-    end = min(now - HEAD, arguments.until - 1)
-    read, failures = answers
+    since, end = arguments.since, min(now - HEAD, arguments.until - 1)
     labels = tuple(arguments.labels)
-    histories = [
-        history(each.organization, each.value, config.invoice_detail, labels, end) for each in read
-    ]
+    histories = []
+    if config is not None:
+        histories = [
+            history(each.organization, each.value, config.invoice_detail, labels, end)
+            for each in past.invoices
+        ]
     output.write_as_utf8()
-    count = write(histories, arguments.step, arguments.since, end, sys.stdout.write)
-    bills.report(failures)
+    put, count = sys.stdout.write, 0
+    if config is not None:
+        count += past_invoices.write(histories, arguments.step, since, end, put)
+    if past.days:
+        count += write_days(past.days, labels, since, end, put)
+    put("# EOF\n")
+    outcomes.report(past.failures)
     if not count:
-        complain("nothing to write: no invoice says anything of that time, or no step ends in it")
-        return FAILED if failures else DONE
+        complain("nothing to write: nothing is known of that time, or no step ends in it")
+        return FAILED if past.failures else DONE
     for each in histories:
         if each.uncertain_from < end:
             complain(_uncertain(each))
-    _advise(arguments, histories, now)
-    return FAILED if failures else DONE
+    _advise(arguments, [*histories, *past.days], now)
+    return FAILED if past.failures else DONE
 
 
 def _uncertain(past: History) -> str:
@@ -142,7 +184,7 @@ def _uncertain(past: History) -> str:
     )
 
 
-def _advise(arguments: argparse.Namespace, histories: Sequence[History], now: float) -> None:
+def _advise(arguments: argparse.Namespace, pasts: Sequence[History | PastDays], now: float) -> None:
     """Say what would make the samples useless."""
     names = {name for name, _ in arguments.labels}
     if missing := [name for name in ("job", "instance") if name not in names]:
@@ -150,7 +192,7 @@ def _advise(arguments: argparse.Namespace, histories: Sequence[History], now: fl
             f"these series are not those of a target, which have the labels {' and '.join(missing)}"
             " too: see --label"
         )
-    starts = [past.start for past in histories if past.start is not None]
+    starts = [past.start for past in pasts if past.start is not None]
     first = max(min(starts, default=now), arguments.since)
     if now - first > arguments.retention:
         days = math.ceil((now - first) / DAY)

@@ -13,7 +13,6 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
-    Iterable,
     Iterator,
     Sequence,
 )
@@ -34,36 +33,18 @@ from exporter.polling.discovery import is_usable, keys_by_id, merge, usable
 from exporter.process import logs, privileges, signals
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
-from exporter.tool.errors import STOPPED, WRONG_USAGE, CommandError, complain, discard, require_room
-from exporter.tool.output import printable
+from exporter.tool.errors import STOPPED, CommandError, complain, discard, require_room
+from exporter.tool.outcomes import Answers, Read, ReadFailure, require
 
 T = TypeVar("T")
 
 STOP_WITHIN = 5.0  # seconds, also while nobody reads what is printed
 DOWNLOADS = 4  # at once
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is a failure to somebody who waits
-
-
-class Read(NamedTuple):
-    """What was read of an organization."""
-
-    organization: Organization
-    value: Any
-
-
-class ReadFailure(NamedTuple):
-    """What could not be read: an organization, or without one, which of them a key reads."""
-
-    what: str  # for people
-    organization: Organization | None
-    error: BillingError
-
-
-class Answers(NamedTuple):
-    """What came of asking for the bills of organizations, in the order of the configuration."""
-
-    read: Sequence[Read]
-    failures: Sequence[ReadFailure]
+NO_CONFIGURATION = (
+    "no configuration: name one with --config.file, or set VIAM_ORG_ID, VIAM_API_KEY_ID and "
+    "VIAM_API_KEY"
+)
 
 
 class Organizations(NamedTuple):
@@ -77,11 +58,17 @@ class Organizations(NamedTuple):
 def configuration(arguments: argparse.Namespace) -> Config:
     """Return the configuration, and see to it that its keys stay where they are.
 
-    Raises CommandError.
+    Raises CommandError if there is none, or if it is wrong.
     """
-    logs.configure("warning", "logfmt")
-    privileges.start_without_tracing(os.environ)
-    privileges.leave_no_core_dump()
+    config = find_configuration(arguments)
+    if config is None:
+        raise CommandError(NO_CONFIGURATION)
+    return config
+
+
+def find_configuration(arguments: argparse.Namespace) -> Config | None:
+    """Return the configuration, as `configuration` does, or None if there is none."""
+    keep_secrets()
     try:
         # Whether the exporter has storage is of no interest to a command.
         config = find(arguments.config_file, os.environ, LABEL_NAMES, storage=True)
@@ -89,12 +76,14 @@ def configuration(arguments: argparse.Namespace) -> Config:
             route_to(config.api, os.environ)
     except ConfigError as error:
         raise CommandError(str(error), prefix="") from error
-    if config is None:
-        raise CommandError(
-            "no configuration: name one with --config.file, or set VIAM_ORG_ID, "
-            "VIAM_API_KEY_ID and VIAM_API_KEY"
-        )
     return config
+
+
+def keep_secrets() -> None:
+    """See to it that what this process learns stays where it is, and have a log."""
+    logs.configure("warning", "logfmt")
+    privileges.start_without_tracing(os.environ)
+    privileges.leave_no_core_dump()
 
 
 def _chosen(found: Organizations, names: Sequence[str]) -> Organizations:
@@ -103,18 +92,11 @@ def _chosen(found: Organizations, names: Sequence[str]) -> Organizations:
     Raises CommandError for a name that none of them has, and if there are none.
     """
     every, failures, _ = found
-    known = {each for o in every for each in (o.id, o.name)}
-    missing = [each for each in names if each not in known]
-    if missing or not (every or failures):
-        report(failures)
-        if not missing:
-            raise CommandError(
-                "no organizations: discovery found none whose name discovery.name_pattern takes"
-            )
-        reason = f"--organization={printable(missing[0])}: there is no such id or name"
-        if failures:
-            raise CommandError(f"{reason} among those that could be found")
-        raise CommandError(reason, WRONG_USAGE)
+    require(names, every, failures)
+    if not (every or failures):
+        raise CommandError(
+            "no organizations: discovery found none whose name discovery.name_pattern takes"
+        )
     wanted = [o for o in every if {o.id, o.name} & set(names)] if names else every
     return Organizations(wanted, failures, every)
 
@@ -295,34 +277,3 @@ async def answers(config: Config, rpc: ReadRpc, names: Sequence[str]) -> Answers
         organizations = await reader.organizations(config, names)
         read, failures = await reader.answers(rpc, organizations.wanted)
     return Answers(read, [*organizations.failures, *failures])
-
-
-def total_of(answers: Answers) -> str:
-    """Return what a line of totals is called: of all organizations, or of how many of them."""
-    read, failures = answers
-    if not failures:
-        return "Total"
-    if any(failure.organization is None for failure in failures):
-        return f"Total of {len(read)}, and there are others"
-    return f"Total of {len(read)} of {len(read) + len(failures)} organizations"
-
-
-def report(failures: Iterable[ReadFailure]) -> None:
-    """Say on standard error what could not be read, and why."""
-    for what, _, error in failures:
-        complain(f"{printable(what)}: {printable(str(error))}")
-
-
-def plain(failures: Iterable[ReadFailure]) -> list[dict[str, str | None]]:
-    """Return failures as programs get them."""
-    return [
-        {
-            "org_id": organization.id if organization else None,
-            "org_name": organization.name if organization else None,
-            "what": what,
-            "cause": str(error.cause),
-            "code": error.code,
-            "message": str(error),
-        }
-        for what, organization, error in failures
-    ]

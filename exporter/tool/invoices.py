@@ -17,7 +17,7 @@ from exporter.metrics.extract.invoices import Invoice, Invoices
 from exporter.metrics.extract.values import exact_sum
 from exporter.model import Organization
 from exporter.tool import arguments as declare
-from exporter.tool import bills, output
+from exporter.tool import bills, outcomes, output
 from exporter.tool.errors import DONE, FAILED
 from exporter.tool.output import Column, Row
 
@@ -104,7 +104,7 @@ def _invoices(arguments: argparse.Namespace) -> int:
 
 async def _show(arguments: argparse.Namespace, config: Config) -> int:
     call = ReadRpc.GET_INVOICES_SUMMARY
-    read, failures = answers = await bills.answers(config, call, arguments.organizations)
+    read, failures = await bills.answers(config, call, arguments.organizations)
     now = arguments.clock.time()
     found = [(each.organization, every_invoice(each.value, now)) for each in read]
     listed = [
@@ -119,18 +119,18 @@ async def _show(arguments: argparse.Namespace, config: Config) -> int:
         case "table":
             _table(listed)
             print()
-            _balances(found, bills.total_of(answers))
+            _balances(found, outcomes.total_of(read, failures))
         case "json":
             output.write_json(
                 {
                     "organizations": [_balance(*each) for each in found],
                     "invoices": list(map(_plain, listed)),
-                    "failures": bills.plain(failures),
+                    "failures": outcomes.plain(failures),
                 }
             )
         case _:
             output.write_csv(COLUMNS, map(_plain, listed))
-    bills.report(failures)
+    outcomes.report(failures)
     return FAILED if failures else DONE
 
 

@@ -339,7 +339,7 @@ def write(
     """Write the samples of all organizations as OpenMetrics, and return how many there are.
 
     Each family and each series stands at a stretch, and within a series, time goes on. A line is
-    put as soon as it is made: there may be millions.
+    put as soon as it is made: there may be millions. The mark of the end is for who has no more.
     """
     count = 0
     for spec in SPECS:
@@ -353,7 +353,6 @@ def write(
                     for time in sample_times(max(start, since), min(stop, until), step, end):
                         put(f"{line} {time}\n")
                         count += 1
-    put("# EOF\n")
     return count
 
 

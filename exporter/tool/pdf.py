@@ -22,6 +22,7 @@ from exporter.tool.download import WantedInvoice, download
 from exporter.tool.errors import DONE, EXIT_CODES, FAILED, WRONG_USAGE, CommandError, complain
 from exporter.tool.folder import BusyError, Folder
 from exporter.tool.invoices import every_invoice
+from exporter.tool.outcomes import Read
 from exporter.tool.output import printable
 from exporter.tool.progress import Progress, progress
 
@@ -136,7 +137,7 @@ class Run:
             except BaseExceptionGroup as group:
                 raise group.exceptions[0] from group  # as when whoever reads has enough
 
-    def _wanted(self, found: Iterable[bills.Read], names: Mapping[str, str]) -> list[WantedInvoice]:
+    def _wanted(self, found: Iterable[Read], names: Mapping[str, str]) -> list[WantedInvoice]:
         """Return the invoices that are wanted.
 
         What is wanted and not there, and what would replace another one, is a failure.

@@ -4,63 +4,38 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from exporter.api.calls import ReadRpc
-from exporter.base import plain
 from exporter.config import Config
-from exporter.metrics import parts
 from exporter.metrics.extract import usage
-from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import exact_sum
-from exporter.model import Organization
 from exporter.tool import arguments as declare
-from exporter.tool import bills, focus, output
-from exporter.tool.errors import DONE, FAILED, complain
+from exporter.tool import bills, exporter_flags, exporters, fleet, focus, outcomes, output
+from exporter.tool.errors import DONE, FAILED, WRONG_USAGE, CommandError, complain
+from exporter.tool.exporter_flags import Access
+from exporter.tool.outcomes import ReadFailure
 from exporter.tool.output import Column, Row, printable
+from exporter.tool.usage_lines import COLUMNS, Bill, UsageLine, of_bill
 
 FORMATS: Final = ("table", "json", "csv", "focus", "focus-json")
 DESCRIPTION: Final = """\
 Shows what the current billing period has cost so far, from the billing API, with the numbers
-that the exporter shows. Amounts are US dollars.
+that the exporter shows; or, with --exporter, what running exporters know, for which no key is
+needed. Amounts are US dollars.
 """
-COLUMNS: Final = (
-    "org_id",
-    "org_name",
-    "period_start",
-    "period_end",
-    "gross_usd",
-    "discount_usd",
-    "month_to_date_usd",
-    "subtotal_usd",
-    "budget_usd",
-    "budget_used",
-)
-
-
-class Bill(NamedTuple):
-    """What an organization's current period has cost so far, in US dollars."""
-
-    organization: Organization
-    usage: Usage
-
-    @property
-    def budget_used(self) -> float | None:
-        """The share of the budget that is spent; None without one, or if it is 0."""
-        budget = self.organization.budget_usd
-        return self.usage.month_to_date / budget if budget else None
 
 
 def _descending(value: float | None) -> float:
     """Order numbers from the largest, what is none last."""
-    return math.inf if value is None or not math.isfinite(value) else -value
+    return math.inf if value is None else -value
 
 
-SORTS: Final[Mapping[str, Callable[[Bill], Any]]] = {
-    "name": lambda bill: (bill.organization.name.casefold(), bill.organization.id),
-    "month-to-date": lambda bill: _descending(bill.usage.month_to_date),
-    "budget-used": lambda bill: _descending(bill.budget_used),
+SORTS: Final[Mapping[str, Callable[[UsageLine], Any]]] = {
+    "name": lambda each: (each.line.org_name.casefold(), each.line.org_id),
+    "month-to-date": lambda each: _descending(each.line.month_to_date_usd),
+    "budget-used": lambda each: _descending(each.line.budget_used),
 }
 
 
@@ -68,6 +43,7 @@ def define(command: argparse.ArgumentParser) -> None:
     """Say what the command does, and what it is told."""
     declare.describe(command, _usage, DESCRIPTION)
     declare.add_configuration(command)
+    exporter_flags.add(command)
     command.add_argument(
         "--output",
         choices=FORMATS,
@@ -78,98 +54,131 @@ def define(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--sort",
         choices=SORTS,
-        help="by name, or by an amount from the largest (default: as configured)",
+        help="by name, or by an amount from the largest (default: as configured, or by name with "
+        "--exporter alone)",
     )
+
+
+class _Found(NamedTuple):
+    """What there is to show, and what could not be read."""
+
+    lines: Sequence[UsageLine]
+    failures: Sequence[ReadFailure]
 
 
 def _usage(arguments: argparse.Namespace) -> int:
-    config = bills.configuration(arguments)
-    return bills.run(_show(arguments, config))
-
-
-async def _show(arguments: argparse.Namespace, config: Config) -> int:
-    call = ReadRpc.GET_CURRENT_MONTH_USAGE
-    read, failures = answers = await bills.answers(config, call, arguments.organizations)
-    found = [Bill(each.organization, usage.view(each.value)) for each in read]
+    of_focus = arguments.output.startswith("focus")
+    if arguments.exporters and of_focus:
+        raise CommandError(
+            f"--output={arguments.output} needs the bill itself: leave out --exporter", WRONG_USAGE
+        )
+    config = None
+    if arguments.exporters and arguments.config_file is None:
+        bills.keep_secrets()
+    else:
+        config = bills.configuration(arguments)
+    access = exporter_flags.access(arguments)
+    lines, failures = bills.run(_read(access, config, arguments.organizations))
     if arguments.sort:
-        found.sort(key=SORTS[arguments.sort])
+        lines = sorted(lines, key=SORTS[arguments.sort])
+    received = [each.bill for each in lines if each.bill is not None]
     match arguments.output:
         case "table":
-            _table(found, bills.total_of(answers))
+            told = bool(arguments.exporters)
+            _table(lines, outcomes.total_of(lines, failures), told=told)
         case "json":
+            organizations = [each.plain() | {"costs": each.costs()} for each in lines]
             output.write_json(
-                {
-                    "organizations": [_plain(b) | {"costs": parts.costs(b.usage)} for b in found],
-                    "failures": bills.plain(failures),
-                }
+                {"organizations": organizations, "failures": outcomes.plain(failures)}
             )
         case "csv":
-            output.write_csv(COLUMNS, map(_plain, found))
+            output.write_csv(COLUMNS, [each.plain() for each in lines])
         case "focus":
-            output.write_csv(focus.COLUMNS, focus.rows(found))
+            output.write_csv(focus.COLUMNS, focus.rows(received))
         case _:
-            output.write_json(focus.document(found))
-    bills.report(failures)
-    if not arguments.output.startswith("focus"):
-        return FAILED if failures else DONE
-    gaps = [*focus.gaps(found)]
-    for organization, what in gaps:
-        complain(f"{printable(organization.name)}: {what}")
-    return FAILED if failures or gaps else DONE
+            output.write_json(focus.document(received))
+    outcomes.report(failures)
+    wrong = [*_failing(lines)]
+    if of_focus:
+        wrong += [f"{printable(each.name)}: {what}" for each, what in focus.gaps(received)]
+    for what in wrong:
+        complain(what)
+    return FAILED if failures or wrong else DONE
 
 
-def _table(found: Sequence[Bill], total_of: str) -> None:
+async def _read(access: Access | None, config: Config | None, names: Sequence[str]) -> _Found:
+    """Ask whoever is named. Without a configuration it is exporters alone."""
+    told = fleet.Members((), ())
+    if access is not None:
+        async with exporters.reached(access) as there:
+            told = await fleet.members(there)
+        complain(f"read from {', '.join(access.urls)}")
+    if config is None:
+        return _Found(_told(told, names), told.failures)
+    read, failures = await bills.answers(config, ReadRpc.GET_CURRENT_MONTH_USAGE, names)
+    known = {each.line.org_id: each.line for each in told.members}
+    lines = [
+        of_bill(Bill(organization, usage.view(answer)), known.get(organization.id))
+        for organization, answer in read
+    ]
+    return _Found(lines, [*failures, *told.failures])
+
+
+def _told(told: fleet.Members, names: Sequence[str]) -> Sequence[UsageLine]:
+    """Return the organizations that exporters tell of, if they are wanted."""
+    outcomes.require(names, [each.organization for each in told.members], told.failures)
+    lines = [each.line for each in told.members]
+    return [
+        UsageLine(line) for line in lines if not names or {line.org_id, line.org_name} & {*names}
+    ]
+
+
+def _failing(lines: Sequence[UsageLine]) -> Iterator[str]:
+    """Yield what exporters could not poll last, in words."""
+    for each in lines:
+        for failure in each.line.failures:
+            yield printable(f"{each.line.org_name}: {failure.collector}: {failure.reason}")
+
+
+def _table(lines: Sequence[UsageLine], total_of: str, *, told: bool) -> None:
+    """Print a line for each organization, with a forecast if exporters have `told` of them."""
     money = output.money
+    amounts = {"Month to date": [each.summand(each.line.month_to_date_usd) for each in lines]}
+    if not told or any(each.bill is not None for each in lines):
+        amounts = {
+            "Before discounts": [each.summand(each.gross) for each in lines],
+            "Discount": [each.summand(each.discount) for each in lines],
+            **amounts,
+        }
+    if told:
+        amounts["Forecast"] = [each.line.forecast_usd for each in lines]
     rows = [
         Row(
             (
-                bill.organization.name,
-                f"{output.day(bill.usage.period_start)} to {output.day(bill.usage.period_end)}",
-                money(bill.usage.gross),
-                money(bill.usage.discount),
-                money(bill.usage.month_to_date),
-                money(bill.organization.budget_usd),
-                "" if bill.budget_used is None else _percent(bill.budget_used),
+                each.line.org_name,
+                f"{_day(each.line.period_start)} to {_day(each.line.period_end)}",
+                *map(money, usd),
+                money(each.line.budget_usd),
+                _percent(each.summand(each.line.budget_used) if each.line.budget_usd else None),
             ),
-            alarming=(bill.budget_used or 0.0) > 1,
+            alarming=(each.line.budget_used or 0.0) > 1,
         )
-        for bill in found
+        for each, *usd in zip(lines, *amounts.values(), strict=True)
     ]
-    total = (
-        total_of,
-        "",
-        money(exact_sum(bill.usage.gross for bill in found)),
-        money(exact_sum(bill.usage.discount for bill in found)),
-        money(exact_sum(bill.usage.month_to_date for bill in found)),
-        "",
-        "",
-    )
+    total = [exact_sum(one for one in usd if one is not None) for usd in amounts.values()]
     columns = (
         Column("Organization"),
         Column("Period"),
-        Column("Before discounts", number=True),
-        Column("Discount", number=True),
-        Column("Month to date", number=True),
-        Column("Budget", number=True),
-        Column("Used", number=True),
+        *(Column(title, number=True) for title in (*amounts, "Budget", "Used")),
     )
-    output.show(columns, rows, total)
+    output.show(columns, rows, (total_of, "", *map(money, total), "", ""))
 
 
-def _percent(share: float) -> str:
+def _percent(share: float | None) -> str:
+    if share is None:
+        return ""
     return f"{share:.0%}" if math.isfinite(share) else output.WITHHELD
 
 
-def _plain(bill: Bill) -> dict[str, Any]:
-    return {
-        "org_id": bill.organization.id,
-        "org_name": bill.organization.name,
-        "period_start": plain.moment(bill.usage.period_start),
-        "period_end": plain.moment(bill.usage.period_end),
-        "gross_usd": plain.number(bill.usage.gross),
-        "discount_usd": plain.number(bill.usage.discount),
-        "month_to_date_usd": plain.number(bill.usage.month_to_date),
-        "subtotal_usd": plain.number(bill.usage.subtotal),
-        "budget_usd": plain.number(bill.organization.budget_usd),
-        "budget_used": plain.number(bill.budget_used),
-    }
+def _day(moment: str | None) -> str:
+    return (moment or "")[:10]

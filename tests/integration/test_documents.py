@@ -19,7 +19,10 @@ from support.process import ROOT, until
 from support.terminal import Terminal, terminal
 
 SERVICE: Final = re.compile(r"^<!-- service: (.*) -->$", re.MULTILINE)
-OUTPUT: Final = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.DOTALL | re.MULTILINE)
+# Of blocks without a mark, which would say that another test runs them.
+OUTPUT: Final = re.compile(
+    r"(?<=^```console\n)(?<!-->\n```console\n)(.*?)(?=^```$)", re.DOTALL | re.MULTILINE
+)
 RUN: Final = {page: [b for b in blocks(page) if b.kind in {"run", "file"}] for page in pages()}
 COMMAND_PAGES: Final = [page for page in RUN if page.parent == COMMANDS]
 PAGES: Final = [

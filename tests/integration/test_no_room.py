@@ -23,6 +23,8 @@ COMMANDS = {
     "invoices": (*TOOL, "invoices"),
     "pdf": (*TOOL, "pdf", "--all"),
     "backfill": (*TOOL, "backfill"),
+    "backfill from an exporter": (*TOOL, "backfill", "--exporter=http://127.0.0.1:1"),
+    "usage from an exporter": (*TOOL, "usage", "--exporter=http://127.0.0.1:1"),
     "check": (*TOOL, "check", "--connect"),
     "simulate": (*TOOL, "simulate", "--listen-address=127.0.0.1:0"),
     "the exporter": (*EXPORTER, "--web.listen-address=127.0.0.1:0"),

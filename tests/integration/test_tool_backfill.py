@@ -25,6 +25,10 @@ STEP = 120  # seconds between two samples of the past
 LOOKBACK = 300  # seconds for which Prometheus shows a sample
 HEAD = 3 * 3600
 NOON_DAY = int(NOON) - 86_400
+NO_DAYS = (
+    "viam-billing: days are left out: the ledger that has them is read with --exporter or "
+    "--storage.path\n"
+)
 # One series for each organization, always there.
 SUMS = (
     "viam_billing_invoices_unpaid",
@@ -69,7 +73,7 @@ def test_blocks_and_live_data_are_one_continuous_graph(tmp_path: Path) -> None:
                 folder=tmp_path,
                 now=now,
             )
-            assert (done.returncode, done.stderr) == (0, "")
+            assert (done.returncode, done.stderr) == (0, NO_DAYS)
             past = tmp_path / "past.om"
             past.write_text(done.stdout)
             write_blocks(past, tmp_path / "data")
@@ -144,7 +148,8 @@ def test_what_would_make_it_useless_is_said(service: Service) -> None:
     """Labels that are missing, a retention that deletes the blocks at once, a day to come."""
     done = within("backfill", "--step=1d", service.flag)
     assert done.returncode == 0
-    first, second = done.stderr.splitlines()
+    missing, first, second = done.stderr.splitlines()
+    assert f"{missing}\n" == NO_DAYS
     assert "have the labels job and instance too: see --label" in first
     assert "a Prometheus that keeps 15d deletes such blocks" in second
     future = within("backfill", "--since=2062-05-01", service.flag)
@@ -156,7 +161,9 @@ def test_what_one_key_cannot_read_hides_no_other(service: Service) -> None:
     with service.failing("permission-denied:method=GetInvoicesSummary,organization=1"):
         done = within("backfill", "--step=1d", service.flag)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"viam-billing: {ACCOUNTS[0].name}: GetInvoicesSummary: ")
+    assert done.stderr.startswith(
+        f"{NO_DAYS}viam-billing: {ACCOUNTS[0].name}: GetInvoicesSummary: "
+    )
     assert ACCOUNTS[0].id not in done.stdout
     assert all(account.id in done.stdout for account in ACCOUNTS[1:])
     assert done.stdout.endswith("# EOF\n")
@@ -202,6 +209,7 @@ def test_promtool_takes_ids_with_all_that_passes_for_an_end_of_line(tmp_path: Pa
     file = tmp_path / "past.om"
     with file.open("w", newline="", encoding="utf-8") as stream:
         write([past], 1800, 0.0, end, stream.write)
+        stream.write("# EOF\n")
     write_blocks(file, tmp_path / "data")
     (tmp_path / "data" / "wal").mkdir()  # promtool reads no folder without one
     dumped = subprocess.run(
@@ -233,7 +241,8 @@ def test_it_ends_at_once_when_it_is_stopped(
         assert process.stdout.read(1) == b"#"
         process.send_signal(number)
         code = process.wait(PATIENCE)
-        assert (code, process.stderr.read()) == (1, b"viam-billing: stopped before the end\n")
+        said = f"{NO_DAYS}viam-billing: stopped before the end\n"
+        assert (code, process.stderr.read()) == (1, said.encode())
 
 
 def test_a_step_below_a_second_is_refused() -> None:

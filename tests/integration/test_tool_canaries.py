@@ -6,6 +6,9 @@ The same secrets, servers and search as for the exporter itself.
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from integration.test_canaries import (
@@ -19,6 +22,7 @@ from integration.test_canaries import (
     hidden,
     simulated,
 )
+from support.process import serving
 from support.standing import command
 
 
@@ -81,3 +85,48 @@ def test_what_a_server_repeats_of_a_key_is_not_shown(tmp_path: Path) -> None:
     assert all(f"{way}: " in text for way in EVERY_WAY)
     assert len(secrets) > len(EVERY_WAY)
     hidden(secrets, text)
+
+
+WAYS = ("json", "html", "redirect", "401", "500", "header", "hang up")
+
+
+def test_what_repeats_the_password_of_an_exporter_is_not_shown(tmp_path: Path) -> None:
+    """Whoever answers there, and in whatever way."""
+    password = f"{canary()}:{canary()}"
+    (tmp_path / "password").write_text(f"{password}\n")
+    sent: list[str] = []
+
+    class Repeating(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            login = self.headers["Authorization"].split()[1]
+            decoded = base64.b64decode(login).decode()
+            sent.append(login)
+            way = WAYS[(len(sent) - 1) % len(WAYS)]
+            if way == "hang up":
+                self.wfile.write(f"HTTP/1.1 {decoded}\r\n".encode())
+                return
+            status = {"redirect": 302, "401": 401, "500": 500}.get(way, 200)
+            self.send_response(status, decoded)
+            self.send_header("Location", f"http://127.0.0.1/{login}")
+            if way == "header":
+                self.send_header("Content-Encoding", login)
+            self.end_headers()
+            quoted = json.dumps({"error": decoded, "organizations": login})
+            self.wfile.write(f"<p>{decoded}".encode() if way == "html" else quoted.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with serving(Repeating) as port:
+        flags = (
+            f"--exporter=http://127.0.0.1:{port}",
+            "--exporter.user=me",
+            f"--exporter.password-file={tmp_path / 'password'}",
+        )
+        text = "".join(
+            shown(tmp_path, *arguments, *flags, code=1)
+            for arguments in (("usage", "--output=json"), ("backfill",))
+            for _ in WAYS
+        )
+    assert len(sent) == 2 * len(WAYS)
+    hidden([password, *password.split(":"), *sent], text)

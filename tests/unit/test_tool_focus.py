@@ -16,7 +16,7 @@ from exporter.metrics.extract import usage
 from exporter.pb import billing_pb2 as pb
 from exporter.tool import focus
 from exporter.tool.output import write_csv
-from exporter.tool.usage import Bill
+from exporter.tool.usage_lines import Bill
 from support.process import ROOT
 from support.reader import organization
 

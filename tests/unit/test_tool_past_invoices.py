@@ -44,7 +44,7 @@ def text(response: pb.GetInvoicesSummaryResponse, step: float = HOUR) -> str:
     past = past_invoices.history(organization(), response, ALL, LABELS, END)
     out = io.StringIO()
     past_invoices.write([past], step, 0.0, END, out.write)
-    return out.getvalue()
+    return f"{out.getvalue()}# EOF\n"
 
 
 def values(page: str, name: str) -> dict[float, float]:

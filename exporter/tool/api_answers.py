@@ -1,0 +1,127 @@
+"""What exporters answer at /api/v1, as it is read: whatever came, this is what it may hold.
+
+Fields that are not known here come from a newer exporter, and are passed over.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from exporter.polling.sharding import MAX_SHARDS
+from exporter.state.listing import number_of
+from exporter.tool import times
+
+
+class AnswerError(ValueError):
+    """An answer is none of the API's."""
+
+
+def _time(text: str) -> str:
+    times.parsed(text)
+    return text
+
+
+def _date(text: str) -> str:
+    number_of(text)
+    return text
+
+
+Time = Annotated[str, AfterValidator(_time)]
+Usd = float | None
+Spent = Annotated[float, Field(ge=0)] | None
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Shard(_Answer):
+    """Which part of the organizations an exporter has: all of them if `total` is 1."""
+
+    ordinal: Annotated[int, Field(ge=0, lt=MAX_SHARDS)]
+    total: Annotated[int, Field(ge=1, le=MAX_SHARDS)]
+
+
+class Failing(_Answer):
+    """A collector whose last poll failed."""
+
+    collector: str
+    cause: str
+    since: Time | None = None
+    reason: str
+
+
+class Withheld(_Answer):
+    """Samples that an exporter does not trust."""
+
+    collector: str
+    reason: str
+    samples: int
+
+
+class OrganizationLine(_Answer):
+    """An organization in a line; None is what is not known. `usage` has the same names."""
+
+    org_id: Annotated[str, Field(min_length=1)]
+    org_name: str
+    up: bool | None = None
+    period_start: Time | None = None
+    period_end: Time | None = None
+    month_to_date_usd: Usd = None
+    forecast_usd: Usd = None
+    forecast_lower_usd: Usd = None
+    forecast_upper_usd: Usd = None
+    forecast_method: str | None = None
+    budget_usd: Usd = None
+    budget_used: float | None = None
+    budget_exhausted_at: Time | None = None
+    outstanding_balance_usd: Usd = None
+    unpaid_usd: Usd = None
+    overdue_usd: Usd = None
+    last_success: Time | None = None
+    failures: list[Failing] = []
+    withheld: list[Withheld] = []
+
+
+class OrganizationsPage(_Answer):
+    """A page of organizations."""
+
+    shard: Shard
+    organizations: list[OrganizationLine]
+    next_cursor: str | None  # from where the next page goes on
+
+
+class DayLine(_Answer):
+    """A UTC day of the ledger, as `exporter.state.listing.plain` has it. Amounts are US dollars."""
+
+    date: Annotated[str, AfterValidator(_date)]
+    spend_usd: Spent
+    corrections_usd: Spent
+    estimated_usd: Spent
+    unknown_seconds: Annotated[float, Field(ge=0)]
+    resources: dict[str, float] | None = None
+    resource_corrections: dict[str, float] | None = None
+
+
+def _ascending(days: list[DayLine]) -> list[DayLine]:
+    if any(one.date >= other.date for one, other in pairwise(days)):
+        raise ValueError("must be in order")
+    return days
+
+
+class DaysAnswer(_Answer):
+    """The days of an organization, the oldest first."""
+
+    org_id: str
+    days: Annotated[list[DayLine], AfterValidator(_ascending)]
+
+
+def read(model: type[Any], content: bytes) -> Any:
+    """Return an answer as what it has to be. Raises AnswerError, which repeats nothing of it."""
+    try:
+        return model.model_validate_json(content)
+    except ValidationError:
+        raise AnswerError("is none of this release's API") from None
