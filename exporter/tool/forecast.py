@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,11 +88,10 @@ def _forecast(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    if path == STANDARD_INPUT:
-        yield sys.stdin.buffer
-    else:
-        with files.opened(path) as stream:
-            yield stream
+    # One that is closed is empty by now, and has no object of Python's.
+    standard_input = open(0, "rb", closefd=False)  # noqa: SIM115
+    with standard_input if path == STANDARD_INPUT else files.opened(path) as stream:
+        yield stream
 
 
 def _plain(past: Past) -> dict[str, Any]:

@@ -140,9 +140,9 @@ def test_at_leaves_out_what_came_later(tmp_path: Path) -> None:
     assert "argument --at: 'yesterday': must be a time as RFC 3339 or Unix seconds" in wrong.stderr
 
 
-def piped(file: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command as the end of a pipe."""
-    shell = f"cat '{file}' | {' '.join(TOOL)} forecast --history=- --output=json"
+def shelled(before: str, after: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command that reads standard input in a line of a shell."""
+    shell = f"{before} {' '.join(TOOL)} forecast --history=- --output=json {after}"
     return subprocess.run(
         ["sh", "-c", shell],
         env={**os.environ, **ENVIRON},
@@ -156,12 +156,12 @@ def piped(file: str | Path) -> subprocess.CompletedProcess[str]:
 def test_standard_input_is_read(tmp_path: Path) -> None:
     """By a process, as the end of a pipe."""
     flag = written(tmp_path, row(1, 1.0), row(30, 40.0))
-    done = piped(flag.partition("=")[2])
+    done = shelled(f"cat '{flag.partition('=')[2]}' |")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == document(flag)
-    empty = piped("/dev/null")
-    assert (empty.returncode, empty.stdout) == (1, "")
-    assert empty.stderr.startswith("viam-billing: standard input:1: must be a header that begins")
+    for empty in shelled("", "< /dev/null"), shelled("", "<&-"):  # closed, that is
+        assert (empty.returncode, empty.stdout) == (1, "")
+        assert empty.stderr.startswith("viam-billing: standard input:1: must be a header that")
 
 
 def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
