@@ -13,6 +13,7 @@ from exporter.metrics.extract import usage
 from exporter.metrics.extract.values import exact_sum
 from exporter.tool import arguments as declare
 from exporter.tool import bills, exporter_flags, exporters, fleet, focus, outcomes, output
+from exporter.tool.api_answers import OrganizationLine
 from exporter.tool.errors import DONE, FAILED, WRONG_USAGE, CommandError, complain
 from exporter.tool.exporter_flags import Access
 from exporter.tool.outcomes import ReadFailure
@@ -156,7 +157,7 @@ def _table(lines: Sequence[UsageLine], total_of: str, *, told: bool) -> None:
         Row(
             (
                 each.line.org_name,
-                f"{_day(each.line.period_start)} to {_day(each.line.period_end)}",
+                _period(each.line),
                 *map(money, usd),
                 money(each.line.budget_usd),
                 _percent(each.summand(each.line.budget_used) if each.line.budget_usd else None),
@@ -180,5 +181,6 @@ def _percent(share: float | None) -> str:
     return f"{share:.0%}" if math.isfinite(share) else output.WITHHELD
 
 
-def _day(moment: str | None) -> str:
-    return (moment or "")[:10]
+def _period(line: OrganizationLine) -> str:
+    start, end = line.period_start, line.period_end
+    return f"{(start or '')[:10]} to {(end or '')[:10]}" if start or end else ""

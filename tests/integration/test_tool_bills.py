@@ -96,7 +96,11 @@ def test_names_and_numbers_are_those_of_the_api(service: Service) -> None:
             for each in used
         }
     for each in used:
-        assert each.items() <= found[each["org_id"]].items()
+        whole = found[each["org_id"]]
+        assert set(each) <= set(whole)
+        known = {name for name, value in each.items() if value is not None}
+        assert {name: each[name] for name in known} == {name: whole[name] for name in known}
+        assert {"month_to_date_usd", "gross_usd", "costs", "budget_used"} - known <= {"budget_used"}
     for each in owed["organizations"]:
         for name in ("outstanding_balance_usd", "unpaid_usd"):
             assert each[name] == found[each["org_id"]][name]
