@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from exporter.metrics.extract.values import exact_sum
-from exporter.model import Ledger, Windows
+from exporter.model import Ledger, Spend, Windows
 from exporter.state.day_rows import (
     APART,
     DAY,
@@ -55,6 +55,23 @@ def note(ledger: Ledger | None, step: Step, now: float, kept: int = IN_MEMORY) -
     if not step.counts or (step.is_still and is_noted(ledger, now)):
         return ledger
     return _Notes(ledger, step, now).take(step, kept)
+
+
+def last_counted(spend: Spend) -> int:
+    """Return the day on which month to date was last counted: of none after it is it known.
+
+    A day before all of them if it never was.
+    """
+    tally = spend.month_to_date
+    if spend.ledger is None or tally.baseline is None:
+        return -1
+    answered = spend.ledger.windows.answered
+    if tally.since is None:
+        return answered
+    counted = day_of(tally.since)
+    if tally.baseline == 0.0 and tally.since == spend.period_start:
+        counted = math.ceil(tally.since / DAY) - 1  # of the period that begins then, nothing was
+    return min(answered, counted)
 
 
 def between(ledger: Ledger, first: int, until: int) -> dict[int, Day]:
@@ -197,13 +214,13 @@ class _Notes:
             self._rows = dict(records(ledger.days))
         self._days: dict[int, _OpenDay] = {}
         self._spreads: dict[float, Sequence[tuple[int, float]]] = {}
-        self._begin(ledger, started, first=step.first)
+        # The day of the last good answer, unless a clock that was behind has come between.
+        self._last = max([number for number in self._rows if number <= self._today], default=None)
+        self._begin(step)
 
     def take(self, step: Step, kept: int) -> Ledger:
         if step.unknown is not None:
-            for number, seconds in _overlaps(*step.unknown):
-                day = self._day(number)
-                day.unknown = min(day.unknown + seconds, float(DAY))
+            self._forget(*step.unknown)
         if step.month_to_date is not None:
             self._add(step.month_to_date, None)
         for name, change in step.by_resource.items():
@@ -241,27 +258,51 @@ class _Notes:
             here, self._today, kept, _older(older, rows, numbers[0], first, kept - IN_MEMORY)
         )
 
-    def _begin(self, ledger: Ledger | None, started: float | None, *, first: bool) -> None:
+    def _begin(self, step: Step) -> None:
         """Have the day of the answer, and those since the answer before."""
-        before = max([number for number in self._rows if number <= self._today], default=None)
-        if before is not None and self._today - before <= IN_MEMORY:
-            for number in range(before + 1, self._today + 1):
-                self._days[number] = _OpenDay(NOTHING)
-        elif first and started is not None and 0 <= self._now - started <= IN_MEMORY * DAY:
-            begun = day_of(started)
-            self._days[begun] = _OpenDay(Day(started - begun * DAY, ()))
-            for number in range(begun + 1, self._today + 1):
-                self._days[number] = _OpenDay(NOTHING)
-        elif ledger is None and not first:
+        before, today = self._last, self._today
+        days = range(today, today + 1)
+        if step.began is not None and 0 <= self._now - step.began <= IN_MEMORY * DAY:
+            begun = day_of(step.began)
+            if before is not None and step.unknown is None:
+                begun = max(begun, before + 1)
+            days = range(begun, today + 1)
+            if step.first:
+                self._days[begun] = _OpenDay(Day(step.began - begun * DAY, ()))
+        elif before is not None and today - before <= IN_MEMORY:
+            days = range(before + 1, today + 1)
+        elif self._before is None and not step.first:
             # The counters are older: what they counted today before this is not there.
-            self._days[self._today] = _OpenDay(UNKNOWN)
-        elif self._today not in self._rows:
-            self._days[self._today] = _OpenDay(Day(self._now - self._today * DAY, ()))
+            self._days[today] = _OpenDay(UNKNOWN)
+        elif before is None and step.unknown is None and today not in self._rows:
+            self._days[today] = _OpenDay(Day(self._now - today * DAY, ()))
+        if len(days) > 1:
+            self._load()
+        for number in days:
+            if number not in self._rows:
+                self._days.setdefault(number, _OpenDay(NOTHING))
+
+    def _load(self) -> None:
+        """Have the rows of all days."""
+        if self._before is not None:
+            self._rows |= records(self._before.days)
+
+    def _forget(self, since: float, until: float) -> None:
+        """Note a stretch of time of which nothing is known: all of a day without a row is."""
+        self._load()
+        if self._last is not None and self._before and self._before.windows.answered < self._last:
+            # A clock was behind for a while: what was known before that is known still.
+            since = max(since, (self._last + 1) * DAY)
+        for number in sorted(self._rows.keys() | self._days.keys()):
+            seconds = min((number + 1) * DAY, until) - max(number * DAY, since)
+            if seconds > 0:
+                day = self._day(number)
+                day.unknown = min(day.unknown + seconds, float(DAY))
 
     def _day(self, number: int) -> _OpenDay:
         if number not in self._days:
-            if number not in self._rows and self._before is not None:
-                self._rows |= records(self._before.days)
+            if number not in self._rows:
+                self._load()
             self._days[number] = _OpenDay(_read(self._rows, number))
         return self._days[number]
 
@@ -271,7 +312,8 @@ class _Notes:
         if not change.grown:
             return
         spread = self._spread(change.since)
-        estimated = len(spread) > 1 and self._now - change.since > APART
+        is_divided = len(spread) > 1 or self._now - change.since > IN_MEMORY * DAY
+        estimated = is_divided and self._now - change.since > APART
         parts = [change.grown * share for _, share in spread[:-1]]
         parts.append(exact_sum([change.grown, *(-part for part in parts)]))
         for (number, _), part in zip(spread, parts, strict=True):
@@ -280,9 +322,9 @@ class _Notes:
     def _spread(self, since: float) -> Sequence[tuple[int, float]]:
         """Return the days that growth since a moment is spread over, and the share of each."""
         if since not in self._spreads:  # all amounts of an answer mostly have one
-            days = list(_overlaps(since, self._now))
-            if not days or self._now - since > IN_MEMORY * DAY:
-                days = [(self._today, 1.0)]
+            days = [(self._today, 1.0)]
+            if 0 < self._now - since <= IN_MEMORY * DAY:
+                days = list(_overlaps(since, self._now))
             seconds = exact_sum(length for _, length in days)
             self._spreads[since] = [(number, length / seconds) for number, length in days]
         return self._spreads[since]
@@ -302,7 +344,6 @@ class _Notes:
 
 def _overlaps(since: float, until: float) -> Iterator[tuple[int, float]]:
     """Yield each day between two moments in Unix seconds, and how many seconds of it are."""
-    since = max(since, until - IN_MEMORY * DAY)
     number = day_of(since)
     while since < until:
         end = min((number + 1) * DAY, until)

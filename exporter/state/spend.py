@@ -46,6 +46,7 @@ class Step(NamedTuple):
     # Of which time nothing is known, in Unix seconds: from a period's last good answer to the start
     # of the next one.
     unknown: tuple[float, float] | None = None
+    began: float | None = None  # when the period did, if the answer is the first one of it
     first: bool = False  # of the organization
     counts: bool = True  # else it was behind, and counted nothing
 
@@ -71,48 +72,71 @@ def advance(spend: Spend | None, usage: Usage, now: float, seen: float | None = 
     month_to_date = _sum(usd for total in usage.totals.values() for usd in total.net)
     started = _start(usage.period_start, now)
     if spend is None:
-        return _first_sight(started, _end(usage, started), month_to_date, amounts, now)
+        return _first_sight(started, _end(usage.period_end, started), month_to_date, amounts, now)
     if started is not None and _start(spend.period_start, now) is None:
         # It is none. But without a start to compare, the clock may be behind for the moment.
         spend = replace(spend, period_start=None)
-    last = seen if spend.paused is None else spend.paused
-    if last is None or last > now:
-        last = now
+    last = min(_last(spend, seen, now), now)
     period = _period(spend, started, last, now)
     if period == BEHIND:
         return Step(replace(spend, paused=last), None, {}, counts=False)
-    unknown = None
-    if period == NEXT and started is not None:
-        if last < started:
-            unknown = (last, started)
-        spend = _next_period(spend, started, last)
+    before = spend.month_to_date
+    began = started if period == NEXT else None
+    if began is not None:
+        spend = _next_period(spend, began, last)
     changes: dict[str, Change] = {}
     tallies: dict[str, Tally] = {}
     # Whatever is new in a known period was 0 before, and whatever is missing is 0 now.
-    new = Tally(baseline=0.0, since=started if period == NEXT else None)
+    new = Tally(baseline=0.0, since=began)
     for name in spend.by_resource.keys() | amounts.keys():
         tally = spend.by_resource.get(name, new)
         tallies[name], change = _count(tally, amounts.get(name, 0.0), last, now)
         if change is not None:
             changes[name] = change
     tally, moved = _count(spend.month_to_date, month_to_date, last, now)
-    ended = _end(usage, started if spend.period_start is None else spend.period_start)
+    known = started if spend.period_start is None else spend.period_start
+    ended = _end(usage.period_end, known)
     after = Spend(
-        started if spend.period_start is None else spend.period_start,
+        known,
         tally,
         tallies,
-        spend.period_end if ended is None else ended,
+        _end(spend.period_end, known) if ended is None else ended,
         spend.overrun,
         closed=spend.closed,
         ledger=spend.ledger,
     )
-    return Step(after, moved, changes, unknown)
+    unknown = _unknown(before, tally, last, now, began)
+    return Step(after, moved, changes, unknown, began)
 
 
 def is_pending(spend: Spend) -> bool:
     """Tell whether an answer has fallen, which the same answer would confirm if it came again."""
     tallies = (spend.month_to_date, *spend.by_resource.values())
     return any(tally.fallen is not None for tally in tallies)
+
+
+def is_settled(spend: Spend, seen: float, now: float) -> bool:
+    """Tell whether the answer that came at `seen` moves nothing if it comes again now.
+
+    It may confirm a fall; without a start, it is of no known period once that has ended; and while
+    there is no first number, or after too long, time has passed of which nothing is known.
+    """
+    end = period_end(spend)
+    has_ended = end is not None and (seen <= end) != (now <= end)
+    is_too_long = now - seen > TWO_PERIODS
+    return not (
+        is_pending(spend) or has_ended or is_too_long or _was_never_counted(spend.month_to_date)
+    )
+
+
+def without_answer(spend: Spend, seen: float | None, message: bytes | None) -> Spend:
+    """Return counters as they are kept when the answer that they last counted is not.
+
+    It came at `seen`; `message` is what is kept of it for when its period has ended.
+    """
+    if spend.paused is not None or seen is None:
+        return spend
+    return replace(spend, paused=seen, held=message)
 
 
 def restored(spend: Spend) -> Spend:
@@ -167,6 +191,36 @@ def _tolerance(spend: Spend) -> float:
     return min(SAME_PERIOD * (spend.period_end - spend.period_start), DAY)
 
 
+def _last(spend: Spend, seen: float | None, now: float) -> float:
+    """Return when the answer before came that counted."""
+    if spend.paused is not None:
+        return spend.paused
+    if seen is not None:
+        return seen
+    # It is lost. It came on the last day that was answered, if there is one.
+    return now if spend.ledger is None else spend.ledger.windows.answered * DAY
+
+
+def _unknown(
+    before: Tally, after: Tally, last: float, now: float, began: float | None
+) -> tuple[float, float] | None:
+    """Return of which time nothing is known with an answer, of a period that `began` if it is new.
+
+    It is the time from when month to date was last counted to the period's start. While there was
+    no number, and if it is counted after a time too long to spread growth over, it lasts until now.
+    """
+    since = last if before.since is None else before.since
+    until = since if began is None else began
+    is_too_long = after.since in (None, now) and now - until > TWO_PERIODS
+    if is_too_long or (began is None and _was_never_counted(before)):
+        until = now
+    return (since, until) if since < until else None
+
+
+def _was_never_counted(tally: Tally) -> bool:
+    return tally.baseline is None and tally.since is None
+
+
 def _next_period(spend: Spend, started: float, last: float) -> Spend:
     """Let every amount start from 0, so that the new period counts whole."""
 
@@ -174,8 +228,8 @@ def _next_period(spend: Spend, started: float, last: float) -> Spend:
         return Tally(tally.spend, tally.corrections, baseline=0.0, since=started)
 
     overrun = spend.overrun
-    if spend.period_end is not None and started - spend.period_end <= _tolerance(spend):
-        overrun = max(0.0, started - spend.period_end)
+    if spend.period_end is not None and 0 <= started - spend.period_end <= _tolerance(spend):
+        overrun = started - spend.period_end
     return Spend(
         started,
         restart(spend.month_to_date),
@@ -202,9 +256,8 @@ def _start(start: float | None, now: float) -> float | None:
     return None if start is None or start > now + TWO_PERIODS else start
 
 
-def _end(usage: Usage, started: float | None) -> float | None:
+def _end(end: float | None, started: float | None) -> float | None:
     """Return the end date of a period; None if it cannot be one."""
-    end = usage.period_end
     return None if end is None or (started is not None and end <= started) else end
 
 
@@ -242,6 +295,7 @@ def _first_sight(
         ),
         change(month_to_date),
         {name: each for name, each in changes.items() if each is not None},
+        began=since,
         first=True,
     )
 
@@ -249,19 +303,24 @@ def _first_sight(
 def _count(
     tally: Tally, amount: float | None, last: float, now: float
 ) -> tuple[Tally, Change | None]:
-    """Return a tally after an amount, and how that moved; it was `last` counted then, or since."""
+    """Return a tally after an amount, and how that moved.
+
+    It was last counted at `last`, which is `now` if a clock was set, unless the tally says since
+    when it was not. An answer that is not later than the one before has its growth at once.
+    """
     since = last if tally.since is None else tally.since
+    over = since if last < now else now
     spend, corrections, baseline = tally.spend, tally.corrections, tally.baseline
     if amount is None:
         never = baseline is None and tally.since is None
         return replace(tally, since=None if never else since), None
     if baseline is None:  # its first number, of which the counters know no more than at first sight
-        change = Change(since, max(amount, 0.0), max(-amount, 0.0))
+        change = Change(over, max(amount, 0.0), max(-amount, 0.0))
         return Tally(spend, corrections, amount), change if tally.since is not None else None
     # Summed at once, so that a long chain of differences rounds no more than its sum.
     if amount >= baseline:
         grown = exact_sum((spend, amount, -baseline))
-        moved = Change(since, amount - baseline, 0.0) if amount > baseline else None
+        moved = Change(over, amount - baseline, 0.0) if amount > baseline else None
         return Tally(grown, corrections, amount), moved
     if tally.fallen is None:
         return Tally(spend, corrections, baseline, fallen=amount, since=since), None

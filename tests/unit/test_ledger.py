@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metrics.extract.values import exact_sum
-from exporter.model import Ledger, Spend, Windows
+from exporter.model import Ledger, Spend, Tally, Windows
 from exporter.state.day_rows import (
     APART,
     DAY,
@@ -25,7 +25,15 @@ from exporter.state.day_rows import (
     sound,
     unpacked,
 )
-from exporter.state.ledger import IN_MEMORY, MOST_PERIODS, STORED, day_of, made, note
+from exporter.state.ledger import (
+    IN_MEMORY,
+    MOST_PERIODS,
+    STORED,
+    day_of,
+    last_counted,
+    made,
+    note,
+)
 from exporter.state.spend import advance, is_pending
 from support.usages import usage
 
@@ -69,6 +77,12 @@ class Book:
         """Return what was spent in the windows that people ask for."""
         assert self.ledger is not None
         return self.ledger.windows
+
+    @property
+    def last_counted(self) -> int:
+        """Return the last day on which month to date was counted, from FIRST."""
+        assert self.spend is not None
+        return last_counted(replace(self.spend, ledger=self.ledger)) - day_of(FIRST)
 
     def spends(self, days: int) -> list[float]:
         """Return what was spent on the first days, rounded to a hundredth of a cent."""
@@ -143,6 +157,91 @@ def test_a_rollover_leaves_the_time_between_unknown() -> None:
     book.poll(FIRST + 5 * DAY, 24.0)
     assert [book.day(n).is_unknown for n in range(6)] == [False, True, True, True, False, False]
     assert book.day(4).spend == 24.0
+
+
+def test_withheld_amounts_at_the_end_of_a_period_leave_its_last_days_unknown() -> None:
+    """From the last number on: the answers without one say nothing of them."""
+    book = Book()
+    book.poll(FIRST + 20 * HOUR, 20.0)
+    for hour in range(24, 80, 4):
+        book.poll(FIRST + hour * HOUR, math.nan)
+    book.start = FIRST + 4 * DAY
+    book.poll(FIRST + 4 * DAY + 2 * HOUR, 2.0)
+    assert [book.day(n).unknown / HOUR for n in range(5)] == [4.0, 24.0, 24.0, 24.0, 0.0]
+    assert book.windows.seven_days is None
+
+
+def test_before_the_first_number_nothing_is_known() -> None:
+    """However many answers came without one, the same again or another."""
+    book = Book(start=None)
+    for hour, usd in ((2, math.nan), (20, math.nan), (30, math.inf), (50, 10.0), (51, 11.0)):
+        book.poll(FIRST + hour * HOUR, usd)
+    assert [book.day(n).unknown / HOUR for n in range(3)] == [24.0, 24.0, 2.0]
+    assert book.day(2).spend == 1.0
+
+
+def test_withheld_days_are_not_listed_until_they_are_known() -> None:
+    """Nothing was spent on them as yet, which is not to say that nothing was."""
+    book = Book()
+    assert last_counted(Spend(None, Tally(), {})) < 0
+    book.poll(FIRST + HOUR, math.nan)
+    assert book.last_counted < 0
+    book.poll(FIRST + 2 * HOUR, 2.0)
+    assert book.last_counted == 0
+    book.poll(FIRST + DAY + 2 * HOUR, math.nan)
+    book.poll(FIRST + 2 * DAY + 2 * HOUR, math.nan)
+    assert book.last_counted == 0
+    book.poll(FIRST + 3 * DAY, 72.0)
+    assert book.last_counted == 3
+    assert [round(book.day(n).spend) for n in range(4)] == [24, 24, 24, 0]
+    book.start = FIRST + 5 * DAY
+    book.poll(FIRST + 5 * DAY + HOUR, math.nan)
+    assert book.last_counted == 4, "unknown, and known to be"
+
+
+def test_months_later_a_new_period_has_its_own_days_and_the_rest_is_unknown() -> None:
+    """The day of the last answer, too, if too much of it is missing."""
+    book = Book()
+    book.poll(FIRST + HOUR, 1.0)
+    book.start = FIRST + 93 * DAY
+    book.poll(FIRST + 95 * DAY + 12 * HOUR, 60.0)
+    assert [book.day(n).is_unknown for n in (0, 50, 92, 93, 94, 95)] == [True] * 3 + [False] * 3
+    assert [round(book.day(n).spend, 6) for n in (93, 94, 95)] == [24.0, 24.0, 12.0]
+
+
+def test_growth_over_more_than_62_days_is_of_no_day() -> None:
+    """It is where the answer is, estimated, so that it is no spike; the days are unknown."""
+    book = Book()
+    book.poll(FIRST + HOUR, 1.0)
+    book.poll(FIRST + 70 * DAY + 2 * HOUR, 71.0)
+    assert [book.day(n).is_unknown for n in (0, 1, 35, 69, 70)] == [True] * 4 + [False]
+    assert (book.day(70).spend, book.day(70).estimated) == (70.0, 70.0)
+    assert not book.day(70).is_observed
+    assert round(book.of_period(FIRST), 6) == 71.0
+
+
+def test_a_clock_that_was_behind_for_an_answer_makes_no_known_day_unknown() -> None:
+    """As on a machine that starts in 1970: what it learns when it is set is of that day."""
+    book = Book()
+    for day in range(30):
+        book.poll(FIRST + day * DAY + 23 * HOUR, 24.0 * day + 23.0)
+    book.poll(HOUR, 720.0)
+    book.poll(FIRST + 30 * DAY - HOUR / 2, 721.0)
+    assert round(book.day(29).spend) == 25.0 - 1.0
+    assert book.windows.twenty_eight_days is not None
+    book.poll(2 * HOUR, 721.0)
+    book.start = FIRST + 31 * DAY
+    book.poll(FIRST + 31 * DAY + HOUR, 1.0)
+    assert [book.day(n).is_unknown for n in (1, 15, 29, 30, 31)] == [False] * 3 + [True, False]
+
+
+def test_what_was_withheld_before_a_clock_was_set_back_is_of_the_answer_s_day() -> None:
+    """Growth of an answer that is not later than the one before is, whatever came before."""
+    book = Book()
+    book.poll(FIRST + HOUR, 1.0)
+    book.poll(FIRST + 3 * DAY, math.nan)
+    book.poll(FIRST + 2 * DAY, 3.0)
+    assert [book.day(n).spend for n in range(4)] == [1.0, 0.0, 2.0, 0.0]
 
 
 def test_a_period_may_begin_at_any_hour() -> None:

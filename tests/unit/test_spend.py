@@ -15,9 +15,12 @@ from exporter.state.spend import (
     MAX_RESOURCE_TYPES,
     REST,
     TOO_LARGE,
+    Change,
     advance,
+    is_settled,
     period_end,
     restored,
+    without_answer,
 )
 from support import usages
 
@@ -135,6 +138,47 @@ def test_ends_are_as_much_later_as_they_were_before() -> None:
     assert period_end(advance(step.spend, exact, NOW, NOW).spend) == NOW + DAY
     at_once = replace(usage(5.0, SEPTEMBER - DAY), period_end=NOW)
     assert period_end(advance(step.spend, at_once, NOW, NOW).spend) == NOW
+
+
+def test_a_successor_that_begins_early_says_nothing_about_ends() -> None:
+    """Ends stay as much later as one after an end showed: a plan may change in mid-month."""
+    july = replace(usage(100.0), period_end=AUGUST - DAY)
+    august = replace(usage(5.0, AUGUST), period_end=SEPTEMBER - DAY)
+    early = replace(usage(5.0, AUGUST + 10 * DAY), period_end=SEPTEMBER - DAY)
+    spend = advance(after(july), august, NOW, AUGUST).spend
+    assert period_end(advance(spend, early, NOW, NOW).spend) == SEPTEMBER
+
+
+def test_an_end_from_before_the_start_was_known_is_none_if_it_is_not_after_it() -> None:
+    """Else no start would be near enough to it to be of the same period."""
+    undated = replace(usage(100.0, None), period_end=JULY)
+    assert counted(undated, usage(110.0), usage(120.0)) == (20.0, 0.0)
+
+
+def test_the_same_answer_again_may_mean_something() -> None:
+    """It confirms a fall; after the end it may be of no known period; or nothing is known yet."""
+    july = advance(None, replace(usage(100.0), period_end=AUGUST), JULY + DAY).spend
+    assert is_settled(july, JULY + DAY, AUGUST)
+    assert not is_settled(july, JULY + DAY, AUGUST + 1)
+    assert is_settled(july, AUGUST + 1, AUGUST + 2)
+    assert not is_settled(july, AUGUST + 1, AUGUST), "a clock was set back"
+    assert not is_settled(after(usage(100.0), usage(90.0)), NOW, NOW + 1)
+    assert not is_settled(after(usage(math.nan, None)), NOW, NOW + 1)
+    assert not is_settled(after(usage(100.0)), NOW, NOW + 63 * DAY), "too long to spread over"
+
+
+def test_counters_without_their_answer_go_on_from_when_it_came() -> None:
+    """It is kept for when its period has ended. One that is paused goes on from there."""
+    kept = without_answer(after(usage(100.0)), JULY + DAY, b"answer")
+    assert (kept.paused, kept.held) == (JULY + DAY, b"answer")
+    assert without_answer(kept, NOW, b"behind") == kept
+    step = advance(kept, usage(110.0), JULY + 3 * DAY)
+    assert step.month_to_date == Change(JULY + DAY, 10.0, 0.0)
+    assert (step.spend.paused, step.spend.held) == (None, None)
+    lost = without_answer(after(usage(100.0)), None, None)
+    assert advance(lost, usage(110.0), JULY + 3 * DAY).month_to_date == Change(
+        JULY + 3 * DAY, 10.0, 0.0
+    )
 
 
 def test_a_missed_period_counts_what_was_seen() -> None:

@@ -69,7 +69,7 @@ def with_days(days: float, kept: int = IN_MEMORY) -> Spend:
     spend = replace(SPEND, period_start=FIRST, closed=closed)
     until = FIRST + days * 86_400.0
     moved = {"per_machine": Change(FIRST, 9.0, 0.0), "made up": Change(FIRST, 1.0, 0.0)}
-    step = Step(spend, Change(FIRST, 10.0, 1.0), moved, first=True)
+    step = Step(spend, Change(FIRST, 10.0, 1.0), moved, began=FIRST, first=True)
     return replace(spend, ledger=note(None, step, until, kept))
 
 
