@@ -37,7 +37,7 @@ from exporter.state import history, messages
 from exporter.state.history import NEWS, NO_NEWS, PastPoll
 from exporter.state.ledger import IN_MEMORY, is_noted, note
 from exporter.state.messages import squeezed
-from exporter.state.spend import advance, is_pending, restored, unchanged
+from exporter.state.spend import advance, is_settled, restored, unchanged, without_answer
 from exporter.state.store import Store
 
 log = structlog.get_logger(__name__)
@@ -109,11 +109,13 @@ class Intake:
         """
         same_detail = detail == self._detail
         self._detail = detail
-        spends = {org_id: saved.spend for org_id, saved in self._saved.items()}
-        spends |= {state.organization.id: state.spend for state in self._store.states()}
-        for org_id in spends.keys() - organizations.keys():
-            spend = spends[org_id]
-            self._leave(org_id, spend and restored(spend))
+        for org_id, saved in self._saved.items():
+            if org_id not in organizations and self._store.get(org_id) is None:
+                spend = saved.spend and restored(saved.spend)
+                self._leave(org_id, _without(saved.answers.get(USAGE), spend))
+        for state in self._store.states():
+            if state.organization.id not in organizations:
+                self._leave(state.organization.id, _without_answer(state))
         for number, organization in enumerate(organizations.values()):
             known = self._store.get(organization.id)
             if known is None:
@@ -152,9 +154,12 @@ class Intake:
             if own is not None and old.spend is not None and own != old.spend:
                 begun.append(org_id)
             if state is not None:
-                self._fill(state, found, old.spend, complete=complete)
+                spend = old.spend and restored(old.spend)
+                if USAGE not in found:
+                    spend = _without(old.answers.get(USAGE), spend)
+                self._fill(state, found, spend, complete=complete)
             elif left is None and old.spend is not None:
-                self._leave(org_id, restored(old.spend))
+                self._leave(org_id, _without(old.answers.get(USAGE), restored(old.spend)))
         return begun
 
     async def _stored_answers(
@@ -186,7 +191,7 @@ class Intake:
             if known is not None and known.answer is None:
                 attempted = known.attempted or answer.received
                 collectors[name] = known._replace(answer=answer, attempted=attempted)
-        spend = state.spend or (spend and restored(spend))
+        spend = state.spend or spend
         if spend is not state.spend or collectors != state.collectors:
             behind = state.is_behind or (state.spend is None and not complete)
             self._store.put(state._replace(collectors=collectors, spend=spend, is_behind=behind))
@@ -202,13 +207,15 @@ class Intake:
         self._left.discard(organization.id)
         saved = self._saved.get(organization.id)
         old = saved.answers if saved else {}
-        spend = saved and saved.spend and restored(saved.spend)
+        spend = restored(saved.spend) if saved and saved.spend else None
         known = {
             name: CollectorState(answer=answer, attempted=answer.received)
             for name in collectors
             if name in old and (answer := await self._restored(organization, name, old[name]))
         }
         states = {name: known.get(name, CollectorState()) for name in collectors}
+        if USAGE not in known:
+            spend = _without(old.get(USAGE), spend)
         spend = spend or self._store.left(organization.id)
         behind = spend is not None and not self._complete
         self._store.put(OrganizationState(organization, states, spend, is_behind=behind))
@@ -267,7 +274,8 @@ class Intake:
         for name, state in states.items():
             if state.answer is not None:
                 self._note_due_date(Unit(organization.id, name), state.answer)
-        self._store.put(known._replace(organization=organization, collectors=states))
+        spend = known.spend if USAGE in states else _without_answer(known)
+        self._store.put(known._replace(organization=organization, collectors=states, spend=spend))
 
     # --- Polls ---
 
@@ -472,7 +480,7 @@ def _taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
     collector, before = COLLECTOR[unit.collector], state.collectors[unit.collector].answer
     if before is not None:
         before = _at(state.organization, unit, before, detail, now)
-        if before.digest == answers.digest(raw) and not _confirms(state, unit):
+        if before.digest == answers.digest(raw) and _is_settled(state, unit, before, now):
             answer = before._replace(received=now.time, received_monotonic=now.monotonic)
             if unit.collector == USAGE and spend and not is_noted(spend.ledger, now.time):
                 ledger = note(spend.ledger, unchanged(spend), now.time, kept_days)
@@ -502,9 +510,27 @@ def _counted(
     return replace(after, ledger=ledger, closed=closed, held=held)
 
 
-def _confirms(state: OrganizationState, unit: Unit) -> bool:
-    """Tell whether an answer that is the one before again means something all the same."""
-    return unit.collector == USAGE and state.spend is not None and is_pending(state.spend)
+def _without_answer(state: OrganizationState) -> Spend | None:
+    """Return the counters of an organization whose answers are forgotten."""
+    usage = state.collectors.get(USAGE)
+    return _without(None if usage is None else usage.answer, state.spend)
+
+
+def _without(answer: Answer | SavedAnswer | None, spend: Spend | None) -> Spend | None:
+    """Return counters without the answer that they last counted: they say themselves when it came.
+
+    Growth is spread over the time since then when they go on.
+    """
+    if spend is None or answer is None:
+        return spend
+    return without_answer(spend, answer.received, squeezed(answer.message))
+
+
+def _is_settled(state: OrganizationState, unit: Unit, before: Answer, now: Moment) -> bool:
+    """Tell whether an answer that is the one before again means nothing new."""
+    if unit.collector != USAGE or state.spend is None:
+        return True
+    return is_settled(state.spend, before.received, now.time)
 
 
 def _at(
