@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from exporter.model import (
     Answer,
@@ -17,6 +18,7 @@ from exporter.model import (
 )
 
 DAY = 86_400.0  # seconds
+MONTH_TO_DATE: Final = "viam_billing_usage_month_to_date_usd"
 
 # How long after its end a period's usage is shown while no newer answer can be had. The
 # API says neither in which time zone a period ends nor whether its last day belongs to it.
@@ -61,7 +63,8 @@ def report_on(state: OrganizationState, now: Moment) -> OrganizationReport:
         if now.monotonic < withdrawn:
             current[name] = collector.answer
             withdrawals.append(withdrawn)
-    ledger = state.spend.ledger if state.spend and "usage" in current else None
+    is_told = "usage" in current and _tells_month_to_date(current["usage"], state.spend)
+    ledger = state.spend.ledger if state.spend and is_told else None
     windows = None if ledger is None else ledger.windows
     if windows is not None and windows.answered > today:  # the clock was ahead, or is behind
         windows = None
@@ -76,6 +79,17 @@ def report_on(state: OrganizationState, now: Moment) -> OrganizationReport:
         today,
         min(withdrawals, default=None),
     )
+
+
+def _tells_month_to_date(answer: Answer, spend: Spend | None) -> bool:
+    """Tell whether a usage answer has a month to date that could be counted.
+
+    Else it is not known what was spent since the last one that had.
+    """
+    if spend is None or MONTH_TO_DATE not in answer.figures:
+        return False
+    tally = spend.month_to_date
+    return tally.since is None or tally.fallen is not None
 
 
 def _withdrawn_at(answer: Answer, collector: CollectorState, max_age: float) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from exporter.state import ledger
 from exporter.state.day_rows import UNKNOWN, Day, sound
-from exporter.state.ledger import STORED
+from exporter.state.ledger import STORED, last_counted
 from exporter.state.messages import unpacked
 from exporter.state.storage import Storage
 from exporter.state.store import Store
@@ -23,12 +23,15 @@ class Archive:
         """Return the days of an organization from `first` to `until`, in order, as they are known.
 
         Both are numbered from 1970 on. Days between the oldest one that is kept and the last good
-        answer are all there, unknown ones too; others are not. Raises StorageError.
+        answer that could be counted are all there, unknown ones too; others are not. Raises
+        StorageError.
         """
         state = self._store.get(org_id)
-        found = state.spend.ledger if state is not None and state.spend is not None else None
-        if found is None:
+        spend = None if state is None else state.spend
+        found = None if spend is None else spend.ledger
+        if spend is None or found is None:
             return {}
+        until = min(until, last_counted(spend))
         recent = ledger.between(found, 0, until)
         begun, answered = next(iter(recent), until + 1), found.windows.answered
         first = max(first, answered - STORED)

@@ -9,14 +9,13 @@ from typing import Any, Final, NamedTuple
 from google.protobuf.message import Message
 
 from exporter.metrics.catalog import COLLECTORS, Collector
-from exporter.metrics.report import OrganizationReport, report_on
+from exporter.metrics.report import MONTH_TO_DATE, OrganizationReport, report_on
 from exporter.model import InvoiceDetail, Moment, OrganizationState
 from exporter.page.limit import Limit
 from exporter.polling.schedule import Unit
 from exporter.state.messages import unpacked
 from exporter.web.forecast import Forecast, forecast
 
-MONTH_TO_DATE: Final = "viam_billing_usage_month_to_date_usd"
 PERIOD_START: Final = "viam_billing_usage_period_start_timestamp_seconds"
 PERIOD_END: Final = "viam_billing_usage_period_end_timestamp_seconds"
 OWED: Final = "viam_billing_invoices_unpaid_amount_usd"

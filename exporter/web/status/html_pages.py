@@ -13,6 +13,7 @@ import jinja2
 
 from exporter.api.proxy import Proxy
 from exporter.base.text import escaped
+from exporter.metrics.report import MONTH_TO_DATE
 from exporter.model import InvoiceDetail, OrganizationState, Reason
 from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Progress
@@ -20,7 +21,7 @@ from exporter.web.forecast import EARLY_SHARE
 from exporter.web.status import formatting
 from exporter.web.status.detail import MAX_OF_PERIOD, detail
 from exporter.web.status.table import COLUMNS, FILTERS, Query, table
-from exporter.web.summary import MONTH_TO_DATE, OVERDUE, OWED, PageContext, Summary
+from exporter.web.summary import OVERDUE, OWED, PageContext, Summary
 
 DOTS: Final = {".", ".."}
 # Filters of the templates, each a function of `formatting`.
