@@ -7,6 +7,7 @@ from typing import Final
 
 from exporter.rules import alerts_on_exporters, alerts_on_money, alerts_on_polls, alerts_on_spend
 from exporter.rules.alert import Alerts
+from exporter.rules.readings import interval, readings
 from exporter.rules.recording import recordings
 from exporter.rules.remembered import remembered
 from exporter.rules.rule import Group, written
@@ -23,8 +24,10 @@ ALERTS: Final = {
 
 def files(settings: Settings) -> Mapping[str, str]:
     """Return the files of rules by name. Raises ValueError if settings have an alert too many."""
-    recorded = [*recordings(settings), *remembered(settings)]
-    recording = Group("viam-billing", settings.interval, recorded)
+    recording = (
+        Group("viam-billing", settings.interval, [*recordings(settings), *remembered(settings)]),
+        Group("viam-billing-hourly", interval(settings), readings(settings)),
+    )
     alerts = {area: list(module.alerts(Alerts(settings, area))) for area, module in ALERTS.items()}
     known = {alert.name for members in alerts.values() for alert in members}
     if unknown := settings.alerts.keys() - known:
@@ -34,6 +37,6 @@ def files(settings: Settings) -> Mapping[str, str]:
         for area, members in alerts.items()
     )
     return {
-        "viam-billing.rules.yml": written([recording]),
+        "viam-billing.rules.yml": written(recording),
         "viam-billing.alerts.yml": written(alerting),
     }

@@ -31,6 +31,10 @@ TYPE_WEEK: Final = "org_resource_type:viam_billing_usage_net_spend_usd:increase7
 MEDIAN_DAY: Final = f"{SPEND_DAY}_median7d"
 LARGEST_DAY: Final = f"{NET_DAY}_max13d"
 
+# What was spent in all, and when the bill was read last: at the end of each hour.
+READINGS: Final = "org_id_reading:viam_billing_usage_net_spend_usd:hourly"
+ANSWERED: Final = "org:viam_billing_usage_answer_timestamp_seconds:hourly"
+
 # The month as it is going.
 PACE: Final = "org_id_basis:viam_billing_usage_pace_usd:per_day"
 FORECAST: Final = "org:viam_billing_month_end_usd:forecast"

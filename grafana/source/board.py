@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from grafana.source import sdk
 from grafana.source.panels import DATASOURCE, INTERVAL, Panel
-from grafana.source.promql import metric, most
+from grafana.source.promql import day_after_a_gap, metric, most
 
 TAG: Final = "viam-billing"
 FLEET: Final = "viam-billing-fleet"
@@ -35,6 +35,7 @@ class Board:
     rows: Sequence[Row]
     since: str = "now-30d"
     marks: bool = True  # invoices and failures are marked unless the reader switches them off
+    bars: bool = False  # of days: those that hold more than a day are marked
 
 
 def to(uid: str, *variables: str) -> str:
@@ -95,37 +96,46 @@ def _first_variables() -> Sequence[Variable]:
 
 @dataclass(frozen=True)
 class Mark:
-    """Marks at the moments that a metric holds, one for each value of the labels `by`."""
+    """Marks at the moments that an expression gives, in milliseconds, one for each series of it."""
 
     name: str
     colour: str
-    metric: str
-    by: str
+    expr: str
     text: str
+    step: str = INTERVAL
+
+
+def _at(name: str, by: str) -> str:
+    """Return the moments that a metric holds, one for each value of the labels `by`."""
+    return f"1000 * {most(by, metric(name))}"
 
 
 PERIODS: Final = Mark(
     "Billing period starts",
     "semi-dark-blue",
-    "viam_billing_usage_period_start_timestamp_seconds",
-    "org_id, org_name",
+    _at("viam_billing_usage_period_start_timestamp_seconds", "org_id, org_name"),
     "{{org_name}}: month to date begins again near $0.",
 )
 EVENTS: Final = (
     Mark(
         "Invoice issued",
         "semi-dark-purple",
-        "viam_billing_invoice_issued_timestamp_seconds",
-        "org_id, org_name, invoice_id",
+        _at("viam_billing_invoice_issued_timestamp_seconds", "org_id, org_name, invoice_id"),
         "{{org_name}}: {{invoice_id}}",
     ),
     Mark(
         "Payment failed",
         "semi-dark-red",
-        "viam_billing_payment_last_failure_timestamp_seconds",
-        "org_id, org_name",
+        _at("viam_billing_payment_last_failure_timestamp_seconds", "org_id, org_name"),
         "{{org_name}}: the last try to charge an unpaid invoice.",
     ),
+)
+GAP: Final = Mark(
+    "More than a day",
+    "semi-dark-orange",
+    day_after_a_gap(),
+    "Answers before this day are missing. Its bar also holds what was spent since the last one.",
+    "1d",
 )
 
 
@@ -136,9 +146,9 @@ def _annotation(mark: Mark, *, enabled: bool) -> Any:
         .datasource(DATASOURCE)
         .enable(enabled)
         .icon_color(mark.colour)
-        .expr(f"1000 * {most(mark.by, metric(mark.metric))}")
+        .expr(mark.expr)
         .use_value_for_time(True)
-        .step(INTERVAL)
+        .step(mark.step)
         .title_format(mark.name)
         .text_format(mark.text)
     )
@@ -168,6 +178,8 @@ def render(board: Board) -> str:
     built.annotation(_annotation(PERIODS, enabled=True))
     for mark in EVENTS:
         built.annotation(_annotation(mark, enabled=board.marks))
+    if board.bars:
+        built.annotation(_annotation(GAP, enabled=True))
     for variable in (*_first_variables(), *board.variables):
         built.with_variable(variable)
     for title, panels in board.rows:

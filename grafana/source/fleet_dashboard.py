@@ -50,7 +50,16 @@ from grafana.source.panels import (
     lines,
     stat,
 )
-from grafana.source.promql import by_id, day_ahead, metric, most, named, recorded
+from grafana.source.promql import (
+    by_id,
+    metric,
+    most,
+    named,
+    recorded,
+    spent,
+    spent_on_day,
+    with_name,
+)
 from grafana.source.tables import GAUGE, TEXT, Column, table
 
 SHOWN_BY_NAME: Final = 10  # organizations that have a colour of their own
@@ -134,18 +143,19 @@ def _money() -> Sequence[Panel]:
 
 
 def _breakdown() -> Sequence[Panel]:
-    spend = day_ahead(recorded(NET_DAY))
-    top = f"topk({SHOWN_BY_NAME}, {recorded(NET_WEEK)} @ end())"
+    spend = spent_on_day()
+    top = f"topk({SHOWN_BY_NAME}, {spent(7, '@ end()')})"
     return (
         bars(
             "Spend per day by organization",
             "Net spend of each complete UTC day, by the organizations that spent most in the last "
             "week, the others together. Should be even, lower on weekends. A tall bar is worth a "
-            "look at that organization; one below 0 is a credit.",
-            Query(f"{spend} > 0 and on (org_id) {top}", "{{org_name}}", "1d"),
+            "look at that organization; one below 0 is a credit. After a gap in the answers, which "
+            "is marked, a bar holds what was spent since.",
+            Query(f"{with_name(spend)} > 0 and on (org_id) {top}", "{{org_name}}", "1d"),
             Query(f"sum({spend} > 0 unless on (org_id) {top})", "all others", "1d"),
             # By themselves: in one stack with the others they would be drawn over them.
-            Query(f"{spend} < 0", "{{org_name}}, credited", "1d"),
+            Query(f"{with_name(spend)} < 0", "{{org_name}}, credited", "1d"),
             unit=USD_AXIS,
             empty=NO_RULES,
             width=24,
@@ -327,4 +337,5 @@ def fleet() -> Board:
             ("Exporter", _exporter()),
         ),
         marks=False,
+        bars=True,
     )

@@ -212,4 +212,5 @@ def organization() -> Board:
             ("Invoices and payment", _payment()),
             ("Data", _data()),
         ),
+        bars=True,
     )

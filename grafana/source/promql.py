@@ -9,10 +9,17 @@ from __future__ import annotations
 from typing import Final
 
 from exporter.metrics import catalog
+from exporter.rules.readings import MEMORY as READING_DAYS
+from exporter.rules.readings import SPENT
+from exporter.rules.series import ANSWERED, READINGS
 
 BY_ORGANIZATION: Final = frozenset(spec.name for spec in catalog.SPECS)
 JOB: Final = 'job=~"$job"'
 ORGANIZATION: Final = 'org_id=~"$organization"'
+MEMORY: Final = f"{READING_DAYS}d"
+# Answers further apart than this, with a midnight between, are said to have a gap between them: it
+# is what the ledger's days are called estimated for.
+APART: Final = 6 * 3600  # seconds
 
 
 def metric(name: str, *matchers: str) -> str:
@@ -44,6 +51,75 @@ def named(name: str, *matchers: str) -> str:
     return most("org_id, org_name", metric(name, *matchers))
 
 
-def day_ahead(expression: str) -> str:
-    """Return a recorded increase of a day where that day begins, not where it ends."""
-    return f"{expression} offset -1d"
+def read(function: str, window: str, *modifiers: str) -> str:
+    """Return a function of what each organization has spent, as it is read each hour, by its id."""
+    selector = recorded(READINGS, f'reading="{SPENT}"')
+    return most("org_id", f"{function}({' '.join([f'{selector}[{window}]', *modifiers])})")
+
+
+def spent(days: int, *modifiers: str) -> str:
+    """Return what each organization spent in so many days before a moment, by its id.
+
+    It is the difference of what was last known at both ends, so that days add up whatever was
+    missing. Where nothing was known when they began, it is what was spent from the first reading.
+    """
+    after = read("last_over_time", MEMORY, *modifiers)
+    before = read("last_over_time", MEMORY, *modifiers, f"offset {days}d")
+    first = read("min_over_time", f"{days}d", *modifiers)
+    return f"{after} - ({before} or {first})"
+
+
+# Of a day that begins, what is true at its end, and that it is over: of today nothing is shown yet.
+AT_END: Final = "offset -1d"
+OVER: Final = "(vector(time()) < max_over_time(vector(time())[1d:1d] @ end()))"
+
+
+def spent_on_day() -> str:
+    """Return what each organization spent on the UTC day that begins, by its id."""
+    after, before = read("last_over_time", MEMORY, AT_END), read("last_over_time", MEMORY)
+    first = read("min_over_time", "1d", AT_END)
+    return f"({after} - ({before} or {first}) and on () {OVER})"
+
+
+def with_name(of_day: str) -> str:
+    """Return what is of the day that begins with the name that each organization had at its end."""
+    name = f"topk by (org_id) (1, last_over_time({recorded(ANSWERED)}[{MEMORY}] {AT_END}))"
+    return f"({of_day} + on (org_id) group_left (org_name) 0 * {name})"
+
+
+def share_on_day(amount: str, all_of_it: str, period_start: str, period_end: str) -> str:
+    """Return by how much each amount of one organization grew on the UTC day that begins.
+
+    They are amounts of a period: where another one has begun, what the one before came to is added.
+    One that is missing while all of it is known is 0.
+    """
+
+    def last(function: str, expr: str, *modifiers: str) -> str:
+        return f"{function}({' '.join([f'{expr}[{MEMORY}:15m]', *modifiers])})"
+
+    def known(*modifiers: str) -> str:
+        seen, all_seen = (
+            last("max_over_time", f"timestamp({expr})", *modifiers) for expr in (amount, all_of_it)
+        )
+        value = last("last_over_time", amount, *modifiers)
+        return f"{value} * ({seen} >= bool on () group_left () {all_seen})"
+
+    start, start_before = (last("max_over_time", period_start, *at) for at in ([AT_END], []))
+    nothing = f"0 * {last('last_over_time', amount, AT_END)}"
+    # Of nothing that was known when the day began, the first that was known on it.
+    first = f"min_over_time({amount}[1d:15m] {AT_END})"
+    before = f"({known()} or ({nothing} and on () {last('last_over_time', all_of_it)}) or {first})"
+    ending = f"({amount} and on () {period_end} < time() + 86400)"
+    closed = f"(last_over_time({ending}[1d:15m] {AT_END}) or {known()})"
+    ended = f"({closed} and on () {start} - {start_before} >= 86400 or {nothing})"
+    return f"({known(AT_END)} - {before} + {ended} and on () {OVER})"
+
+
+def day_after_a_gap() -> str:
+    """Return when a day began before which answers were missing, in milliseconds; else nothing.
+
+    Its bar holds what was spent since the last one.
+    """
+    before = most("org_id", f"last_over_time({recorded(ANSWERED)}[{MEMORY}])")
+    first = f"min by (org_id) (min_over_time({recorded(ANSWERED)}[1d] {AT_END}))"
+    return f"1000 * time() + 0 * (max({first} - {before}) > {APART})"

@@ -14,12 +14,12 @@ from exporter.rules.series import (
     NET_DAY,
     NET_WEEK,
     TYPE_COST,
-    TYPE_DAY,
     TYPE_WEEK,
 )
+from grafana.source import promql
 from grafana.source.money_panels import DASHED, FILLED, NO_RULES, NOTHING_POLLED, THIN, fixed
 from grafana.source.panels import SHARE, USD, USD_AXIS, Panel, Query, bars, lines
-from grafana.source.promql import by_id, day_ahead, metric, most, recorded
+from grafana.source.promql import by_id, metric, most, recorded, spent_on_day
 from grafana.source.tables import GAUGE, Column, table
 
 START: Final = "viam_billing_usage_period_start_timestamp_seconds"
@@ -50,19 +50,10 @@ def last_period() -> str:
     )
 
 
-def spend_of_source() -> str:
-    """Return what each source and tier cost in the day that begins.
-
-    There are no counters by source. So it is the difference of two values of one period, and the
-    whole value where a new period began in between. Where either is missing there is nothing.
-    """
-    before = most(BY_SOURCE, metric(NET, OF_SOURCE))
-    after = most(BY_SOURCE, f"{metric(NET, OF_SOURCE)} offset -1d")
-    start_before, start_after = by_id(START), most("org_id", f"{metric(START)} offset -1d")
-    return (
-        f"({after} - ({before} and on (org_id) ({start_after} == {start_before})))"
-        f" or ({after} and on (org_id) ({start_after} > {start_before}))"
-    )
+def share_on_day(labels: str, selector: str) -> str:
+    """Return what the day that begins cost, by these labels of amounts of a period."""
+    known = (by_id(name) for name in (MONTH_TO_DATE, START, END))
+    return promql.share_on_day(most(labels, selector), *known)
 
 
 def budget() -> Sequence[Panel]:
@@ -116,14 +107,25 @@ def budget() -> Sequence[Panel]:
 
 def spend() -> Sequence[Panel]:
     """Return the row of spend per day."""
-    by_source = f"sum by (source_type, tier) ({spend_of_source()})"
+    by_source = share_on_day("source_type, tier", metric(NET, OF_SOURCE))
     return (
+        bars(
+            "Spend per day",
+            "Cost of each complete UTC day after discounts and credits. Should be even, lower on "
+            "weekends; below $0 after a credit. The bars add up to what was spent, whatever was "
+            "missing: after a gap in the answers, which is marked, one holds what was spent since.",
+            Query(f"sum({spent_on_day()})", "spent", "1d"),
+            unit=USD_AXIS,
+            empty=NO_RULES,
+            width=24,
+        ),
         bars(
             "Spend per day by resource type",
             "Cost of each complete UTC day before discounts, by what it was for. Should be even, "
-            "lower on weekends. A new colour is a kind of cost that was not there before.",
+            "lower on weekends. A new colour is a kind of cost that was not there before. After a "
+            "gap, which is marked, a bar holds what was spent since.",
             Query(
-                most("resource_type", day_ahead(recorded(TYPE_DAY, OF_TYPE))),
+                share_on_day("resource_type", recorded(TYPE_COST, OF_TYPE)),
                 "{{resource_type}}",
                 "1d",
             ),
@@ -134,8 +136,8 @@ def spend() -> Sequence[Panel]:
         bars(
             "Spend per day by source and tier",
             "Cost of each complete UTC day after discounts, by who charges: the organization "
-            "itself, or a fragment of a tier. A bar below $0 is a credit. The difference of two "
-            "polls: a day with an outage at its end is left out.",
+            "itself, or a fragment of a tier. A bar below $0 is a credit. After a gap, which is "
+            "marked, a bar holds what was spent since; what no poll showed is in none.",
             Query(f"{by_source} > 0", SOURCE_NAME, "1d"),
             # By themselves: in one stack with the others they would be drawn over them.
             Query(f"{by_source} < 0", f"{SOURCE_NAME}, credited", "1d"),

@@ -154,16 +154,37 @@ def test_choosing_each_value_is_choosing_all(
         assert ask(server, target, each) == ask(server, target, everything)
 
 
+def midnight(month: int, day: int = 1) -> float:
+    """Return when a day of 2026 begins, in Unix seconds."""
+    return datetime(2026, month, day, tzinfo=UTC).timestamp()
+
+
+def spent_on_days(
+    server: Server, account: Any, first: float, last: float, panel: str = "Spend per day"
+) -> Sequence[float]:
+    """Return what the bars of a panel show of the days between two midnights."""
+    days = dict.fromkeys(range(round((last - first) / DAY)), 0.0)
+    choices = {
+        **dict.fromkeys(("job", "resource_type", "source_type"), ".+"),
+        "organization": [account.id],
+    }
+    for target in TARGETS:
+        if (target.uid, target.panel["title"]) == ("viam-billing-organization", panel):
+            for series in server.range(expand(target.expr, choices), first, last, DAY):
+                for moment, value in series["values"]:
+                    days[round((moment - first) / DAY)] += float(value)
+    return list(days.values())
+
+
 @pytest.mark.parametrize("account", ACCOUNTS, ids=lambda account: account.name)
 def test_days_add_up_to_what_was_spent(server: Server, account: Any) -> None:
     """Thirty days of spend per day, over a period's end and credits: within half a percent.
 
     What the end of a period hides is what is spent between its last poll and it: three hours.
     """
-    first, last = (datetime(2026, month, 21, tzinfo=UTC).timestamp() for month in (10, 11))
-    spent = fsum(spent_on(server, account, first + n * DAY) for n in range(31))
-    november = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
-    truth = month_to_date(account, november - 1) - month_to_date(account, first)
+    first, last = midnight(10, 21), midnight(11, 21)
+    spent = fsum(spent_on_days(server, account, first, last))
+    truth = month_to_date(account, midnight(11) - 1) - month_to_date(account, first)
     truth += month_to_date(account, last)
     assert spent == pytest.approx(truth, rel=0.005, abs=0.005)
 
@@ -172,11 +193,14 @@ def test_days_add_up_to_what_was_spent(server: Server, account: Any) -> None:
 @pytest.mark.parametrize("account", ACCOUNTS, ids=lambda account: account.name)
 def test_the_days_of_a_month_are_its_bill(server: Server, account: Any, month: int) -> None:
     """From end to end, a restart in September and an outage in October: within half a percent."""
-    first, last = (
-        datetime(2026, number, 1, tzinfo=UTC).timestamp() for number in (month, month + 1)
+    last = midnight(month + 1)
+    bill = month_to_date(account, last - 1)
+    days = spent_on_days(server, account, midnight(month), last)
+    assert fsum(days) == pytest.approx(bill, rel=0.005, abs=0.005)
+    by_source = spent_on_days(
+        server, account, midnight(month), last, "Spend per day by source and tier"
     )
-    days = [spent_on(server, account, first + n * DAY) for n in range(round((last - first) / DAY))]
-    assert fsum(days) == pytest.approx(month_to_date(account, last - 1), rel=0.005, abs=0.005)
+    assert fsum(by_source) == pytest.approx(bill, rel=0.005, abs=0.005)
 
 
 @pytest.mark.parametrize("account", ACCOUNTS, ids=lambda account: account.name)
@@ -185,9 +209,9 @@ def test_a_day_is_what_its_polls_saw(server: Server, account: Any) -> None:
 
     But for days with an outage at an end: what was spent in it is on the day after.
     """
-    first, last = (datetime(2026, *day, tzinfo=UTC).timestamp() for day in ((9, 2), (11, 22)))
+    first, last = midnight(9, 2), midnight(11, 22)
     late = LIVES[0].interval + HOUR  # a poll, and the retries of one that failed
-    for number in range(round((last - first) / DAY)):
+    for number, spent in enumerate(spent_on_days(server, account, first, last)):
         start, end = first + number * DAY, first + (number + 1) * DAY
         if any(edge - late < OUTAGE_ENDS and edge > OUTAGE for edge in (start, end)):
             continue
@@ -196,20 +220,12 @@ def test_a_day_is_what_its_polls_saw(server: Server, account: Any) -> None:
             for at_end in (end - late, end)
             for at_start in (start - late, start)
         ]
-        spent = spent_on(server, account, start)
         assert min(seen) - 0.01 <= spent <= max(seen) + 0.01, datetime.fromtimestamp(start, UTC)
-
-
-def spent_on(server: Server, account: Any, start: float) -> float:
-    """Return what the rules say of the day that starts then."""
-    expr = f'org:viam_billing_usage_net_spend_usd:increase1d{{org_id="{account.id}"}}'
-    (series,) = server.instant(expr, start + DAY)
-    return float(series["value"][1])
 
 
 def spent_until(account: Any, moment: float) -> float:
     """Return what the ledger says was spent from August on."""
-    starts = [datetime(2026, month, 1, tzinfo=UTC).timestamp() for month in (9, 10, 11)]
+    starts = [midnight(month) for month in (9, 10, 11)]
     ended = fsum(month_to_date(account, start - 1) for start in starts if start <= moment)
     return ended + month_to_date(account, moment)
 

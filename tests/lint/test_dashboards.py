@@ -138,13 +138,20 @@ def test_variables(dashboard: Mapping[str, Any]) -> None:
 
 @of_each_dashboard
 def test_annotations(dashboard: Mapping[str, Any]) -> None:
-    """Each dashboard marks the same three events, at the time that is their value."""
+    """Each dashboard marks the same three events, at the time that is their value.
+
+    Where days have bars of what was spent, those that hold more than a day are marked, too.
+    """
     marks = dashboard["annotations"]["list"]
+    has_bars = any(panel["title"].startswith("Spend per day") for panel in panels(dashboard))
     assert [mark["name"] for mark in marks] == [
         "Billing period starts",
         "Invoice issued",
         "Payment failed",
+        *["More than a day"] * has_bars,
     ]
+    # Asked once for each day, as the bars are.
+    assert all(mark["step"] == "1d" and mark["enable"] for mark in marks[3:])
     assert all(mark["datasource"] == DATASOURCE and mark["useValueForTime"] for mark in marks)
     assert marks[0]["enable"]
 

@@ -28,6 +28,7 @@ LEVELS: Final[dict[str, set[str]]] = {
     "org_resource_type": {"org_id", "org_name", "resource_type"},
     "org_id": {"org_id"},
     "org_id_basis": {"org_id", "basis"},
+    "org_id_reading": {"org_id", "reading"},
     "org_id_reason": {"org_id", "reason"},
 }
 NAME: Final = re.compile(r"(?P<level>[a-z_]+):viam_billing_[a-z0-9_]+:[a-z0-9_]+")

@@ -18,13 +18,13 @@ from typing import Any, Final
 
 import yaml
 
-from support.process import ROOT
+from exporter.config.duration import format_duration
+from exporter.rules.rule_files import files
+from exporter.rules.rule_settings import load
 from support.prometheus import Prometheus, prometheus
 from support.quarter import scrapes
 from support.quarter.story import END, START
 
-RULES: Final = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.rules.yml"))
-ALERTS: Final = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.alerts.yml"))
 RECORDED: Final = re.compile(r"\b[a-z_]+:\w+:\w+")
 
 Rule = Mapping[str, Any]
@@ -61,7 +61,7 @@ def make(folder: Path) -> None:
     with text.open("w") as file:
         scrapes.write(file, folder)
     _add(data, text)
-    for level in _levels([*_recording(), *_firing()]):
+    for level in _levels([*_rules("rules"), *_firing()]):
         with serving(folder) as server, text.open("w") as file:
             for rule in level:
                 file.writelines(_evaluate(rule, server))
@@ -108,20 +108,16 @@ def serving(folder: Path, port: int = 0) -> Iterator[Server]:
         yield Server(server)
 
 
-def rules(files: Iterable[Path]) -> Iterator[Rule]:
-    """Yield the rules of files."""
-    for file in files:
-        for group in yaml.safe_load(file.read_text())["groups"]:
-            yield from group["rules"]
-
-
-def _recording() -> Iterator[Rule]:
-    yield from rules(RULES)
+def _rules(kind: str) -> Iterator[Rule]:
+    """Yield the rules of a kind, made to be evaluated no more often than the samples are apart."""
+    settings = load().model_copy(update={"interval": format_duration(scrapes.COARSE)})
+    for group in yaml.safe_load(files(settings)[f"viam-billing.{kind}.yml"])["groups"]:
+        yield from group["rules"]
 
 
 def _firing() -> Iterator[Rule]:
     """Yield a rule for each alert that records when its condition holds, however short."""
-    for alert in rules(ALERTS):
+    for alert in _rules("alerts"):
         labels = alert.get("labels", {}) | {"alertname": alert["alert"], "alertstate": "firing"}
         yield {"record": "ALERTS", "labels": labels, "expr": f"({alert['expr']}) ^ 0"}
 

@@ -1,0 +1,322 @@
+"""Bars of what each day cost: they add up to what was spent, whatever was missing.
+
+What is asked are the dashboards' own queries, of what real exporters showed in virtual time. The
+ledger is the test's: it knows what was spent, and which part of it nobody could know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from exporter.pb import billing_pb2 as pb
+from exporter.rules.readings import SELDOM
+from exporter.rules.series import ANSWERED, READINGS
+from generate.rules import main
+from rules.harness import DAY, FILES, HOUR, MINUTE, Pages, rising, series
+from rules.inference import metrics
+from rules.lived import MONTH, Bill, Life, Span, even, live, with_events
+from support.dashboards import ANY, dashboards, expand, targets
+
+PER_DAY: Final = 30.0
+PER_HOUR: Final = PER_DAY / 24
+LATE: Final = 1.5 * PER_HOUR  # a poll and a reading may be as old, at each end of a day
+SECOND: Final = "exporter-1:8426"
+EVALUATED: Final = 10 * MINUTE
+STEADY: Final = Bill(even(PER_DAY))
+
+
+def query(uid: str, title: str) -> str:
+    """Return what the bars of a panel come to, altogether: the sum of its queries."""
+    found = [t for t in targets() if t.uid == uid and t.panel["title"] == title]
+    return f"sum({' or '.join(f'({expand(t.expr, ANY)})' for t in found)})"
+
+
+FLEET: Final = query("viam-billing-fleet", "Spend per day by organization")
+ONE: Final = query("viam-billing-organization", "Spend per day")
+PARTS: Final = [
+    query("viam-billing-organization", f"Spend per day by {parts}")
+    for parts in ("resource type", "source and tier")
+]
+(MARKS,) = {
+    expand(mark["expr"], ANY)
+    for dashboard in dashboards()
+    for mark in dashboard["annotations"]["list"]
+    if mark["name"] == "More than a day"
+}
+
+
+def needed(file: Path, folder: Path) -> Path:
+    """Return a file with the rules that the bars need: a few of them take less time than all."""
+    document = yaml.safe_load(file.read_text())
+    groups = document["groups"]
+    exprs: Mapping[str, str] = {r["record"]: r["expr"] for group in groups for r in group["rules"]}
+    names, left = set[str](), {m for query in (FLEET, MARKS, *PARTS) for m in metrics(query)}
+    while left:
+        names |= left
+        left = {n for name in left if name in exprs for n in metrics(exprs[name])} - names
+    for group in groups:
+        group["rules"] = [rule for rule in group["rules"] if rule["record"] in names]
+    made = folder / "needed.yml"
+    made.write_text(yaml.safe_dump(document))
+    return made
+
+
+@pytest.fixture(scope="module", name="rules")
+def seldom_evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the rules made to be evaluated less often than usual, to save time."""
+    folder = tmp_path_factory.mktemp("rules")
+    settings = folder / "settings.yml"
+    settings.write_text(f"interval: {EVALUATED // SELDOM}s")
+    assert main([f"--settings={settings}", f"--output={folder}"]) == 0
+    return needed(folder / FILES[0].name, folder)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What happens, and what the days cost then."""
+
+    days: int
+    bars: Mapping[int, float]  # by the number of the day
+    bill: Bill = STEADY
+    lives: Sequence[Life] = (Life(),)
+    unscraped: Sequence[Span] = ()
+    gaps: Sequence[int] = ()  # days whose bars hold more
+
+
+def at(day: float, hour: float = 0) -> float:
+    """Return a moment in seconds from the beginning."""
+    return day * DAY + hour * HOUR
+
+
+def two(ends: float, starts: float, storage: str | None = None) -> Sequence[Life]:
+    """Return an exporter that stops, and is started again."""
+    return Life(ends=ends, storage=storage), Life(starts, storage=storage)
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    "nothing is missing": Scenario(4, {1: PER_DAY, 2: PER_DAY, 3: PER_DAY}),
+    "Prometheus away for 30 hours": Scenario(
+        5,
+        {1: 20 * PER_HOUR, 2: 0, 3: 52 * PER_HOUR, 4: PER_DAY},
+        unscraped=[(at(1, 20), at(3, 2))],
+        gaps=[3],
+    ),
+    "Prometheus away for three days": Scenario(
+        7,
+        {2: 6 * PER_HOUR, 3: 0, 4: 0, 5: 90 * PER_HOUR, 6: PER_DAY},
+        unscraped=[(at(2, 6), at(5, 6))],
+        gaps=[5],
+    ),
+    "the exporter away for 12 hours": Scenario(
+        4,
+        {1: 18 * PER_HOUR, 2: 30 * PER_HOUR, 3: PER_DAY},
+        lives=two(at(1, 18), at(2, 6), "kept"),
+        gaps=[2],
+    ),
+    "the exporter away for three days": Scenario(
+        7,
+        {2: 6 * PER_HOUR, 3: 0, 4: 0, 5: 90 * PER_HOUR, 6: PER_DAY},
+        lives=two(at(2, 6), at(5, 6), "kept"),
+        gaps=[5],
+    ),
+    "the same without storage": Scenario(
+        7,
+        {2: 6 * PER_HOUR, 3: 0, 4: 0, 5: 90 * PER_HOUR, 6: PER_DAY},
+        lives=two(at(2, 6), at(5, 6)),
+        gaps=[5],
+    ),
+    "a restart without storage": Scenario(
+        4,
+        {1: PER_DAY, 2: PER_DAY, 3: PER_DAY},
+        lives=two(at(2, 12), at(2, 12.2)),
+    ),
+    "the API away for three days": Scenario(
+        7,
+        {2: 6 * PER_HOUR, 3: 0, 4: 0, 5: 90 * PER_HOUR, 6: PER_DAY},
+        bill=Bill(even(PER_DAY), away=[(at(2, 6), at(5, 6))]),
+        gaps=[5],
+    ),
+    "a period that ends at midnight": Scenario(
+        5,
+        {1: PER_DAY, 2: PER_DAY, 3: PER_DAY, 4: PER_DAY},
+        bill=Bill(even(PER_DAY), starts=(-10 * DAY, at(3))),
+    ),
+    "a period that ends at 14:30": Scenario(
+        5,
+        {1: PER_DAY, 2: PER_DAY, 3: PER_DAY, 4: PER_DAY},
+        bill=Bill(even(PER_DAY), starts=(-10 * DAY, at(3, 14.5))),
+    ),
+    "a period that ends while Prometheus is away": Scenario(
+        6,
+        {2: 20 * PER_HOUR, 3: 0, 4: 52 * PER_HOUR, 5: PER_DAY},
+        bill=Bill(even(PER_DAY), starts=(-10 * DAY, at(3, 14.5))),
+        unscraped=[(at(2, 20), at(4, 2))],
+        gaps=[4],
+    ),
+    "a period that ends while the exporter is away": Scenario(
+        5,
+        {2: 18 * PER_HOUR, 3: 24 * PER_HOUR, 4: PER_DAY},
+        bill=Bill(even(PER_DAY), starts=(-10 * DAY, at(3))),
+        lives=two(at(2, 18), at(3, 6), "kept"),
+        gaps=[3],
+    ),
+    "the same without storage, and 14:30": Scenario(
+        5,
+        {2: PER_DAY, 3: 21.5 * PER_HOUR, 4: PER_DAY},
+        bill=Bill(even(PER_DAY), starts=(-10 * DAY, at(3, 14.5))),
+        lives=two(at(3, 12), at(3, 18)),
+    ),
+    "a credit larger than spend": Scenario(
+        5,
+        {1: PER_DAY, 2: PER_DAY - 100, 3: PER_DAY},
+        bill=Bill(with_events(even(PER_DAY), (at(2, 9), -100.0))),
+    ),
+    "a credit larger than the period": Scenario(
+        5,
+        {2: PER_DAY, 3: PER_DAY - 400, 4: PER_DAY},
+        bill=Bill(with_events(even(PER_DAY), (at(3, 9), -400.0)), starts=(-10 * DAY, at(3, 2))),
+    ),
+    "two replicas, of which one has storage": Scenario(
+        6,
+        {1: PER_DAY, 2: PER_DAY, 3: PER_DAY, 4: PER_DAY, 5: PER_DAY},
+        bill=Bill(even(PER_DAY), starts=(-10 * DAY, at(4))),
+        lives=(
+            Life(ends=at(3, 7), storage="kept"),
+            Life(at(1, 5.1), at(2, 3), SECOND),
+            Life(at(2, 4.1), instance=SECOND),
+        ),
+    ),
+    "a move to another shard and back": Scenario(
+        6,
+        {1: PER_DAY, 2: PER_DAY, 3: PER_DAY, 4: PER_DAY, 5: PER_DAY},
+        lives=(
+            Life(ends=at(2, 13), storage="first"),
+            Life(at(2, 12.5), at(4, 3), SECOND, storage="second"),
+            Life(at(4, 2.8), storage="first"),
+        ),
+    ),
+    "a new name": Scenario(
+        4,
+        {1: PER_DAY, 2: PER_DAY, 3: PER_DAY},
+        lives=(
+            Life(ends=at(2, 12), storage="kept"),
+            Life(at(2, 12.1), storage="kept", org_name="Acme Robotics & Sons"),
+        ),
+    ),
+    "answers of the period before": Scenario(
+        6,
+        {2: PER_DAY, 3: PER_DAY, 4: 22.5 * PER_HOUR, 5: 25.5 * PER_HOUR},
+        bill=Bill(even(PER_DAY), starts=(-10 * DAY, at(3)), behind=[(at(4, 22.5), at(5, 1.5))]),
+    ),
+}
+
+
+def no_dates(answer: pb.GetCurrentMonthUsageResponse) -> None:
+    """Leave the dates of the period out."""
+    answer.ClearField("start_date")
+    answer.ClearField("end_date")
+
+
+def far_start(answer: pb.GetCurrentMonthUsageResponse) -> None:
+    """Let the period begin in a month."""
+    answer.start_date.seconds += MONTH + 20 * DAY
+
+
+def too_large(answer: pb.GetCurrentMonthUsageResponse) -> None:
+    """Let it have cost more than anything does."""
+    costs = answer.resource_usage_costs_by_source[0].resource_usage_costs
+    costs.total_with_discount = 1e12
+
+
+def bar(day: int) -> str:
+    """Return the bar of a day, as a dashboard has it that is looked at later."""
+    return f"last_over_time(({ONE})[1h:1d] @ {day * DAY})"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_bars_add_up_to_what_was_spent(scenario: Scenario, tmp_path: Path, rules: Path) -> None:
+    """Within half a percent; the bar after a gap holds the gap, and a mark says so."""
+    bill, days = scenario.bill, scenario.days
+    lived = live(tmp_path, days, bill, *scenario.lives, unscraped=scenario.unscraped)
+    pages, end = lived.pages, days * DAY
+    pages.every = EVALUATED
+    spent = lived.seen(bill, end - EVALUATED)
+    for panel in (FLEET, ONE):
+        total = f"sum_over_time(({panel})[{days * 24 + 1}h:1d])"
+        pages.expect_near(total, end, spent, within=abs(spent) * 0.005)
+    seen = lived.seen(bill, end - EVALUATED, scenario.unscraped)
+    for panel in PARTS:
+        total = f"sum_over_time(({panel})[{days * 24 + 1}h:1d])"
+        pages.expect_near(total, end, seen, within=abs(seen) * 0.005)
+    for day, usd in scenario.bars.items():
+        pages.expect_near(bar(day), end, usd, within=LATE)
+    marks = f"count_over_time(({MARKS})[{days * 24 + 1}h:1d])"
+    if scenario.gaps:
+        pages.expect_near(marks, end, len(scenario.gaps))
+    else:
+        pages.expect_sample(marks, end)
+    for day in scenario.gaps:
+        pages.expect_near(f"last_over_time(({MARKS})[1h:1d] @ {day * DAY})", end, 1000 * day * DAY)
+    pages.check(tmp_path, [rules])
+
+
+@pytest.mark.parametrize("wrong", [no_dates, far_start, too_large])
+def test_odd_answers_are_in_no_bar(
+    wrong: Callable[[pb.GetCurrentMonthUsageResponse], None], tmp_path: Path, rules: Path
+) -> None:
+    """What was known before them stands for the midnight that they are around."""
+    bill = Bill(even(PER_DAY), odd=[(at(1, 22), at(2, 2))], wrong=wrong)
+    pages = live(tmp_path, 4, bill).pages
+    pages.every = EVALUATED
+    for day, usd in ((1, 22 * PER_HOUR), (2, 26 * PER_HOUR), (3, PER_DAY)):
+        pages.expect_near(bar(day), 4 * DAY, usd, within=LATE)
+    pages.check(tmp_path, [rules])
+
+
+def test_bars_need_no_dates(tmp_path: Path, rules: Path) -> None:
+    """Of an organization that never has any, period or not."""
+    bill = Bill(even(PER_DAY), odd=[(0, 4 * DAY)], wrong=no_dates)
+    pages = live(tmp_path, 4, bill).pages
+    pages.every = EVALUATED
+    for panel in (FLEET, ONE, *PARTS):
+        total = f"sum_over_time(({panel})[97h:1d])"
+        pages.expect_near(total, 4 * DAY, 4 * PER_DAY, within=LATE)
+    pages.check(tmp_path, [rules])
+
+
+def test_the_rules_as_shipped_read_pages_that_are_scraped_every_five_minutes(
+    tmp_path: Path,
+) -> None:
+    """Evaluated each minute, they read the hour's last ones: midnight has what was known then."""
+    pages = live(tmp_path, 3, STEADY).pages
+    pages.every = MINUTE
+    pages.expect_near(bar(1), 3 * DAY, PER_DAY, within=0.001)
+    read = f'count_over_time({READINGS}{{reading="spent"}}[23h] @ {2 * DAY})'
+    pages.expect_near(f"sum({read})", 3 * DAY, 23 * SELDOM)
+    pages.check(tmp_path, [needed(FILES[0], tmp_path)])
+
+
+def test_those_beyond_ten_organizations_have_one_bar_together(tmp_path: Path) -> None:
+    """They are the ones that spent least in the week before the end of the time range."""
+    pages = Pages(9 * 24, HOUR)
+    for number in range(1, 13):
+        org = {"org_id": f"o{number}", "org_name": f"O{number}"}
+        pages.set(READINGS, rising(100, number), reading="spent", org_id=org["org_id"])
+        pages.set(ANSWERED, rising(0, HOUR), org)
+    end, at_seven = 9 * DAY, f"[1h:1d] @ {7 * DAY}"
+    named, others, credited = (
+        f"last_over_time(({expand(t.expr, ANY)}){at_seven})"
+        for t in targets()
+        if t.panel["title"] == "Spend per day by organization"
+    )
+    ten = [(series("", {"org_id": f"o{n}", "org_name": f"O{n}"}), 24 * n) for n in range(3, 13)]
+    pages.expect_sample(named, end, *ten)
+    pages.expect_near(others, end, 24 * (1 + 2))
+    pages.expect_sample(credited, end)
+    pages.check(tmp_path, [])
