@@ -234,6 +234,12 @@ def too_large(answer: pb.GetCurrentMonthUsageResponse) -> None:
     costs.total_with_discount = 1e12
 
 
+def remote_control(answer: pb.GetCurrentMonthUsageResponse) -> None:
+    """Let all of it be of another resource type."""
+    costs = answer.resource_usage_costs_by_source[0].resource_usage_costs
+    costs.usage_costs[0].resource_type = pb.USAGE_COST_TYPE_REMOTE_CONTROL
+
+
 def bar(day: int) -> str:
     """Return the bar of a day, as a dashboard has it that is looked at later."""
     return f"last_over_time(({ONE})[1h:1d] @ {day * DAY})"
@@ -287,6 +293,26 @@ def test_bars_need_no_dates(tmp_path: Path, rules: Path) -> None:
     for panel in (FLEET, ONE, *PARTS):
         total = f"sum_over_time(({panel})[97h:1d])"
         pages.expect_near(total, 4 * DAY, 4 * PER_DAY, within=LATE)
+    pages.check(tmp_path, [rules])
+
+
+def test_a_resource_type_ends_with_the_period_that_it_was_in(tmp_path: Path, rules: Path) -> None:
+    """A gap does not bring it back, and the one that is new counts whole."""
+    bill = Bill(even(PER_DAY), (-10 * DAY, at(2)), odd=[(0, at(2))], wrong=remote_control)
+    pages = live(tmp_path, 6, bill, unscraped=[(at(3, 20), at(4, 2))]).pages
+    pages.every = EVALUATED
+    (types,) = (
+        expand(target.expr, ANY)
+        for target in targets()
+        if target.panel["title"] == "Spend per day by resource type"
+    )
+    of_day = (PER_DAY, PER_DAY, PER_DAY, 20 * PER_HOUR, 28 * PER_HOUR, PER_DAY)
+    for name, days in (("remote_control", range(2)), ("data_upload", range(2, 6))):
+        named = f'label_replace(vector(1), "resource_type", "{name}", "", "")'
+        for day in range(days.start, 6):
+            bars = f"last_over_time(({types})[1h:1d] @ {day * DAY}) and on (resource_type) {named}"
+            usd = of_day[day] if day in days else 0.0
+            pages.expect_near(bars, 6 * DAY, usd, {"resource_type": name}, within=LATE)
     pages.check(tmp_path, [rules])
 
 
