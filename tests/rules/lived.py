@@ -77,6 +77,7 @@ class Life:
     instance: str = FIRST["instance"]
     storage: str | None = None  # the name of its folder
     org_name: str = ACME["org_name"]
+    interval: float = POLLED  # between polls; answers stay on the page for four of it
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ async def _process(
     life: Life, folder: Path, api: FakeReader, clock: VirtualClock
 ) -> AsyncIterator[Rig]:
     acme = organization(
-        ACME["org_id"], name=life.org_name, interval=float(POLLED), max_age=4.0 * POLLED
+        ACME["org_id"], name=life.org_name, interval=life.interval, max_age=4 * life.interval
     )
     made = config(acme, collectors=("usage",))
     async with AsyncExitStack() as stack:

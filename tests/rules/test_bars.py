@@ -142,6 +142,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         bill=Bill(even(PER_DAY), away=[(at(2, 6), at(5, 6))]),
         gaps=[5],
     ),
+    "the API away for less than the exporter shows its last answer": Scenario(
+        5,
+        {},  # it depends on the minute of the polls
+        bill=Bill(even(PER_DAY), away=[(at(1, 19), at(2, 9))]),
+        lives=[Life(interval=3.0 * HOUR)],
+        gaps=[2],
+    ),
     "a period that ends at midnight": Scenario(
         5,
         {1: PER_DAY, 2: PER_DAY, 3: PER_DAY, 4: PER_DAY},
@@ -269,6 +276,17 @@ def test_bars_add_up_to_what_was_spent(scenario: Scenario, tmp_path: Path, rules
         pages.expect_sample(marks, end)
     for day in scenario.gaps:
         pages.expect_near(f"last_over_time(({MARKS})[1h:1d] @ {day * DAY})", end, 1000 * day * DAY)
+    pages.check(tmp_path, [rules])
+
+
+def test_today_has_no_bar_yet(tmp_path: Path, rules: Path) -> None:
+    """It would look like a day on which little was spent."""
+    pages = live(tmp_path, 3, STEADY).pages
+    pages.every = EVALUATED
+    noon = int(at(2, 12))
+    for panel in (FLEET, ONE, *PARTS):
+        pages.expect_near(f"last_over_time(({panel})[1h:1d] @ {DAY})", noon, PER_DAY, within=LATE)
+        pages.expect_sample(f"last_over_time(({panel})[1h:1d] @ {2 * DAY})", noon)
     pages.check(tmp_path, [rules])
 
 
