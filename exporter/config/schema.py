@@ -104,7 +104,7 @@ class LimitsConfig(Section):
     """Protection of Prometheus."""
 
     max_series: WholeNumber = Field(
-        default=1_000_000,
+        default=2_000_000,
         description="The most series on /metrics. Above it, series per invoice are withheld "
         "first, then whole organizations.",
     )

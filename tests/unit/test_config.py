@@ -85,7 +85,7 @@ def test_minimal_file_gets_the_defaults_of_the_contract(load_text: Load) -> None
     assert config.invoices.detail == "open"
     assert config.invoices.max_per_organization == 24
     assert config.budget_usd is None
-    assert config.limits.max_series == 1_000_000
+    assert config.limits.max_series == 2_000_000
     assert not config.discovery.enabled
     (acme,) = config.organizations
     assert (acme.id, acme.name, acme.interval, acme.max_age) == ("acme", "acme", 900, 3600)
