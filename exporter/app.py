@@ -37,8 +37,6 @@ log = structlog.get_logger(__name__)
 # Seconds for what storage does last: the process is to end within ten, of which scrapes have five.
 LAST_SAVE = 3.0
 LAST_CLOSE = 0.5
-LOCKED = 5.0  # seconds for another process to let go of the storage
-LOOK = 0.1  # seconds between two looks
 
 
 async def run(config: Config, options: Options, on_serving: OnServing) -> None:
@@ -166,23 +164,13 @@ async def _opened(
     storage = Storage(folder)
     stack.push_async_callback(_close, storage)
     try:
-        return storage, await _read(storage)
+        return storage, await storage.read_when_free()
     except LockedError as error:
         raise StartError(str(error)) from error
     except StorageError as error:
         log.error("nothing was restored: trying again every second", reason=str(error))
         telemetry.stored(successful=False)
         return storage, None
-
-
-async def _read(storage: Storage) -> Stored:
-    """Return what is stored; a command that copies it lets go soon. Raises StorageError."""
-    for _ in range(round(LOCKED / LOOK)):
-        try:
-            return await storage.in_thread(storage.read)
-        except LockedError:
-            await asyncio.sleep(LOOK)
-    return await storage.in_thread(storage.read)
 
 
 async def _save_last(saver: Saver) -> None:

@@ -6,6 +6,7 @@ here blocks and belongs in a thread. What is damaged is set aside, never guessed
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import threading
@@ -40,6 +41,8 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 DEADLINE: Final = 10.0  # seconds that anything may take; to read all of it, twice as many
+LOCKED: Final = 5.0  # seconds for another process to let go of the folder
+LOOK: Final = 0.1  # seconds between two looks
 FILE_SYSTEM: Final = FileSystem()
 PLACES: Final = 4  # threads: one that writes, one that reserves requests, one that closes
 # Python reads the error text and the schema of a damaged file as UTF-8, which they need not be.
@@ -123,6 +126,25 @@ class Storage:
             raise
         except Exception as error:  # what it stores is not worth the process
             raise StorageError(f"cannot use {self._file}: {type(error).__name__}") from error
+
+    async def read_when_free(self) -> Stored:
+        """Read in a thread, as soon as no other process has the folder.
+
+        A command that copies it lets go soon. Another exporter does not: raises LockedError after
+        five seconds, and StorageError.
+        """
+        loop = asyncio.get_running_loop()
+        until, told = loop.time() + LOCKED, False
+        while True:
+            try:
+                return await self.in_thread(self.read)
+            except LockedError:
+                if loop.time() >= until:
+                    raise
+            if not told:
+                told = True
+                log.info("another process has the storage: waiting for it", seconds=LOCKED)
+            await asyncio.sleep(LOOK)
 
     def close(self) -> None:
         """Close the database and release the folder. What is still asked of it then fails."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -29,6 +30,7 @@ KILLS = 10
 LISTEN = "--web.listen-address=127.0.0.1:0"
 SPEND = "viam_billing_usage_spend_usd_total"
 STORED = "viam_billing_exporter_storage_last_write_successful 1.0"
+WAITING = "another process has the storage: waiting for it"
 LAST_SUCCESS = "viam_billing_collector_last_success_timestamp_seconds"
 
 
@@ -154,12 +156,28 @@ def test_a_second_process_is_told_apart(tmp_path: Path) -> None:
     """It ends with one line that says what to do, and the first goes on."""
     folder = tmp_path / "state"
     with exporter("--demo", f"--storage.path={folder}") as first:
-        second = ["--demo", "--web.listen-address=127.0.0.1:0", f"--storage.path={folder}"]
-        with running(*EXPORTER, *second) as process:
+        with running(*EXPORTER, "--demo", LISTEN, f"--storage.path={folder}") as process:
             assert process.wait() == 1
-            (line,) = process.stderr.text.splitlines()
-            assert "in use by another process" in line
+            waiting, line = process.stderr.text.splitlines()
+            assert WAITING in waiting
+            assert line == (
+                f"viam-billing-exporter: the storage folder {folder} is in use by another process: "
+                "give each its own --storage.path"
+            )
         assert get(first.port, "/-/healthy").status == 200
+
+
+def test_a_start_waits_for_a_command_that_copies_the_storage(tmp_path: Path) -> None:
+    """It takes the lock for a moment: an exporter that starts just then does not end for it."""
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o700)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with running(*EXPORTER, "--demo", LISTEN, f"--storage.path={folder}") as process:
+            process.stderr.wait_for(WAITING)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            port = int(process.stdout.wait_for(r"http://localhost:(\d+)/")[1])
+            until(lambda: STORED in get(port, "/metrics").text, "it has stored")
 
 
 def test_a_folder_that_cannot_be_used_costs_persistence_only(tmp_path: Path) -> None:
