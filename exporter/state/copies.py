@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from exporter.state.place import FILE, LOCK, LOG, LockedError, StorageError
 from exporter.state.storage import Storage
@@ -37,13 +38,18 @@ def copied(folder: Path) -> Iterator[Storage]:
 
 def _copy(folder: Path, to: Path) -> None:
     """Raises OSError."""
-    with (folder / LOCK).open("rb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise
-        except OSError:
-            pass  # a share without locks, which nobody could have locked
+    with ExitStack() as stack:
+        with suppress(FileNotFoundError):  # a folder that nothing but a database was put into
+            _lock(stack.enter_context((folder / LOCK).open("rb")))
         shutil.copyfile(folder / FILE, to / FILE)
         with suppress(FileNotFoundError):  # there is none after a good end
             shutil.copyfile(folder / LOG, to / LOG)
+
+
+def _lock(file: BinaryIO) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        pass  # a share without locks, which nobody could have locked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Final
@@ -47,6 +48,10 @@ class FileSystem:
     def rename(self, file: Path, to: Path) -> None:
         """Give a file another name."""
         file.rename(to)
+
+    def free(self, folder: Path) -> int:
+        """Return how many bytes there is room for."""
+        return shutil.disk_usage(folder).free
 
 
 class Place:
@@ -138,6 +143,37 @@ class Place:
             return False
         with self._log_file.open("rb") as log_file:
             return now.st_size == 0 or log_file.read(len(LOG_MAGIC)) == LOG_MAGIC
+
+    def new_file(self) -> Path:
+        """Make another file beside it, for its owner only, with a name that nothing has."""
+        aside = self._new_name()
+        os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        return aside
+
+    def set_aside(self) -> Path:
+        """Give the database another name, and return it; it is closed by then. Raises OSError."""
+        aside = self._new_name()
+        for suffix in ("", "-wal", "-shm"):
+            part = self.folder / f"{FILE}{suffix}"
+            if part.exists():
+                self.system.rename(part, Path(f"{aside}{suffix}"))
+        return aside
+
+    def has_room_for(self, file: Path) -> bool:
+        """Tell whether there is room for what is in a file, in another. Raises OSError."""
+        # One that is not written in the order of its rows is a quarter larger.
+        return self.system.free(self.folder) > 1.5 * file.stat().st_size
+
+    def uri(self, file: Path) -> str:
+        """Return how SQLite opens a file in the folder."""
+        # Where there are no locks, SQLite has to do without, too.
+        return f"{file.absolute().as_uri()}{'' if self.has_locks else '?vfs=unix-none'}"
+
+    def _new_name(self) -> Path:
+        number = 1
+        while (aside := self.folder / f"{FILE}.set-aside-{number}").exists():
+            number += 1
+        return aside
 
     @property
     def _log_file(self) -> Path:

@@ -1,7 +1,4 @@
-"""What rows of the storage mean. Those that are not as they are written give nothing.
-
-Text is read as bytes, and its size is looked at in SQL before any of it is loaded.
-"""
+"""What rows of the storage mean. Those that are not as they are written give nothing."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from exporter.model import (
     ClosedPeriod,
+    ClosedPeriods,
     FoundOrganization,
     Ledger,
     SavedAnswer,
@@ -33,62 +31,6 @@ MAX_DAY: Final = 64 * 1024  # bytes; two hundred times as long as most
 MAX_NUMBER: Final = 2**32  # of a day
 MAX_TALLIES: Final = 1000  # ten times as many as are made
 MAX_TIME: Final = 253_402_300_800.0  # Unix seconds: the year 10000
-
-
-def _text(column: str, at_most: int = MAX_TEXT) -> str:
-    # Not of the text itself: its length ends at the first NUL.
-    return f"typeof({column}) = 'text' AND length(CAST({column} AS BLOB)) <= {at_most}"
-
-
-ANSWERS: Final = f"""
-SELECT CAST(org_id AS BLOB), CAST(collector AS BLOB), message, received, changed, checksum
-FROM answer WHERE {_text("org_id")} AND {_text("collector")}
-AND typeof(message) = 'blob' AND length(message) <= {MAX_MESSAGE}
-AND typeof(received) = 'real' AND typeof(changed) = 'real' AND typeof(checksum) = 'integer'
-"""  # noqa: S608 - it is all our own
-SPENDS: Final = f"""
-SELECT CAST(org_id AS BLOB), CAST(counters AS BLOB), checksum
-FROM spend WHERE {_text("org_id")} AND {_text("counters", MAX_COUNTERS)}
-AND typeof(checksum) = 'integer'
-"""  # noqa: S608
-# Of an organization: the days in memory, up to the last good answer and after it.
-_IS_DAY: Final = f"""
-typeof(day) = 'integer' AND day >= 0 AND day < {MAX_NUMBER}
-AND typeof(entries) = 'blob' AND length(entries) <= {MAX_DAY} AND typeof(checksum) = 'integer'
-"""
-DAYS: Final = f"""
-SELECT * FROM (
-    SELECT day, entries, checksum FROM day WHERE org_id = ?1 AND day <= ?2 AND {_IS_DAY}
-    ORDER BY day DESC LIMIT {IN_MEMORY + 1}
-) UNION ALL SELECT * FROM (
-    SELECT day, entries, checksum FROM day WHERE org_id = ?1 AND day > ?2 AND {_IS_DAY}
-    ORDER BY day LIMIT {IN_MEMORY}
-)
-"""  # noqa: S608
-DAYS_BETWEEN: Final = f"""
-SELECT day, entries, checksum FROM day WHERE org_id = ? AND day BETWEEN ? AND ? AND {_IS_DAY}
-ORDER BY day
-"""  # noqa: S608
-LAST_DAY: Final = "SELECT max(day) FROM day WHERE org_id = ?"
-CLOSED: Final = f"""
-SELECT CAST(org_id AS BLOB), started, ended, usage, seen, checksum FROM closed
-WHERE {_text("org_id")} AND typeof(started) IN ('real', 'null') AND typeof(ended) = 'real'
-AND typeof(usage) = 'real' AND typeof(seen) = 'real' AND typeof(checksum) = 'integer'
-ORDER BY org_id, ended
-"""  # noqa: S608
-CLOSED_ANSWER: Final = f"""
-SELECT message, checksum FROM closed_answer WHERE org_id = ? AND ended = ?
-AND typeof(message) = 'blob' AND length(message) <= {MAX_MESSAGE} AND typeof(checksum) = 'integer'
-"""  # noqa: S608
-FOUND: Final = f"""
-SELECT CAST(api_key_id AS BLOB), CAST(org_id AS BLOB), CAST(name AS BLOB), checksum
-FROM found WHERE {_text("api_key_id")} AND {_text("org_id")} AND {_text("name")}
-AND typeof(checksum) = 'integer' ORDER BY api_key_id, org_id
-"""  # noqa: S608
-REQUESTS: Final = """
-SELECT day, reserved FROM requests WHERE typeof(day) = 'text' AND day GLOB '????-??-??'
-AND length(CAST(day AS BLOB)) = 10 AND typeof(reserved) = 'integer' AND reserved >= 0
-"""
 
 
 def checksum(*values: Any) -> int:
@@ -165,9 +107,9 @@ def interrupted(found: Mapping[int, bytes], answered: int) -> Ledger:
     `answered` is the day of the last good answer, which came to it.
     """
     unknown = day_rows.packed(day_rows.UNKNOWN)
-    since = max(*found, answered - IN_MEMORY)
-    missing = dict.fromkeys(range(since, answered + 1), unknown)
-    return made({**found, **missing, answered: unknown}, answered, STORED)
+    since = max([number for number in found if number <= answered], default=answered)
+    missing = range(max(since, answered - IN_MEMORY), answered + 1)
+    return made({**found, **dict.fromkeys([since, *missing], unknown)}, answered, STORED)
 
 
 def closed(row: Iterable[Any]) -> tuple[str, ClosedPeriod] | None:
@@ -218,7 +160,7 @@ def counters(of: Spend) -> str:
         "period_end": of.period_end,
         "overrun": of.overrun,
         "paused": of.paused,
-        # That which ended last, for releases before that kept one. All of them have a table.
+        # That which ended last: releases before know no other. All of them have a table.
         "closed": of.closed.last and [of.closed.last.usage, of.closed.last.end],
         # Beside the tallies, which the release before reads as lists of three.
         "uncounted": [
@@ -251,7 +193,16 @@ def _spend(plain: Any) -> Spend:
             month_to_date = replace(month_to_date, fallen=fallen, since=since)
         else:
             tallies[name] = replace(tallies[name], fallen=fallen, since=since)
-    return Spend(times[0], month_to_date, tallies, times[1], overrun, times[2])
+    closed = _last_closed(plain.get("closed"))
+    return Spend(times[0], month_to_date, tallies, times[1], overrun, times[2], closed)
+
+
+def _last_closed(plain: Any) -> ClosedPeriods:
+    """Return the period that ended last, if the counters have it."""
+    match plain:
+        case [usage, end] if _is_number(usage) and _is_time(end):
+            return ClosedPeriods().plus(ClosedPeriod(None, end, usage, end))
+    return ClosedPeriods()
 
 
 def _head(plain: Any) -> Head | None:

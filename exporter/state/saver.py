@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
 import structlog
 
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import FoundOrganization, OrganizationState, SavedAnswer, SavedOrganization
+from exporter.model import (
+    FoundOrganization,
+    OrganizationState,
+    SavedAnswer,
+    SavedOrganization,
+    Spend,
+)
 from exporter.state.storage import Storage, StorageError, Stored, UnreadError
 from exporter.state.store import Store
 
@@ -69,7 +76,7 @@ class Saver:
     async def run(self) -> None:
         """Save whenever something changed, until cancelled."""
         while True:
-            if not self._unsaved and self._opening:
+            if not self._unsaved and self._opening and not self._storage.is_recovering:
                 await self._changes.wait()
             await self.save()
             await asyncio.sleep(PAUSE)
@@ -86,6 +93,8 @@ class Saver:
             except UnreadError:
                 await self._read()
                 await self._write()
+            if self._storage.is_recovering:
+                await self._storage.in_thread(self._storage.recover)
         except StorageError as error:
             self._note(str(error))
         else:
@@ -96,8 +105,8 @@ class Saver:
         before = self._saved
         stored = await self._storage.in_thread(self._storage.read)
         begun = await self._restore(stored)
-        # What this process wrote itself is no loss.
-        if any(stored.organizations[org_id] != before.get(org_id) for org_id in begun):
+        # What this process wrote itself is no loss, and days that were damaged are written again.
+        if any(_counted(stored.organizations[o]) != _counted(before.get(o)) for o in begun):
             await self._storage.in_thread(self._storage.copy_aside)
         self._know(stored)
         self._unsaved |= self._store.org_ids()
@@ -143,6 +152,13 @@ class Saver:
         elif error is None and not self._successful:
             log.info("storing again")
         self._successful = error is None
+
+
+def _counted(saved: SavedOrganization | None) -> Spend | None:
+    """Return the counters of an organization, without the days."""
+    if saved is None or saved.spend is None:
+        return None
+    return replace(saved.spend, ledger=None)
 
 
 def _saved(state: OrganizationState) -> SavedOrganization:

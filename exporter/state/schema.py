@@ -59,9 +59,10 @@ def foreign(database: sqlite3.Connection) -> str | None:
     # Others may be there, such as ANALYZE makes, but none that has the name of one of ours.
     tables = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
     there = {sql for sql in tables.values() if isinstance(sql, str)}  # a damaged one may be bytes
-    made = _statements(*SCHEMA[: max(0, version)])
-    names = {match[1] for sql in there - made - _statements(ADDED) if (match := TABLE.match(sql))}
-    if made - there or names & set(TABLE.findall("".join((*SCHEMA, ADDED)))):
+    made = {*statements(*SCHEMA[: max(0, version)]).values()}
+    others = there - made - {*statements(ADDED).values()}
+    names = {match[1] for sql in others if (match := TABLE.match(sql))}
+    if made - there or names & statements(*SCHEMA, ADDED).keys():
         return "it is damaged (its tables are not as they were made)"
     for table in CHECKED & tables.keys():
         check = database.execute(f"PRAGMA quick_check({table})").fetchone()
@@ -70,15 +71,20 @@ def foreign(database: sqlite3.Connection) -> str | None:
     return None
 
 
-def _statements(*scripts: str) -> set[str]:
-    return {sql.strip() for sql in "".join(scripts).split(";")[:-1]}
+def statements(*scripts: str) -> dict[str, str]:
+    """Return what makes each table, by its name."""
+    each = [sql.strip() for sql in "".join(scripts).split(";")[:-1]]
+    return dict(zip(TABLE.findall("".join(scripts)), each, strict=True))
 
 
 def extend(database: sqlite3.Connection) -> None:
     """Give a database that is new, or was written by an older release, what it lacks."""
     (version,) = database.execute("PRAGMA user_version").fetchone()
     tables = {sql for (sql,) in database.execute("SELECT sql FROM sqlite_master")}
-    lacking = [*SCHEMA[version:], *(f"{sql};" for sql in _statements(ADDED) - tables)]
+    lacking = [
+        *SCHEMA[version:],
+        *(f"{sql};" for sql in statements(ADDED).values() if sql not in tables),
+    ]
     if lacking:
         database.executescript(
             f"BEGIN; {''.join(lacking)} PRAGMA application_id = {APPLICATION_ID};"

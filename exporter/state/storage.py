@@ -7,15 +7,12 @@ here blocks and belongs in a thread. What is damaged is set aside, never guessed
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, NoReturn, TypeGuard, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import structlog
 
@@ -28,11 +25,12 @@ from exporter.model import (
     SavedOrganization,
     Spend,
 )
-from exporter.state import rows
-from exporter.state.ledger import IN_MEMORY, STORED, changed, day_of
-from exporter.state.messages import unpacked
+from exporter.state import queries, rows
+from exporter.state.database import Database, SetAsideError
+from exporter.state.day_rows import records
+from exporter.state.ledger import STORED, day_of
 from exporter.state.place import FILE, FileSystem, LockedError, Place, StorageError
-from exporter.state.schema import extend, foreign
+from exporter.state.writes import answer_rows, day_row, spend_rows
 
 __all__ = ["FILE", "LockedError", "Storage", "StorageError"]
 
@@ -45,31 +43,6 @@ LOCKED: Final = 5.0  # seconds for another process to let go of the folder
 LOOK: Final = 0.1  # seconds between two looks
 FILE_SYSTEM: Final = FileSystem()
 PLACES: Final = 4  # threads: one that writes, one that reserves requests, one that closes
-# Python reads the error text and the schema of a damaged file as UTF-8, which they need not be.
-DAMAGE: Final = (sqlite3.Error, UnicodeDecodeError)
-
-COUNT: Final = """
-SELECT (SELECT count(*) FROM answer) + (SELECT count(*) FROM spend) + (SELECT count(*) FROM found)
-    + (SELECT count(*) FROM closed)
-"""
-# Days that may be there: a clock that was ahead left some that are to come.
-MOST_DAYS: Final = STORED + 1 + IN_MEMORY
-FORGET_DAYS: Final = """
-DELETE FROM day WHERE org_id = ?1
-AND day < (SELECT day FROM day WHERE org_id = ?1 ORDER BY day DESC LIMIT 1 OFFSET ?2)
-"""
-FORGET_CLOSED: Final = """
-DELETE FROM closed WHERE org_id = ?1 AND ended <
-(SELECT ended FROM closed WHERE org_id = ?1 ORDER BY ended DESC LIMIT 1 OFFSET ?2)
-"""
-FORGET_ANSWERS: Final = """
-DELETE FROM closed_answer WHERE org_id = ?1
-AND ended < (SELECT min(ended) FROM closed WHERE org_id = ?1)
-"""
-DEPART: Final = """
-INSERT OR REPLACE INTO departed
-SELECT ?1, max(day) FROM day WHERE org_id = ?1 HAVING max(day) IS NOT NULL
-"""
 
 
 class UnreadError(StorageError):
@@ -104,16 +77,10 @@ class Storage:
         self, folder: Path, *, deadline: float = DEADLINE, system: FileSystem = FILE_SYSTEM
     ) -> None:
         """Nothing is opened yet. `deadline` is for what is done in threads, in seconds."""
-        self._place = Place(folder, system)
+        self._database = Database(Place(folder, system))
         self._threads = FileThreads(PLACES)
         self._deadline = deadline
-        self._turn = threading.Lock()  # the database is used by several threads, one at a time
-        self._database: sqlite3.Connection | None = None
-        self._opening = 0  # counts the times that the database was opened
-        self._complete = True  # what was there when it was opened
-        self._copied = 0  # that of which there is a copy
         self._reserved: tuple[str, int] | None = None  # day and requests, of this process
-        self._closed = False
 
     async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
         """Run a method in a thread. Raises StorageError, also if the file system hangs."""
@@ -121,11 +88,12 @@ class Storage:
         try:
             return await self._threads.run(deadline, None, function, *args)
         except TimeoutError as error:
-            raise StorageError(f"{self._file} does not answer: {error}") from None
+            raise StorageError(f"{self._database.file} does not answer: {error}") from None
         except StorageError:
             raise
         except Exception as error:  # what it stores is not worth the process
-            raise StorageError(f"cannot use {self._file}: {type(error).__name__}") from error
+            file = self._database.file
+            raise StorageError(f"cannot use {file}: {type(error).__name__}") from error
 
     async def read_when_free(self) -> Stored:
         """Read in a thread, as soon as no other process has the folder.
@@ -148,66 +116,71 @@ class Storage:
 
     def close(self) -> None:
         """Close the database and release the folder. What is still asked of it then fails."""
-        with self._turn:
-            self._closed = True
-            self._let_go()
-            self._place.release()
+        self._database.close()
 
     # --- Organizations ---
 
     def read(self) -> Stored:
         """Return what is stored; rows that are damaged are left out. Raises StorageError."""
+        try:
+            return self._read()
+        except SetAsideError:  # what can be read of it is in another database now
+            return self._read()
+
+    def _read(self) -> Stored:
         answers: dict[str, dict[str, SavedAnswer]] = {}
         spends: dict[str, Spend] = {}
         heads: dict[str, rows.Head | None] = {}
         closed: dict[str, ClosedPeriods] = {}
         found: dict[str, list[FoundOrganization]] = {}
-        with self._using() as database:
+        with self._database.use() as database:
             good = 0
-            for answer in filter(None, map(rows.answer, database.execute(rows.ANSWERS))):
+            for answer in filter(None, map(rows.answer, database.execute(queries.ANSWERS))):
                 good += 1
                 answers.setdefault(answer[0], {})[answer[1]] = answer[2]
-            for org_id, period in filter(None, map(rows.closed, database.execute(rows.CLOSED))):
+            for org_id, period in filter(None, map(rows.closed, database.execute(queries.CLOSED))):
                 good += 1
                 closed[org_id] = closed.get(org_id, ClosedPeriods()).plus(period)
-            for spend in filter(None, map(rows.spend, database.execute(rows.SPENDS))):
+            for spend in filter(None, map(rows.spend, database.execute(queries.SPENDS))):
                 good += 1
                 spends[spend[0]], heads[spend[0]] = spend[1:]
-            for key, organization in filter(None, map(rows.found, database.execute(rows.FOUND))):
+            for key, organization in filter(None, map(rows.found, database.execute(queries.FOUND))):
                 good += 1
                 found.setdefault(key, []).append(organization)
-            (there,) = database.execute(COUNT).fetchone()
+            (there,) = database.execute(queries.COUNT).fetchone()
+            lacking = _Lacking([], [])
             for org_id, each in spends.items():
                 usage = answers.get(org_id, {}).get("usage")
                 spends[org_id] = replace(
                     each,
-                    ledger=_ledger(database, org_id, heads[org_id], usage),
-                    closed=closed.get(org_id, ClosedPeriods()),
+                    ledger=_ledger(database, org_id, heads[org_id], usage, lacking),
+                    closed=_closed(org_id, closed.get(org_id), each.closed, lacking),
                 )
-            _forget_departed(database, [head for head in heads.values() if head is not None])
-            opening = self._opening
+            answered = [head.windows.answered for head in heads.values() if head is not None]
+            _tidy(database, lacking, min(answered, default=0))
+            opening, complete = self._database.opening, self._database.is_complete
         if there > good:
-            count = there - good
-            log.warning("damaged rows in storage are ignored", file=str(self._file), rows=count)
+            count, file = there - good, str(self._database.file)
+            log.warning("damaged rows in storage are ignored", file=file, rows=count)
         organizations = {
             org_id: SavedOrganization(org_id, answers.get(org_id, {}), spends.get(org_id))
             for org_id in answers.keys() | spends.keys()
         }
         listed = {key: tuple(each) for key, each in found.items()}
-        return Stored(organizations, listed, opening, self._complete)
+        return Stored(organizations, listed, opening, complete)
 
     def days(self, org_id: str, first: int, until: int) -> Mapping[int, bytes]:
         """Return the rows of an organization's days, by number. Raises StorageError."""
-        with self._using() as database:
-            return rows.days(org_id, database.execute(rows.DAYS_BETWEEN, (org_id, first, until)))
+        with self._database.use() as database:
+            return rows.days(org_id, database.execute(queries.DAYS_BETWEEN, (org_id, first, until)))
 
     def closed_answer(self, org_id: str, ended: float) -> bytes | None:
         """Return the last good usage answer of a period that ended then, as a serialized message.
 
         None if there is none. Raises StorageError.
         """
-        with self._using() as database:
-            row = database.execute(rows.CLOSED_ANSWER, (org_id, ended)).fetchone()
+        with self._database.use() as database:
+            row = database.execute(queries.CLOSED_ANSWER, (org_id, ended)).fetchone()
         if row is None or row[1] != rows.checksum(org_id, ended, row[0]):
             return None
         return cast("bytes", row[0])
@@ -231,29 +204,27 @@ class Storage:
         organizations = list(organizations)
         gone = set(removed)
         kept = {org_id: saved for org_id, saved in before.items() if org_id not in gone}
-        spends, days, outgrown, closed, messages = _spend_rows(organizations, kept)
-        with self._using() as database, database:
-            if opening is not None and opening != self._opening:
-                raise UnreadError(f"{self._file} is another one: it has to be read first")
+        spends, days, outgrown, closed, messages = spend_rows(organizations, kept)
+        with self._database.use() as database, database:
+            if opening is not None and opening != self._database.opening:
+                raise UnreadError(f"{self._database.file} is another one: it has to be read first")
             # Of those that are replaced, too: a collector may have been turned off.
             replaced = [(saved.org_id,) for saved in organizations]
             leaving = [(org_id,) for org_id in gone]
             database.executemany("DELETE FROM answer WHERE org_id = ?", [*leaving, *replaced])
             database.executemany("DELETE FROM spend WHERE org_id = ?", leaving)
-            database.executemany(DEPART, leaving)
+            database.executemany(queries.DEPART, leaving)
             database.executemany("DELETE FROM departed WHERE org_id = ?", [s[:1] for s in spends])
             database.executemany(
-                "INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?)", _answer_rows(organizations)
+                "INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?)", answer_rows(organizations)
             )
             database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
-            database.executemany("REPLACE INTO day VALUES (?, ?, ?, ?)", days)
-            database.executemany(FORGET_DAYS, outgrown)
-            database.executemany("REPLACE INTO closed VALUES (?, ?, ?, ?, ?, ?)", closed)
+            database.executemany(queries.REPLACE_DAY, days)
+            database.executemany(queries.FORGET_DAYS, outgrown)
+            database.executemany(queries.REPLACE_CLOSED, closed)
             database.executemany("REPLACE INTO closed_answer VALUES (?, ?, ?, ?)", messages)
-            database.executemany(
-                FORGET_CLOSED, [(each[0], ClosedPeriods.KEPT - 1) for each in closed]
-            )
-            database.executemany(FORGET_ANSWERS, [each[:1] for each in closed])
+            database.executemany(queries.FORGET_CLOSED, [each[:1] for each in closed])
+            database.executemany(queries.FORGET_ANSWERS, [each[:1] for each in closed])
             if found is not None:
                 listing = [(key, *each) for key, listed in found.items() for each in listed]
                 database.execute("DELETE FROM found")
@@ -270,35 +241,38 @@ class Storage:
         `answers` are those that periods ended with, as serialized messages, by the periods' ends.
         """
         org_id = saved.org_id
-        older = [(org_id, n, row, rows.day_checksum(org_id, n, row)) for n, row in days.items()]
+        older = [day_row(org_id, number, row) for number, row in days.items()]
         ended = [(org_id, end, message) for end, message in answers.items()]
-        with self._using() as database, database:
-            database.executemany("REPLACE INTO day VALUES (?, ?, ?, ?)", older)
+        with self._database.use() as database, database:
+            database.executemany(queries.REPLACE_DAY, older)
             database.executemany(
                 "INSERT OR IGNORE INTO closed_answer VALUES (?, ?, ?, ?)",
                 [(*each, rows.checksum(*each)) for each in ended],
             )
         self.save([saved], [])
 
+    @property
+    def is_recovering(self) -> bool:
+        """Whether there are older days of a file that was damaged, for `recover` to take over."""
+        return self._database.is_recovering
+
+    def recover(self) -> None:
+        """Take over some more of a file that was damaged. Raises StorageError.
+
+        What a start reads is there at once; all else takes seconds for a thousand organizations.
+        """
+        self._database.recover()
+
+    def mend(self) -> None:
+        """Look for damage, and take over all that can be read: for commands, which have time.
+
+        Raises StorageError.
+        """
+        self._database.mend()
+
     def copy_aside(self) -> None:
         """Keep what is stored now in a file of its own. Raises StorageError."""
-        with self._using() as database:
-            if self._copied == self._opening:  # by a thread that was not waited for
-                return
-            aside = self._aside()
-            os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            try:
-                with closing(sqlite3.connect(aside)) as copy:
-                    database.backup(copy)
-            except BaseException:
-                aside.unlink()
-                raise
-            self._copied = self._opening
-        log.warning(
-            "what is stored is older than the counters of this process, which go on: it is kept",
-            file=str(self._file),
-            copied_to=str(aside),
-        )
+        self._database.copy_aside()
 
     # --- Requests ---
 
@@ -307,8 +281,8 @@ class Storage:
 
         Reserved requests count as made, whatever becomes of the process. Raises StorageError.
         """
-        with self._using() as database, database:
-            known = rows.requests(database.execute(rows.REQUESTS))
+        with self._database.use() as database, database:
+            known = rows.requests(database.execute(queries.REQUESTS))
             if self._reserved is not None:  # of a database that was lost since, perhaps
                 own_day, own = self._reserved
                 known[own_day] = max(own, known.get(own_day, 0))
@@ -330,155 +304,20 @@ class Storage:
             self._reserved = (day, reserved + granted)
         return Reservation(day, granted, reserved + granted)
 
-    # --- The file ---
 
-    @property
-    def _file(self) -> Path:
-        return self._place.file
+class _Lacking(NamedTuple):
+    """Rows that are not there as they should be, since an older release wrote last."""
 
-    @contextmanager
-    def _using(self) -> Iterator[sqlite3.Connection]:
-        """Give the database: opened anew if it is another one, or was damaged at the last use.
-
-        Raises StorageError.
-        """
-        with self._turn:
-            if self._closed:  # a thread that came too late: the file is good
-                raise StorageError(f"{self._file} is closed")
-            try:
-                if self._database is not None and not self._place.is_ours():
-                    log.warning(
-                        "the storage was removed, moved or replaced: creating it again",
-                        file=str(self._file),
-                    )
-                    self._let_go()
-                    self._place.release()
-                # SQLite would notice when it needs a page that it does not remember.
-                if self._database is not None and self._place.is_written_over():
-                    self._set_aside("it is damaged (it was written over)")
-                if self._database is None:
-                    self._place.take()
-                    self._open()
-                yield cast("sqlite3.Connection", self._database)
-                self._place.note_log()
-            except (*DAMAGE, OSError) as error:
-                self._failed(error)
-
-    def _failed(self, error: Exception) -> NoReturn:
-        """Put away what cannot be used any more, and raise StorageError."""
-        if _is_of_the_disk(error):
-            # Descriptors of a share that went away stay bad when it comes back.
-            if error.sqlite_errorname.startswith("SQLITE_IOERR"):
-                self._let_go()
-        elif isinstance(error, DAMAGE):
-            self._set_aside(f"it is damaged ({_words(error)})")
-        raise StorageError(f"cannot use {self._file}: {_words(error)}") from error
-
-    def _let_go(self) -> None:
-        if self._database is not None:
-            database, self._database = self._database, None
-            database.close()
-        self._place.leave_file()
-
-    def _open(self) -> None:
-        """Open the database, or set aside what is there and make a new one."""
-        reason = None
-        try:
-            try:
-                self._complete = not self._place.has_log()
-                self._database = self._connect()
-                reason = foreign(self._database)
-                if reason is None:
-                    extend(self._database)
-            except DAMAGE as error:
-                if _is_of_the_disk(error):
-                    raise
-                reason = f"it is damaged ({_words(error)})"
-            if reason is not None:
-                self._set_aside(reason)
-                self._database = self._connect()
-        except Exception:
-            self._let_go()
-            raise
-        self._opening += 1
-
-    def _connect(self) -> sqlite3.Connection:
-        self._place.make_file()
-        # One thread at a time uses it, but not always the same. Where there are no locks, SQLite
-        # has to do without, too.
-        uri = f"{self._file.absolute().as_uri()}{'' if self._place.has_locks else '?vfs=unix-none'}"
-        database = sqlite3.connect(uri, uri=True, timeout=0, check_same_thread=False)
-        try:
-            # Exclusive: no other process, hence no shared memory file. Full: what is
-            # committed survives a power cut.
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            if not database.execute("SELECT 1 FROM sqlite_master").fetchone():
-                extend(database)
-        except DAMAGE:
-            database.close()
-            raise
-        return database
-
-    def _aside(self) -> Path:
-        """Return a name that nothing has."""
-        number = 1
-        while (aside := self._place.folder / f"{FILE}.set-aside-{number}").exists():
-            number += 1
-        return aside
-
-    def _set_aside(self, reason: str) -> None:
-        """Rename the database, so that nothing of it is lost and a new one can begin.
-
-        Raises StorageError, as of a disk that is read-only by now.
-        """
-        self._let_go()
-        try:
-            aside = self._aside()
-            for suffix in ("", "-wal", "-shm"):
-                part = self._place.folder / f"{FILE}{suffix}"
-                if part.exists():
-                    self._place.system.rename(part, Path(f"{aside}{suffix}"))
-        except OSError as error:
-            raise StorageError(
-                f"cannot use {self._file}: {reason}, and cannot be set aside: {_words(error)}"
-            ) from error
-        log.warning(
-            "the stored state cannot be used, starting without it",
-            file=str(self._file),
-            reason=reason,
-            set_aside_as=str(aside),
-        )
-
-
-def _is_of_the_disk(error: Exception) -> TypeGuard[sqlite3.OperationalError]:
-    """Tell whether SQLite could not read or write, whatever is in the file."""
-    # Of text that is no UTF-8, Python itself makes an OperationalError, which has no name.
-    return isinstance(error, sqlite3.OperationalError) and hasattr(error, "sqlite_errorname")
-
-
-def _words(error: Exception) -> str:
-    """Return what an error says, unless it could repeat what is stored."""
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return str(error) if hasattr(error, "sqlite_errorname") else type(error).__name__
-
-
-def _forget_departed(database: sqlite3.Connection, heads: Iterable[rows.Head]) -> None:
-    """Forget the days of organizations that left so long ago that none of theirs would be kept."""
-    newest = max((head.windows.answered for head in heads), default=0)
-    with database:
-        for table in ("day", "closed", "closed_answer", "departed"):
-            database.execute(
-                f"DELETE FROM {table} WHERE org_id IN "  # noqa: S608 - it is all our own
-                "(SELECT org_id FROM departed WHERE day < ?)",
-                (newest - STORED,),
-            )
+    days: list[tuple[Any, ...]]
+    closed: list[tuple[Any, ...]]
 
 
 def _ledger(
-    database: sqlite3.Connection, org_id: str, head: rows.Head | None, usage: SavedAnswer | None
+    database: sqlite3.Connection,
+    org_id: str,
+    head: rows.Head | None,
+    usage: SavedAnswer | None,
+    lacking: _Lacking,
 ) -> Ledger | None:
     """Return the days of an organization that growth can still be spread over, and their windows.
 
@@ -486,60 +325,46 @@ def _ledger(
     """
     if head is not None:
         answered = head.windows.answered
-    else:
-        (last,) = database.execute(rows.LAST_DAY, (org_id,)).fetchone()
-        if last is None:
-            return None
-        answered = last if usage is None else max(last, day_of(usage.received))
-    found = rows.days(org_id, database.execute(rows.DAYS, (org_id, answered)))
-    return rows.ledger(head, found) if head is not None else rows.interrupted(found, answered)
+        return rows.ledger(head, _days(database, org_id, answered))
+    last = next(iter(rows.days(org_id, database.execute(queries.LAST_DAYS, (org_id,)))), None)
+    if last is None:
+        return None
+    answered = last if usage is None else day_of(usage.received)
+    found = _days(database, org_id, answered)
+    ledger = rows.interrupted(found, answered)
+    days = records(ledger.days)
+    lacking.days.extend(day_row(org_id, n, row) for n, row in days if found.get(n, row) != row)
+    return ledger
 
 
-class _SpendRows(NamedTuple):
-    """What there is to write of counters, days and closed periods."""
-
-    spends: list[tuple[Any, ...]]
-    days: list[tuple[Any, ...]]
-    outgrown: list[tuple[Any, ...]]  # organizations that may have more days than are kept
-    closed: list[tuple[Any, ...]]
-    messages: list[tuple[Any, ...]]
+def _days(database: sqlite3.Connection, org_id: str, answered: int) -> Mapping[int, bytes]:
+    return rows.days(org_id, database.execute(queries.DAYS, (org_id, answered)))
 
 
-def _spend_rows(
-    organizations: Iterable[SavedOrganization], before: Mapping[str, SavedOrganization]
-) -> _SpendRows:
-    """Return the rows that are not there as they are."""
-    found = _SpendRows([], [], [], [], [])
-    for saved in organizations:
-        org_id, spend = saved.org_id, saved.spend
-        known = before[org_id].spend if org_id in before else None
-        if spend is None or spend is known:
-            continue
-        counters = rows.counters(spend)
-        found.spends.append((org_id, counters, rows.checksum(org_id, counters)))
-        there = None if known is None else known.ledger
-        days = changed(spend.ledger, there)
-        found.days.extend(
-            (org_id, number, row, rows.day_checksum(org_id, number, row))
-            for number, row in days.items()
-        )
-        if days and (there is None or there.windows.answered not in days):  # a new day
-            found.outgrown.append((org_id, MOST_DAYS - 1))
-        if known is None or spend.closed.packed != known.closed.packed:
-            new = {*spend.closed} - {*(() if known is None else known.closed)}
-            values = [(org_id, *period) for period in new]
-            found.closed.extend((*each, rows.checksum(*each)) for each in values)
-            last, message = spend.closed.last, spend.closed.message
-            if last is not None and message is not None:
-                key = (org_id, last.end, unpacked(message))
-                found.messages.append((*key, rows.checksum(*key)))
-    return found
+def _closed(
+    org_id: str, stored: ClosedPeriods | None, counted: ClosedPeriods, lacking: _Lacking
+) -> ClosedPeriods:
+    """Return the periods that have ended: those stored, and the one that the counters know."""
+    periods, last = stored or ClosedPeriods(), counted.last
+    if last is None or (periods.last is not None and last.end <= periods.last.end):
+        return periods
+    lacking.closed.append((org_id, *last, rows.checksum(org_id, *last)))
+    return periods.plus(last)
 
 
-def _answer_rows(organizations: Iterable[SavedOrganization]) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of what is to be stored, one at a time: messages can be long."""
-    for saved in organizations:
-        for collector, answer in saved.answers.items():
-            message = unpacked(answer.message)
-            row = (saved.org_id, collector, message, answer.received, answer.changed)
-            yield (*row, rows.checksum(*row))
+def _tidy(database: sqlite3.Connection, lacking: _Lacking, answered: int) -> None:
+    """Write what is lacking, and forget organizations that left long ago.
+
+    `answered` is the day of a last good answer, the earliest of all organizations: one of them may
+    have come while the clock stood wrong.
+    """
+    try:
+        with database:
+            database.executemany(queries.REPLACE_DAY, lacking.days)
+            database.executemany(queries.REPLACE_CLOSED, lacking.closed)
+            gone = database.execute(queries.LONG_GONE, (answered - STORED,)).fetchall()
+            for statement in queries.FORGET_ALL:
+                database.executemany(statement, gone)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname != "SQLITE_FULL":
+            raise  # what is stored can be read all the same

@@ -95,6 +95,7 @@ def _export(arguments: argparse.Namespace) -> int:
     output.write_as_utf8()
     wanted = set(arguments.organizations)
     with copied(arguments.storage_path) as storage:
+        storage.mend()
         for org_id, saved in sorted(storage.read().organizations.items()):
             if wanted and org_id not in wanted:
                 continue
@@ -111,6 +112,7 @@ def _import(arguments: argparse.Namespace) -> int:
     folder = arguments.storage_path
     where = "standard input" if arguments.file == STANDARD_INPUT else str(arguments.file)
     with _opened(arguments.file) as lines, closing(Storage(folder)) as storage:
+        storage.mend()
         organizations = storage.read().organizations
         for each in _read(lines, where):
             if arguments.organizations and each.org_id not in wanted:

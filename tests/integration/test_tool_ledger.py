@@ -6,16 +6,24 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from exporter.state.storage import Storage
+from exporter.model import Spend
+from exporter.state.day_rows import Day
+from exporter.state.storage import FILE, Storage
+from support import virtual
 from support.documents import commands_of
+from support.history import process
+from support.meter import Meter
 from support.process import TOOL, exporter, parse
 from support.standing import command, simulated, within
 
-LEDGER = "viam_billing_ledger_"
+LEDGER: Final = "viam_billing_ledger_"
+PAGE: Final = 4096  # bytes, of the database
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +76,45 @@ def test_days_go_to_another_storage(old: Path, tmp_path: Path) -> None:
 def test_what_the_page_says_to_type_works(old: Path, tmp_path: Path) -> None:
     """With folders of its names."""
     shutil.copytree(old / "old", tmp_path / "old")
-    (block,) = commands_of("docs/commands/ledger.md", __file__)
-    path = f"{Path(TOOL[0]).parent}:{os.environ['PATH']}"
-    subprocess.run(
-        ["sh", "-ec", block.text], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True
-    )
+    run_page("docs/commands/ledger.md", tmp_path)
     storage = Storage(tmp_path / "new")
     assert len(storage.read().organizations) == 2
     storage.close()
+
+
+def run_page(page: str, folder: Path) -> None:
+    """Type what a page says, in a folder."""
+    (block,) = commands_of(page, __file__)
+    path = f"{Path(TOOL[0]).parent}:{os.environ['PATH']}"
+    environ = {**os.environ, "PATH": path}
+    subprocess.run(["sh", "-ec", block.text], cwd=folder, env=environ, check=True)
+
+
+def test_days_come_back_from_a_file_that_was_set_aside(tmp_path: Path) -> None:
+    """All that can be read of it, as the page says: here a page of it is damaged, too."""
+    meter, state = Meter(), tmp_path / "state"
+
+    async def lived(days: int) -> tuple[dict[int, Day], Spend]:
+        async with process(meter, state) as it:
+            await it.run(days)
+            return await it.days(), it.spend
+
+    before, _ = virtual.run(lived(200))
+    content = bytearray((state / FILE).read_bytes())
+    page = content.rindex(b"o1" + (min(before) + 90).to_bytes(2)) // PAGE * PAGE
+    content[page : page + PAGE] = b"\xa5" * PAGE
+    (state / FILE).unlink()
+    (state / f"{FILE}.set-aside-1").write_bytes(content)
+    new, spend = virtual.run(lived(3))
+    run_page("docs/operations.md", tmp_path)
+    after, again = virtual.run(lived(0))
+    assert replace(again, ledger=None, closed=spend.closed) == replace(spend, ledger=None)
+    assert {number: after[number] for number in new} == new, "what was there stays"
+    old = {number: before[number] for number in before if number < min(new)}
+    *known, last = (number for number in old if not after[number].is_unknown)
+    assert 0 < len(old) - len(known) < PAGE // 40, "those of the page are unknown"
+    assert all(after[number] == old[number] for number in known)
+    assert after[last].spend == old[last].spend
 
 
 def test_only_those_that_are_named_are_carried(old: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from exporter.model import ClosedPeriod
+from exporter.model import ClosedPeriod, Spend
 from exporter.pb import billing_pb2 as pb
 from exporter.polling.schedule import Unit
 from exporter.state.day_rows import Day
@@ -52,12 +52,17 @@ class Process:
         return dict(await self.rig.archive.days("o1", first, until))
 
     @property
-    def closed(self) -> list[ClosedPeriod]:
-        """Return its periods that have ended."""
+    def spend(self) -> Spend:
+        """Return its counters."""
         state = self.rig.store.get("o1")
         assert state is not None
         assert state.spend is not None
-        return [*state.spend.closed]
+        return state.spend
+
+    @property
+    def closed(self) -> list[ClosedPeriod]:
+        """Return its periods that have ended."""
+        return [*self.spend.closed]
 
 
 @asynccontextmanager

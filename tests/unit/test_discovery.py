@@ -469,7 +469,7 @@ def test_what_was_found_is_stored_whole(tmp_path: Path) -> None:
     storage.close()
     storage = Storage(tmp_path / "s")
     assert storage.read().found == found(one="ab", two="c")
-    with storage._using() as database, database:
+    with storage._database.use() as database, database:
         database.execute("UPDATE found SET name = 'X' WHERE org_id = 'a'")
     assert storage.read().found == found(one="b", two="c"), "a damaged row is left out"
     storage.close()

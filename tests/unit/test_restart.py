@@ -560,7 +560,7 @@ def test_a_disk_that_fails_costs_persistence_only_and_is_seen(tmp_path: Path) ->
 
     def limit(rig: Rig, pages: int) -> None:
         assert rig.storage is not None
-        database = rig.storage._database
+        database = rig.storage._database._connection
         assert isinstance(database, sqlite3.Connection)
         database.execute(f"PRAGMA max_page_count = {pages}")
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import stat
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,20 +15,14 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from exporter.model import (
-    ClosedPeriod,
-    ClosedPeriods,
     SavedAnswer,
     SavedOrganization,
     Spend,
     Tally,
 )
-from exporter.state import rows
-from exporter.state.day_rows import records
-from exporter.state.ledger import IN_MEMORY, STORED, between, note
 from exporter.state.messages import packed
 from exporter.state.rows import MAX_TIME
 from exporter.state.schema import APPLICATION_ID, VERSION
-from exporter.state.spend import Change, Step, unchanged
 from exporter.state.storage import FILE, LockedError, Reservation, Storage, StorageError
 
 ANSWER = SavedAnswer(b"message", 1_000.5, 900.25)
@@ -57,151 +49,6 @@ def store(folder: Path, *organizations: SavedOrganization) -> None:
     """Store as one process, and end."""
     storage = Storage(folder)
     storage.save(organizations, [])
-    storage.close()
-
-
-FIRST = 20_000 * 86_400.0
-
-
-def with_days(days: float, kept: int = IN_MEMORY) -> Spend:
-    """Return counters with so many days, and a period that has ended."""
-    closed = ClosedPeriods().plus(ClosedPeriod(None, FIRST, 12.5, FIRST - 60.0), b"usage")
-    spend = replace(SPEND, period_start=FIRST, closed=closed)
-    until = FIRST + days * 86_400.0
-    moved = {"per_machine": Change(FIRST, 9.0, 0.0), "made up": Change(FIRST, 1.0, 0.0)}
-    step = Step(spend, Change(FIRST, 10.0, 1.0), moved, began=FIRST, first=True)
-    return replace(spend, ledger=note(None, step, until, kept))
-
-
-def damage(folder: Path, statement: str, *values: object) -> None:
-    """Change what is stored by hand."""
-    with closing(sqlite3.connect(folder / FILE)) as database, database:
-        database.execute(statement, values)
-
-
-def test_days_are_kept_with_the_counters(folder: Path) -> None:
-    """And the periods that ended; what the last of them cost comes when it is asked for."""
-    spend = with_days(2.5)
-    store(folder, SavedOrganization("acme", {}, spend))
-    assert stored(folder)["acme"].spend == spend
-    storage = Storage(folder)
-    assert storage.closed_answer("acme", FIRST) == b"usage"
-    assert storage.closed_answer("acme", FIRST + 1) is None
-    assert spend.ledger is not None
-    assert storage.days("acme", 20_001, 30_000) == dict([*records(spend.ledger.days)][1:])
-    storage.close()
-
-
-def test_a_damaged_day_costs_no_other_and_no_counter(folder: Path) -> None:
-    """It is unknown, and so is what the windows say with it."""
-    spend = with_days(2.5)
-    store(folder, SavedOrganization("acme", {}, spend))
-    for day in 20_001, 20_002:
-        damage(folder, "UPDATE day SET entries = x'00' WHERE day = ?", day)
-    again = stored(folder)["acme"].spend
-    assert again is not None
-    assert replace(again, ledger=None) == replace(spend, ledger=None)
-    assert again.ledger is not None
-    days = between(again.ledger, 0, 30_000)
-    assert [days[day].is_unknown for day in (20_000, 20_001, 20_002)] == [False, True, True]
-    assert again.ledger.windows.on_it is None
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        None,
-        {"windows": [1], "older": "1"},
-        {"windows": [20_002, None, None, None, None, None, {"\ud800": 1.0}, 0, 0], "older": "1"},
-        {"windows": [20_002, -1.0, None, None, None, None, {}, 0, 0], "older": "1"},
-        {"windows": [20_002, None, None, None, None, None, {}, 0, 0], "older": "-1"},
-        {"windows": [-1, None, None, None, None, None, {}, 0, 0], "older": "1"},
-        {"windows": [2.5, None, None, None, None, None, {}, 0, 0], "older": "1"},
-    ],
-)
-def test_days_go_on_when_an_older_release_ran_meanwhile(folder: Path, head: object) -> None:
-    """It counts and keeps no days: those since the last that is kept are unknown, others stay."""
-    spend = with_days(2.5)
-    answer = SavedAnswer(b"", FIRST + 5 * 86_400.0, 1.0)
-    store(folder, SavedOrganization("acme", {"usage": answer}, spend))
-    with closing(sqlite3.connect(folder / FILE)) as database:
-        (text,) = database.execute("SELECT counters FROM spend").fetchone()
-    text = json.dumps(json.loads(text) | {"ledger": head})
-    damage(folder, "UPDATE spend SET counters = ?, checksum = ?", text, rows.checksum("acme", text))
-    again = stored(folder)["acme"].spend
-    assert again is not None
-    assert again.ledger is not None
-    assert again.ledger.windows.answered == 20_005
-    unknown = {n for n, day in between(again.ledger, 0, 30_000).items() if day.is_unknown}
-    assert unknown == {20_002, 20_003, 20_004, 20_005}
-    assert again.closed == spend.closed
-
-
-def test_the_release_before_reads_what_is_stored(folder: Path) -> None:
-    """It checks for its own tables, and finds the period that ended last under its name."""
-    store(folder, SavedOrganization("acme", {"usage": ANSWER}, with_days(2.5)))
-    with closing(sqlite3.connect(folder / FILE)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (2,)
-        (text,) = database.execute("SELECT counters FROM spend").fetchone()
-    assert json.loads(text)["closed"] == [12.5, FIRST]
-    assert {"days", "windows"}.isdisjoint(json.loads(text))
-
-
-def test_a_file_of_the_release_before_gets_what_it_lacks(folder: Path) -> None:
-    """Its counters go on."""
-    store(folder, ACME)
-    for table in "day", "closed", "closed_answer", "departed":
-        damage(folder, f"DROP TABLE {table}")
-    assert stored(folder) == {"acme": ACME}
-    store(folder, SavedOrganization("acme", {}, with_days(1.5)))
-    assert stored(folder)["acme"].spend == with_days(1.5)
-
-
-def test_as_many_days_and_periods_stay_as_are_kept(folder: Path) -> None:
-    """Whatever becomes of those in memory; what is written is what changed."""
-    storage = Storage(folder)
-    spend, before = with_days(0.5, STORED), None
-    for number in range(1, STORED + 80):
-        period = ClosedPeriod(FIRST, FIRST + number, 1.0, FIRST)
-        step = unchanged(spend)
-        spend = replace(
-            spend,
-            ledger=note(spend.ledger, step, FIRST + (number + 0.5) * 86_400, STORED),
-            closed=spend.closed.plus(period, b"%d" % number),
-        )
-        saved = SavedOrganization("acme", {}, spend)
-        storage.save([saved], [], before={} if before is None else {"acme": before})
-        before = saved
-    kept = storage.days("acme", 0, 100_000)
-    assert max(kept) == 20_000 + STORED + 79
-    assert len(kept) == STORED + 1 + IN_MEMORY
-    (periods,) = (
-        each.spend and each.spend.closed for each in storage.read().organizations.values()
-    )
-    assert periods == spend.closed
-    assert len([*spend.closed]) == ClosedPeriods.KEPT
-    first, last = next(iter(spend.closed)).end, FIRST + STORED + 79
-    assert storage.closed_answer("acme", first) == b"%d" % (first - FIRST)
-    assert storage.closed_answer("acme", first - 1) is None
-    assert storage.closed_answer("acme", last) == b"%d" % (last - FIRST)
-    storage.close()
-
-
-def test_days_stay_when_an_organization_leaves_until_all_would_be_too_old(folder: Path) -> None:
-    """They can follow it to another shard; a mistake in the configuration costs none."""
-    spend = with_days(2.5)
-    storage = Storage(folder)
-    storage.save([SavedOrganization("acme", {}, spend), SavedOrganization("bolt", {}, spend)], [])
-    storage.save([], ["acme"])
-    storage.read()
-    assert len(storage.days("acme", 0, 100_000)) == 3
-    later = FIRST + (3.5 + STORED) * 86_400
-    spend = replace(spend, ledger=note(spend.ledger, unchanged(spend), later, STORED))
-    storage.save([SavedOrganization("bolt", {}, spend)], [])
-    storage.read()
-    assert storage.days("acme", 0, 100_000) == {}
-    assert storage.closed_answer("acme", FIRST) is None
-    assert storage.closed_answer("bolt", FIRST) == b"usage"
     storage.close()
 
 
@@ -345,13 +192,22 @@ def test_a_damaged_file_is_set_aside(folder: Path, size: int) -> None:
     assert stored(folder) == {"acme": ACME}
 
 
-def test_a_truncated_file_is_set_aside(folder: Path) -> None:
+def test_a_truncated_file_is_set_aside_and_its_beginning_goes_on(folder: Path) -> None:
     """As after a disk that lost its end."""
-    store(folder, *(SavedOrganization(f"o{n}", {"usage": ANSWER}, SPEND) for n in range(500)))
+    whole = {f"o{n}": SavedOrganization(f"o{n}", {"usage": ANSWER}, SPEND) for n in range(500)}
+    store(folder, *whole.values())
     content = (folder / FILE).read_bytes()
     (folder / FILE).write_bytes(content[: len(content) // 2])
-    assert stored(folder) == {}
+    with capture_logs() as logs:
+        found = stored(folder)
+    assert found
+    assert all(saved.answers == whole[org_id].answers for org_id, saved in found.items())
+    assert all(saved.spend is None or saved.spend == SPEND for saved in found.values())
     assert (folder / f"{FILE}.set-aside-1").exists()
+    assert [each["event"] for each in logs] == [
+        "the stored state cannot be used: it is set aside",
+        "what can be read of the file that was set aside goes on",
+    ]
 
 
 def test_a_row_with_a_flipped_bit_is_left_out(folder: Path) -> None:
@@ -419,7 +275,7 @@ def test_a_full_disk_fails_the_write_and_nothing_else(folder: Path) -> None:
     """What was stored stays, and writing works again when there is room."""
     storage = Storage(folder)
     storage.save([ACME], [])
-    database = storage._database
+    database = storage._database._connection
     assert database is not None
     (pages,) = database.execute("PRAGMA page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {pages}")

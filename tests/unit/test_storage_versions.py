@@ -67,12 +67,12 @@ def test_there_is_a_file_of_every_older_version() -> None:
 
 
 def test_an_older_file_whose_tables_are_not_its_own_is_set_aside(tmp_path: Path) -> None:
-    """It is damaged: what would be added to it could be there already."""
+    """It is damaged: what would be added to it could be there already. What is ours goes on."""
     folder = tmp_path / "s"
-    write(folder, 1, "CREATE TABLE found (something TEXT);")
+    write(folder, 1, "CREATE TABLE found (something TEXT); INSERT INTO found VALUES ('x');")
     with capture_logs() as logs:
         storage = Storage(folder)
-        assert storage.read().organizations == {}
+        assert storage.read()[:2] == ({"acme": ACME}, {})
         storage.close()
-    assert [each["log_level"] for each in logs] == ["warning"]
+    assert [each["log_level"] for each in logs] == ["warning", "warning"]
     assert (folder / f"{FILE}.set-aside-1").exists()
