@@ -1,15 +1,37 @@
-"""An organization that spends evenly, in virtual time."""
+"""An organization whose bill is known at each moment, and the truth about what it was told."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from exporter.pb import billing_pb2 as pb
 from support.reader import OUTAGE, USAGE, FakeReader
+from support.truth import Truth
 from support.virtual import START, VirtualClock
 
 HOUR, DAY = 3600.0, 86_400.0
-MIDNIGHT = math.ceil(START / DAY) * DAY  # the first one of the run
+MIDNIGHT: Final = math.ceil(START / DAY) * DAY  # the first one of a run
+TYPE: Final = "data_upload"  # of all that is spent
+
+Spent = Callable[[float], float]  # US dollars since some moment, at a moment in Unix seconds
+
+
+def flat(per_day: float) -> Spent:
+    """Spend evenly."""
+    return lambda moment: (moment - MIDNIGHT) / DAY * per_day
+
+
+def plus(spent: Spent, usd: float, since: float) -> Spent:
+    """Spend an amount at once at a moment, too: a fee, or below 0 a credit."""
+    return lambda moment: spent(moment) + (usd if moment >= since else 0.0)
+
+
+def every(days: float, since: float) -> list[float]:
+    """Return the starts of periods that are so long."""
+    return [since + number * days * DAY for number in range(100)]
 
 
 def bill(usd: float, start: float, end: float) -> pb.GetCurrentMonthUsageResponse:
@@ -24,25 +46,54 @@ def bill(usd: float, start: float, end: float) -> pb.GetCurrentMonthUsageRespons
 
 
 class Meter:
-    """An organization that spends evenly, in periods of 30 days from a midnight on."""
+    """An organization that spends $30 a day, in periods of 30 days from `start` on, unless told.
 
-    def __init__(self, per_day: float = 30.0, start: float = MIDNIGHT - 10 * DAY) -> None:
-        self.per_day = per_day
+    The API publishes usage `lag` seconds late. What it answered, the truth has heard.
+    """
+
+    def __init__(
+        self,
+        spent: Spent | None = None,
+        starts: Sequence[float] = (),
+        *,
+        start: float = MIDNIGHT - 10 * DAY,
+        lag: float = 0.0,
+        clock: VirtualClock | None = None,
+    ) -> None:
+        self.spent = spent or flat(30.0)
         self.start = start
-        self.reader = FakeReader()
-        self.clock = VirtualClock()
+        self.starts = starts or every(30, start)
+        self.lag = lag
+        self.clock = clock or VirtualClock()
         self.is_down = False
+        self.is_dated = True
+        self.odd: float | None = None  # what month to date is for the moment, in place of it
+        self.truth = Truth()
+        self.reader = FakeReader()
+        self.reader.answers = _Answers(self)
 
     def read(self) -> object:
         """Return what the API answers now."""
-        now = self.clock.time()
         if self.is_down:
             return OUTAGE
-        start = self.start + math.floor((now - self.start) / (30 * DAY)) * 30 * DAY
-        return bill((now - start) / DAY * self.per_day, start, start + 30 * DAY)
+        now = self.clock.time()
+        start, end = self.period(now)
+        usd = self.spent(max(start, now - self.lag)) - self.spent(start)
+        net = usd if self.odd is None else self.odd
+        self.truth.hear(now, net, start if self.is_dated else None, end, **{TYPE: usd})
+        answer = bill(usd, start, end)
+        answer.resource_usage_costs_by_source[0].resource_usage_costs.total_with_discount = net
+        if not self.is_dated:
+            answer.ClearField("start_date")
+        return answer
+
+    def period(self, moment: float) -> tuple[float, float]:
+        """Return start and end of the period of a moment."""
+        number = bisect_right(self.starts, moment)
+        return self.starts[number - 1], self.starts[number]
 
 
-class Answers(dict):  # type: ignore[type-arg]
+class _Answers(dict[Any, Any]):
     """The fake's answers, with the meter's in place of usage."""
 
     def __init__(self, meter: Meter) -> None:
