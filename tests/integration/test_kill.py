@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import random
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from exporter.metrics.catalog import COLLECTORS
-from exporter.model import SavedOrganization
+from exporter.model import SavedOrganization, Spend
+from exporter.state.day_rows import records, unpacked
 from exporter.state.storage import Storage
 from support.process import (
     EXPORTER,
@@ -27,6 +30,7 @@ from support.process import (
 
 ORGANIZATIONS = 20
 KILLS = 10
+CENT = 0.005
 LISTEN = "--web.listen-address=127.0.0.1:0"
 SPEND = "viam_billing_usage_spend_usd_total"
 STORED = "viam_billing_exporter_storage_last_write_successful 1.0"
@@ -42,11 +46,29 @@ def stored(folder: Path) -> dict[str, SavedOrganization]:
     for saved in found.values():
         for collector in COLLECTORS:
             collector.message.FromString(saved.answers[collector.name].message)
+        assert saved.spend is not None
+        assert (
+            abs(of_current_period(saved.spend) - (saved.spend.month_to_date.baseline or 0)) < CENT
+        )
     return found
 
 
+def of_current_period(spend: Spend) -> float:
+    """Return what the days say that the current period came to."""
+    assert spend.ledger is not None
+    return math.fsum(
+        entry.spend - entry.corrections
+        for _, row in records(spend.ledger.days)
+        for entry in unpacked(row).entries
+        if entry.period == spend.period_start
+    )
+
+
 def test_a_killed_process_leaves_what_it_knew(tmp_path: Path) -> None:
-    """Each organization is there, no older than before, and no counter has fallen."""
+    """Each organization is there, no older than before, and no counter has fallen.
+
+    The days of the current period come to its month to date.
+    """
     rng = random.Random(5)
     port = free_port()
     file, folder = tmp_path / "exporter.yml", tmp_path / "state"
@@ -92,6 +114,46 @@ def test_a_killed_process_leaves_what_it_knew(tmp_path: Path) -> None:
             before = after
         assert not list(folder.glob("*.set-aside-*"))
         assert len(before) == ORGANIZATIONS
+
+
+def asked(it: Exporter, path: str) -> Any:
+    """Return what the JSON API answers."""
+    answer = get(it.port, f"/api/v1/organizations{path}")
+    assert answer.status == 200
+    return json.loads(answer.body)
+
+
+def test_after_kills_the_days_come_to_month_to_date(tmp_path: Path) -> None:
+    """To the cent, while usage grows: for each organization, as programs get its days."""
+    file, folder = tmp_path / "exporter.yml", tmp_path / "state"
+    simulate = (*TOOL, "simulate", f"--listen-address=127.0.0.1:{free_port()}")
+    rng = random.Random(11)
+    grown = 0
+    with running(*simulate, "--poll-interval=1s", f"--config-out={file}") as simulator:
+        simulator.stderr.wait_for(r"simulating")
+        for _ in range(5):
+            with exporter(f"--config.file={file}", f"--storage.path={folder}") as it:
+                it.wait_until_ready()
+                for _ in range(rng.randrange(40)):  # while it polls and stores
+                    it.scrape()
+                before = {each["org_id"]: each for each in asked(it, "")["organizations"]}
+                days = {org_id: asked(it, f"/{org_id}/days")["days"] for org_id in before}
+                after = {each["org_id"]: each for each in asked(it, "")["organizations"]}
+                it.process.kill()
+            assert len(before) == 8
+            for org_id, listed in days.items():
+                began = before[org_id]["period_start"][:10]
+                usd = math.fsum(
+                    day["spend_usd"] - day["corrections_usd"]
+                    for day in listed
+                    if day["date"] >= began
+                )
+                if after[org_id]["period_start"] != before[org_id]["period_start"]:
+                    continue  # a month has ended meanwhile
+                first, last = (each[org_id]["month_to_date_usd"] for each in (before, after))
+                assert first - CENT < usd < last + CENT, "polls went on meanwhile"
+                grown += last > first
+    assert grown, "or nothing was tried"
 
 
 def counters(it: Exporter) -> dict[str, float]:
