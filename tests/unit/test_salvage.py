@@ -288,7 +288,7 @@ def test_damage_that_is_met_while_it_runs_costs_the_days_on_the_page(tmp_path: P
         async with process(meter, folder) as third:
             assert (await third.days(), third.closed) == (after, closed)
             assert third.spend.month_to_date == grown
-        assert grown.spend == pytest.approx(spend.month_to_date.spend + 2 * meter.per_day)
+        assert grown.spend == pytest.approx(spend.month_to_date.spend + 2 * 30.0)
         past = {number: day for number, day in days.items() if number < max(days)}
         unknown = {number for number in past if after[number].is_unknown}
         assert 0 < len(unknown) < PAGE // 40
