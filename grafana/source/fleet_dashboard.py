@@ -11,14 +11,12 @@ from exporter.rules.series import (
     BUDGET_USED,
     FORECAST,
     MONTH_TO_DATE,
-    NET_DAY,
-    NET_WEEK,
     OUTSTANDING,
     OVERDUE,
     UNPAID,
     of_fleet,
 )
-from grafana.source import board, headlines
+from grafana.source import board, days, headlines
 from grafana.source.board import EXPORTER, INVOICES, ORGANIZATION, THIS_ORGANIZATION, Board, to
 from grafana.source.freshness import DATA_AGE, DATA_AGE_IN_INTERVALS, ORGANIZATIONS_STALE
 from grafana.source.money_panels import (
@@ -53,7 +51,6 @@ from grafana.source.panels import (
 from grafana.source.promql import (
     by_id,
     metric,
-    most,
     named,
     recorded,
     spent,
@@ -129,15 +126,8 @@ def _money() -> Sequence[Panel]:
             empty=NO_BUDGET,
             colours=OF_BUDGET,
         ),
-        stat(
-            "Last 24 hours",
-            "What was spent in the last 24 hours less credits, also across the end of a period. "
-            "Compare it with a seventh of the last 7 days.",
-            f"sum({recorded(NET_DAY)})",
-            unit=USD,
-            empty=NO_RULES,
-        ),
-        headlines.last_week(),
+        days.last_day_of_all(),
+        days.last_week_of_all(),
         headlines.owed(to(INVOICES)),
     )
 
@@ -192,35 +182,22 @@ def _breakdown() -> Sequence[Panel]:
             ],
         ),
         _movers(),
-        lines(
-            "Whole fleet: pace",
-            "All organizations, whatever is chosen above: the spend of the 24 hours before each "
-            "moment, and the mean day of its last week. A day above the mean for long is a new "
-            "pace: the movers beside say whose.",
-            Query(of_fleet(NET_DAY), "24 hours"),
-            Query(f"{of_fleet(NET_WEEK)} / 7", "mean day of 7"),
-            unit=USD_AXIS,
-            empty=NO_RULES,
-            from_zero=False,
-            styles=[
-                ("24 hours", [fixed("blue"), THIN]),
-                ("mean day of 7", [fixed("orange")]),
-            ],
-        ),
+        days.pace_of_all(),
     )
 
 
 def _movers() -> Panel:
-    before = most("org_id", f"{recorded(NET_WEEK)} offset 7d")
-    week = most("org_id", recorded(NET_WEEK))
+    week, before = by_id(days.WEEK), by_id(days.WEEK_BEFORE)
     return table(
         "Movers of the week",
-        "Net spend of the last 7 days beside that of the 7 before, where it changed most. Growth "
-        "is not bad by itself: ask whether it was meant. Click for the organization.",
+        "Spend of the last seven whole UTC days beside that of the seven before, before "
+        "corrections, where it changed most. Growth is not bad by itself: ask whether it was "
+        "meant. Organizations of which a day of these is not known are left out. Click a name for "
+        "the organization.",
         _ORGANIZATION,
         Column(
             "Last 7 days",
-            f"{recorded(NET_WEEK)} and on (org_id) topk({MOVERS}, abs({week} - {before}))",
+            f"{named(days.WEEK)} and on (org_id) topk({MOVERS}, abs({week} - {before}))",
             unit=USD,
         ),
         Column("7 days before", before, unit=USD, width=115),
@@ -240,8 +217,9 @@ def _organizations() -> Sequence[Panel]:
         table(
             "Organizations",
             "Every organization that is configured, also one that cannot be read: then its "
-            "numbers are missing. Data age is in poll intervals, 2 and more being stale. Click a "
-            "name for the organization, an amount owed for its invoices.",
+            "numbers are missing. The last 7 days are whole UTC days, before corrections, and have "
+            "no number while one is not known. Data age is in poll intervals, 2 and more being "
+            "stale. Click a name for the organization.",
             _ORGANIZATION,
             Column("_known", named("viam_billing_org_info"), shown=False),
             Column("Month so far", by_id(MONTH_TO_DATE), unit=USD),
@@ -258,7 +236,7 @@ def _organizations() -> Sequence[Panel]:
                 cell=TEXT,
                 width=150,
             ),
-            Column("Last 7 days", by_id(NET_WEEK), unit=USD),
+            Column("Last 7 days", by_id(days.WEEK), unit=USD),
             Column("Owed", by_id(UNPAID), unit=USD),
             Column("Overdue", by_id(OVERDUE), unit=USD, colours=NONE_IS_GOOD, cell=TEXT),
             Column("Data age", DATA_AGE_IN_INTERVALS, colours=INTERVALS_OLD, cell=TEXT, decimals=1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.rules.series import FORECAST, MONTH_TO_DATE, NET_WEEK, OVERDUE, UNPAID
+from exporter.rules.series import FORECAST, MONTH_TO_DATE, OVERDUE, UNPAID
 from grafana.source.money_panels import FAILED, NO_RULES, NOTHING_POLLED
 from grafana.source.panels import COUNT, DAYS_LEFT, NONE_IS_GOOD, USD, Panel, stat
 from grafana.source.promql import by_id, metric, most, recorded
@@ -90,15 +90,4 @@ def forecast() -> Panel:
         f"sum({recorded(FORECAST)})",
         unit=USD,
         empty="Not enough known yet",
-    )
-
-
-def last_week() -> Panel:
-    """Return what seven days have cost."""
-    return stat(
-        "Last 7 days",
-        "What was spent in the last seven days less credits, also across the end of a period.",
-        f"sum({recorded(NET_WEEK)})",
-        unit=USD,
-        empty=NO_RULES,
     )

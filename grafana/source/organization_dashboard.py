@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.rules.series import BUDGET, BUDGET_USED, ELAPSED, OUTSTANDING
-from grafana.source import board, headlines, invoice_tables
+from grafana.source import board, days, headlines, invoice_tables
 from grafana.source.board import CHOSEN_ORGANIZATION, EXPORTER, INVOICES, Board, to
 from grafana.source.freshness import DATA_AGE, parts_table
 from grafana.source.money_panels import NO_BUDGET, NO_RULES, NOTHING_POLLED
@@ -78,7 +78,7 @@ def _money() -> Sequence[Panel]:
             unit=SHARE,
             empty=NO_RULES,
         ),
-        headlines.last_week(),
+        days.last_week(),
         headlines.owed(to(INVOICES, CHOSEN_ORGANIZATION)),
     )
 

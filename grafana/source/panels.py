@@ -48,6 +48,17 @@ class Query:
     interval: str | None = None  # least step; None for the panel's
 
 
+@dataclass(frozen=True)
+class Beside:
+    """A second number of a tile: where there is one, both have their names on it."""
+
+    first: str  # what the other one is called
+    name: str
+    expr: str
+    unit: str
+    colour: str = "text"
+
+
 def target(query: Query, ref_id: str, *, instant: bool, table: bool = False) -> Any:
     """Return a query of a panel: of the moment at the end of the time range, or of all of it."""
     built = (
@@ -93,10 +104,12 @@ def stat(  # noqa: PLR0913 - a panel is what it is called with
     mappings: Sequence[Any] = (),
     legend: str = "",
     decimals: int | None = None,
+    beside: Beside | None = None,
     width: int = 4,
     height: int = 4,
 ) -> Panel:
     """Return a number as it is at the end of the time range, never one from before it."""
+    name = beside.first if beside else legend
     panel = (
         sdk.stat.Panel()
         .reduce_options(sdk.common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -105,8 +118,17 @@ def stat(  # noqa: PLR0913 - a panel is what it is called with
         .justify_mode(sdk.common_models.BigValueJustifyMode.AUTO)
         .mappings(list(mappings))
         .thresholds(steps(colours))
-        .with_target(target(Query(expression, legend), "A", instant=True))
+        .with_target(target(Query(expression, name), "A", instant=True))
     )
+    if beside:
+        panel.with_target(target(Query(beside.expr, beside.name), "B", instant=True))
+        properties = {
+            "unit": beside.unit,
+            "decimals": 0,
+            "color": {"mode": "fixed", "fixedColor": beside.colour},
+        }
+        values = [sdk.models.DynamicConfigValue(key, each) for key, each in properties.items()]
+        panel.override_by_name(beside.name, values)
     if legend:
         panel.text_mode(sdk.common_models.BigValueTextMode.NAME)
     if unit == USD or decimals is not None:

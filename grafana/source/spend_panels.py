@@ -11,13 +11,10 @@ from exporter.rules.series import (
     FORECAST_LOWER,
     FORECAST_UPPER,
     MONTH_TO_DATE,
-    NET_DAY,
-    NET_WEEK,
     TYPE_COST,
-    TYPE_WEEK,
 )
-from grafana.source import promql
-from grafana.source.money_panels import DASHED, FILLED, NO_RULES, NOTHING_POLLED, THIN, fixed
+from grafana.source import days, promql
+from grafana.source.money_panels import DASHED, FILLED, NO_RULES, NOTHING_POLLED, fixed
 from grafana.source.panels import SHARE, USD, USD_AXIS, Panel, Query, bars, lines
 from grafana.source.promql import by_id, metric, most, recorded, spent_on_day
 from grafana.source.tables import GAUGE, Column, table
@@ -109,6 +106,7 @@ def spend() -> Sequence[Panel]:
     """Return the row of spend per day."""
     by_source = share_on_day("source_type, tier", metric(NET, OF_SOURCE))
     return (
+        *days.tiles(),
         bars(
             "Spend per day",
             "Cost of each complete UTC day after discounts and credits. Should be even, lower on "
@@ -162,36 +160,26 @@ def spend() -> Sequence[Panel]:
             empty=NOTHING_POLLED,
             styles=[("corrections of 24 hours", [fixed("red"), FILLED])],
         ),
-        lines(
-            "Pace",
-            "What was spent in the 24 hours before each moment, and the mean day of the week "
-            "before it. The first above the second for long is a new pace.",
-            Query(by_id(NET_DAY), "24 hours"),
-            Query(f"{by_id(NET_WEEK)} / 7", "mean day of 7"),
-            unit=USD_AXIS,
-            empty=NO_RULES,
-            from_zero=False,
-            styles=[("24 hours", [fixed("blue"), THIN]), ("mean day of 7", [fixed("orange")])],
-        ),
+        days.pace(),
     )
 
 
 def period() -> Sequence[Panel]:
     """Return the row of what the current period is made of."""
     cost = most("resource_type", recorded(TYPE_COST, OF_TYPE))
-    before = most("resource_type", f"{recorded(TYPE_WEEK, OF_TYPE)} offset 7d")
-    week = most("resource_type", recorded(TYPE_WEEK, OF_TYPE))
+    day = most("resource_type", metric(days.TYPE_DAY, OF_TYPE))
     net = f"sum by (source_type, tier) ({most(BY_SOURCE, metric(NET, OF_SOURCE))})"
     return (
         table(
             "Resource types",
-            "What the current period has cost so far by what it was for, before discounts, and "
-            "what the last 7 days cost beside the 7 before. Look at the greatest change first.",
+            "What the current period has cost so far by what it was for, and what the last whole "
+            "UTC day did, before discounts and corrections. A share of the day far above that of "
+            "the period is a change: the bars by resource type say since when.",
             Column("Resource type", label="resource_type"),
             Column("This period", cost, unit=USD),
             Column("Share", f"{cost} / on () group_left () sum({cost})", unit=SHARE, cell=GAUGE),
-            Column("Last 7 days", week, unit=USD),
-            Column("Change", f"{week} - {before}", unit=USD),
+            Column("Last whole day", day, unit=USD),
+            Column("Its share", f"{day} / on () group_left () sum({day})", unit=SHARE, cell=GAUGE),
             key="resource_type",
             empty=NOTHING_POLLED,
             sort="This period",

@@ -39,6 +39,10 @@ KNOWN: Final = {
 # Recorded for users' own graphs and alerts.
 FOR_USERS: Final = {
     "org:viam_billing_budget_forecast_lower:ratio",  # our alert compares dollars: a budget may be 0
+    # Dashboards have the ledger's days, which an outage does not bend.
+    "fleet:viam_billing_usage_net_spend_usd:sum_increase1d",
+    "fleet:viam_billing_usage_net_spend_usd:sum_increase7d",
+    "org_resource_type:viam_billing_usage_net_spend_usd:increase7d",
 }
 # What Prometheus keeps if nobody tells it otherwise.
 RETENTION: Final = timedelta(days=15)
