@@ -66,7 +66,7 @@ def last_counted(spend: Spend) -> int:
     if spend.ledger is None or tally.baseline is None:
         return -1
     answered = spend.ledger.windows.answered
-    if tally.since is None:
+    if tally.since is None or tally.fallen is not None:  # a fall is told, and to be confirmed
         return answered
     counted = day_of(tally.since)
     if tally.baseline == 0.0 and tally.since == spend.period_start:

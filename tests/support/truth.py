@@ -104,6 +104,7 @@ class Book:
     def __init__(self, heard: Iterable[Answer]) -> None:
         self.periods: list[Period] = []
         self.overrun = Fraction()
+        self.pending: set[tuple[str, int]] = set()  # falls of an amount in a period, at the end
         for answer in heard:
             self._sort(answer)
         names = {
@@ -190,6 +191,8 @@ class Book:
                 since = answer.at
             yield Moved(name, number, start, since, answer.at, moved, is_first)
             is_first, usd, since = False, now, answer.at
+        if fallen is not None:
+            self.pending.add((name, number))
 
     def counter(self, name: str = NET) -> tuple[Fraction, Fraction]:
         """Return what the spend counters have of an amount: growth and falls."""
@@ -248,13 +251,20 @@ class Book:
         return any((each.name, each.number) == (NET, number) for each in self.moved)
 
     @property
-    def answered(self) -> int | None:
+    def counted(self) -> int | None:
         """The last day on which month to date was counted; in a new period, the one before it."""
         told = [each for each in self.moved if each.name == NET]
         number, since = len(self.periods) - 1, self.periods[-1].since
         if told and told[-1].number == number:
             return math.floor(told[-1].at / DAY)
         return math.ceil(since / DAY) - 1 if number and since is not None else None
+
+    @property
+    def answered(self) -> int | None:
+        """The last day of which something is said: it goes on while a fall is to be confirmed."""
+        if (NET, len(self.periods) - 1) in self.pending:
+            return math.floor(self.periods[-1].answers[-1].at / DAY)
+        return self.counted
 
     @property
     def starts(self) -> set[Fraction]:
