@@ -34,7 +34,7 @@ from exporter.state.ledger import (
     made,
     note,
 )
-from exporter.state.spend import advance, is_pending
+from exporter.state.spend import advance
 from support.usages import usage
 
 FIRST = 20_000 * DAY  # a midnight
@@ -314,49 +314,6 @@ def test_resource_types_have_days_too() -> None:
     book.poll(FIRST + DAY + 2 * HOUR, 6.0, a=11.0)
     assert book.day(0).resources() == {"a": Moved(10.0, 0.0), "b": Moved(4.0, 0.0)}
     assert book.day(1).resources() == {"a": Moved(1.0, 0.0), "b": Moved(0.0, 4.0)}
-
-
-CENTS = st.integers(0, 5_000_000).map(lambda cents: cents / 100)
-AMOUNTS = st.one_of(CENTS, CENTS.map(lambda usd: -usd), st.sampled_from([math.nan, 1e300]))
-STEPS = st.tuples(
-    st.sampled_from([0.0, 60.0, HOUR, 7 * HOUR, 3 * DAY, 20 * DAY, -HOUR, -2 * DAY]),
-    AMOUNTS,
-    st.sampled_from(["same", "same", "same", "next", "undated", "shifted", "behind"]),
-)
-
-
-@given(st.lists(STEPS, min_size=1, max_size=40), st.floats(0, DAY))
-def test_each_period_s_entries_add_up_to_its_month_to_date(
-    steps: list[tuple[float, float, str]], hour: float
-) -> None:
-    """To the cent, once nothing is pending: for any order of growth, falls, gaps and rollovers."""
-    book = Book(start=FIRST + hour)
-    now = FIRST + hour + HOUR
-    amounts: dict[float, float] = {}
-    for seconds, amount, what in steps:
-        now += seconds
-        start = book.start
-        match what:
-            case "next" if now > (book.start or 0.0) + 2 * DAY:
-                book.start = now - HOUR
-                start = book.start
-            case "undated" if book.spend is not None:
-                start = None
-            case "shifted":
-                start = (book.start or 0.0) + 600
-            case "behind" if book.spend is not None:
-                start = (book.start or 0.0) - 5 * DAY
-        before = book.start
-        book.start = start
-        for _ in range(2):  # which confirms
-            book.poll(now, amount)
-        book.start = before if what != "next" else start
-        if what != "behind" and abs(amount) < 1e12:
-            amounts[book.spend.period_start or 0.0] = amount  # type: ignore[union-attr]
-    assert book.spend is not None
-    assert not is_pending(book.spend)
-    for period, amount in amounts.items():
-        assert round(book.of_period(period) - amount, 4) == 0.0
 
 
 MOMENTS = st.floats(0, 253_402_300_799)  # to the end of the year 9999
