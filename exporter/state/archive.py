@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from exporter.state import ledger
 from exporter.state.day_rows import UNKNOWN, Day, sound
-from exporter.state.ledger import STORED, last_counted
+from exporter.state.ledger import IN_MEMORY, STORED, last_counted
 from exporter.state.messages import unpacked
 from exporter.state.storage import Storage
 from exporter.state.store import Store
@@ -18,6 +18,16 @@ class Archive:
     def __init__(self, store: Store, storage: Storage | None = None) -> None:
         self._store = store
         self._storage = storage
+
+    @property
+    def kept(self) -> int:
+        """How many days there are at most, beside the current one."""
+        return IN_MEMORY if self._storage is None else STORED
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether they survive a restart."""
+        return self._storage is not None
 
     async def days(self, org_id: str, first: int, until: int) -> Mapping[int, Day]:
         """Return the days of an organization from `first` to `until`, in order, as they are known.

@@ -117,6 +117,8 @@ class Routes:
                     settled=self._publisher.settled,
                     discovery=discovery,
                     proxy=backend.proxy(),
+                    kept_days=backend.archive.kept,
+                    is_stored=backend.archive.is_stored,
                 )
                 return self._status.status(states, context, facts, request.query)
 

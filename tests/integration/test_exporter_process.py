@@ -89,8 +89,9 @@ def run(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[s
 
 def test_a_configuration_file_says_what_to_poll(tmp_path: Path) -> None:
     """And the log says what is served, once, and nothing of a scrape."""
-    port = free_port()
-    with simulator(port), exporter(f"--config.file={write(tmp_path, configuration(port))}") as it:
+    port, storage = free_port(), f"--storage.path={tmp_path / 'state'}"
+    file = write(tmp_path, configuration(port))
+    with simulator(port), exporter(f"--config.file={file}", storage) as it:
         it.wait_until_ready()
         assert up(it) == {ACCOUNTS[0].id: 1.0, ACCOUNTS[1].id: 1.0}
         it.process.stop()
@@ -317,10 +318,19 @@ def test_what_libraries_would_read_from_the_environment_ends_nothing(tmp_path: P
 
 
 def test_an_empty_storage_path_turns_it_off(tmp_path: Path) -> None:
-    """A variable of a service manager may be empty; other paths must not be."""
+    """A variable of a service manager may be empty; other paths must not be.
+
+    That nothing is stored is said once: in the log, and on the status page.
+    """
     file = write(tmp_path, configuration(free_port()))
+    said = "nothing is stored: counters and days are gone with this process"
     with exporter(f"--config.file={file}", "--storage.path=") as it:
         assert "viam_billing_exporter_storage" not in it.scrape()
+        assert it.process.stderr.text.count(said) == 1
+        assert "keeps 62 days, until the exporter ends" in get(it.port, "/").text
+    with exporter(f"--config.file={file}", f"--storage.path={tmp_path / 'state'}") as it:
+        assert said not in it.process.stderr.text
+        assert "keeps 400 days<" in get(it.port, "/").text
     ended = run("--config.file=", "--config.check")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "argument --config.file: must not be empty" in ended.stderr

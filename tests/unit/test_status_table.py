@@ -85,6 +85,16 @@ def test_the_exporter_itself_is_there() -> None:
     assert "first polls under way, 1 of 2 organizations left" in text
 
 
+def test_how_many_days_are_kept_is_there() -> None:
+    """And that they are gone with the process, where nothing is stored."""
+    said = "until the exporter ends: nothing is stored"
+    kept = status(named("a")).text
+    assert "keeps 400 days" in kept
+    assert said not in kept
+    lost = status(named("a"), facts=replace(FACTS, kept_days=62, is_stored=False)).text
+    assert f"keeps 62 days, {said}" in lost
+
+
 FLEET = (
     named("b", usage(5.0), budget=1.0),
     named("C", usage(7.0), budget=100.0, polled=True),

@@ -17,6 +17,7 @@ from exporter.metrics.report import MONTH_TO_DATE
 from exporter.model import InvoiceDetail, OrganizationState, Reason
 from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Progress
+from exporter.state.ledger import STORED
 from exporter.web.forecast import EARLY_SHARE
 from exporter.web.status import formatting
 from exporter.web.status.detail import MAX_OF_PERIOD, detail
@@ -46,6 +47,8 @@ class ExporterFacts:
     settled: bool = True  # whether it is known which organizations there are
     discovery: DiscoveryStatus | None = None  # how discovery fares
     proxy: Proxy | None = None  # which the API is reached through
+    kept_days: int = STORED  # of the ledger
+    is_stored: bool = True  # what is polled and counted
 
 
 def _printable(value: object) -> object:
