@@ -98,8 +98,8 @@ def parser() -> argparse.ArgumentParser:
         dest="storage_path",
         metavar="DIR",
         type=optional_path_argument,
-        help="folder that keeps the last good data and the spend counters across restarts; "
-        "must be this process's own (default, and if empty: nothing is kept)",
+        help="folder that keeps the last good data, the spend counters and the ledger of days "
+        "across restarts; must be this process's own (default, and if empty: nothing is kept)",
     )
     root.add_argument(
         "--total-shards",

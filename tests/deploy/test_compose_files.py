@@ -14,6 +14,7 @@ import yaml
 
 from support.compose import ACCOUNT, FOLDER, PROGRAMS, STACK, Service, config, lay_out, mounts
 from support.compose import services as services_of
+from support.container import own_flags
 from support.documents import commands_of
 from support.process import ROOT
 
@@ -89,6 +90,17 @@ def test_what_is_mounted_exists_and_cannot_be_written(name: str) -> None:
         else:
             assert mount.path.exists(), mount
             assert mount.mode == "ro", mount
+
+
+@BOTH
+def test_the_exporter_stores_in_a_volume_of_its_own(files: Sequence[str]) -> None:
+    """Where the image stores without being told; the demo's bills and real ones in two of them."""
+    service = services_of(files)["exporter"]
+    (storage,) = (flag for flag in own_flags() if flag.startswith("--storage.path="))
+    assert not [flag for flag in service["command"] if flag.startswith("--storage.path")]
+    (volume,) = (mount for mount in mounts(service) if f"--storage.path={mount.target}" == storage)
+    assert (volume.path, volume.mode) == (None, "rw")
+    assert volume.source == ("demo-data" if files == STACK else "exporter-data")
 
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS))

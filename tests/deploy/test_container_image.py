@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from support.container import USER, Image, buildah, portable
+from support.container import USER, Image, buildah, own_flags, portable
 from support.packages import COMMIT
 from support.process import ROOT
 
@@ -37,14 +37,14 @@ def test_it_runs_as_nobody_and_says_so_by_number(image: Image) -> None:
 
 def test_it_needs_no_shell(image: Image) -> None:
     """Neither to start nor for its health check."""
-    assert image.config["Entrypoint"] == ["viam-billing-exporter"]
+    assert image.config["Entrypoint"] == ["viam-billing-exporter", *own_flags()]
     assert not image.config["Cmd"]
     kind, program, *_ = image.config["Healthcheck"]["Test"]
     assert (kind, program) == ("CMD", "python3")
 
 
 def test_it_says_where_it_serves_and_how_it_stops(image: Image) -> None:
-    """And leaves it to people whether anything is stored, and where."""
+    """And leaves it to people on which volume it stores: none without a name piles up."""
     assert list(image.config["ExposedPorts"]) == ["8426/tcp"]
     assert image.config["StopSignal"] == "SIGTERM"
     assert not image.config["Volumes"]

@@ -19,6 +19,8 @@ from support.process import TOOL, Process, parse, running, until
 # The image has to be built first.
 pytestmark = pytest.mark.timeout(600)
 
+STORAGE: Final = "viam_billing_exporter_storage_"
+STORED: Final = f"{STORAGE}last_write_successful"
 ADDRESS: Final = "http://127.0.0.1:8426"  # of the health check too
 
 
@@ -75,6 +77,7 @@ def test_the_demo_runs_is_healthy_and_stops(
         page = parse(fetch(enter, "/metrics"))
         assert len([1 for metric, _ in page if metric == "viam_billing_up"]) == 8
         assert is_healthy(enter, image, working)
+        assert page[STORED, frozenset()] == 1, "in the container, where there is no volume"
         assert about(innermost(process))["Uid"].split() == [str(USER)] * 4
         assert stop(process) == 0
 
@@ -84,7 +87,7 @@ def test_it_runs_where_it_can_write_nowhere_but_to_its_storage(
 ) -> None:
     """As process 1, without any right, on a root file system that is read-only.
 
-    Nothing but the place of the storage has to be said: the configuration is where it looks.
+    Nothing has to be said: the configuration is where it looks, and a volume where it stores.
     """
     etc, data = tmp_path / "etc", tmp_path / "data"
     etc.mkdir()
@@ -95,7 +98,7 @@ def test_it_runs_where_it_can_write_nowhere_but_to_its_storage(
         service.stderr.wait_for("simulating")
         for file in (etc / "exporter.yml", data):
             shutil.chown(file, USER, USER)
-        with sealed(enter, image, working, "--storage.path=/data", volumes=volumes) as process:
+        with sealed(enter, image, working, volumes=volumes) as process:
             process.stderr.wait_for("msg=serving")
             until(lambda: fetch(enter, "/-/ready"), "the exporter is ready")
             page = parse(fetch(enter, "/metrics"))
@@ -112,6 +115,49 @@ def test_it_runs_where_it_can_write_nowhere_but_to_its_storage(
     stored = [*data.iterdir()]
     assert stored
     assert {file.stat().st_uid for file in stored} == {USER}
+
+
+def test_where_it_cannot_store_it_says_so_and_serves(
+    image: Image, working: str, enter: Sequence[str]
+) -> None:
+    """On a root file system that is read-only, without a volume."""
+    with sealed(enter, image, working, "--demo", volumes=()) as process:
+        process.stdout.wait_for("Stop with Ctrl-C")
+        until(lambda: fetch(enter, "/-/ready"), "the exporter is ready")
+        page = parse(fetch(enter, "/metrics"))
+        assert page[STORED, frozenset()] == 0
+        (line,) = (line for line in process.stderr.text.splitlines() if "level=error" in line)
+        assert "cannot use the storage folder /data: Read-only file system" in line
+        assert stop(process) == 0
+
+
+def test_it_stores_nothing_where_it_is_told_so(
+    image: Image, working: str, enter: Sequence[str]
+) -> None:
+    """The flag that is given comes after the image's own."""
+    flags = ("--demo", "--storage.path=")
+    with sealed(enter, image, working, *flags, volumes=()) as process:
+        process.stdout.wait_for("Stop with Ctrl-C")
+        page = parse(fetch(enter, "/metrics"))
+        assert not [metric for metric, _ in page if metric.startswith(STORAGE)]
+        assert "level=error" not in process.stderr.text
+        assert stop(process) == 0
+
+
+def test_a_check_needs_no_storage(
+    image: Image, working: str, enter: Sequence[str], tmp_path: Path
+) -> None:
+    """Of a configuration with a ceiling, which needs some; nothing is opened."""
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "exporter.yml").write_text(
+        "{organizations: [{id: a}], credentials: {api_key_id: b, api_key: c},"
+        " api: {max_requests_per_day: 1000}}"
+    )
+    volumes = (f"{etc}:/etc/viam-billing-exporter",)
+    with sealed(enter, image, working, "--config.check", volumes=volumes) as process:
+        assert process.wait() == 0
+        assert "the configuration is valid" in process.stdout.text
 
 
 def test_without_a_configuration_it_says_how_to_give_one(image: Image, working: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from exporter.cli import parser
 from exporter.polling.sharding import MAX_SHARDS, choose
 from support.chart_values import CASES, MATRIX, VARIATIONS
+from support.container import own_flags
 from support.kubernetes import (
     CHART,
     NAME,
@@ -98,16 +99,17 @@ def test_the_pod_runs_as_the_user_of_the_image() -> None:
     user, group = context["runAsUser"], context["runAsGroup"]
     assert f"\nUSER {user}:{group}\n" in dockerfile
     assert context["fsGroup"] == group
-    assert f'\nENTRYPOINT ["{NAME}"]\n' in dockerfile
+    assert f'\nENTRYPOINT ["{NAME}", ' in dockerfile
     assert "command" not in exporter(manifests({}))
 
 
 @pytest.mark.parametrize("name", MATRIX)
 def test_the_exporter_takes_its_arguments(name: str) -> None:
     """Each of them, by its own parser."""
-    arguments = parser().parse_args(exporter(manifests(MATRIX[name]))["args"])
+    given = exporter(manifests(MATRIX[name]))["args"]
+    arguments = parser().parse_args([*own_flags(), *given])
     assert arguments.demo == bool(MATRIX[name].get("demo"))
-    assert arguments.storage_path
+    assert arguments.storage_path == parser().parse_args(given).storage_path
 
 
 @pytest.mark.parametrize("replicas", [1, 3, 7])

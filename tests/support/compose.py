@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
+from support.container import own_flags
 from support.process import EXPORTER, ROOT
 
 FOLDER: Final = ROOT / "deploy" / "compose"
@@ -65,7 +66,10 @@ def mounts(service: Service) -> Sequence[Mount]:
 
 
 def lay_out(service: Service, root: Path) -> Sequence[str]:
-    """Copy what is mounted to below a folder; returns the command with its paths there."""
+    """Copy what is mounted to below a folder; returns the flags with their paths there.
+
+    Those that our own image sets are among them.
+    """
     for mount in mounts(service):
         target = root / mount.target.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -75,4 +79,5 @@ def lay_out(service: Service, root: Path) -> Sequence[str]:
             shutil.copytree(mount.path, target)
         else:
             shutil.copy(mount.path, target)
-    return [re.sub(r"=(?=/)", f"={root}", argument) for argument in service["command"]]
+    flags = [*(own_flags() if "build" in service else ()), *service["command"]]
+    return [re.sub(r"=(?=/)", f"={root}", flag) for flag in flags]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -157,6 +158,16 @@ def _is_local(word: str) -> bool:
 
 
 # --- The image ----------------------------------------------------------------------------
+
+
+def own_flags() -> Sequence[str]:
+    """Return the flags that the image sets, before those that it is run with."""
+    file = (ROOT / "deploy" / "container" / "Dockerfile").read_text()
+    (entrypoint,) = re.findall(r"^ENTRYPOINT (\[.*\])$", file, re.MULTILINE)
+    flags: list[str]
+    command, *flags = json.loads(entrypoint)
+    assert command == "viam-billing-exporter"
+    return flags
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from support.container import own_flags
 from support.kubernetes import Manifest, exporter, of, pod
 from support.process import EXPORTER
 
 # Where volumes are, of which everything that a pod names is a part.
-PLACES: Final = ("/etc/viam-billing", "/var/lib/viam-billing")
+PLACES: Final = ("/etc/viam-billing", "/var/lib/viam-billing", "/data")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def container(
         if "configMap" in volume:
             _write(folder, maps[volume["configMap"]["name"]], root)
     environ = {each["name"]: _value(each, sources, name) for each in main["env"]}
-    arguments = [_moved(argument, root) for argument in main["args"]]
+    arguments = [_moved(argument, root) for argument in (*own_flags(), *main["args"])]
     return Container((*EXPORTER, *arguments), {k: v for k, v in environ.items() if v is not None})
 
 
