@@ -53,7 +53,7 @@ class Database:
         """Close it and release the folder. What is still asked of it then fails."""
         with self._turn:
             self._closed = True
-            self._let_go()
+            self._let_go("it was closed before")
             self._place.release()
 
     @contextmanager
@@ -95,10 +95,11 @@ class Database:
             try:
                 for _ in rest:
                     return
-            except sqlite3.Error:  # it is not tried again
-                self._forget_salvage()
+            except sqlite3.Error as error:  # it is not tried again
+                self._leave_the_rest(_words(error))
                 raise
-            self._forget_salvage()
+            self._salvage = None
+            salvage.close()
             log.info("all that can be read of it was taken over", rows=salvage.taken)
 
     def mend(self) -> None:
@@ -109,7 +110,8 @@ class Database:
                 if found != "ok":
                     raise sqlite3.DatabaseError(found)
         except SetAsideError:
-            pass
+            with self.use():
+                pass  # another one is there now
         while self.is_recovering:
             self.recover()
 
@@ -144,13 +146,20 @@ class Database:
             failed = SetAsideError
         raise failed(f"cannot use {self.file}: {_words(error)}") from error
 
-    def _forget_salvage(self) -> None:
+    def _leave_the_rest(self, reason: str) -> None:
+        """Say where older days are that are not taken over."""
         if self._salvage is not None:
-            self._salvage[0].close()
+            salvage, _ = self._salvage
             self._salvage = None
+            salvage.close()
+            log.warning(
+                "older days were not taken over from the file that was set aside",
+                set_aside_as=str(salvage.file),
+                reason=reason,
+            )
 
-    def _let_go(self) -> None:
-        self._forget_salvage()
+    def _let_go(self, reason: str = "the storage was opened anew") -> None:
+        self._leave_the_rest(reason)
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.close()
@@ -220,11 +229,15 @@ class Database:
     def _take_over(self) -> None:
         """Take over what can be read of what was set aside: now what a start needs, and it once."""
         aside, self._aside = cast("Path", self._aside), None
-        salvage = Salvage(cast("sqlite3.Connection", self._connection), self._place.uri(aside))
-        self._salvage = salvage, salvage.rest()
-        salvage.first()
+        connection = cast("sqlite3.Connection", self._connection)
+        salvage = Salvage(connection, aside, self._place.uri(aside))
+        try:
+            salvage.first()
+        except sqlite3.Error:
+            salvage.close()
+            raise
         if not salvage.taken:
-            self._forget_salvage()
+            salvage.close()
             return
         self.is_complete = False
         log.warning(
@@ -232,12 +245,9 @@ class Database:
             set_aside_as=str(aside),
             rows=salvage.taken,
         )
+        self._salvage = salvage, salvage.rest()
         if not self._place.has_room_for(aside):
-            self._forget_salvage()
-            log.warning(
-                "there is no room for the older days of the file that was set aside",
-                set_aside_as=str(aside),
-            )
+            self._leave_the_rest("there is no room for them")
 
 
 def _is_of_the_disk(error: Exception) -> TypeGuard[sqlite3.OperationalError]:

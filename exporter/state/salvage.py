@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from exporter.state.ledger import IN_MEMORY
@@ -37,8 +38,9 @@ class Salvage:
     What cannot be read of the old one is left out. What cannot be written raises sqlite3.Error.
     """
 
-    def __init__(self, database: sqlite3.Connection, uri: str) -> None:
-        """`database` is the new one, `uri` says where the old one is."""
+    def __init__(self, database: sqlite3.Connection, file: Path, uri: str) -> None:
+        """`database` is the new one, `file` the old one, and `uri` how SQLite opens that."""
+        self.file = file
         self.taken = 0  # rows
         self._database = database
         self._old = sqlite3.connect(uri, uri=True, timeout=0, check_same_thread=False)
@@ -113,10 +115,14 @@ class Salvage:
         for comes, order in ((">", "ASC"), ("<", "DESC")):
             find = f"SELECT org_id FROM {name} WHERE {SOUND[name]}"  # noqa: S608 - it is all our own
             last = f"ORDER BY org_id {order} LIMIT 1"
-            found = self._one(f"{find} {last}")
-            while found is not None:
-                yield found[0]
-                found = self._one(f"{find} AND org_id {comes} CAST(? AS TEXT) {last}", *found)
+            found, is_end = self._rows(f"{find} {last}")
+            while found:
+                yield found[0][0]
+                found, is_end = self._rows(
+                    f"{find} AND org_id {comes} CAST(? AS TEXT) {last}", *found[0]
+                )
+            if is_end:
+                return
 
     def _one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
         """Return the first row, if there is one that can be read."""

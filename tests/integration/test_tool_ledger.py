@@ -99,7 +99,7 @@ def test_days_come_back_from_a_file_that_was_set_aside(tmp_path: Path) -> None:
             await it.run(days)
             return await it.days(), it.spend
 
-    before, _ = virtual.run(lived(200))
+    before, _ = virtual.run(lived(300))
     content = bytearray((state / FILE).read_bytes())
     page = content.rindex(b"o1" + (min(before) + 90).to_bytes(2)) // PAGE * PAGE
     content[page : page + PAGE] = b"\xa5" * PAGE

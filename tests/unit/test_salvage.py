@@ -39,7 +39,7 @@ ORG_IDS: Final = [f"o{number}" for number in range(5)]
 FOUND: Final = {"key": (FoundOrganization("o1", "One"),)}
 SET_ASIDE: Final = "the stored state cannot be used: it is set aside"
 GOES_ON: Final = "what can be read of the file that was set aside goes on"
-NO_ROOM: Final = "there is no room for the older days of the file that was set aside"
+NOT_TAKEN: Final = "older days were not taken over from the file that was set aside"
 
 Days = Mapping[int, bytes]
 
@@ -242,14 +242,14 @@ def test_without_room_older_days_stay_in_the_file_and_that_is_told(tmp_path: Pat
 
     page = page_of(CONTENT, days_of("o2")[LAST])
     found = Process(damaged(tmp_path / "s", page), Full())
-    assert found.told == [SET_ASIDE, GOES_ON, NO_ROOM]
+    assert found.told == [SET_ASIDE, GOES_ON, NOT_TAKEN]
     assert found.stored.organizations["o1"] == WHOLE["o1"]
     assert min(found.days["o1"]) > FIRST + 200
     assert len((tmp_path / "s" / f"{FILE}.set-aside-1").read_bytes()) == len(CONTENT)
 
 
 def test_a_disk_that_fills_up_meanwhile_is_not_filled_again_and_again(tmp_path: Path) -> None:
-    """What was taken over stays, the rest is in the file."""
+    """What was taken over stays, the rest is in the file, as the log says."""
     folder = damaged(tmp_path / "s", page_of(CONTENT, days_of("o2")[LAST]))
     with closing(Storage(folder)) as storage:
         stored = storage.read()
@@ -257,10 +257,20 @@ def test_a_disk_that_fills_up_meanwhile_is_not_filled_again_and_again(tmp_path: 
         assert database is not None
         (pages,) = database.execute("PRAGMA page_count").fetchone()
         database.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(StorageError, match="full"):
+        with capture_logs() as logs, pytest.raises(StorageError, match="full"):
             storage.recover()
+        assert [each["event"] for each in logs] == [NOT_TAKEN]
         assert not storage.is_recovering
         assert storage.read().organizations == stored.organizations
+
+
+def test_an_end_before_all_is_taken_over_is_told(tmp_path: Path) -> None:
+    """What is missing is in the file, and a command can add it."""
+    folder = damaged(tmp_path / "s", page_of(CONTENT, days_of("o2")[LAST]))
+    with capture_logs() as logs, closing(Storage(folder)) as storage:
+        storage.read()
+    assert [each["event"] for each in logs] == [SET_ASIDE, GOES_ON, NOT_TAKEN]
+    assert logs[-1]["set_aside_as"] == str(folder / f"{FILE}.set-aside-1")
 
 
 def test_damage_that_is_met_while_it_runs_costs_the_days_on_the_page(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_a_truncated_file_is_set_aside_and_its_beginning_goes_on(folder: Path) -
     assert all(saved.answers == whole[org_id].answers for org_id, saved in found.items())
     assert all(saved.spend is None or saved.spend == SPEND for saved in found.values())
     assert (folder / f"{FILE}.set-aside-1").exists()
-    assert [each["event"] for each in logs] == [
+    assert [each["event"] for each in logs[:2]] == [
         "the stored state cannot be used: it is set aside",
         "what can be read of the file that was set aside goes on",
     ]

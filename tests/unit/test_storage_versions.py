@@ -74,5 +74,5 @@ def test_an_older_file_whose_tables_are_not_its_own_is_set_aside(tmp_path: Path)
         storage = Storage(folder)
         assert storage.read()[:2] == ({"acme": ACME}, {})
         storage.close()
-    assert [each["log_level"] for each in logs] == ["warning", "warning"]
+    assert {each["log_level"] for each in logs} == {"warning"}
     assert (folder / f"{FILE}.set-aside-1").exists()
