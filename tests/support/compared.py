@@ -22,6 +22,7 @@ from exporter.polling.intake import Intake
 from exporter.polling.schedule import Unit
 from exporter.state.archive import Archive
 from exporter.state.day_rows import DAY, Day, records, unpacked
+from exporter.state.ledger import IN_MEMORY
 from exporter.state.store import Store
 from support.reader import organization
 from support.truth import NET, SIX_HOURS, Amount, Book, Truth
@@ -147,6 +148,37 @@ class Compared:
             found = exact_sum(e.spend - e.corrections for e in entries if e.period == start)
             assert abs(found - book.of_period(start)) < CENT, start
         return book
+
+    def check_windows(self) -> None:
+        """Compare what the gauges say with the truth about their days."""
+        book = self.truth.book()
+        if not book.is_counted or book.answered != book.counted:
+            return
+        state = self.store.get("o1")
+        assert state is not None
+        windows = report_on(state, Moment(self.clock.now, self.clock.now)).windows
+        if book.is_withheld:
+            assert windows is None
+            return
+        assert windows is not None
+        today = windows.answered
+        assert today == book.answered
+        for usd, first, until in (
+            (windows.on_it, today, today + 1),
+            (windows.day_before, today - 1, today),
+            (windows.seven_days, today - 7, today),
+            (windows.seven_before, today - 14, today - 7),
+            (windows.twenty_eight_days, today - 28, today),
+        ):
+            true = [book.day(number) for number in range(first, until)]
+            if any(abs(day.unknown - SIX_HOURS) < 2 for day in true):
+                continue
+            assert (usd is None) == any(day.is_unknown for day in true)
+            assert usd is None or abs(usd - sum(day.sum("spend") for day in true)) < CENT
+        whole = range(max(min(self.days), today - IN_MEMORY), today)
+        known = [book.day(number).observed for number in whole]
+        assert known.count(True) <= windows.known <= len(known) - known.count(False)
+        assert windows.known + windows.others == len(whole)
 
     def check_shown(self) -> None:
         """No day after now is shown, whatever a clock said before."""

@@ -251,6 +251,11 @@ class Book:
         return any((each.name, each.number) == (NET, number) for each in self.moved)
 
     @property
+    def is_withheld(self) -> bool:
+        """Whether the last answer that counts had no month to date."""
+        return self.periods[-1].answers[-1].amounts[NET] is None
+
+    @property
     def counted(self) -> int | None:
         """The last day on which month to date was counted; in a new period, the one before it."""
         told = [each for each in self.moved if each.name == NET]
@@ -296,9 +301,13 @@ class Day(NamedTuple):
         return self.unknown > SIX_HOURS
 
     @property
-    def is_observed(self) -> bool:
-        """Whether at most half of what was spent on it is estimated."""
-        return not self.is_unknown and 2 * self.sum("estimated") <= self.sum("spend")
+    def observed(self) -> bool | None:
+        """Whether at most half of what was spent on it is estimated; None if it is just half."""
+        if self.is_unknown:
+            return False
+        spend = self.sum("spend")
+        excess = 2 * self.sum("estimated") - spend
+        return None if spend and abs(excess) < Fraction(1, 10**6) else excess <= 0
 
 
 def spread(since: Fraction, until: Fraction) -> Mapping[int, Fraction]:

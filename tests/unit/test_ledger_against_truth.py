@@ -134,6 +134,7 @@ def test_the_ledger_is_what_the_answers_say(bill: Bill, first: float, events: li
         for event in events:
             await happen(told, bill, event)
             told.check()
+        told.check_windows()
 
     run(story())
 
