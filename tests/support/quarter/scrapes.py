@@ -61,13 +61,13 @@ def write(file: TextIO, folder: Path) -> None:
             for ordinal in range(SHARDS):
                 tasks.create_task(_exporter(Shard(ordinal, SHARDS), file, folder / f"{ordinal}"))
 
-    with _unhurried_clock_checks():
+    with unhurried_clock_checks():
         run(everything())
     file.write("# EOF\n")
 
 
 @contextmanager
-def _unhurried_clock_checks() -> Iterator[None]:
+def unhurried_clock_checks() -> Iterator[None]:
     """Let the exporter trust the wall clock: looking for jumps would take half of the time here."""
     before, intake.CLOCK_CHECK = intake.CLOCK_CHECK, HOUR
     try:
