@@ -48,7 +48,8 @@ def bill(usd: float, start: float, end: float) -> pb.GetCurrentMonthUsageRespons
 class Meter:
     """An organization that spends $30 a day, in periods of 30 days from `start` on, unless told.
 
-    The API publishes usage `lag` seconds late. What it answered, the truth has heard.
+    The API publishes usage `lag` seconds late, and goes on with a period for `late` seconds after its
+    end. What it answered, the truth has heard.
     """
 
     def __init__(
@@ -58,15 +59,18 @@ class Meter:
         *,
         start: float = MIDNIGHT - 10 * DAY,
         lag: float = 0.0,
+        late: float = 0.0,
         clock: VirtualClock | None = None,
     ) -> None:
         self.spent = spent or flat(30.0)
         self.start = start
         self.starts = starts or every(30, start)
         self.lag = lag
+        self.late = late
         self.clock = clock or VirtualClock()
         self.is_down = False
         self.is_dated = True
+        self.is_inclusive = False  # whether the end names the last day
         self.odd: float | None = None  # what month to date is for the moment, in place of it
         self.truth = Truth()
         self.reader = FakeReader()
@@ -77,7 +81,8 @@ class Meter:
         if self.is_down:
             return OUTAGE
         now = self.clock.time()
-        start, end = self.period(now)
+        start, end = self.period(now - self.late)
+        end -= DAY * self.is_inclusive
         usd = self.spent(max(start, now - self.lag)) - self.spent(start)
         net = usd if self.odd is None else self.odd
         self.truth.hear(now, net, start if self.is_dated else None, end, **{TYPE: usd})

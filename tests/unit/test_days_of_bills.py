@@ -152,9 +152,8 @@ def test_days_on_which_nothing_could_be_counted_are_not_shown_until_it_can() -> 
 def test_an_answer_without_a_start_is_none_after_the_end_though_it_is_the_same_again() -> None:
     """It may be of the next period: no day is noted as one on which nothing was spent."""
     end = MIDNIGHT + 2 * DAY
-    meter = Meter(
-        lambda moment: min(moment, end - DAY) / DAY, [MIDNIGHT - DAY, end, end + 40 * DAY]
-    )
+    starts = [MIDNIGHT - 9 * DAY, end, end + 40 * DAY]
+    meter = Meter(lambda moment: min(moment, end - DAY) / DAY, starts, late=2.5 * DAY)
 
     async def scenario(rig: Rig) -> None:
         await until(rig, MIDNIGHT + DAY + 6 * HOUR)
@@ -165,6 +164,23 @@ def test_an_answer_without_a_start_is_none_after_the_end_though_it_is_the_same_a
         meter.is_dated = True
         await until(rig, end + 3 * DAY + HOUR)
         assert (await spends(rig))[2] == 0.0, "now it is known: it is the new period's"
+
+    watched(meter, scenario)
+
+
+def test_answers_that_keep_their_start_after_the_end_are_of_the_period_that_goes_on() -> None:
+    """As where ends name the last day: nothing of it is missing, and its last day is whole."""
+    end = MIDNIGHT + 3 * DAY
+    meter = Meter(starts=[MIDNIGHT - 9 * DAY, end, end + 40 * DAY])
+    meter.is_inclusive = True
+
+    async def scenario(rig: Rig) -> None:
+        await until(rig, end + DAY + HOUR)
+        found = await days(rig)
+        assert [found[number].spend for number in range(2)] == pytest.approx([30.0, 30.0])
+        assert found[2].unknown <= HOUR
+        assert found[2].spend == pytest.approx(30.0 * (1 - found[2].unknown / DAY), abs=0.001)
+        assert shown(rig, YESTERDAY) == [30.0]
 
     watched(meter, scenario)
 
