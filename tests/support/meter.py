@@ -48,11 +48,11 @@ def bill(usd: float, start: float, end: float) -> pb.GetCurrentMonthUsageRespons
 class Meter:
     """An organization that spends $30 a day, in periods of 30 days from `start` on, unless told.
 
-    The API publishes usage `lag` seconds late, and goes on with a period for `late` seconds after its
-    end. What it answered, the truth has heard.
+    The API publishes usage `lag` seconds late, and goes on with a period for `late` seconds after
+    its end. What it answered, the truth has heard.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a bill may be like
         self,
         spent: Spent | None = None,
         starts: Sequence[float] = (),
