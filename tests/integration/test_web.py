@@ -18,7 +18,7 @@ import yaml
 from exporter.demo import SEED
 from exporter.metrics import own
 from exporter.simulator import demo_fleet
-from exporter.tool import past_invoices
+from exporter.tool import past_days, past_invoices
 from exporter.web.paths import ANY_ID
 from exporter.web.routes import ENDPOINTS
 from generate import documents
@@ -127,10 +127,8 @@ def test_the_demo_shows_every_metric_that_there_is(demo: Exporter) -> None:
         "viam_billing_collector_retry_timestamp_seconds",
         "viam_billing_withheld_samples",
     }
-    not_here = {
-        metric.name
-        for metric in (*(each for each in own.METRICS if each.optional), *past_invoices.OWN)
-    }
+    optional = (each for each in own.METRICS if each.optional)
+    not_here = {each.name for each in (*optional, *past_invoices.OWN, *past_days.METRICS)}
     expected = every - only_when_wrong - not_here
     not_yet = {name for name in expected if DAYS.match(name)}
     shown = {name for name in shown if name.startswith("viam_")}
