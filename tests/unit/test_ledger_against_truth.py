@@ -123,7 +123,7 @@ BILLS = st.builds(
 FIRST_ANSWERS = st.integers(0, 3 * 1440).map(lambda minutes: FIRST + 60 * minutes + 7.25)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(BILLS, FIRST_ANSWERS, st.lists(EVENTS, min_size=1, max_size=30))
 def test_the_ledger_is_what_the_answers_say(bill: Bill, first: float, events: list[Event]) -> None:
     """Whatever order growth, falls, gaps, ends of periods, kills and reloads come in."""
