@@ -312,7 +312,8 @@ class Intake:
             history=history.add(past, PastPoll(now.time, duration, outcome)),
         )
         behind = state.is_behind and unit.collector != USAGE
-        state = state._replace(spend=taken.spend, is_behind=behind)
+        if taken.spend is not state.spend or behind != state.is_behind:
+            state = state._replace(spend=taken.spend, is_behind=behind)
         self._polled(state, unit, after)
 
     def fail(
@@ -457,7 +458,9 @@ class Intake:
         confirms: bool = False,
     ) -> None:
         collectors = {**state.collectors, unit.collector: collector}
-        self._store.put(state._replace(collectors=collectors), confirms=confirms)
+        # Not `_replace`, which takes three times as long: it is made at every poll.
+        after = OrganizationState(state.organization, collectors, state.spend, state.is_behind)
+        self._store.put(after, confirms=confirms)
 
 
 class _Taken(NamedTuple):
@@ -480,7 +483,9 @@ def _taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
     collector, before = COLLECTOR[unit.collector], state.collectors[unit.collector].answer
     if before is not None:
         before = _at(state.organization, unit, before, detail, now)
-        if before.digest == answers.digest(raw) and _is_settled(state, unit, before, now):
+        counts = spend is not None and unit.collector == USAGE
+        settled = not counts or is_settled(cast("Spend", spend), before.received, now.time)
+        if settled and before.digest == answers.digest(raw):
             answer = before._replace(received=now.time, received_monotonic=now.monotonic)
             if unit.collector == USAGE and spend and not is_noted(spend.ledger, now.time):
                 ledger = note(spend.ledger, unchanged(spend), now.time, kept_days)
@@ -524,13 +529,6 @@ def _without(answer: Answer | SavedAnswer | None, spend: Spend | None) -> Spend 
     if spend is None or answer is None:
         return spend
     return without_answer(spend, answer.received, squeezed(answer.message))
-
-
-def _is_settled(state: OrganizationState, unit: Unit, before: Answer, now: Moment) -> bool:
-    """Tell whether an answer that is the one before again means nothing new."""
-    if unit.collector != USAGE or state.spend is None:
-        return True
-    return is_settled(state.spend, before.received, now.time)
 
 
 def _at(

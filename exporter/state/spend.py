@@ -111,8 +111,12 @@ def advance(spend: Spend | None, usage: Usage, now: float, seen: float | None = 
 
 def is_pending(spend: Spend) -> bool:
     """Tell whether an answer has fallen, which the same answer would confirm if it came again."""
-    tallies = (spend.month_to_date, *spend.by_resource.values())
-    return any(tally.fallen is not None for tally in tallies)
+    if spend.month_to_date.fallen is not None:
+        return True
+    for tally in spend.by_resource.values():  # noqa: SIM110 - it is asked at every poll
+        if tally.fallen is not None:
+            return True
+    return False
 
 
 def is_settled(spend: Spend, seen: float, now: float) -> bool:
@@ -121,12 +125,14 @@ def is_settled(spend: Spend, seen: float, now: float) -> bool:
     It may confirm a fall; without a start, it is of no known period once that has ended; and while
     there is no first number, or after too long, time has passed of which nothing is known.
     """
-    end = period_end(spend)
-    has_ended = end is not None and (seen <= end) != (now <= end)
-    is_too_long = now - seen > TWO_PERIODS
-    return not (
-        is_pending(spend) or has_ended or is_too_long or _was_never_counted(spend.month_to_date)
-    )
+    tally, end = spend.month_to_date, spend.period_end
+    if is_pending(spend) or (tally.baseline is None and tally.since is None):
+        return False
+    if end is not None:
+        end += spend.overrun
+        if seen <= end < now or now <= end < seen:
+            return False
+    return now - seen <= TWO_PERIODS
 
 
 def without_answer(spend: Spend, seen: float | None, message: bytes | None) -> Spend:
