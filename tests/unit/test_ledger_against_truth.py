@@ -17,6 +17,10 @@ HOUR = 3600.0
 FIRST = 20_000.0 * DAY  # a midnight
 
 
+OF_THE_EXPORTER = ("kill", "restart", "rename", "off and on", "leave")
+GROWS = ("grow", "part", "shifted", "undated", *OF_THE_EXPORTER)
+
+
 class Event(NamedTuple):
     """What happens, to the bill or to the exporter, and for how long nothing else does."""
 
@@ -33,6 +37,7 @@ class Bill:
     length: float
     end: float | None  # how long before the next start a period is said to end; None: not at all
     late: float
+    is_dated: bool  # if not, only in the second half of each period
     net: float = 0.0
     costs: dict[str, float] = field(default_factory=dict)
 
@@ -48,7 +53,7 @@ class Bill:
         ended = (now - self.late - self.start) // self.length
         if ended > 0:
             self.begin(self.start + ended * self.length)
-        if what in ("grow", "part", "shifted", "undated"):
+        if what in GROWS:
             self.net += usd
             self.costs["remote_control"] = self.costs.get("remote_control", 0.0) + usd
         elif what == "fall":
@@ -65,6 +70,8 @@ class Bill:
             "behind": self.start - self.length,
             "shifted": self.start + shift if self.start + shift < now else self.start,
         }.get(what, self.start)
+        if not (self.is_dated or now > self.start + self.length / 2):
+            start = None
         end = None if self.end is None else self.start + self.length - self.end
         part = {"standard_compute": math.nan} if what == "part" else {}
         return odd.get(what, self.net), start, end, self.costs | part
@@ -102,7 +109,7 @@ WHAT = (
     *(["fall"] * 3),
     *("below", "nan", "infinite", "too large", "part", "no sources"),
     *("undated", "shifted", "behind", "sooner"),
-    *("kill", "restart", "rename", "off and on", "leave"),
+    *OF_THE_EXPORTER,
 )
 HOURS = (1 / 60, 0.25, 1.0, 5.0, 7.0, 12.0, 24.0, 84.0, 480.0, 1680.0)
 USD = st.integers(1, 500_000).map(lambda cents: cents / 100)
@@ -118,6 +125,7 @@ BILLS = st.builds(
     st.sampled_from([1.0, 7.0, 28.0, 30.0, 31.0, 365.0]).map(lambda days: days * DAY),
     st.sampled_from([None, 0.0, 1.0, float(DAY)]),
     st.sampled_from([0.0, 0.0, 2 * HOUR, 20 * HOUR]),
+    st.sampled_from([True, True, True, False]),
 )
 # No answer comes at the very start of a period, of which it could be either.
 FIRST_ANSWERS = st.integers(0, 3 * 1440).map(lambda minutes: FIRST + 60 * minutes + 7.25)
