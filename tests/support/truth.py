@@ -251,6 +251,11 @@ class Book:
         return any((each.name, each.number) == (NET, number) for each in self.moved)
 
     @property
+    def is_pending(self) -> bool:
+        """Whether a fall of month to date is to be confirmed."""
+        return (NET, len(self.periods) - 1) in self.pending
+
+    @property
     def is_withheld(self) -> bool:
         """Whether the last answer that counts had no month to date."""
         return self.periods[-1].answers[-1].amounts[NET] is None
@@ -267,7 +272,7 @@ class Book:
     @property
     def answered(self) -> int | None:
         """The last day of which something is said: it goes on while a fall is to be confirmed."""
-        if (NET, len(self.periods) - 1) in self.pending:
+        if self.is_pending:
             return math.floor(self.periods[-1].answers[-1].at / DAY)
         return self.counted
 
