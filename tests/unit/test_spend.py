@@ -114,6 +114,16 @@ def test_starts_that_are_less_than_a_tenth_of_a_period_apart_are_of_one() -> Non
     assert counted(usage(100.0), usage(110.0, JULY + DAY - 1)) == (10.0, 0.0)
 
 
+def test_starts_are_compared_with_the_first_one_of_the_period() -> None:
+    """One that moves a little with each answer cannot carry a period along for ever."""
+    long = replace(usage(100.0), period_end=AUGUST)
+    assert counted(long, usage(110.0, JULY + 20 * HOUR), usage(120.0, JULY + 23 * HOUR)) == (
+        20.0,
+        0,
+    )
+    assert counted(long, usage(110.0, JULY + 20 * HOUR), usage(5.0, JULY + 40 * HOUR)) == (15.0, 0)
+
+
 def test_an_answer_without_a_start_after_the_end_changes_nothing() -> None:
     """It may be of the next period."""
     july = replace(usage(100.0), period_end=AUGUST)
