@@ -205,6 +205,11 @@ class _Notes:
         self._period = started if started is not None else 0.0
         self._now = now
         self._today = day_of(now)
+        # A clock that was set back beyond the days in memory shows one that was let go, and may be
+        # stored: what is learned meanwhile is of the day of the last good answer.
+        self._is_behind = ledger is not None and _has_let_go(ledger, self._today)
+        if ledger is not None and self._is_behind:
+            self._today = ledger.windows.answered
         self._before = ledger
         self._rows: dict[int, bytes] = {}
         if ledger is not None and ledger.windows.answered == self._today:
@@ -216,7 +221,8 @@ class _Notes:
         self._spreads: dict[float, Sequence[tuple[int, float]]] = {}
         # The day of the last good answer, unless a clock that was behind has come between.
         self._last = max([number for number in self._rows if number <= self._today], default=None)
-        self._begin(step)
+        if not self._is_behind:
+            self._begin(step)
 
     def take(self, step: Step, kept: int) -> Ledger:
         if step.unknown is not None:
@@ -323,7 +329,7 @@ class _Notes:
         """Return the days that growth since a moment is spread over, and the share of each."""
         if since not in self._spreads:  # all amounts of an answer mostly have one
             days = [(self._today, 1.0)]
-            if 0 < self._now - since <= IN_MEMORY * DAY:
+            if 0 < self._now - since <= IN_MEMORY * DAY and not self._is_behind:
                 days = list(_overlaps(since, self._now))
             seconds = exact_sum(length for _, length in days)
             self._spreads[since] = [(number, length / seconds) for number, length in days]
@@ -340,6 +346,12 @@ class _Notes:
         else:
             before = entry.by_resource.get(resource, NOT_MOVED)
             entry.by_resource[resource] = Moved(before.spend + spend, before.corrections + fallen)
+
+
+def _has_let_go(ledger: Ledger, number: int) -> bool:
+    """Tell whether a day is before those in memory, which are as many as there can be."""
+    first, _ = next(records(ledger.days))
+    return number < first and sum(1 for _ in records(ledger.days)) > IN_MEMORY
 
 
 def _overlaps(since: float, until: float) -> Iterator[tuple[int, float]]:

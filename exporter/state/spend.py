@@ -126,7 +126,7 @@ def is_settled(spend: Spend, seen: float, now: float) -> bool:
     there is no first number, or after too long, time has passed of which nothing is known.
     """
     tally, end = spend.month_to_date, spend.period_end
-    if is_pending(spend) or (tally.baseline is None and tally.since is None):
+    if is_pending(spend) or _was_never_counted(tally):
         return False
     if end is not None:
         end += spend.overrun
@@ -201,10 +201,12 @@ def _last(spend: Spend, seen: float | None, now: float) -> float:
     """Return when the answer before came that counted."""
     if spend.paused is not None:
         return spend.paused
-    if seen is not None:
-        return seen
-    # It is lost. It came on the last day that was answered, if there is one.
-    return now if spend.ledger is None else spend.ledger.windows.answered * DAY
+    if spend.ledger is None:
+        return now if seen is None else seen
+    # On the last day that was answered at the earliest: `seen` may be lost, or of a clock that was
+    # far behind.
+    answered = spend.ledger.windows.answered * DAY
+    return answered if seen is None else max(seen, answered)
 
 
 def _unknown(

@@ -124,3 +124,35 @@ def test_a_storage_that_cannot_be_read_is_told(tmp_path: Path) -> None:
                 await there.days()
 
     run(main())
+
+
+def test_a_clock_that_is_set_back_by_months_writes_over_no_stored_day(tmp_path: Path) -> None:
+    """What grows meanwhile is of the last day before, and the period adds up to the cent."""
+    meter = Meter(starts=[MIDNIGHT - 10 * DAY, MIDNIGHT + 400 * DAY])
+
+    async def main() -> None:
+        async with process(meter, tmp_path) as there:
+            await there.run(100)
+            before = await there.days()
+            spent = there.spend.month_to_date.baseline
+            assert spent is not None
+            meter.clock.jump(-80 * DAY)
+            for usd in spent + 2, spent + 5:
+                answer = bill(usd, *meter.starts)
+                await there.rig.intake.succeed(UNIT, answer.SerializeToString(), 1.0)
+            meter.clock.jump(80 * DAY)
+            await there.run(3)
+        async with process(meter, tmp_path) as again:
+            after = await again.days()
+            spend = again.spend
+        last = max(before)
+        assert {n: day for n, day in after.items() if n < last} == {
+            n: day for n, day in before.items() if n < last
+        }
+        entries = [entry for day in after.values() for entry in day.entries]
+        total = sum(entry.spend - entry.corrections for entry in entries)
+        assert round(total - (spend.month_to_date.baseline or 0.0), 4) == 0.0
+        assert spend.ledger is not None
+        assert spend.ledger.windows.known + spend.ledger.windows.others == len(after) - 1
+
+    run(main())

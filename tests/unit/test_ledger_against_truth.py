@@ -152,8 +152,10 @@ def test_the_ledger_is_what_the_answers_say(bill: Bill, first: float, events: li
     run(story())
 
 
-# Over the days in memory, which are the ones that can be added to.
-LEAPS = st.sampled_from([-50.0 * DAY, -DAY, -HOUR, -60.0, 0.0, 60.0, HOUR, 3.0 * DAY, 10.0 * DAY])
+# Also beyond the days in memory, which are the ones that can be added to.
+LEAPS = st.sampled_from(
+    [-400 * DAY, -70 * DAY, -50 * DAY, -DAY, -HOUR, -60.0, 0.0, 60.0, HOUR, 3 * DAY, 10 * DAY]
+)
 LEAPS_AND_EVENTS = st.lists(st.tuples(LEAPS, events(84.0)), min_size=1, max_size=20)
 
 
