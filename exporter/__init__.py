@@ -4,7 +4,7 @@ import os
 
 # What libraries read from the environment by themselves when they are imported. gRPC's core prints
 # to standard error, not as our log does and in words that may be a server's, and ends the process
-# for some values; it is told of what it may know. A log of TLS keys would give away the API's.
+# for some values. A log of TLS keys would let others decrypt the traffic to the API.
 KEPT = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "GRPC_TRACE"}  # read, or warned of, by ourselves
 for _name in [*os.environ]:
     if (_name.startswith("GRPC_") and _name not in KEPT) or _name == "SSLKEYLOGFILE":

@@ -160,7 +160,10 @@ async def _opened(
 ) -> tuple[Storage | None, Stored | None]:
     """Open the storage; returns what is in it, too. Raises StartError if another has it."""
     if folder is None:
-        log.info("nothing is stored: counters and days are gone with this process", days=IN_MEMORY)
+        log.info(
+            "nothing is stored: counters and days will be lost when this process ends",
+            days=IN_MEMORY,
+        )
         return None, None
     storage = Storage(folder)
     stack.push_async_callback(_close, storage)

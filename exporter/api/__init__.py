@@ -1,6 +1,6 @@
 """What may be asked of the billing API, and the asking.
 
-`calls` has every call that there is; `billing` is what the rest needs of the API, whoever answers.
+`calls` has every call that there is; `billing` is the interface that the other rooms use.
 `client` makes the calls over gRPC, each with its deadline; `failures` says what one that failed
 means. `wire` counts what an answer is made of before it is decoded, and `connections` ends those
 that bring much more than answers. `tokens` has a token for each key, and knows when a key logs in

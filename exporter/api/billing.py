@@ -66,7 +66,7 @@ class BillingError(Exception):
 class TokenNeeded(Exception):  # noqa: N818 - no error
     """A call that goes on once its key has logged in.
 
-    So that whoever has a place for a call need not hold it while a login takes its time.
+    The caller can free its place for a call while the login is under way.
     """
 
     def __init__(

@@ -82,7 +82,7 @@ CHANNEL_OPTIONS: Final = (
 
 
 class Requests(Protocol):
-    """Who is told of each call."""
+    """Counts calls."""
 
     def api_request(self, method: str, seconds: float, failure_code: str | None) -> None:
         """Take note of a call: bare name, duration, and the status of a failure."""
@@ -419,5 +419,5 @@ def _content(name: str, received: object) -> bytes:
 
 
 def _bearer(token: str) -> grpc.aio.Metadata:
-    """Return a token as calls carry it: made once, for gRPC would make it anew of each call's."""
+    """Return a token as calls carry it, made once: otherwise gRPC builds it for every call."""
     return grpc.aio.Metadata(("authorization", f"Bearer {token}"))

@@ -3,7 +3,7 @@
 A server can send what HTTP/2 has beside them, such as pings, as fast as it likes. gRPC takes all of
 it, at the cost of a processor and hundreds of megabytes, and keeps such a connection even when its
 channel is closed. It has no limit for that, so the kernel is asked what came, and the socket is
-shut down below gRPC, which then connects anew for the next call.
+shut down below gRPC, which then opens a new connection for the next call.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SECOND: Final = 2 << 20  # bytes that may come in a second beside answers
 AT_ONCE: Final = 16 << 20  # and before the first second is over
 ANSWER: Final = 4 << 20  # bytes that may have come of an answer that is not whole yet
 FRAMING: Final = 1.1  # what TLS and HTTP/2 add to an answer
-QUIET: Final = 3600.0  # seconds in which a server that goes on is told of once
+QUIET: Final = 3600.0  # seconds between two log lines about a server that keeps doing it
 # struct tcp_info of Linux has tcpi_bytes_received, of eight bytes, here.
 BYTES_RECEIVED: Final = slice(128, 136)
 FAMILIES: Final = frozenset({socket.AF_INET, socket.AF_INET6})

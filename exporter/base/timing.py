@@ -1,4 +1,4 @@
-"""What is due when, for whoever waits. Times are seconds of a clock of the caller's."""
+"""Deadlines and waiting. Times are seconds of the caller's clock."""
 
 from __future__ import annotations
 

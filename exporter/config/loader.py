@@ -35,7 +35,7 @@ def load(
     document = parse(_text(path), str(path), environ)
     report = Report(str(path), document.root)
     for key_path, line in document.duplicates:
-        report.add(key_path, "is there twice: keep one", line)
+        report.add(key_path, "appears twice: keep one", line)
     context = Context(_folder(path), reserved_labels)
     file = read(ConfigFile, document.root, report, context)
     check(file, report, storage=storage, shards=shards)

@@ -13,7 +13,7 @@ from exporter.state.store import Store
 
 
 class Archive:
-    """Reads what is kept of an organization, for whoever asks for more than the gauges show."""
+    """Reads what is kept of an organization beyond what the gauges show."""
 
     def __init__(self, store: Store, storage: Storage | None = None) -> None:
         self._store = store

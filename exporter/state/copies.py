@@ -1,4 +1,4 @@
-"""A copy of a storage for whoever only reads, made while no exporter uses it."""
+"""A copy of a storage for commands that only read, made while no exporter uses it."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Database:
                 raise
             self._salvage = None
             salvage.close()
-            log.info("all that can be read of it was taken over", rows=salvage.taken)
+            log.info("recovery from the file that was set aside is complete", rows=salvage.taken)
 
     def mend(self) -> None:
         """Look at all of it, and if it is damaged, take over all that can be read."""
@@ -153,12 +153,12 @@ class Database:
             self._salvage = None
             salvage.close()
             log.warning(
-                "older days were not taken over from the file that was set aside",
+                "older days were not recovered from the file that was set aside",
                 set_aside_as=str(salvage.file),
                 reason=reason,
             )
 
-    def _let_go(self, reason: str = "the storage was opened anew") -> None:
+    def _let_go(self, reason: str = "the storage was reopened") -> None:
         self._leave_the_rest(reason)
         if self._connection is not None:
             connection, self._connection = self._connection, None
@@ -241,7 +241,7 @@ class Database:
             return
         self.is_complete = False
         log.warning(
-            "what can be read of the file that was set aside goes on",
+            "recovered what could be read from the file that was set aside",
             set_aside_as=str(aside),
             rows=salvage.taken,
         )

@@ -124,4 +124,4 @@ def read(model: type[Any], content: bytes) -> Any:
     try:
         return model.model_validate_json(content)
     except ValidationError:
-        raise AnswerError("is none of this release's API") from None
+        raise AnswerError("is not one of this release's API") from None

@@ -23,7 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "invoices": "list invoices, and what is owed",
     "pdf": "download invoices as PDF files",
     "backfill": "write the past that invoices tell of, for promtool tsdb create-blocks-from",
-    "ledger": "carry what was spent on each day from one storage to another",
+    "ledger": "copy the ledger of days from one storage to another",
     "simulate": "run a simulated billing service, to try the exporter without an account",
 }
 

@@ -81,7 +81,9 @@ def access(arguments: argparse.Namespace) -> Access | None:
     others = [user, password_file, arguments.exporter_ca_file]
     others += [arguments.exporter_cert_file, arguments.exporter_key_file]
     if not arguments.exporters and any(each is not None for each in others):
-        raise CommandError("--exporter.user and its like need --exporter", WRONG_USAGE)
+        raise CommandError(
+            "--exporter.user and the other --exporter.* flags need --exporter", WRONG_USAGE
+        )
     if (user is None) is not (password_file is None):
         raise CommandError(
             "--exporter.user and --exporter.password-file need each other", WRONG_USAGE

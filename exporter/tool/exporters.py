@@ -1,8 +1,8 @@
 """Asks a running exporter for what it knows, over HTTP.
 
-Whatever it answers, and whoever answers in its place: an answer has an end, in bytes and in time.
-Proxies that the environment names are for the way to Viam. An exporter is a neighbour, and its
-password is nobody else's, so they are not used.
+Answers are limited in bytes and in time, since anything may answer at that address. Proxies from
+the environment are for calls to Viam. Exporters are nearby, and their passwords should not pass
+through a proxy, so none is used.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ DOTS: Final = (".", "..")  # of a path, clients make another
 REFUSALS: Final[Mapping[int, tuple[Cause, str]]] = {
     401: (Cause.CREDENTIALS, "it wants another user and password: see --exporter.user"),
     403: (Cause.PERMISSION, "it does not let this client in"),
-    404: (Cause.OTHER, "it has no such page: look at the address, and at the exporter's release"),
+    404: (Cause.OTHER, "it has no such page: check the address and the exporter's release"),
     421: (
         Cause.OTHER,
-        "it does not know itself by this name: allow it there with --web.allowed-host",
+        "it does not accept this host name: allow it there with --web.allowed-host",
     ),
     429: (Cause.THROTTLED, "it asks for fewer requests"),
 }
 FAULTS: Final[Mapping[int, str]] = {
     errno.ECONNREFUSED: "the connection was refused",
     errno.ECONNRESET: "the connection was reset",
-    errno.EHOSTUNREACH: "there is no way to its network",
-    errno.ENETUNREACH: "there is no way to its network",
+    errno.EHOSTUNREACH: "its network cannot be reached",
+    errno.ENETUNREACH: "its network cannot be reached",
     errno.ETIMEDOUT: "it does not answer",
 }
 
@@ -164,7 +164,7 @@ def _refused(status: int) -> BillingError:
     """Return the error for an answer that is none. Its text may be anybody's."""
     match status // 100:
         case 3:
-            otherwise = (Cause.OTHER, "it redirects: name the address where it leads to")
+            otherwise = (Cause.OTHER, "it redirects: give the address that it redirects to")
         case 5:
             otherwise = (Cause.OUTAGE, "it cannot answer now")
         case _:
@@ -184,11 +184,11 @@ def _unreachable(error: Exception) -> str:
         case aiohttp.ClientConnectorDNSError():
             reason = "its name cannot be resolved"
         case aiohttp.ClientSSLError():
-            reason = "no TLS connection came about: look whether it speaks https"
+            reason = "no TLS connection could be made: check whether it speaks https"
         case aiohttp.ClientConnectorError():
             reason = FAULTS.get(error.os_error.errno or 0, reason)
         case aiohttp.ClientResponseError():
-            reason = "what answers there is no HTTP: look whether it speaks https"
+            reason = "what answers there is not HTTP: check whether it speaks https"
         case ssl.SSLError():
             reason = "the TLS connection failed: it may want a client certificate"
         case _:

@@ -56,7 +56,7 @@ def readings(stream: BinaryIO, name: str, at_most: int = MAX_BYTES) -> Iterator[
             last = reading.time
             yield reading
     except csv.Error as error:
-        raise lines.wrong("", "must be CSV: look at its quotes and ends of lines") from error
+        raise lines.wrong("", "must be CSV: check its quotes and line ends") from error
 
 
 class _Lines:
@@ -104,7 +104,7 @@ def _types(header: Sequence[str], lines: _Lines) -> Sequence[str]:
         raise lines.wrong("", f"must have at most {MAX_TYPES} resource types")
     for number, name in enumerate(header):
         if name in header[:number]:
-            raise lines.wrong(name, "is there twice: keep one")
+            raise lines.wrong(name, "appears twice: keep one")
     for number, name in enumerate(types, len(COLUMNS) + 1):
         if not (name.strip() and len(name) <= MAX_NAME and is_text(name)):
             rule = f"must have a name of up to {MAX_NAME} characters that can be printed"

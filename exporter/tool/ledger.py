@@ -26,12 +26,12 @@ from exporter.tool.output import printable
 STANDARD_INPUT: Final = Path("-")
 MAX_LINE: Final = 64 * 1024 * 1024  # characters: four hundred days of a hundred types are 4 MB
 DESCRIPTION: Final = """\
-Carries what the ledger knows of organizations from one storage to another: when organizations move
-to another shard, or the exporter to another machine. `export` writes it to standard output, a line
-for each organization; `import` adds it to a storage. Neither contacts anything.
+Copies ledgers from one storage to another, for example when organizations move to another shard or
+the exporter to another machine. `export` writes them to standard output, a line for each
+organization; `import` adds them to a storage. Neither contacts anything.
 
-No exporter may be using the storage. What is there is never replaced: an organization that is
-counted there already gets the days before its own. So it may be repeated after a failure.
+No exporter may be using the storage. Existing data is never replaced: an organization that already
+has data only gets earlier days. An import that failed can be repeated.
 """
 EPILOG: Final = f"""\
 To move everything from one folder to another:

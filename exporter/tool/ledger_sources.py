@@ -100,7 +100,7 @@ def named(arguments: argparse.Namespace) -> Iterator[Place | None]:
         yield access and Place(access, None, ", ".join(access.urls))
         return
     if access is not None:
-        raise CommandError("--exporter and --storage.path exclude each other", WRONG_USAGE)
+        raise CommandError("use either --exporter or --storage.path, not both", WRONG_USAGE)
     try:
         with ExitStack() as stack:
             with bills.interruptible():

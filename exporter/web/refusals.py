@@ -45,7 +45,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error
         self.closes = closes
 
     def response(self, *, as_json: bool) -> web.Response:
-        """Return it as an answer: JSON for programs, plain text for whoever else asks."""
+        """Return it as an answer: JSON below /api/, plain text elsewhere."""
         text = json.dumps({"error": self.message}) if as_json else self.message
         response = web.Response(
             status=self.status,

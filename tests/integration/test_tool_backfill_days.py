@@ -212,7 +212,7 @@ def test_without_a_ledger_and_without_a_configuration_there_is_nothing(tmp_path:
     assert done.stderr.startswith("viam-billing: no configuration: name one with --config.file")
     two = within("backfill", "--exporter=http://[::1]:1", "--storage.path=x", folder=tmp_path)
     assert two.returncode == 2
-    assert two.stderr == "viam-billing: --exporter and --storage.path exclude each other\n"
+    assert two.stderr == "viam-billing: use either --exporter or --storage.path, not both\n"
 
 
 # --- What is stored ---

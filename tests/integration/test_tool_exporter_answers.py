@@ -110,7 +110,7 @@ def listed(respond: Respond, **keys: Any) -> Listing:
 
 # --- What is no answer ---
 
-INVALID = "its answer is none of this release's API"
+INVALID = "its answer is not one of this release's API"
 BAD_JSON = {
     "nothing": b"",
     "no JSON": b"<!DOCTYPE html><title>Sign in</title>",
@@ -178,8 +178,8 @@ def test_days_of_another_organization_are_refused() -> None:
 
 
 STATUSES = {
-    "301 Moved Permanently": (Cause.OTHER, "it redirects: name the address where it leads to"),
-    "307 Temporary Redirect": (Cause.OTHER, "it redirects: name the address where it leads to"),
+    "301 Moved Permanently": (Cause.OTHER, "it redirects: give the address that it redirects to"),
+    "307 Temporary Redirect": (Cause.OTHER, "it redirects: give the address that it redirects to"),
     "401 Unauthorized": (
         Cause.CREDENTIALS,
         "it wants another user and password: see --exporter.user",
@@ -187,11 +187,11 @@ STATUSES = {
     "403 Forbidden": (Cause.PERMISSION, "it does not let this client in"),
     "404 Not Found": (
         Cause.OTHER,
-        "it has no such page: look at the address, and at the exporter's release",
+        "it has no such page: check the address and the exporter's release",
     ),
     "421 Misdirected Request": (
         Cause.OTHER,
-        "it does not know itself by this name: allow it there with --web.allowed-host",
+        "it does not accept this host name: allow it there with --web.allowed-host",
     ),
     "429 Too Many Requests": (Cause.THROTTLED, "it asks for fewer requests"),
     "400 Bad Request": (Cause.OTHER, "it refuses the request"),
@@ -291,7 +291,7 @@ def test_a_compressed_answer_is_refused() -> None:
     [
         (b"", "the connection was closed"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "the connection was closed"),
-        (b"SSH-2.0-x\r\n\r\n", "what answers there is no HTTP: look whether it speaks https"),
+        (b"SSH-2.0-x\r\n\r\n", "what answers there is not HTTP: check whether it speaks https"),
     ],
 )
 def test_a_connection_that_breaks_is_an_outage(answer: bytes, reason: str) -> None:
@@ -436,7 +436,7 @@ def test_a_server_that_speaks_no_tls_is_told_as_that(authority: Authority) -> No
     """And one that speaks nothing else."""
     hello = b"\x16\x03"  # what TLS begins with
     plain = refused(always(response(b"", "400 Bad")), tls=trusting(authority), end=hello)
-    assert "no TLS connection came about: look whether it speaks https" in str(plain)
+    assert "no TLS connection could be made: check whether it speaks https" in str(plain)
     server = of_server(authority)
     encrypted = refused(always(document(page())), server_tls=server)
     assert encrypted.cause is Cause.OUTAGE

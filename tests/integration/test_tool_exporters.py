@@ -334,7 +334,7 @@ WRONG = {
     "a query": (["--exporter=http://x/?secret=1"], "must have no user, query or fragment"),
     "no exporter": (
         ["--config.file=x", "--exporter.user=me"],
-        "--exporter.user and its like need --exporter",
+        "--exporter.user and the other --exporter.* flags need --exporter",
     ),
     "no password": (
         ["--exporter=http://[::1]", "--exporter.user=me"],

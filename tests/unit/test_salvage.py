@@ -38,8 +38,8 @@ FIRST, LAST = 20_000, 20_399  # days
 ORG_IDS: Final = [f"o{number}" for number in range(5)]
 FOUND: Final = {"key": (FoundOrganization("o1", "One"),)}
 SET_ASIDE: Final = "the stored state cannot be used: it is set aside"
-GOES_ON: Final = "what can be read of the file that was set aside goes on"
-NOT_TAKEN: Final = "older days were not taken over from the file that was set aside"
+GOES_ON: Final = "recovered what could be read from the file that was set aside"
+NOT_TAKEN: Final = "older days were not recovered from the file that was set aside"
 
 Days = Mapping[int, bytes]
 

@@ -206,7 +206,7 @@ def test_a_truncated_file_is_set_aside_and_its_beginning_goes_on(folder: Path) -
     assert (folder / f"{FILE}.set-aside-1").exists()
     assert [each["event"] for each in logs[:2]] == [
         "the stored state cannot be used: it is set aside",
-        "what can be read of the file that was set aside goes on",
+        "recovered what could be read from the file that was set aside",
     ]
 
 

@@ -123,8 +123,8 @@ LINES = {
         "time,period_start,period_end,month_to_date_usd",
         f"1: must be a header that begins with {HEADER}",
     ),
-    "a column twice": (f"{HEADER},a,b,a", "1: a: is there twice: keep one"),
-    "one of ours twice": (f"{HEADER},period_end", "1: period_end: is there twice: keep one"),
+    "a column twice": (f"{HEADER},a,b,a", "1: a: appears twice: keep one"),
+    "one of ours twice": (f"{HEADER},period_end", "1: period_end: appears twice: keep one"),
     "a column without a name": (
         f"{HEADER},a, ",
         f"1: column 6: must have a name of up to {MAX_NAME} characters that can be printed",
@@ -158,11 +158,11 @@ LINES = {
     ),
     "an open quote": (
         f'{HEADER}\n{ROW}\n"1',
-        "3: must be CSV: look at its quotes and ends of lines",
+        "3: must be CSV: check its quotes and line ends",
     ),
     "old ends of lines": (
         f"{HEADER}\r{ROW}\r{ROW}",
-        "1: must be CSV: look at its quotes and ends of lines",
+        "1: must be CSV: check its quotes and line ends",
     ),
     "a long line": (
         f"{HEADER}\n{ROW}{' ' * MAX_LINE}",

@@ -48,7 +48,7 @@ def load(path: Path, reader: FileReader | None = None) -> WebConfig:
     for key_path, line in document.duplicates:
         # Messages disclose no names of users.
         shown = key_path[:1] if key_path[0] == "basic_auth_users" else key_path
-        report.add(shown, "is there twice: keep one", line)
+        report.add(shown, "appears twice: keep one", line)
     try:
         folder = files.absolute(path.parent)
     except ValueError as error:
