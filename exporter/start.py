@@ -75,14 +75,17 @@ def _take_signals(code: int, message: bytes = b"") -> None:
 def _write_what_was_logged() -> None:
     logging = sys.modules.get("logging")
     if (shutdown := getattr(logging, "shutdown", None)) is not None:
-        shutdown()
+        try:
+            shutdown()
+        except RuntimeError:
+            pass  # Python's own last handler: a signal came while standard error was written
 
 
 def _end(main: Callable[[], int], *, unread: int) -> NoReturn:
-    """Run a command and end with its exit code, whatever the signals while it ends.
+    """Run a command and end with its exit code; a signal while it ends makes that 0 `unread`.
 
-    But nobody may read what it printed: then a signal ends it, with `unread` in place of 0. Python
-    itself would wait for threads that are stuck, and take its handlers away before.
+    For nobody may read what it printed, which would keep it from ending. Python itself would wait
+    for threads that are stuck, and take its handlers away before.
     """
     try:
         code: object = main()
@@ -92,10 +95,8 @@ def _end(main: Callable[[], int], *, unread: int) -> NoReturn:
         sys.excepthook(*sys.exc_info())
         code = 1
     status = code if isinstance(code, int) else int(code is not None)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+    _take_signals(status or unread)  # none is lost while the log is written, which takes a moment
     _write_what_was_logged()
-    _take_signals(status or unread)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

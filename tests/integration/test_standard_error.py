@@ -192,6 +192,52 @@ def test_a_command_that_nobody_reads_ends_when_it_is_told_to(
     os.close(reading)
 
 
+WRITING = """
+import sys
+from exporter import start
+from exporter.tool import command
+
+command.main = lambda: sys.stderr.write("." * (1 << 20))
+start.tool()
+"""
+
+
+def test_a_signal_while_standard_error_is_written_ends_the_command() -> None:
+    """Nothing else can be written there then, not even by a handler of Python's own."""
+    with started((PYTHON, "-c", WRITING), subprocess.DEVNULL, subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.read(1) == b"."  # the rest does not fit into a pipe
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STOP_WITHIN) == 1
+
+
+ENDING = """
+import logging, os, signal
+from exporter import start
+from exporter.tool import command
+
+class Told(logging.Handler):
+    def flush(self):
+        if not asked:
+            asked.append(True)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+asked = []
+logging.getLogger().addHandler(Told())
+command.main = lambda: print("read me") or 0
+start.tool()
+"""
+
+
+def test_a_signal_while_the_log_is_written_is_not_lost() -> None:
+    """What comes after is the output, for which it would wait for ever."""
+    reading, writing = full_pipe()
+    with started((PYTHON, "-c", ENDING), writing, subprocess.DEVNULL) as process:
+        os.close(writing)
+        assert process.wait(STOP_WITHIN) == 1
+    os.close(reading)
+
+
 # --- One format -----------------------------------------------------------------------------
 
 MISHAPS = """
