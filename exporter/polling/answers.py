@@ -1,18 +1,33 @@
-"""From the bytes of an answer to what is kept of it."""
+"""From the bytes of an answer to what is kept of it, and of the counters and days with it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from exporter.api.billing import decoded
 from exporter.metrics import render
-from exporter.metrics.catalog import Collector
+from exporter.metrics.catalog import COLLECTORS, Collector
+from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import View, shorten
-from exporter.model import Answer, InvoiceDetail, Moment, Organization, SavedAnswer
-from exporter.state.messages import packed, unpacked
+from exporter.model import (
+    Answer,
+    InvoiceDetail,
+    Moment,
+    Organization,
+    OrganizationState,
+    SavedAnswer,
+    Spend,
+)
+from exporter.polling.schedule import Unit
+from exporter.state.ledger import is_noted, note
+from exporter.state.messages import packed, squeezed, unpacked
+from exporter.state.spend import advance, is_settled, unchanged, without_answer
 
+USAGE = "usage"
+COLLECTOR = {collector.name: collector for collector in COLLECTORS}
 AT_ONCE = 2047  # bytes
 
 
@@ -82,3 +97,88 @@ def reread(
         received_monotonic=now.monotonic - age,
         changed=old.changed,
     )
+
+
+class Taken(NamedTuple):
+    """A good answer, and what it makes of the counters and the days."""
+
+    answer: Answer
+    spend: Spend | None
+
+
+def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
+    state: OrganizationState,
+    unit: Unit,
+    raw: bytes,
+    detail: InvoiceDetail,
+    now: Moment,
+    kept_days: int,
+) -> Taken:
+    """Return a good answer, compared with the one before."""
+    spend = state.spend
+    collector, before = COLLECTOR[unit.collector], state.collectors[unit.collector].answer
+    if before is not None:
+        before = at(state.organization, unit, before, detail, now)
+        counted = spend if unit.collector == USAGE else None
+        settled = counted is None or is_settled(counted, before.received, now.time)
+        if settled and before.digest == digest(raw):
+            answer = before._replace(received=now.time, received_monotonic=now.monotonic)
+            if counted is not None and not is_noted(counted.ledger, now.time):
+                ledger = note(counted.ledger, unchanged(counted), now.time, kept_days)
+                spend = replace(counted, ledger=ledger)
+            return Taken(answer, spend)
+    answer, view = take_in(collector, state.organization, raw, detail, now)
+    if before is not None and before.fragments == answer.fragments:
+        answer = answer._replace(changed=before.changed)
+    if isinstance(view, Usage):
+        spend = _counted(spend, view, before, now.time, kept_days)
+    return Taken(answer, spend)
+
+
+def _counted(
+    spend: Spend | None, view: Usage, before: Answer | None, now: float, kept_days: int
+) -> Spend:
+    """Return the counters, the days and the closed periods after a good answer."""
+    step = advance(spend, view, now, None if before is None else before.received)
+    after = step.spend
+    closed, held = after.closed, None
+    if spend is not None and (closed is not spend.closed or not step.counts):
+        # An answer that did not count may be of another period.
+        held = spend.held if spend.paused is not None else before and squeezed(before.message)
+    if spend is not None and closed is not spend.closed:
+        closed, held = replace(closed, message=held), None
+    ledger = note(after.ledger, step, now, kept_days)
+    return replace(after, ledger=ledger, closed=closed, held=held)
+
+
+def forgotten(state: OrganizationState) -> Spend | None:
+    """Return the counters of an organization whose answers are forgotten."""
+    usage = state.collectors.get(USAGE)
+    return without(None if usage is None else usage.answer, state.spend)
+
+
+def without(answer: Answer | SavedAnswer | None, spend: Spend | None) -> Spend | None:
+    """Return counters without the answer that they last counted: they say themselves when it came.
+
+    Growth is spread over the time since then when they go on.
+    """
+    if spend is None or answer is None:
+        return spend
+    return without_answer(spend, answer.received, squeezed(answer.message))
+
+
+def at(
+    organization: Organization, unit: Unit, answer: Answer, detail: InvoiceDetail, now: Moment
+) -> Answer:
+    """Return an answer as it reads at another moment, when due dates may have passed."""
+    if answer.next_change is None or now.time < answer.next_change:
+        return answer
+    return refreshed(organization, unit.collector, answer, detail, now)
+
+
+def refreshed(
+    organization: Organization, collector: str, answer: Answer, detail: InvoiceDetail, now: Moment
+) -> Answer:
+    """Return what is made now of an answer that came before."""
+    again = reread(COLLECTOR[collector], organization, answer, detail, now)
+    return again._replace(digest=answer.digest, received_monotonic=answer.received_monotonic)

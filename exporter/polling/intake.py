@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import structlog
 
 from exporter.api.billing import BRIEF, BillingError
 from exporter.base import timing
 from exporter.base.timing import Deadlines
-from exporter.metrics.catalog import COLLECTORS
-from exporter.metrics.extract.usage import Usage
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import (
     Answer,
@@ -32,20 +29,18 @@ from exporter.model import (
     Spend,
 )
 from exporter.polling import answers
+from exporter.polling.answers import COLLECTOR, USAGE
 from exporter.polling.schedule import Unit
 from exporter.state import history, messages
 from exporter.state.history import NEWS, NO_NEWS, PastPoll
-from exporter.state.ledger import IN_MEMORY, is_noted, note
-from exporter.state.messages import squeezed
-from exporter.state.spend import advance, is_settled, restored, unchanged, without_answer
+from exporter.state.ledger import IN_MEMORY
+from exporter.state.spend import restored
 from exporter.state.store import Store
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-USAGE = "usage"
-COLLECTOR = {collector.name: collector for collector in COLLECTORS}
 DUE_DATE_RESOLUTION = 1.0  # seconds by which a due date may be shown late
 # A long answer may have thousands of due dates, one after another, and is read whole for each: it
 # rests for so many times as long as that took.
@@ -112,10 +107,10 @@ class Intake:
         for org_id, saved in self._saved.items():
             if org_id not in organizations and self._store.get(org_id) is None:
                 spend = saved.spend and restored(saved.spend)
-                self._leave(org_id, _without(saved.answers.get(USAGE), spend))
+                self._leave(org_id, answers.without(saved.answers.get(USAGE), spend))
         for state in self._store.states():
             if state.organization.id not in organizations:
-                self._leave(state.organization.id, _without_answer(state))
+                self._leave(state.organization.id, answers.forgotten(state))
         for number, organization in enumerate(organizations.values()):
             known = self._store.get(organization.id)
             if known is None:
@@ -156,10 +151,10 @@ class Intake:
             if state is not None:
                 spend = old.spend and restored(old.spend)
                 if USAGE not in found:
-                    spend = _without(old.answers.get(USAGE), spend)
+                    spend = answers.without(old.answers.get(USAGE), spend)
                 self._fill(state, found, spend, complete=complete)
             elif left is None and old.spend is not None:
-                self._leave(org_id, _without(old.answers.get(USAGE), restored(old.spend)))
+                self._leave(org_id, answers.without(old.answers.get(USAGE), restored(old.spend)))
         return begun
 
     async def _stored_answers(
@@ -215,7 +210,7 @@ class Intake:
         }
         states = {name: known.get(name, CollectorState()) for name in collectors}
         if USAGE not in known:
-            spend = _without(old.get(USAGE), spend)
+            spend = answers.without(old.get(USAGE), spend)
         spend = spend or self._store.left(organization.id)
         behind = spend is not None and not self._complete
         self._store.put(OrganizationState(organization, states, spend, is_behind=behind))
@@ -259,7 +254,7 @@ class Intake:
                 if state.answer is not None:
                     answer = await self._in_turn(
                         messages.size(state.answer.message),
-                        _reread,
+                        answers.refreshed,
                         organization,
                         name,
                         state.answer,
@@ -274,7 +269,7 @@ class Intake:
         for name, state in states.items():
             if state.answer is not None:
                 self._note_due_date(Unit(organization.id, name), state.answer)
-        spend = known.spend if USAGE in states else _without_answer(known)
+        spend = known.spend if USAGE in states else answers.forgotten(known)
         self._store.put(known._replace(organization=organization, collectors=states, spend=spend))
 
     # --- Polls ---
@@ -287,7 +282,7 @@ class Intake:
             before = read.collectors[unit.collector].answer
             size = max(len(raw), 0 if before is None else messages.size(before.message))
             taken = await self._in_turn(
-                size, _taken_in, read, unit, raw, detail, now, self._kept_days
+                size, answers.taken_in, read, unit, raw, detail, now, self._kept_days
             )
             state = self._known(unit.org_id)
             # Else a reload has changed meanwhile which invoices are shown, or storage that was
@@ -401,7 +396,7 @@ class Intake:
         organization = self._known(unit.org_id).organization
         answer = await self._in_turn(
             messages.size(before.message),
-            _at,
+            answers.at,
             organization,
             unit,
             before,
@@ -461,88 +456,3 @@ class Intake:
         # Not `_replace`, which takes three times as long: it is made at every poll.
         after = OrganizationState(state.organization, collectors, state.spend, state.is_behind)
         self._store.put(after, confirms=confirms)
-
-
-class _Taken(NamedTuple):
-    """A good answer, and what it makes of the counters and the days."""
-
-    answer: Answer
-    spend: Spend | None
-
-
-def _taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
-    state: OrganizationState,
-    unit: Unit,
-    raw: bytes,
-    detail: InvoiceDetail,
-    now: Moment,
-    kept_days: int,
-) -> _Taken:
-    """Return a good answer, compared with the one before."""
-    spend = state.spend
-    collector, before = COLLECTOR[unit.collector], state.collectors[unit.collector].answer
-    if before is not None:
-        before = _at(state.organization, unit, before, detail, now)
-        counts = spend is not None and unit.collector == USAGE
-        settled = not counts or is_settled(cast("Spend", spend), before.received, now.time)
-        if settled and before.digest == answers.digest(raw):
-            answer = before._replace(received=now.time, received_monotonic=now.monotonic)
-            if unit.collector == USAGE and spend and not is_noted(spend.ledger, now.time):
-                ledger = note(spend.ledger, unchanged(spend), now.time, kept_days)
-                spend = replace(spend, ledger=ledger)
-            return _Taken(answer, spend)
-    answer, view = answers.take_in(collector, state.organization, raw, detail, now)
-    if before is not None and before.fragments == answer.fragments:
-        answer = answer._replace(changed=before.changed)
-    if isinstance(view, Usage):
-        spend = _counted(spend, view, before, now.time, kept_days)
-    return _Taken(answer, spend)
-
-
-def _counted(
-    spend: Spend | None, view: Usage, before: Answer | None, now: float, kept_days: int
-) -> Spend:
-    """Return the counters, the days and the closed periods after a good answer."""
-    step = advance(spend, view, now, None if before is None else before.received)
-    after = step.spend
-    closed, held = after.closed, None
-    if spend is not None and (closed is not spend.closed or not step.counts):
-        # An answer that did not count may be of another period.
-        held = spend.held if spend.paused is not None else before and squeezed(before.message)
-    if spend is not None and closed is not spend.closed:
-        closed, held = replace(closed, message=held), None
-    ledger = note(after.ledger, step, now, kept_days)
-    return replace(after, ledger=ledger, closed=closed, held=held)
-
-
-def _without_answer(state: OrganizationState) -> Spend | None:
-    """Return the counters of an organization whose answers are forgotten."""
-    usage = state.collectors.get(USAGE)
-    return _without(None if usage is None else usage.answer, state.spend)
-
-
-def _without(answer: Answer | SavedAnswer | None, spend: Spend | None) -> Spend | None:
-    """Return counters without the answer that they last counted: they say themselves when it came.
-
-    Growth is spread over the time since then when they go on.
-    """
-    if spend is None or answer is None:
-        return spend
-    return without_answer(spend, answer.received, squeezed(answer.message))
-
-
-def _at(
-    organization: Organization, unit: Unit, answer: Answer, detail: InvoiceDetail, now: Moment
-) -> Answer:
-    """Return an answer as it reads at another moment, when due dates may have passed."""
-    if answer.next_change is None or now.time < answer.next_change:
-        return answer
-    return _reread(organization, unit.collector, answer, detail, now)
-
-
-def _reread(
-    organization: Organization, collector: str, answer: Answer, detail: InvoiceDetail, now: Moment
-) -> Answer:
-    """Return what is made now of an answer that came before."""
-    again = answers.reread(COLLECTOR[collector], organization, answer, detail, now)
-    return again._replace(digest=answer.digest, received_monotonic=answer.received_monotonic)
