@@ -1,29 +1,34 @@
-"""`viam-billing forecast`: what was spent on each day, by a file of past answers."""
+"""`viam-billing forecast`: where the month will end, by a file of past answers."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import json
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from exporter.base import files, plain
+from exporter.forecast.forecast import SO_FAR, Forecast, Said
+from exporter.forecast.methods import METHODS
 from exporter.state.day_rows import Day
 from exporter.state.listing import plain_days, text_of
 from exporter.tool import arguments as declare
 from exporter.tool import output
+from exporter.tool.backtest import Guess, Score, backtest, scores
 from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError
-from exporter.tool.history_file import COLUMNS, HistoryError, readings
+from exporter.tool.history_file import COLUMNS, HistoryError, Reading, readings
 from exporter.tool.output import Column, Row
 from exporter.tool.replay import Past, replay
 
-FORMATS: Final = ("table", "json")
+FORMATS: Final = ("table", "json", "jsonl")
 STANDARD_INPUT: Final = Path("-")
+SHOWN: Final = 0.01  # of the weight: methods that count for less are left out of tables
 DESCRIPTION: Final = """\
-Shows what was spent on each UTC day, by the rules of the exporter's ledger, from a file of what
-the bill was at past moments. It needs no account and no exporter. This release has no forecast
-yet: its fields are empty.
+Shows where the billing period will end, how sure that is, and what was spent on each UTC day, from
+a file of what the bill was at past moments. It needs no account and no exporter.
 """
 EPILOG: Final = f"""\
 FILE is CSV with the header
@@ -34,7 +39,6 @@ date or a resource type that the answer does not have.
 
 {EXIT_CODES}
 """
-NO_FORECAST: Final = "This release has no forecast yet."
 
 
 def define(command: argparse.ArgumentParser) -> None:
@@ -54,10 +58,16 @@ def define(command: argparse.ArgumentParser) -> None:
         "out (default: the time of the last row)",
     )
     command.add_argument(
+        "--backtest",
+        action="store_true",
+        help="show what the forecast would have been at each midnight, and how wrong",
+    )
+    command.add_argument(
         "--output",
         choices=FORMATS,
         default="table",
-        help="a table for people, JSON for programs (default: %(default)s)",
+        help="a table for people, json for programs; with --backtest jsonl, a line a midnight "
+        "(default: %(default)s)",
     )
 
 
@@ -66,24 +76,41 @@ def _forecast(arguments: argparse.Namespace) -> int:
         raise CommandError(
             "name a file of past answers with --history, or - for standard input", WRONG_USAGE
         )
+    if arguments.output == ("json" if arguments.backtest else "jsonl"):
+        raise CommandError(
+            "--output=jsonl goes with --backtest, and --output=json without it", WRONG_USAGE
+        )
     name = "standard input" if arguments.history == STANDARD_INPUT else str(arguments.history)
+    name = output.printable(name)
     try:
         with _opened(arguments.history) as stream:
-            past = replay(readings(stream, output.printable(name)), arguments.at)
+            _show(readings(stream, name), name, arguments)
     except files.IrregularError:
         raise CommandError(
-            f"--history={output.printable(name)}: must name a regular file, or be -", WRONG_USAGE
+            f"--history={name}: must name a regular file, or be -", WRONG_USAGE
         ) from None
     except HistoryError as error:
         raise CommandError(str(error)) from error
+    return DONE
+
+
+def _show(history: Iterator[Reading], name: str, arguments: argparse.Namespace) -> None:
+    if arguments.backtest:
+        at = math.inf if arguments.at is None else arguments.at
+        guesses = backtest(each for each in history if each.time <= at)
+        if arguments.output == "jsonl":
+            _lines(guesses)
+        else:
+            _scores(guesses)
+        return
+    past = replay(history, arguments.at)
     if past is None:
         when = "" if arguments.at is None else f" up to {plain.moment(arguments.at)}"
-        raise CommandError(f"{output.printable(name)}: has no row{when}, so nothing is known")
+        raise CommandError(f"{name}: has no row{when}, so nothing is known")
     if arguments.output == "json":
         output.write_json(_plain(past))
     else:
         _table(past)
-    return DONE
 
 
 @contextmanager
@@ -98,11 +125,7 @@ def _plain(past: Past) -> dict[str, Any]:
     return {
         "at": plain.moment(past.at),
         "month_to_date_usd": plain.number(past.month_to_date),
-        "forecast_usd": None,
-        "forecast_lower_usd": None,
-        "forecast_upper_usd": None,
-        "method": None,
-        "methods": [],
+        **_plain_forecast(past.forecast),
         "days": plain_days(past.days),
         "expected_day_usd": None,
         "expected_day_upper_usd": None,
@@ -110,15 +133,91 @@ def _plain(past: Past) -> dict[str, Any]:
     }
 
 
+def _plain_forecast(forecast: Forecast | None) -> dict[str, Any]:
+    if forecast is None:
+        amounts = dict.fromkeys(("forecast_usd", "forecast_lower_usd", "forecast_upper_usd"))
+        return {**amounts, "method": None, "methods": []}
+    return {
+        "forecast_usd": plain.number(forecast.usd),
+        "forecast_lower_usd": plain.number(forecast.lower),
+        "forecast_upper_usd": plain.number(forecast.upper),
+        "method": forecast.methods[0].name,
+        "methods": [
+            {
+                "name": said.name,
+                "forecast_usd": plain.number(said.usd),
+                "weight": said.weight,
+                "past_error": said.error,
+            }
+            for said in forecast.methods
+        ],
+    }
+
+
 def _table(past: Past) -> None:
     print(f"Month to date at {plain.moment(past.at)}: {output.money(past.month_to_date)} USD")
-    print(f"Known days before: {past.known}. {NO_FORECAST}")
+    forecast = past.forecast
+    if forecast is None:
+        print("No forecast: the last answer does not say when its period starts and ends.")
+    else:
+        low, high = output.money(forecast.lower), output.money(forecast.upper)
+        print(f"Forecast: {output.money(forecast.usd)} USD, between {low} and {high}")
+    print(f"Known days before: {past.known}")
+    if forecast is not None:
+        print()
+        columns = (
+            Column("Method"),
+            *(Column(title, number=True) for title in ("Weight", "Past error", "Forecast")),
+        )
+        output.show(columns, [_method(said) for said in forecast.methods if said.weight >= SHOWN])
     print()
     columns = (
         Column("Day"),
         *(Column(title, number=True) for title in ("Spend", "Corrections", "Estimated")),
     )
     output.show(columns, [_row(number, day) for number, day in past.days.items()])
+
+
+def _method(said: Said) -> Row:
+    words = "average of the period so far" if said.name == SO_FAR else METHODS[said.name].words
+    return Row((words, _percent(said.weight), _percent(said.error), output.money(said.usd)))
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None or not math.isfinite(share) else f"{100 * share:.1f} %"
+
+
+def _lines(guesses: Iterable[Guess]) -> None:
+    for guess in guesses:
+        line = {
+            "at": plain.moment(guess.at),
+            "month_to_date_usd": plain.number(guess.month_to_date),
+            **_plain_forecast(guess.forecast),
+            "actual_usd": plain.number(guess.actual),
+        }
+        print(json.dumps(line, allow_nan=False))
+
+
+def _scores(guesses: Iterable[Guess]) -> None:
+    by_day, every = scores(guesses)
+    if not every.guesses:
+        raise CommandError(
+            "no period ends in the file, so there is nothing to compare a forecast with"
+        )
+    columns = (
+        Column("Day of the period"),
+        *(
+            Column(title, number=True)
+            for title in ("Forecasts", "Mean error", "Within bounds", "Below")
+        ),
+    )
+    rows = [_score(str(day), score) for day, score in by_day.items()]
+    output.show(columns, [Row(row) for row in rows], _score("All", every))
+
+
+def _score(title: str, score: Score) -> tuple[str, ...]:
+    shares = (_percent(share) for share in (score.error, score.within, score.below))
+    return (title, str(score.guesses), *shares)
 
 
 def _row(number: int, day: Day) -> Row:

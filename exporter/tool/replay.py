@@ -1,4 +1,4 @@
-"""From what a file says of the past to the days that the exporter would have in its ledger."""
+"""From what a file says of the past to what the exporter would have known at a moment."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from exporter.forecast.forecast import Forecast, Forecaster, Outlook
+from exporter.forecast.history import Period
 from exporter.model import Ledger, Spend
 from exporter.state import ledger, spend
 from exporter.state.day_rows import UNKNOWN, Day
@@ -18,6 +20,7 @@ class Past(NamedTuple):
 
     at: float  # Unix seconds
     month_to_date: float  # US dollars, as the last answer has it
+    forecast: Forecast | None  # None if the answer has no dates
     days: Mapping[int, Day]  # numbered from 1970 on, in order, up to that of the moment
     known: int  # of the days before it
 
@@ -27,35 +30,81 @@ def replay(readings: Iterable[Reading], at: float | None = None) -> Past | None:
 
     None if there was no answer by then. Those that came later are read, and left out.
     """
-    book = _Book()
-    last = None
+    book = Book()
     for reading in readings:
         if at is None or reading.time <= at:
             book.take(reading)
-            last = reading
-    if last is None:
-        return None
-    at = last.time if at is None else at
-    return Past(at, last.usage.month_to_date, *book.days(day_of(at)))
+    return book.past(at)
 
 
-class _Book:
-    """The counters and the ledger of an organization, and the days that the ledger has let go."""
+class Book:
+    """An organization's counters and ledger, and what is expected of the days ahead.
+
+    With the days that the ledger has let go.
+    """
 
     def __init__(self) -> None:
         self._spend: Spend | None = None
-        self._seen: float | None = None
+        self._last: Reading | None = None
         self._days: dict[int, Day] = {}
+        self._forecaster = Forecaster()
+        self._outlook: Outlook | None = None
 
     def take(self, reading: Reading) -> None:
         """Take in a good answer, as the exporter does."""
-        step = spend.advance(self._spend, reading.usage, reading.time, self._seen)
+        seen = None if self._last is None else self._last.time
+        step = spend.advance(self._spend, reading.usage, reading.time, seen)
         self._keep(step.spend.ledger, day_of(reading.time))
         noted = ledger.note(step.spend.ledger, step, reading.time, STORED)
         self._spend = replace(step.spend, ledger=noted)
-        self._seen = reading.time
+        self._last = reading
+        self._look_ahead(noted, reading)
 
-    def days(self, until: int) -> tuple[Mapping[int, Day], int]:
+    def past(self, at: float | None = None) -> Past | None:
+        """Return what is known at a moment that is not before the last answer, or at that one.
+
+        None if there was no answer.
+        """
+        last = self._last
+        if last is None:
+            return None
+        at = last.time if at is None else at
+        return Past(at, last.usage.month_to_date, self.forecast(), *self._listed(day_of(at)))
+
+    @property
+    def last(self) -> Reading | None:
+        """The last answer."""
+        return self._last
+
+    @property
+    def period_start(self) -> float | None:
+        """When the period of the last answer began, in Unix seconds, as it was told first."""
+        return None if self._spend is None else self._spend.period_start
+
+    def forecast(self) -> Forecast | None:
+        """Return where the period of the last answer will end.
+
+        None without its dates, or while nothing is known.
+        """
+        last = self._last
+        if self._outlook is None or last is None or self._spend is None:
+            return None
+        noted, day = self._spend.ledger, day_of(last.time)
+        today = UNKNOWN if noted is None else ledger.between(noted, day, day).get(day, UNKNOWN)
+        return self._outlook.forecast(last.time, last.usage.month_to_date, today)
+
+    def _look_ahead(self, noted: Ledger | None, reading: Reading) -> None:
+        start, end = reading.usage.period_start, reading.usage.period_end
+        if noted is None or start is None or end is None or end <= start:
+            self._outlook = None
+            return
+        day, period = day_of(reading.time), Period(start, end)
+        known = self._outlook
+        if known is None or known.day != day or known.period != period:
+            days = ledger.between(noted, 0, day)
+            self._outlook = self._forecaster.begin(days, day, period)
+
+    def _listed(self, until: int) -> tuple[Mapping[int, Day], int]:
         """Return the days up to one, unknown ones among them, and how many before it are known."""
         found = None if self._spend is None else self._spend.ledger
         if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -75,20 +76,21 @@ def test_an_outage_of_three_days_is_divided_among_them(tmp_path: Path) -> None:
 
 
 def test_the_fields_are_those_of_the_contract(tmp_path: Path) -> None:
-    """Those of the forecast are empty in this release."""
+    """With each method, how much it counts and how wrong it was."""
     found = document(written(tmp_path, row(20, 25.0), row(23, 30.125)))
     assert list(found) == FIELDS
     assert found["at"] == "2026-11-01T23:00:00Z"
     assert found["month_to_date_usd"] == 30.125
-    assert [name for name in FIELDS if found[name] is None] == [
-        "forecast_usd",
-        "forecast_lower_usd",
-        "forecast_upper_usd",
-        "method",
-        "expected_day_usd",
-        "expected_day_upper_usd",
+    whole = pytest.approx(30.125 * 30 * 24 / 23)
+    assert found["forecast_usd"] == whole
+    assert found["forecast_lower_usd"] == 30.125
+    assert found["forecast_upper_usd"] > 1.9 * found["forecast_usd"]
+    assert found["method"] == "period_so_far"
+    assert found["methods"] == [
+        {"name": "period_so_far", "forecast_usd": whole, "weight": 1.0, "past_error": None}
     ]
-    assert found["methods"] == []
+    assert found["expected_day_usd"] is None
+    assert found["expected_day_upper_usd"] is None
     assert found["days"] == [
         {
             "date": "2026-11-01",
@@ -201,17 +203,94 @@ def test_without_a_file_it_says_what_is_missing() -> None:
     )
 
 
-def test_a_table_says_that_there_is_no_forecast_yet(tmp_path: Path) -> None:
-    """And has a line for each day."""
+def test_a_table_has_the_forecast_its_methods_and_each_day(tmp_path: Path) -> None:
+    """In words, the methods that count most first; those that hardly count are left out."""
     flag = written(tmp_path, row(1, 1.0), row(23, 30.0), row(24 * 5, 150.0), row(24 * 5 + 1, 151.0))
     code, shown = terminal("forecast", flag, folder=tmp_path)
     assert code == 0
-    assert "This release has no forecast yet." in shown
+    assert "Forecast: 897.85 USD, between 151.00 and 1,644.70" in shown
+    assert "median of the last week" in shown
+    assert "average of the last eight weeks" not in shown
     assert "Month to date at 2026-11-06T01:00:00Z: 151.00 USD" in shown
-    assert "Known days before: 1." in shown
+    assert "Known days before: 1" in shown
     assert [line.split()[0] for line in shown.splitlines() if line.startswith(" 2026-")] == [
         f"2026-11-0{n}" for n in range(1, 7)
     ]
+
+
+def test_an_answer_without_dates_has_no_forecast(tmp_path: Path) -> None:
+    """Which is said, and why."""
+    flag = written(tmp_path, f"{START + 3600},1.0,,,")
+    found = document(flag)
+    assert [name for name in FIELDS if found[name] is None][:4] == [
+        "forecast_usd",
+        "forecast_lower_usd",
+        "forecast_upper_usd",
+        "method",
+    ]
+    assert found["methods"] == []
+    code, shown = terminal("forecast", flag, folder=tmp_path)
+    assert code == 0
+    assert "No forecast: the last answer does not say when its period starts and ends." in shown
+
+
+def two_months() -> list[str]:
+    """Return answers of a month at ten dollars a day, and of most of the next."""
+    found = []
+    for day in range(50):
+        start, end = (START, END) if day < 30 else (END, END + 31 * DAY)
+        for hour in range(0, 24, 6):
+            now = START + day * DAY + hour * 3600
+            found.append(f"{now},{(now - start) / DAY * 10},{start},{end},")
+    return found
+
+
+def test_a_backtest_says_what_was_forecast_at_each_midnight(tmp_path: Path) -> None:
+    """A line of JSON for each, with what the period came to, once it has ended."""
+    done = within("forecast", "--backtest", "--output=jsonl", written(tmp_path, *two_months()))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["at"] for line in lines] == [
+        plain.moment(START + day * DAY) for day in range(1, 50)
+    ]
+    assert [*lines[0]] == [*list(FIELDS[:7]), "actual_usd"]
+    assert [line["actual_usd"] for line in lines] == [297.5] * 29 + [None] * 20
+    assert all(line["forecast_usd"] == pytest.approx(300.0) for line in lines if line["actual_usd"])
+    early = within(
+        "forecast",
+        "--backtest",
+        "--output=jsonl",
+        f"--at={START + 40 * DAY}",
+        written(tmp_path, *two_months()),
+    )
+    assert [json.loads(line) for line in early.stdout.splitlines()] == lines[:40]
+
+
+def test_a_backtest_for_people_is_by_day_of_the_period(tmp_path: Path) -> None:
+    """With the mean error and how often the bounds held; the total is below."""
+    code, shown = terminal(
+        "forecast", "--backtest", written(tmp_path, *two_months()), folder=tmp_path
+    )
+    assert code == 0
+    lines = [re.sub(r"\x1b\[\d*m", "", line).split() for line in shown.splitlines()]
+    assert ["2", "1", "0.8", "%", "100.0", "%", "0.0", "%"] in lines
+    assert ["All", "29", "0.8", "%", "100.0", "%", "0.0", "%"] in lines
+    done = within("forecast", "--backtest", written(tmp_path, *two_months()[:20]))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "viam-billing: no period ends in the file, so there is nothing to compare a forecast with\n"
+    )
+
+
+def test_json_is_of_one_moment_and_jsonl_of_many(tmp_path: Path) -> None:
+    """Which of them goes with what is said, with exit code 2."""
+    flag = written(tmp_path, *two_months())
+    for arguments in (("--backtest", "--output=json"), ("--output=jsonl",)):
+        done = within("forecast", flag, *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            "viam-billing: --output=jsonl goes with --backtest, and --output=json without it\n"
+        )
 
 
 def test_a_column_of_any_name_is_shown_and_does_nothing_to_a_terminal(tmp_path: Path) -> None:

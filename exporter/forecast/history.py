@@ -1,0 +1,117 @@
+"""What was spent on past days, and where in its billing period each of them was."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from exporter.state.day_rows import DAY, Day
+
+REMEMBERED: Final = 62  # days: as many as an exporter without storage has
+FOUR_WEEKS: Final = 28  # days
+
+
+class Place(NamedTuple):
+    """Where in its period a day is."""
+
+    passed: int  # days of the period before it
+    left: int  # days of the period after it
+
+
+class Period(NamedTuple):
+    """The period that a forecast is about, in Unix seconds."""
+
+    start: float
+    end: float
+
+    @property
+    def first(self) -> int:
+        """The day on which it starts, in days since 1970."""
+        return math.floor(self.start / DAY)
+
+    @property
+    def until(self) -> int:
+        """The day on which the next one starts, if that is when this one ends."""
+        # A second more, for ends that say when the last second is.
+        return math.floor((self.end + 1) / DAY)
+
+
+class History(NamedTuple):
+    """Whole days without a gap, up to the one before `until`."""
+
+    until: int  # in days since 1970
+    spends: Sequence[float | None]  # US dollars; None where unknown
+    places: Sequence[Place | None]  # None before the first period that is known
+    corrections: Mapping[int, float]  # US dollars by day, where there are any
+    period: Period  # of `until`
+
+    @property
+    def first(self) -> int:
+        """The first of the days."""
+        return self.until - len(self.spends)
+
+    def ahead(self, count: int) -> Sequence[Place]:
+        """Return the places of so many days from `until` on: of periods as long as this one."""
+        first, end = self.period.first, self.period.until
+        length = max(end - first, 1)
+        found = []
+        for number in range(self.until, self.until + count):
+            passed = (number - first) % length if number >= end else number - first
+            found.append(Place(passed, (end - 1 - number) % length))
+        return found
+
+
+def history(days: Mapping[int, Day], until: int, period: Period) -> History:
+    """Return what is known of the days before one, numbered in days since 1970.
+
+    A day of which some hours are unknown counts as if they had been like the others.
+    """
+    numbers = [number for number in days if until - REMEMBERED <= number < until]
+    known = [number for number in numbers if not days[number].is_unknown]
+    if not known:
+        return History(until, (), (), {}, period)
+    first = min(known)
+    spends: list[float | None] = []
+    starts = {period.first}
+    corrections = {}
+    for number in range(first, until):
+        day = days.get(number)
+        if day is None or day.is_unknown:
+            spends.append(None)
+            continue
+        spends.append(day.spend * DAY / (DAY - day.unknown))
+        starts.update(math.floor(entry.period / DAY) for entry in day.entries if entry.period)
+        if fallen := day.corrections:
+            corrections[number] = fallen
+    places = _places(range(first, until), sorted(starts), period.until)
+    return History(until, spends, places, corrections, period)
+
+
+def _places(days: range, starts: Sequence[int], end: int) -> Sequence[Place | None]:
+    ends = [*starts[1:], end]
+    found: list[Place | None] = []
+    for number in days:
+        at = bisect.bisect_right(starts, number) - 1
+        found.append(None if at < 0 else Place(number - starts[at], max(0, ends[at] - 1 - number)))
+    return found
+
+
+def known(spends: Sequence[float | None]) -> list[float]:
+    """Return the amounts that are known."""
+    return [usd for usd in spends if usd is not None]
+
+
+def mean(amounts: Sequence[float]) -> float:
+    """Return the mean of some amounts, 0 of none."""
+    return math.fsum(amounts) / len(amounts) if amounts else 0.0
+
+
+def median(amounts: Sequence[float]) -> float:
+    """Return the median of some amounts, 0 of none."""
+    if not amounts:
+        return 0.0
+    ordered = sorted(amounts)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -1,0 +1,92 @@
+"""How wrong the forecast would have been, at each midnight of a file of past answers."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from exporter.forecast.forecast import Forecast
+from exporter.state.day_rows import DAY
+from exporter.tool.history_file import Reading
+from exporter.tool.replay import Book
+
+
+class Guess(NamedTuple):
+    """What the forecast was at a UTC midnight."""
+
+    at: float  # Unix seconds
+    month_to_date: float  # US dollars, by the last answer until then
+    period_start: float | None  # Unix seconds, of that answer
+    forecast: Forecast | None
+    actual: float | None = None  # the last month to date of the period; None if it has not ended
+
+
+class Score(NamedTuple):
+    """How good some guesses were."""
+
+    guesses: int  # those whose period has ended, and above 0
+    error: float  # the mean of what they were wrong by, as a share of what the period came to
+    within: float  # the share of those between whose bounds the period ended
+    below: float  # the share of those whose lower bound was too high
+
+
+def backtest(readings: Iterable[Reading]) -> Iterator[Guess]:
+    """Yield what the forecast was at each UTC midnight after the first answer, in order.
+
+    Until that of the last answer. Each uses nothing that came after its midnight.
+    """
+    book, waiting = Book(), list[Guess]()
+    first = -math.inf
+    for reading in readings:
+        waiting += _guesses(book, first, reading.time)
+        first = reading.time if book.last is None else first
+        before, last = book.period_start, book.last
+        book.take(reading)
+        if last is not None and book.period_start != before:
+            yield from (each._replace(actual=last.usage.month_to_date) for each in waiting)
+            waiting = []
+    if book.last is not None:
+        waiting += _guesses(book, first, math.nextafter(book.last.time, math.inf))
+    yield from waiting
+
+
+def _guesses(book: Book, first: float, until: float) -> Iterator[Guess]:
+    """Yield a guess for each midnight from the last answer on, before a moment."""
+    last = book.last
+    if last is None:
+        return
+    midnight = math.ceil(last.time / DAY) * DAY
+    if midnight <= first:
+        midnight += DAY
+    forecast = book.forecast()
+    while midnight < until:
+        yield Guess(float(midnight), last.usage.month_to_date, book.period_start, forecast)
+        midnight += DAY
+
+
+def scores(guesses: Iterable[Guess]) -> tuple[dict[int, Score], Score]:
+    """Return how good guesses were on each day of the period, the first being 1, and in all."""
+    by_day: defaultdict[int, list[Guess]] = defaultdict(list)
+    for guess in guesses:
+        if guess.forecast is not None and guess.actual and guess.period_start is not None:
+            by_day[math.floor((guess.at - guess.period_start) / DAY) + 1].append(guess)
+    every = [guess for day in by_day.values() for guess in day]
+    return {day: _score(by_day[day]) for day in sorted(by_day)}, _score(every)
+
+
+def _score(guesses: Sequence[Guess]) -> Score:
+    errors, within, below = [], 0, 0
+    for guess in guesses:
+        forecast, actual = guess.forecast, guess.actual
+        assert forecast is not None and actual is not None  # noqa: S101, PT018 - for mypy
+        errors.append(abs(forecast.usd - actual) / abs(actual))
+        # A period that ended where it was expected to is within, whatever adding up rounds.
+        slack = abs(actual) * 1e-9
+        within += forecast.lower - slack <= actual <= forecast.upper + slack
+        below += actual < forecast.lower - slack
+    count = len(errors)
+    if not count:
+        return Score(0, math.nan, math.nan, math.nan)
+    return Score(count, math.fsum(errors) / count, within / count, below / count)

@@ -1,0 +1,210 @@
+"""Where a period will end: from answers, through the ledger, to the forecast and its bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.forecast.forecast import SO_FAR, Forecast
+from exporter.tool.backtest import Guess, backtest, scores
+from exporter.tool.history_file import Reading
+from exporter.tool.replay import replay
+from support import spending
+from support.usages import usage
+
+DAY, HOUR = 86_400.0, 3600.0
+START = spending.FIRST.timestamp()
+MONTH = 31 * DAY  # the first one
+
+
+def answers(bills: Iterable[spending.Reading]) -> list[Reading]:
+    """Return readings as the exporter gets them."""
+    return [Reading(t, usage(usd, start, end)) for t, usd, start, end in bills]
+
+
+def forecast(readings: Iterable[Reading], at: float | None = None) -> Forecast:
+    """Return the forecast at a moment, which must be there."""
+    past = replay(readings, at)
+    assert past is not None
+    assert past.forecast is not None
+    return past.forecast
+
+
+def month(amounts: Sequence[float], step: float = HOUR) -> list[Reading]:
+    """Return what month to date was every so many seconds from the period's start on."""
+    return [
+        Reading(START + number * step, usage(usd, START, START + MONTH))
+        for number, usd in enumerate(amounts)
+    ]
+
+
+def test_a_fee_on_the_first_is_not_taken_for_the_pace() -> None:
+    """$300 at once, and $28.63 a day: on day five the month is known to end near $1,159."""
+    hourly = 859 / (31 * 24)
+    found = forecast(month([300 * (hour > 0) + hourly * hour for hour in range(5 * 24 + 1)]))
+    assert found.usd == pytest.approx(1159, rel=0.03)
+    assert found.lower < 1159 < found.upper
+
+
+def test_no_lower_bound_takes_a_fee_for_the_pace() -> None:
+    """Also on the days before it can be told from one: then nothing is known for sure."""
+    hourly = 859 / (31 * 24)
+    readings = month([300 * (hour > 0) + hourly * hour for hour in range(31 * 24)])
+    for guess in backtest(readings):
+        assert guess.forecast is not None
+        assert guess.forecast.lower < 1159.5 < guess.forecast.upper + 1
+
+
+def test_there_is_a_forecast_from_the_first_answer_on() -> None:
+    """As the period went so far; before anything was spent, it is month to date."""
+    assert forecast(month([0.0]))[:3] == (0.0, 0.0, 0.0)
+    found = forecast(month([0.0, 1.0, 2.0]))
+    assert found.usd == pytest.approx(31 * 24)
+    assert [said.name for said in found.methods] == [SO_FAR]
+    assert found.lower == 2.0
+    assert found.upper == pytest.approx(2 * (found.usd - 2) + 2)
+
+
+def test_an_answer_without_dates_has_no_forecast() -> None:
+    """Nobody knows when the period will end."""
+    for start, end in ((None, START + MONTH), (START, None), (START, START)):
+        past = replay([Reading(START + HOUR, usage(5.0, start, end))])
+        assert past is not None
+        assert past.forecast is None
+
+
+def test_at_the_end_of_a_period_the_forecast_is_month_to_date() -> None:
+    """To the cent, and after it too, while the next period has not begun."""
+    hours = 31 * 24
+    flat = [float(hour) for hour in range(hours + 5)]
+    for late in 0, 4:
+        found = forecast(month(flat[: hours + 1 + late]))
+        assert found.usd == hours + late
+
+
+def test_the_rest_runs_from_the_last_answer_and_not_from_now() -> None:
+    """An outage does not make the month cheaper."""
+    readings = month([float(hour) for hour in range(10 * 24)])
+    assert forecast(readings) == forecast(readings, START + 13 * DAY)
+    assert forecast(readings).usd == pytest.approx(31 * 24, rel=0.01)
+
+
+def test_a_fee_that_is_expected_is_in_it_until_it_was_seen() -> None:
+    """Then it is in month to date, and not counted twice on its day."""
+    days = spending.dates(3)
+    spends = [10.0 + 300 * (date.of_month == 17) for date in days]
+    end = 310.0 + 300
+    third = sum(date.month < 2 for date in days)
+    start = START + third * DAY
+    readings = answers(_hourly(spends))
+    for hours in (5 * 24, 16 * 24 - 1, 16 * 24 + 3, 16 * 24 + 23, 20 * 24):
+        found = forecast(r for r in readings if r.time <= start + hours * HOUR)
+        assert found.usd == pytest.approx(end, rel=0.03), hours
+
+
+def _hourly(spends: Sequence[float]) -> Iterable[spending.Reading]:
+    """Yield the bill of each hour; what is above ten dollars comes in the first hour of a day."""
+    begun, spent = 0, 0.0
+    days = spending.dates(3)
+    for number, (date, usd) in enumerate(zip(days, spends, strict=True)):
+        if date.of_month == 1:
+            begun, spent = number, 0.0
+        start = START + begun * DAY
+        end = start + (date.of_month + date.left) * DAY
+        for hour in range(24):
+            part = min(usd, 10.0) * hour / 24 + max(0.0, usd - 10.0) * (hour > 0)
+            yield spending.Reading(START + number * DAY + hour * HOUR, spent + part, start, end)
+        spent += usd
+
+
+def test_a_credit_that_comes_back_is_in_the_forecast_and_not_in_the_upper_bound() -> None:
+    """It may not come; so the lower bound may be below month to date, and the forecast is not."""
+    days = spending.dates(3)
+    spends = [-60.0 if date.left == 0 else 10.0 for date in days]
+    readings = answers(_hourly(spends))
+    before = spending.FIRST.timestamp() + sum(date.month < 2 for date in days) * DAY
+    found = forecast(r for r in readings if r.time <= before + 10 * DAY)
+    assert found.usd == pytest.approx(300 - 55, rel=0.03)
+    assert found.upper > 300
+    last = forecast(r for r in readings if r.time <= before + 29 * DAY)
+    assert last.usd == pytest.approx(290.0)
+    assert last.lower < 250
+
+
+def test_what_was_right_before_counts_most() -> None:
+    """With quiet weekends it is the weekday, and how wrong each was is said."""
+    found = forecast(answers(spending.bill("weekend", 1, months=3)))
+    best = found.methods[0]
+    assert best.name == "weekday"
+    assert best.error is not None
+    errors = {said.name: said.error for said in found.methods}
+    assert best.error == min(error for error in errors.values() if error is not None)
+    assert math.fsum(said.weight for said in found.methods) == pytest.approx(1)
+    assert found.methods == sorted(found.methods, key=lambda said: -said.weight)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "most"),
+    [("weekend", 0.03), ("fee on an anniversary", 0.03), ("free tier", 0.05), ("ramp", 0.05)],
+)
+def test_months_that_repeat_are_forecast_well(pattern: str, most: float) -> None:
+    """From the third month on, on average over all midnights; the bounds hold four in five."""
+    guesses = [*backtest(answers(spending.bill(pattern, 3, months=6)))]
+    begun = spending.FIRST.timestamp() + 61 * DAY
+    _, every = scores(guess for guess in guesses if guess.at >= begun)
+    assert every.guesses > 90
+    assert every.error < most
+    assert every.within > 0.7
+    assert every.below < 0.2
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 40), st.floats(-50, 500), st.booleans()), min_size=1, max_size=60
+    )
+)
+def test_bounds_are_in_order_and_nothing_looks_ahead(
+    steps: list[tuple[int, float, bool]],
+) -> None:
+    """Whatever was spent, taken back and missed: what comes later changes no earlier forecast."""
+    readings, spent, start, now = [], 0.0, START, START
+    for hours, usd, rolls in steps:
+        now += hours * HOUR
+        if rolls and now - start > 20 * DAY:
+            start, spent = now - HOUR, 0.0
+        spent += usd
+        readings.append(Reading(now, usage(spent, start, start + 30 * DAY)))
+    whole = [*backtest(readings)]
+    for guess in whole:
+        found = guess.forecast
+        assert found is not None
+        assert found.lower <= found.usd <= found.upper < math.inf
+        assert found.usd >= guess.month_to_date
+    middle = readings[len(readings) // 2].time
+    early = [*backtest(r for r in readings if r.time <= middle)]
+    assert [_told(guess) for guess in early] == [
+        _told(guess) for guess in whole if guess.at <= middle
+    ]
+    assert all(b.at - a.at == DAY for a, b in pairwise(whole))
+
+
+def _told(guess: Guess) -> Guess:
+    return guess._replace(actual=None)
+
+
+def test_a_guess_is_compared_with_the_last_amount_of_its_period() -> None:
+    """And with none if the file ends before the period does."""
+    months = answers(_hourly([10.0] * len(spending.dates(3))))
+    guesses = [*backtest(months)]
+    assert [guess.at for guess in guesses] == [START + day * DAY for day in range(1, 92)]
+    actual = [None if each.actual is None else round(each.actual, 2) for each in guesses]
+    assert actual == [309.58] * 30 + [299.58] * 30 + [None] * 31
+    by_day, every = scores(guesses)
+    assert list(by_day) == list(range(1, 32))
+    assert every.guesses == 60
+    assert every.error < 0.01
