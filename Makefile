@@ -16,6 +16,11 @@ INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
 PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
 	$(shell find exporter -name __pycache__ -prune -o -print)
 
+# The quick tests are of functions, and use all processors. The others are of processes, ports and
+# deadlines: each has the machine for itself.
+QUICK := --numprocesses=auto tests/unit tests/lint tests/golden
+SLOWER := tests/deploy tests/integration tests/peer
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-full check bench venv generate rules dashboards helm stack lock sbom audit dist image clean
 
@@ -28,15 +33,17 @@ demo: venv ## run the exporter on a simulated billing service, at http://localho
 test: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done ## run all tests but the hours-long ones
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest --installed=$(WHEEL) -m "not slow"
+	$(BIN)/pytest --installed=$(WHEEL) $(QUICK) tests/rules
+	$(BIN)/pytest --installed=$(WHEEL) -m "not slow" $(SLOWER)
 
 test-full: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done ## run all tests
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random
+	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random $(QUICK) tests/rules
+	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random $(SLOWER)
 
 check: venv lint ## the quick part: format, lint, types, imports, generated files, unit tests
-	$(BIN)/pytest tests/unit tests/lint tests/golden
+	$(BIN)/pytest -m "not long" $(QUICK)
 
 # Debian packages: golang-go, golang-google-grpc-dev, and for two of the peers
 # golang-github-prometheus-client-golang-dev and nginx-light. BENCH takes options, such as -h.

@@ -42,6 +42,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         default=Path(sys.prefix),
         help="virtual environment whose commands are started (default: the one of the tests)",
     )
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # whoever started it has said where the commands are
     # Not later: the next conftest may import what names the commands.
     config = pluginmanager.get_plugin("pytestconfig")
     assert isinstance(config, pytest.Config)

@@ -17,8 +17,9 @@ class Guess(NamedTuple):
     """What the forecast was at a UTC midnight."""
 
     at: float  # Unix seconds
-    month_to_date: float  # US dollars, by the last answer until then
-    period_start: float | None  # Unix seconds, of that answer
+    answered: float  # Unix seconds, when the last answer until then came
+    month_to_date: float  # US dollars, by that answer
+    period_start: float | None  # Unix seconds, by it
     forecast: Forecast | None
     actual: float | None = None  # the last month to date of the period; None if it has not ended
 
@@ -62,7 +63,8 @@ def _guesses(book: Book, first: float, until: float) -> Iterator[Guess]:
         midnight += DAY
     forecast = book.forecast()
     while midnight < until:
-        yield Guess(float(midnight), last.usage.month_to_date, book.period_start, forecast)
+        spent = last.usage.month_to_date
+        yield Guess(float(midnight), last.time, spent, book.period_start, forecast)
         midnight += DAY
 
 

@@ -19,7 +19,7 @@ NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # of the
 COMMANDS: Final[Mapping[str, str]] = {
     "check": "check the configuration, and with --connect each organization's key",
     "usage": "show what the current month has cost so far",
-    "forecast": "show what was spent on each day, from a file of past answers",
+    "forecast": "show where the month will end, from a file of past answers",
     "invoices": "list invoices, and what is owed",
     "pdf": "download invoices as PDF files",
     "backfill": "write the past that invoices tell of, for promtool tsdb create-blocks-from",

@@ -28,7 +28,7 @@ QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 MAX_HEADER_LENGTH = 1024  # what real clients send is a quarter of it
 # Separators inside quotes do not separate. A quote that is not closed goes on to the end: to look
 # for its end from each quote on would take as long as the header is, squared.
-QUOTED = r'"(?:[^"\\]|\\.)*(?:"|$)'
+QUOTED = r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)'
 ITEM = re.compile(rf'(?:{QUOTED}|[^,"])+', re.DOTALL)
 PARAMETER = re.compile(rf'(?:{QUOTED}|[^;"])+', re.DOTALL)
 

@@ -9,7 +9,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import busy, ledger, memory, polling, publish, report, resilience, scrape, start, work
+from bench import (
+    busy,
+    forecast,
+    ledger,
+    memory,
+    polling,
+    publish,
+    report,
+    resilience,
+    scrape,
+    start,
+    work,
+)
 from bench.findings import Findings, Setting
 from bench.programs import MissingError
 
@@ -23,6 +35,7 @@ PARTS = {
     "resilience": resilience.run,
     "work": work.run,
     "ledger": ledger.run,
+    "forecast": forecast.run,
 }
 ALL = ",".join(PARTS)
 QUIET = 0.5  # load of the last minute

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -115,5 +116,6 @@ class Rationing(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
+pytestmark = pytest.mark.long
 TestRationing = Rationing.TestCase
 TestRationing.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)

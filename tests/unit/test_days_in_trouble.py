@@ -36,6 +36,8 @@ from support.reader import config, organization
 from support.rig import Rig
 from support.virtual import run
 
+pytestmark = pytest.mark.long
+
 # --- Away ---------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -136,6 +137,7 @@ BILLS = st.builds(
 FIRST_ANSWERS = st.integers(0, 3 * 1440).map(lambda minutes: FIRST + 60 * minutes + 7.25)
 
 
+@pytest.mark.long
 @settings(max_examples=200)
 @given(BILLS, FIRST_ANSWERS, st.lists(EVENTS, min_size=1, max_size=30))
 def test_the_ledger_is_what_the_answers_say(bill: Bill, first: float, events: list[Event]) -> None:
@@ -159,6 +161,7 @@ LEAPS = st.sampled_from(
 LEAPS_AND_EVENTS = st.lists(st.tuples(LEAPS, events(84.0)), min_size=1, max_size=20)
 
 
+@pytest.mark.long
 @given(BILLS, FIRST_ANSWERS, LEAPS_AND_EVENTS)
 def test_a_clock_that_jumps_loses_and_doubles_nothing(
     bill: Bill, first: float, events: list[tuple[float, Event]]

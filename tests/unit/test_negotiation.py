@@ -97,7 +97,7 @@ def test_no_header_is_an_error(header: str) -> None:
 
 def test_a_quote_that_is_not_closed_is_looked_at_once() -> None:
     """A header full of them took as long as it is, squared."""
-    for header in ('"' * 20_001, '"\\' * 10_001, 'a;b="' * 5_001, '",' * 10_001):
-        assert list(ITEM.finditer(header)) is not None
-        assert list(PARAMETER.finditer(header)) is not None
+    for header in ('"' * 20_001, '"\\' * 10_001, '"' + "\\" * 20_001):
+        assert ITEM.findall(header) == [header]
+        assert PARAMETER.findall(header) == [header]
         assert negotiate_format(header) is TEXT

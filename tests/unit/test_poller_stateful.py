@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -208,5 +209,6 @@ class Polling(RuleBasedStateMachine):
             self.loop.close()
 
 
+pytestmark = pytest.mark.long
 TestPolling = Polling.TestCase
 TestPolling.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)

@@ -1,0 +1,163 @@
+"""How wrong the forecast is on made-up bills, beside simpler ones from the same answers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from bench.figures import short
+from bench.findings import Findings, Setting, Table
+from exporter.forecast.history import known, mean, median
+from exporter.state.day_rows import DAY, Day
+from exporter.tool.backtest import Guess, backtest, scores
+from exporter.tool.history_file import Reading
+from exporter.tool.replay import replay
+from support import spending
+from support.usages import usage
+
+SEEDS: Final = 8
+MONTHS: Final = 6
+LEARNT: Final = 2  # months, after which a fee can have come twice
+DATES: Final = spending.dates(MONTHS)
+# Where what is to come has nothing to do with what was: bounds from the past cannot hold there.
+WITH_A_BREAK: Final = {
+    "step up",
+    "step down",
+    "price change",
+    "pause",
+    "two weeks on and off",
+    "new organization",
+    "a credit",
+}
+
+
+def _trimmed(days: Sequence[float | None]) -> float:
+    amounts = sorted(known(days[-14:]))
+    cut = len(amounts) // 7
+    return mean(amounts[cut : len(amounts) - cut])
+
+
+def _week(days: Sequence[float | None]) -> float:
+    return mean(known(days[-7:]))
+
+
+# What each day that is left is expected to cost, by past days and by the period's pace so far.
+BASELINES: Final[Mapping[str, Callable[[Sequence[float | None], float], float]]] = {
+    "linear projection": lambda _, pace: pace,
+    "mean of a week": lambda days, _: _week(days),
+    "trimmed mean of a fortnight": lambda days, _: _trimmed(days),
+    "mean of four weeks": lambda days, _: mean(known(days[-28:])),
+    "median of week, week before and trimmed fortnight": lambda days, _: median(
+        [_week(days), _week(days[:-7]), _trimmed(days)]
+    ),
+}
+
+
+class Result(NamedTuple):
+    """What came of a pattern's bills."""
+
+    ours: float  # mean error, as a share of what the period came to
+    baselines: Mapping[str, float]
+    within: float  # the share of the forecasts whose bounds held
+    below: float
+
+    @property
+    def best(self) -> float:
+        """The mean error of the best baseline."""
+        return min(self.baselines.values())
+
+    @property
+    def ratio(self) -> float:
+        """Ours beside that."""
+        return self.ours / self.best
+
+
+def run(setting: Setting) -> Findings:
+    """Replay bills of each pattern, and forecast at each midnight."""
+    guesses = {name: _guesses(name, setting.some(SEEDS, 2)) for name in spending.NAMES}
+    tables = []
+    for months in (0, LEARNT):
+        results = {name: _result(each, months) for name, each in guesses.items()}
+        title = "from the third month on" if months else "from the first answer on"
+        tables.append(_patterns(title, results))
+        tables.append(_total(title, results))
+    return Findings(tables=tables)
+
+
+def _guesses(name: str, seeds: int) -> Sequence[tuple[Guess, Mapping[str, float]]]:
+    """Return each forecast of some bills, with what the baselines say at that moment."""
+    found = []
+    for seed in range(seeds):
+        bill = spending.bill(name, seed, MONTHS)
+        ends = {reading.period_start: reading.period_end for reading in bill}
+        readings = [Reading(t, usage(usd, start, end)) for t, usd, start, end in bill]
+        past = replay(readings)
+        assert past is not None
+        for guess in backtest(readings):
+            assert guess.period_start is not None
+            end = ends[guess.period_start]
+            found.append((guess, _baselines(guess, end, past.days)))
+    return found
+
+
+def _baselines(guess: Guess, end: float, days: Mapping[int, Day]) -> Mapping[str, float]:
+    """Return what each baseline says, from days that were over when the last answer came."""
+    spends = [
+        None if day.is_unknown else day.spend
+        for number, day in days.items()
+        if number < guess.answered // DAY
+    ]
+    start = guess.period_start
+    assert start is not None
+    passed, rest = (guess.answered - start) / DAY, (end - guess.answered) / DAY
+    pace = guess.month_to_date / passed if passed else 0.0
+    return {
+        name: guess.month_to_date + rest * daily(spends, pace) for name, daily in BASELINES.items()
+    }
+
+
+def _result(guesses: Sequence[tuple[Guess, Mapping[str, float]]], months: int) -> Result:
+    begin = spending.FIRST.timestamp() + sum(date.month < months for date in DATES) * DAY
+    judged = [(g, said) for g, said in guesses if g.at >= begin and g.actual]
+    _, every = scores(guess for guess, _ in judged)
+    errors = {
+        name: mean([abs(said[name] / guess.actual - 1) for guess, said in judged if guess.actual])
+        for name in BASELINES
+    }
+    return Result(every.error, errors, every.within, every.below)
+
+
+def _patterns(title: str, results: Mapping[str, Result]) -> Table:
+    rows = [
+        [
+            f"{name} *" if name in WITH_A_BREAK else name,
+            *map(_percent, (each.ours, each.best)),
+            short(each.ratio),
+            *map(_percent, (each.within, each.below)),
+        ]
+        for name, each in results.items()
+    ]
+    columns = (title, "forecast", "best of five", "ratio", "within bounds", "below")
+    return Table(f"forecast {title}", columns, rows)
+
+
+def _total(title: str, results: Mapping[str, Result]) -> Table:
+    ours = mean([each.ours for each in results.values()])
+    errors = {name: mean([r.baselines[name] for r in results.values()]) for name in BASELINES}
+    steady = [each for name, each in results.items() if name not in WITH_A_BREAK]
+    rows = [
+        ["mean error of the forecast", _percent(ours)],
+        *([f"mean error of the {name}", _percent(error)] for name, error in errors.items()),
+        ["beside the best of them", short(ours / min(errors.values()))],
+        [
+            "geometric mean of the ratios",
+            short(statistics.geometric_mean(each.ratio for each in results.values())),
+        ],
+        ["within the bounds, without a break (*)", _percent(mean([r.within for r in steady]))],
+    ]
+    return Table(f"forecast total {title}", (f"all, {title}", ""), rows)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
