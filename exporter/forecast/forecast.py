@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import mul
 from typing import Final, NamedTuple
 
 from exporter.forecast import patterns
@@ -13,7 +14,6 @@ from exporter.forecast.record import HORIZONS, NOTHING_OR_TWICE, Expectation, Re
 from exporter.state.day_rows import DAY, Day
 
 SO_FAR: Final = "period_so_far"  # the method of the first day
-LONGEST: Final = 400  # days of a period that a forecast adds up
 
 
 class Said(NamedTuple):
@@ -53,18 +53,22 @@ class Outlook(NamedTuple):
         `answered` is when that came, in Unix seconds, on the first of the days; `month_to_date` is
         what it said, in US dollars, and `today` what is known of that day.
         """
-        shares = self._shares(answered)
-        rests = {name: _total(days, shares) for name, days in self.methods.items()}
+        shares, beyond = self._left(answered)
+        left = math.fsum(shares) + beyond
+        rests = {
+            name: math.fsum(map(mul, days, shares)) + mean(days) * beyond
+            for name, days in self.methods.items()
+        }
         weights = self.weights
         if not rests:  # no day is over yet
             passed = max(answered - self.period.start, 0.0) / DAY
             usual = max(month_to_date, 0.0) / passed if passed else 0.0
-            rests, weights = {SO_FAR: usual * math.fsum(shares)}, {SO_FAR: 1.0}
+            rests, weights = {SO_FAR: usual * left}, {SO_FAR: 1.0}
         rest = math.fsum(weights[name] * usd for name, usd in rests.items())
         fees = self._fees(shares, today.spend)
         ahead = rest + fees
         credit = self._credit(today.corrections)
-        low, high = self._bounds(ahead, math.fsum(shares))
+        low, high = self._bounds(ahead, left)
 
         def end(usd: float) -> float:
             return max(month_to_date, month_to_date + usd)
@@ -82,16 +86,15 @@ class Outlook(NamedTuple):
             sorted(said, key=lambda each: (-each.weight, each.name)),
         )
 
-    def _shares(self, answered: float) -> Sequence[float]:
-        """Return which share of each day from the first one on is still ahead."""
+    def _left(self, answered: float) -> tuple[Sequence[float], float]:
+        """Return which share of each day is still ahead, and how many days beyond those."""
         end = max(self.period.end, answered)
-        found: list[float] = []
-        number = self.day
-        while number * DAY < end and len(found) < LONGEST:
+        last = self.day + AHEAD
+        shares = []
+        for number in range(self.day, min(last, math.ceil(end / DAY))):
             since, until = max(answered, number * DAY), min(end, (number + 1) * DAY)
-            found.append(max(0.0, until - since) / DAY)
-            number += 1
-        return found
+            shares.append(max(0.0, until - since) / DAY)
+        return shares, max(0.0, end / DAY - last)
 
     def _fees(self, shares: Sequence[float], today: float) -> float:
         """Return the fees that are ahead: what today had above the usual was part of one."""
@@ -114,12 +117,6 @@ class Outlook(NamedTuple):
             return ahead * (nothing - 1), ahead * (twice - 1)
         low, high = self.bounds
         return low * self.usual * days, high * self.usual * days
-
-
-def _total(days: Sequence[float], shares: Sequence[float]) -> float:
-    """Return what the days ahead come to, those beyond what a method says being as usual."""
-    total = math.fsum(usd * share for usd, share in zip(days, shares, strict=False))
-    return total + mean(days) * math.fsum(shares[len(days) :])
 
 
 class Forecaster:

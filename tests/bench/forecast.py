@@ -78,10 +78,14 @@ def run(setting: Setting) -> Findings:
     guesses = {name: _guesses(name, setting.some(SEEDS, 2)) for name in spending.NAMES}
     tables = []
     for months in (0, LEARNT):
-        results = {name: _result(each, months) for name, each in guesses.items()}
-        title = "from the third month on" if months else "from the first answer on"
-        tables.append(_patterns(title, results))
-        tables.append(_total(title, results))
+        results = {pattern: _result(each, months) for pattern, each in guesses.items()}
+        name, title = (
+            ("third", "from the third month on")
+            if months
+            else ("first", "from the first answer on")
+        )
+        tables.append(_patterns(f"forecast-{name}", title, results))
+        tables.append(_total(f"forecast-{name}-total", title, results))
     return Findings(tables=tables)
 
 
@@ -128,21 +132,21 @@ def _result(guesses: Sequence[tuple[Guess, Mapping[str, float]]], months: int) -
     return Result(every.error, errors, every.within, every.below)
 
 
-def _patterns(title: str, results: Mapping[str, Result]) -> Table:
+def _patterns(name: str, title: str, results: Mapping[str, Result]) -> Table:
     rows = [
         [
-            f"{name} *" if name in WITH_A_BREAK else name,
+            f"{pattern} *" if pattern in WITH_A_BREAK else pattern,
             *map(_percent, (each.ours, each.best)),
             short(each.ratio),
             *map(_percent, (each.within, each.below)),
         ]
-        for name, each in results.items()
+        for pattern, each in results.items()
     ]
     columns = (title, "forecast", "best of five", "ratio", "within bounds", "below")
-    return Table(f"forecast {title}", columns, rows)
+    return Table(name, columns, rows)
 
 
-def _total(title: str, results: Mapping[str, Result]) -> Table:
+def _total(name: str, title: str, results: Mapping[str, Result]) -> Table:
     ours = mean([each.ours for each in results.values()])
     errors = {name: mean([r.baselines[name] for r in results.values()]) for name in BASELINES}
     steady = [each for name, each in results.items() if name not in WITH_A_BREAK]
@@ -156,7 +160,7 @@ def _total(title: str, results: Mapping[str, Result]) -> Table:
         ],
         ["within the bounds, without a break (*)", _percent(mean([r.within for r in steady]))],
     ]
-    return Table(f"forecast total {title}", (f"all, {title}", ""), rows)
+    return Table(name, (f"all, {title}", ""), rows)
 
 
 def _percent(share: float) -> str:

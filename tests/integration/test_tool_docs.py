@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from exporter.forecast.forecast import SO_FAR
+from exporter.forecast.methods import METHODS
 from exporter.tool import file_names, focus
 from exporter.tool.command import COMMANDS
 from support.process import ROOT
@@ -29,3 +31,10 @@ def test_what_a_template_stands_for_is_documented() -> None:
 def test_the_version_of_focus_is_documented() -> None:
     """Which readers of the file have to know."""
     assert f"**{focus.VERSION}**" in (FOLDER / "usage.md").read_text()
+
+
+def test_every_method_of_the_forecast_is_documented() -> None:
+    """By the name that programs get."""
+    _, _, text = (FOLDER / "forecast.md").read_text().partition("## The methods")
+    table, _, _ = text.partition("\n## ")
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [*METHODS, SO_FAR]

@@ -87,6 +87,14 @@ def test_at_the_end_of_a_period_the_forecast_is_month_to_date() -> None:
         assert found.usd == hours + late
 
 
+def test_a_period_may_be_of_any_length() -> None:
+    """A year has more days than a method looks ahead; what comes after those is as they are."""
+    start, end = START, START + 365 * DAY
+    hourly = [Reading(START + hour * HOUR, usage(hour, start, end)) for hour in range(20 * 24 + 1)]
+    assert forecast(hourly).usd == pytest.approx(365 * 24)
+    assert forecast(hourly[:6]).usd == pytest.approx(365 * 24)
+
+
 def test_the_rest_runs_from_the_last_answer_and_not_from_now() -> None:
     """An outage does not make the month cheaper."""
     readings = month([float(hour) for hour in range(10 * 24)])
