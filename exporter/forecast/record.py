@@ -24,6 +24,7 @@ MARGIN: Final = 1.3  # of the bounds, since the next miss may be larger than all
 OF_FEW: Final = 8.0  # the fewer misses there are, the more
 LEAST: Final = 0.02  # of what is usual in the time ahead
 LEAST_DAYS: Final = 0.25  # of what is usual: the last answer of a period comes before its end
+A_CENT: Final = 0.01  # US dollars a day: who spends less shows nothing of how wrong a method is
 NOTHING_OR_TWICE: Final = 0.0, 2.0  # of what is ahead: bounds while nothing is known
 
 
@@ -70,8 +71,8 @@ class Record:
         self._open = [each for each in self._open if each.day + HORIZONS[-1] > self._until]
 
     def expect(self, expectation: Expectation) -> None:
-        """Note what is expected, unless something was on that day, or nothing is usual yet."""
-        if expectation.usual and not (self._open and self._open[-1].day >= expectation.day):
+        """Note what is expected, unless something was on that day, or hardly anything is usual."""
+        if expectation.usual >= A_CENT and not (self._open and self._open[-1].day >= expectation.day):
             self._open.append(expectation)
 
     def _compare(self, expectation: Expectation, at: int, spends: Sequence[float | None]) -> None:

@@ -101,7 +101,7 @@ def test_no_test_starts_the_commands_in_another_way() -> None:
 
 @pytest.mark.parametrize("target", ["test", "test-full"])
 def test_make_tests_the_wheel(target: str) -> None:
-    """Which it builds and installs anew when a file in it has changed."""
+    """Which it builds and installs anew when a file in it has changed, for all tests of it."""
     shown = subprocess.run(
         ["make", "--dry-run", "--what-if=exporter/cli.py", target],
         cwd=ROOT,
@@ -111,4 +111,5 @@ def test_make_tests_the_wheel(target: str) -> None:
         text=True,
     ).stdout
     steps = ("build --target wheel", "--force-reinstall build/wheel/", "--installed=.venv-wheel")
-    assert re.findall("|".join(map(re.escape, steps)), shown) == list(steps)
+    assert re.findall("|".join(map(re.escape, steps)), shown) == [*steps, steps[-1]]
+    assert len(re.findall("bin/pytest ", shown)) == shown.count(steps[-1])
