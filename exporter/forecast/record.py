@@ -72,7 +72,9 @@ class Record:
 
     def expect(self, expectation: Expectation) -> None:
         """Note what is expected, unless something was on that day, or hardly anything is usual."""
-        if expectation.usual >= A_CENT and not (self._open and self._open[-1].day >= expectation.day):
+        if expectation.usual >= A_CENT and not (
+            self._open and self._open[-1].day >= expectation.day
+        ):
             self._open.append(expectation)
 
     def _compare(self, expectation: Expectation, at: int, spends: Sequence[float | None]) -> None:
