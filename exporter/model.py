@@ -240,6 +240,10 @@ class Answer(NamedTuple):
     billing_tier: str = ""
     figures: Mapping[str, float] = MappingProxyType({})  # by metric: of specs that are figures
 
+    def again(self, now: Moment) -> Answer:
+        """Return it as received at another moment. `_replace` takes twice as long."""
+        return Answer._make((*self[:5], now.time, now.monotonic, *self[7:]))
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:

@@ -122,7 +122,7 @@ def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
         counted = spend if unit.collector == USAGE else None
         settled = counted is None or is_settled(counted, before.received, now.time)
         if settled and before.digest == digest(raw):
-            answer = before._replace(received=now.time, received_monotonic=now.monotonic)
+            answer = before.again(now)
             if counted is not None and not is_noted(counted.ledger, now.time):
                 ledger = note(counted.ledger, unchanged(counted), now.time, kept_days)
                 spend = replace(counted, ledger=ledger)

@@ -307,9 +307,10 @@ class Intake:
             history=history.add(past, PastPoll(now.time, duration, outcome)),
         )
         behind = state.is_behind and unit.collector != USAGE
-        if taken.spend is not state.spend or behind != state.is_behind:
+        is_counted = taken.spend is not state.spend
+        if is_counted or behind != state.is_behind:
             state = state._replace(spend=taken.spend, is_behind=behind)
-        self._polled(state, unit, after)
+        self._polled(state, unit, after, is_counted=is_counted)
 
     def fail(
         self, unit: Unit, failure: Failure, duration: float, held_until: float | None = None
@@ -335,16 +336,23 @@ class Intake:
         if collector.held_until != until:
             self._put(state, unit, collector._replace(held_until=until))
 
-    def _polled(self, state: OrganizationState, unit: Unit, after: CollectorState) -> None:
+    def _polled(
+        self,
+        state: OrganizationState,
+        unit: Unit,
+        after: CollectorState,
+        *,
+        is_counted: bool = False,
+    ) -> None:
         before = state.collectors[unit.collector]
         failing = before.failure is not None or after.failure is not None
         confirms = (
             before.polled
             and not failing
+            and not is_counted
             and before.answer is not None
             and after.answer is not None
             and before.answer.fragments is after.answer.fragments
-            and self._known(unit.org_id).spend is state.spend
         )
         self._put(state, unit, after, confirms=confirms)
         if failing:

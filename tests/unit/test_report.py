@@ -33,6 +33,14 @@ def at(known: OrganizationState, monotonic: float) -> OrganizationReport:
     return report_on(known, Moment(1_000_000.0, monotonic))
 
 
+def test_an_answer_that_comes_again_is_the_same_at_another_moment() -> None:
+    """Nothing else of it changes."""
+    now = Moment(1_000_900.0, 950.0)
+    again = ANSWER._replace(received=now.time, received_monotonic=now.monotonic)
+    assert ANSWER.again(now) == again
+    assert type(ANSWER.again(now)) is Answer
+
+
 def test_data_is_withdrawn_at_max_age_and_not_before() -> None:
     """Age is counted for each collector, on the clock that does not jump."""
     fresh = OK._replace(answer=ANSWER._replace(received_monotonic=100.0))
