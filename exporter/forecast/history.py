@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import bisect
-import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from exporter.state.day_rows import DAY, Day
+from exporter.state.ledger import IN_MEMORY, day_of
 
-REMEMBERED: Final = 62  # days: as many as an exporter without storage has
-FOUR_WEEKS: Final = 28  # days
+WEEK: Final = 7  # days
+FOUR_WEEKS: Final = 28
 
 
 class Place(NamedTuple):
@@ -29,13 +30,13 @@ class Period(NamedTuple):
     @property
     def first(self) -> int:
         """The day on which it starts, in days since 1970."""
-        return math.floor(self.start / DAY)
+        return day_of(self.start)
 
     @property
     def until(self) -> int:
         """The day on which the next one starts, if that is when this one ends."""
         # A second more, for ends that say when the last second is.
-        return math.floor((self.end + 1) / DAY)
+        return day_of(self.end + 1)
 
 
 class History(NamedTuple):
@@ -68,7 +69,7 @@ def history(days: Mapping[int, Day], until: int, period: Period) -> History:
 
     A day of which some hours are unknown counts as if they had been like the others.
     """
-    numbers = [number for number in days if until - REMEMBERED <= number < until]
+    numbers = [number for number in days if until - IN_MEMORY <= number < until]
     known = [number for number in numbers if not days[number].is_unknown]
     if not known:
         return History(until, (), (), {}, period)
@@ -82,7 +83,7 @@ def history(days: Mapping[int, Day], until: int, period: Period) -> History:
             spends.append(None)
             continue
         spends.append(day.spend * DAY / (DAY - day.unknown))
-        starts.update(math.floor(entry.period / DAY) for entry in day.entries if entry.period)
+        starts.update(day_of(entry.period) for entry in day.entries if entry.period)
         if fallen := day.corrections:
             corrections[number] = fallen
     places = _places(range(first, until), sorted(starts), period.until)
@@ -105,13 +106,9 @@ def known(spends: Sequence[float | None]) -> list[float]:
 
 def mean(amounts: Sequence[float]) -> float:
     """Return the mean of some amounts, 0 of none."""
-    return math.fsum(amounts) / len(amounts) if amounts else 0.0
+    return statistics.fmean(amounts) if amounts else 0.0
 
 
 def median(amounts: Sequence[float]) -> float:
     """Return the median of some amounts, 0 of none."""
-    if not amounts:
-        return 0.0
-    ordered = sorted(amounts)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    return statistics.median(amounts) if amounts else 0.0

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from exporter.forecast.history import FOUR_WEEKS, Place, known, mean, median
+from exporter.forecast.history import FOUR_WEEKS, WEEK, Place, known, mean, median
+from exporter.forecast.patterns import ODD
 
 AHEAD: Final = 35  # days: a month and some
-WEEK: Final = 7
-ODD: Final = 3.0  # times the median: days that a usual day is not made of
 DAMPED: Final = 0.95, 0.97  # a day: how much of a trend, and of a rate of growth, goes on
 FEW: Final = 4  # days that a past period may lack
 

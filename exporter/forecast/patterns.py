@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from exporter.forecast.history import History, Place, known, median
+from exporter.forecast.history import WEEK, History, Place, known, median
 
-WEEK: Final = 7  # days
 ODD: Final = 3.0  # times what the days around it have
 ENOUGH: Final = 4  # days around one, or on a side of a change
 ALIKE: Final = 2.5  # times as much, at most: fees that are the same one

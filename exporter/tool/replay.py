@@ -82,10 +82,7 @@ class Book:
         return None if self._spend is None else self._spend.period_start
 
     def forecast(self) -> Forecast | None:
-        """Return where the period of the last answer will end.
-
-        None without its dates, or while nothing is known.
-        """
+        """Return where the period of the last answer will end; None if it has no dates."""
         last = self._last
         if self._outlook is None or last is None or self._spend is None:
             return None

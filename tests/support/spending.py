@@ -185,16 +185,18 @@ def spikes(days: Sequence[Date], rng: Random) -> Spending:
 
 def step_up(days: Sequence[Date], rng: Random) -> Spending:
     """From one day on, a multiple."""
-    base, at = _base(rng), rng.randrange(60, 130)
-    more = rng.uniform(1.8, 4)
-    return [base * _noise(rng) * (more if date.number >= at else 1.0) for date in days]
+    return _step(days, rng, 1.8, 4)
 
 
 def step_down(days: Sequence[Date], rng: Random) -> Spending:
     """From one day on, a fraction."""
+    return _step(days, rng, 0.2, 0.6)
+
+
+def _step(days: Sequence[Date], rng: Random, low: float, high: float) -> Spending:
     base, at = _base(rng), rng.randrange(60, 130)
-    less = rng.uniform(0.2, 0.6)
-    return [base * _noise(rng) * (less if date.number >= at else 1.0) for date in days]
+    factor = rng.uniform(low, high)
+    return [base * _noise(rng) * (factor if date.number >= at else 1.0) for date in days]
 
 
 def price_change(days: Sequence[Date], rng: Random) -> Spending:
