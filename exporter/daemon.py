@@ -336,7 +336,7 @@ def _log_problems(problems: str) -> None:
 
 
 async def _listen(address: Address, others: Iterable[Address]) -> list[socket.socket]:
-    # Whoever gives an IPv4 address beside it wants [::] without.
+    # With an IPv4 address given too, [::] is meant to be IPv6 only.
     dualstack = not any(each.is_ipv4 and each.port == address.port for each in others)
     try:
         return await sockets.bind(address.host, address.port, dualstack=dualstack)

@@ -14,7 +14,7 @@ class NoReloadError(Exception):
 
 
 class ReloadQueue:
-    """Whoever asks while a reload is under way gets the next one, and those who wait share it."""
+    """A request that comes during a reload gets the next one, shared by all that wait."""
 
     def __init__(self) -> None:
         self._requested = asyncio.Event()

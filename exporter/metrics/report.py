@@ -106,7 +106,7 @@ def _withdrawn_at(answer: Answer, collector: CollectorState, max_age: float) -> 
     return withdrawn
 
 
-# --- What decides whether samples have to be made anew ------------------------------------
+# --- What decides whether samples must be rebuilt -----------------------------------------
 
 
 def outcomes(report: OrganizationReport) -> object:

@@ -1,7 +1,7 @@
 """Which organizations the keys of a configuration read: asked for now and then.
 
-What is listed wins over what is found. Whoever is missing from a good answer is gone; a call that
-fails changes nothing. docs/configuration.md says what users may count on.
+What is listed wins over what is found. An organization missing from a good answer is gone; a call
+that fails changes nothing. docs/configuration.md says what users may count on.
 """
 
 from __future__ import annotations

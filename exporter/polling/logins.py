@@ -39,7 +39,7 @@ class Logins:
     def __init__(
         self, schedule: Schedule, fail: Callable[[Poll, BillingError], None], wake: asyncio.Event
     ) -> None:
-        """`fail` is told of polls whose login failed; `wake` is set when any login has ended."""
+        """`fail` is called for polls whose login failed; `wake` is set whenever a login ends."""
         self._schedule = schedule
         self._fail = fail
         self._wake = wake

@@ -104,7 +104,7 @@ class Poller:
         """Poll what a configuration says, instead of what was polled before.
 
         Organizations that stay keep their data and their turn. Polls under way that the
-        change concerns are given up and made anew. Not to be called beside itself.
+        change concerns are dropped and started again. Not reentrant.
         """
         self._config, self._reader = config, reader
         await self._apply_configuration()

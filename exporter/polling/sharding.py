@@ -77,7 +77,7 @@ def choose(ordinal: int | None, total: int, *, pod_name: str, host_name: str) ->
 def _weight(org_id: str, shard: int) -> bytes:
     """Return the weight of an organization on a shard: 128 bits, so that no two are the same.
 
-    With another hash nearly all organizations would move, and their counters begin anew.
+    With another hash nearly all organizations would move, and their counters start over.
     """
     text = f"{shard}:{org_id}".encode("utf-8", "surrogatepass")
     return blake2b(text, digest_size=16).digest()

@@ -15,7 +15,7 @@ MOST: Final = 1 << 20  # bytes that wait: some thousand lines
 class Lines:
     """Writes lines to a file descriptor, in order, in a thread of its own.
 
-    A pipe that nobody reads blocks whoever writes to it. Lines that find too many waiting, or that
+    Writing to a pipe that nobody reads blocks. Lines that find too many waiting, or that
     cannot be written, are dropped and counted.
     """
 
@@ -98,7 +98,7 @@ class Lines:
                     poll = select.poll()
                     poll.register(descriptor, select.POLLOUT)
                     poll.poll()
-        except OSError:  # whoever read is gone, or the disk is full
+        except OSError:  # the reader is gone, or the disk is full
             self._torn = self._torn or len(rest) < len(data)
             return False
         self._torn = False

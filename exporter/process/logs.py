@@ -20,7 +20,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 log = structlog.get_logger(__name__)
 
 KEYS_FIRST: Final = ("ts", "level", "msg")
-FLUSH_WITHIN: Final = 1.0  # seconds, in the end: whoever reads may have fallen behind
+FLUSH_WITHIN: Final = 1.0  # seconds, at exit: the reader may have fallen behind
 STANDARD_ERROR: Final = 2
 
 

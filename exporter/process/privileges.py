@@ -23,7 +23,7 @@ GRPC_TRACING: Final = "GRPC_TRACE"
 
 
 def start_without_tracing(environ: MutableMapping[str, str]) -> None:
-    """Begin this process anew if gRPC is to trace: its traces print access tokens.
+    """Restart this process if gRPC is set to trace: its traces print access tokens.
 
     gRPC has read the variable when it was imported, and offers no way to change its mind.
     """

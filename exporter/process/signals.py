@@ -24,8 +24,8 @@ def heeded(
 ) -> Iterator[None]:
     """Call these on the running loop when their signals come, while inside.
 
-    A loop's own handlers leave the default behind, so that whoever is told twice to stop is killed
-    in the end. Here what was before comes back.
+    A loop's own handlers leave the default behind, so that a second signal to stop would
+    kill the process while it ends. Here the handlers from before come back.
 
     Told to stop, the process has so many seconds, whatever hangs.
     """
