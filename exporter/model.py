@@ -333,6 +333,31 @@ class ClosedPeriods:
         return ClosedPeriods(self.packed[-(self.KEPT - 1) * self._FORM.size :] + packed, message)
 
 
+class ExpectedDay(NamedTuple):
+    """What a day was expected to cost before it began, in US dollars."""
+
+    usd: float
+    upper: float  # what is above is a spike
+    by_resource: Mapping[str, float]  # before discounts, of each type of the 28 days before it
+
+
+class Forecast(NamedTuple):
+    """What the last good answer about usage, and all days before it, make expect.
+
+    Amounts are US dollars.
+    """
+
+    usd: float  # where the current period will end
+    lower: float
+    upper: float
+    exhausted: float | None = None  # Unix seconds: when the budget is used up, if in this period
+    is_over: bool = False  # whether it is used up already
+    # Of the period that ended last: what was expected at its middle against its end, minus 1.
+    past_error: float | None = None
+    day_before: ExpectedDay | None = None  # the last whole day; None unless it was observed
+    on_it: ExpectedDay | None = None  # the day of the answer
+
+
 @dataclass(frozen=True, slots=True)
 class Spend:
     """What the spend counters and the days of an organization are made from.
@@ -351,6 +376,9 @@ class Spend:
     # The last good usage answer that counted, as an Answer's, while answers come that do not.
     held: bytes | None = field(default=None, repr=False, compare=False)
     ledger: Ledger | None = None  # on which days it was spent
+    # What is expected of the days ahead, and what that was learned from, as exporter.forecast
+    # keeps it.
+    outlook: bytes | None = field(default=None, repr=False)
 
 
 class CollectorState(NamedTuple):
@@ -374,6 +402,7 @@ class OrganizationState(NamedTuple):
     spend: Spend | None = None  # from the first good answer about usage on
     # Whether the counters may be behind what was shown of them before: see docs/adr/0009.
     is_behind: bool = False
+    forecast: Forecast | None = None  # of the last good answer about usage
 
 
 # --- What survives a restart --------------------------------------------------------------

@@ -15,7 +15,14 @@ from google.protobuf.message import Message
 
 from exporter.api.calls import ReadRpc
 from exporter.metrics import report
-from exporter.metrics.extract import billing_information, days, invoices, organization, usage
+from exporter.metrics.extract import (
+    billing_information,
+    days,
+    forecast,
+    invoices,
+    organization,
+    usage,
+)
 from exporter.metrics.extract.billing_information import BillingInformation
 from exporter.metrics.extract.invoices import Invoices
 from exporter.metrics.extract.usage import Usage
@@ -334,6 +341,68 @@ DAYS: tuple[MetricSpec[OrganizationReport], ...] = (
     ),
 )
 
+FORECAST: tuple[MetricSpec[OrganizationReport], ...] = (
+    MetricSpec(
+        "viam_billing_forecast_usd",
+        "Where month to date will be when the current billing period ends, as of the last good "
+        "answer.",
+        ORG,
+        extract=forecast.one(lambda found: found.usd),
+    ),
+    MetricSpec(
+        "viam_billing_forecast_lower_usd",
+        "Lower bound of the forecast: at most one period in ten ends below.",
+        ORG,
+        extract=forecast.one(lambda found: found.lower),
+    ),
+    MetricSpec(
+        "viam_billing_forecast_upper_usd",
+        "Upper bound of the forecast: four periods in five end within the bounds.",
+        ORG,
+        extract=forecast.one(lambda found: found.upper),
+    ),
+    MetricSpec(
+        "viam_billing_budget_exhausted_timestamp_seconds",
+        "When the budget is used up at the forecast's pace, or was; absent if not in this period.",
+        ORG,
+        extract=forecast.one(lambda found: found.exhausted),
+    ),
+    MetricSpec(
+        "viam_billing_forecast_closed_period_error_ratio",
+        "How wrong the forecast was at the middle of the billing period that ended last: forecast "
+        "divided by what the period came to, minus 1; absent if there was no forecast then.",
+        ORG,
+        extract=forecast.one(lambda found: found.past_error),
+    ),
+    MetricSpec(
+        "viam_billing_spend_expected_day_usd",
+        "What the day of viam_billing_spend_yesterday_usd was expected to cost before it began; "
+        "absent until seven days are known, and for a day that is estimated.",
+        ORG,
+        extract=forecast.of_day_before(lambda day: day.usd),
+    ),
+    MetricSpec(
+        "viam_billing_spend_expected_day_upper_usd",
+        "Above how much that day would have been a spike.",
+        ORG,
+        extract=forecast.of_day_before(lambda day: day.upper),
+    ),
+    MetricSpec(
+        "viam_billing_spend_expected_today_upper_usd",
+        "Above how much the current UTC day is a spike; absent until the first good answer after "
+        "midnight.",
+        ORG,
+        extract=forecast.today_upper,
+    ),
+    MetricSpec(
+        "viam_billing_resource_spend_expected_day_usd",
+        "What the day of viam_billing_resource_spend_yesterday_usd was expected to cost before it "
+        "began, by resource type, before discounts; 0 for a type that is new.",
+        (*ORG, "resource_type"),
+        extract=forecast.resources,
+    ),
+)
+
 CLOSED: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_closed_period_usage_usd",
@@ -493,6 +562,7 @@ class Section:
 SECTIONS: tuple[Section, ...] = (
     Section(lambda known: known.spend, SPEND),
     Section(lambda known: (known.windows, known.today), DAYS),
+    Section(lambda known: (known.forecast, known.windows, known.today), FORECAST),
     Section(lambda known: known.spend and known.spend.closed, CLOSED),
     Section(lambda known: known.billing_tier, CONFIGURED),
     Section(report.outcomes, OUTCOMES),

@@ -10,6 +10,7 @@ from typing import Final
 from exporter.model import (
     Answer,
     CollectorState,
+    Forecast,
     Moment,
     Organization,
     OrganizationState,
@@ -34,6 +35,7 @@ class OrganizationReport:
     current: Mapping[str, Answer]
     spend: Spend | None
     windows: Windows | None  # of the ledger; None if month to date is withdrawn, too
+    forecast: Forecast | None  # None without windows
     today: int  # the UTC day, in days since 1970
     next_withdrawal: float | None  # on the monotonic clock, if nothing is polled before
 
@@ -76,6 +78,7 @@ def report_on(state: OrganizationState, now: Moment) -> OrganizationReport:
         current,
         state.spend if "usage" in state.collectors and not state.is_behind else None,
         windows,
+        None if windows is None else state.forecast,
         today,
         min(withdrawals, default=None),
     )
