@@ -350,6 +350,7 @@ class Forecast(NamedTuple):
     usd: float  # where the current period will end
     lower: float
     upper: float
+    method: str  # of exporter.forecast.methods: that which counts most
     exhausted: float | None = None  # Unix seconds: when the budget is used up, if in this period
     is_over: bool = False  # whether it is used up already
     # Of the period that ended last: what was expected at its middle against its end, minus 1.

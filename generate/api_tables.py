@@ -17,6 +17,7 @@ HEADINGS: Final = {
     "Withheld": "withheld-samples",
     "Shard": "shard",
     "WholeOrganization": "one-organization",
+    "ForecastMethod": "forecast-methods",
     "Cost": "costs",
     "Invoice": "invoices",
     "ClosedPeriod": "closed-periods",

@@ -28,6 +28,11 @@ class Period(NamedTuple):
     end: float
 
     @property
+    def middle(self) -> float:
+        """When half of it is over."""
+        return (self.start + self.end) / 2
+
+    @property
     def first(self) -> int:
         """The day on which it starts, in days since 1970."""
         return day_of(self.start)

@@ -153,6 +153,7 @@ METHODS: Final[Mapping[str, Named]] = {
     "trend": Named("trend of the last four weeks", _trend),
     "growth": Named("growth of the last two weeks", _growth),
 }
+SO_FAR: Final = "period_so_far"  # in place of all of them on an organization's first day
 # Which are trusted until a bill has shown which are right: odd days do not move them.
 ROBUST: Final = {"usual_day_of_7d", "usual_day_of_28d", "median_7d", "trimmed_mean_14d"}
 
@@ -163,3 +164,8 @@ def expected(past: Known) -> Mapping[str, Sequence[float]]:
         return {}
     found = {name: named.method(past) for name, named in METHODS.items()}
     return {name: days for name, days in found.items() if days is not None}
+
+
+def words(name: str) -> str:
+    """Return what a method goes by."""
+    return "average of the period so far" if name == SO_FAR else METHODS[name].words

@@ -1,13 +1,18 @@
-"""How wrong each method has been with one organization, and all of them together."""
+"""How wrong each method has been with one organization, and all of them together.
+
+Numbers are kept in single precision, so that what is stored is what is in memory.
+"""
 
 from __future__ import annotations
 
 import math
+import struct
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from exporter.forecast.history import History, known
-from exporter.forecast.methods import ROBUST
+from exporter.forecast.methods import METHODS, ROBUST
 
 HORIZONS: Final = (1, 3, 7, 14, 28)  # days for which what was expected is compared
 FADING: Final = 0.98  # a comparison: newer ones count more
@@ -27,9 +32,19 @@ LEAST_DAYS: Final = 0.25  # of what is usual: the last answer of a period comes 
 A_CENT: Final = 0.01  # US dollars a day: who spends less shows nothing of how wrong a method is
 NOTHING_OR_TWICE: Final = 0.0, 2.0  # of what is ahead: bounds while nothing is known
 
+NAMES: Final = tuple(METHODS)
+# A record is the first day that was not compared yet and how many misses there are at each horizon;
+# the errors of each method at each; the misses; then each expectation that is still to be compared:
+# its day, what is usual, and for each horizon ahead what the forecast and each method expects.
+_HEAD: Final = struct.Struct(f"<I{len(HORIZONS)}B")
+_ERRORS: Final = struct.Struct(f"<{2 * len(NAMES) * len(HORIZONS)}f")
+_OPEN: Final = struct.Struct("<If")
+_TOTALS: Final = struct.Struct(f"<{1 + len(NAMES)}f")
+_SINGLE: Final = struct.Struct("<f")
+
 
 class Expectation(NamedTuple):
-    """What was expected on one day of those after it."""
+    """What was expected on one day of those after it, in single precision."""
 
     day: int  # the first of them, in days since 1970
     usual: float  # US dollars a day
@@ -45,7 +60,7 @@ class Error(NamedTuple):
 
     def plus(self, share: float) -> Error:
         """Return it with a comparison more."""
-        return Error(self.total * FADING + share, self.compared * FADING + 1)
+        return Error(_single(self.total * FADING + share), _single(self.compared * FADING + 1))
 
 
 NONE: Final = Error(0.0, 0.0)
@@ -60,6 +75,11 @@ class Record:
         self._misses: dict[int, list[float]] = {horizon: [] for horizon in HORIZONS}
         self._until = 0  # days before this one were compared
 
+    @property
+    def until(self) -> int:
+        """The first day that it has not seen, in days since 1970; 0 if it has seen none."""
+        return self._until
+
     def compare(self, history: History, spends: Sequence[float | None]) -> None:
         """Take in the days that are over. `spends` are those of the history, without fees."""
         for expectation in self._open:
@@ -70,12 +90,20 @@ class Record:
         self._until = max(self._until, history.until)
         self._open = [each for each in self._open if each.day + HORIZONS[-1] > self._until]
 
-    def expect(self, expectation: Expectation) -> None:
-        """Note what is expected, unless something was on that day, or hardly anything is usual."""
-        if expectation.usual >= A_CENT and not (
-            self._open and self._open[-1].day >= expectation.day
-        ):
-            self._open.append(expectation)
+    def expect(
+        self,
+        day: int,
+        usual: float,
+        totals: Mapping[str, Sequence[float]],
+        blended: Sequence[float],
+    ) -> None:
+        """Note what is expected from a day on, as in an Expectation.
+
+        Unless something was on that day, or hardly anything is usual.
+        """
+        if usual >= A_CENT and not (self._open and self._open[-1].day >= day):
+            single = {name: array("f", each) for name, each in totals.items()}
+            self._open.append(Expectation(day, _single(usual), single, array("f", blended)))
 
     def _compare(self, expectation: Expectation, at: int, spends: Sequence[float | None]) -> None:
         horizon = HORIZONS[at]
@@ -88,7 +116,7 @@ class Record:
             error = self._errors.get((name, horizon), NONE)
             self._errors[name, horizon] = error.plus(abs(totals[at] - total) / scale)
         misses = self._misses[horizon]
-        misses.append((total - expectation.blended[at]) / scale)
+        misses.append(_single((total - expectation.blended[at]) / scale))
         del misses[:-MISSES]
 
     def past_error(self, name: str, days: float) -> float | None:
@@ -145,6 +173,77 @@ class Record:
             if horizon <= closest and len(self._misses[horizon]) >= ENOUGH:
                 return self._misses[horizon]
         return None
+
+    # --- As bytes ---
+
+    def packed(self) -> bytes:
+        """Return it as it is kept."""
+        counts = [len(self._misses[horizon]) for horizon in HORIZONS]
+        errors = [
+            number
+            for name in NAMES
+            for horizon in HORIZONS
+            for number in self._errors.get((name, horizon), NONE)
+        ]
+        parts = [_HEAD.pack(self._until, *counts), _ERRORS.pack(*errors)]
+        parts += [array("f", self._misses[horizon]).tobytes() for horizon in HORIZONS]
+        for day, usual, totals, blended in self._open:
+            parts.append(_OPEN.pack(day, usual))
+            for at in _ahead(day, self._until):
+                by_method = [totals[name][at] if name in totals else math.nan for name in NAMES]
+                parts.append(_TOTALS.pack(blended[at], *by_method))
+        return b"".join(parts)
+
+    @classmethod
+    def unpacked(cls, kept: bytes) -> Record:
+        """Return what was kept. Raises ValueError if it is no record."""
+        try:
+            return cls._unpacked(kept)
+        except struct.error:
+            raise ValueError("not a record of the forecast") from None
+
+    @classmethod
+    def _unpacked(cls, kept: bytes) -> Record:
+        made = cls()
+        made._until, *counts = _HEAD.unpack_from(kept)
+        at = _HEAD.size
+        numbers = iter(_ERRORS.unpack_from(kept, at))
+        at += _ERRORS.size
+        for name in NAMES:
+            for horizon in HORIZONS:
+                error = Error(next(numbers), next(numbers))
+                if error.compared:
+                    made._errors[name, horizon] = error
+        for horizon, count in zip(HORIZONS, counts, strict=True):
+            made._misses[horizon] = [*struct.unpack_from(f"<{count}f", kept, at)]
+            at += count * _SINGLE.size
+        while at < len(kept):
+            day, usual = _OPEN.unpack_from(kept, at)
+            at += _OPEN.size
+            columns = [[0.0] * (1 + len(NAMES)) for _ in HORIZONS]
+            for horizon in _ahead(day, made._until):
+                columns[horizon] = [*_TOTALS.unpack_from(kept, at)]
+                at += _TOTALS.size
+            blended, *by_method = zip(*columns, strict=True)
+            totals = {
+                name: totals
+                for name, totals in zip(NAMES, by_method, strict=True)
+                if not math.isnan(totals[-1])
+            }
+            made._open.append(Expectation(day, usual, totals, blended))
+        return made
+
+
+def _ahead(day: int, until: int) -> range:
+    """Return which horizons are still to be compared of what was expected from a day on."""
+    passed = sum(day + horizon <= until for horizon in HORIZONS)
+    return range(passed, len(HORIZONS))
+
+
+def _single(number: float) -> float:
+    """Return a number in single precision."""
+    (found,) = _SINGLE.unpack(_SINGLE.pack(number))
+    return float(found)
 
 
 def _quantile(amounts: Sequence[float], share: float) -> float:

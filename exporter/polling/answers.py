@@ -1,19 +1,23 @@
-"""From the bytes of an answer to what is kept of it, and of the counters and days with it."""
+"""From the bytes of an answer to what is kept of it, and to counters, days and the forecast."""
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections import Counter
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from exporter.api.billing import decoded
+from exporter.forecast import ahead
 from exporter.metrics import render
 from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import View, shorten
+from exporter.metrics.report import MONTH_TO_DATE
 from exporter.model import (
     Answer,
+    Forecast,
     InvoiceDetail,
     Moment,
     Organization,
@@ -29,6 +33,9 @@ from exporter.state.spend import advance, is_settled, unchanged, without_answer
 USAGE = "usage"
 COLLECTOR = {collector.name: collector for collector in COLLECTORS}
 AT_ONCE = 2047  # bytes
+# Seconds after midnight in which organizations have what they are expected to cost made anew, one
+# after another. Polls that are further apart are spread over more time by themselves.
+SPREAD = 600.0
 
 
 def digest(raw: bytes) -> bytes:
@@ -100,10 +107,11 @@ def reread(
 
 
 class Taken(NamedTuple):
-    """A good answer, and what it makes of the counters and the days."""
+    """A good answer, and what it makes of the counters, the days and the forecast."""
 
     answer: Answer
     spend: Spend | None
+    forecast: Forecast | None
 
 
 def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
@@ -115,6 +123,40 @@ def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
     kept_days: int,
 ) -> Taken:
     """Return a good answer, compared with the one before."""
+    taken = _taken_in(state, unit, raw, detail, now, kept_days)
+    if unit.collector != USAGE or taken.spend is None:
+        return taken
+    organization, before = state.organization, state.forecast
+    wait = SPREAD * _place(organization.id) if organization.interval < SPREAD else 0.0
+    spend = ahead.look_ahead(taken.spend, now.time, before, wait)
+    found = forecast(organization, taken.answer, spend, before)
+    return taken._replace(spend=spend, forecast=found)
+
+
+def forecast(
+    organization: Organization, answer: Answer, spend: Spend | None, before: Forecast | None = None
+) -> Forecast | None:
+    """Return the forecast after a good answer about usage, which counters have taken in.
+
+    `before` is that of the answer before, if the budget was the same then.
+    """
+    month_to_date = answer.figures.get(MONTH_TO_DATE)
+    return ahead.forecast(spend, answer.received, month_to_date, organization.budget_usd, before)
+
+
+def _place(org_id: str) -> float:
+    """Return a place between 0 and 1 that is the organization's own."""
+    return zlib.crc32(org_id.encode()) / 2**32
+
+
+def _taken_in(  # noqa: PLR0913
+    state: OrganizationState,
+    unit: Unit,
+    raw: bytes,
+    detail: InvoiceDetail,
+    now: Moment,
+    kept_days: int,
+) -> Taken:
     spend = state.spend
     collector, before = COLLECTOR[unit.collector], state.collectors[unit.collector].answer
     if before is not None:
@@ -126,13 +168,13 @@ def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
             if counted is not None and not is_noted(counted.ledger, now.time):
                 ledger = note(counted.ledger, unchanged(counted), now.time, kept_days)
                 spend = replace(counted, ledger=ledger)
-            return Taken(answer, spend)
+            return Taken(answer, spend, state.forecast)
     answer, view = take_in(collector, state.organization, raw, detail, now)
     if before is not None and before.fragments == answer.fragments:
         answer = answer._replace(changed=before.changed)
     if isinstance(view, Usage):
         spend = _counted(spend, view, before, now.time, kept_days)
-    return Taken(answer, spend)
+    return Taken(answer, spend, state.forecast)
 
 
 def _counted(

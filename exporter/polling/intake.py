@@ -20,6 +20,7 @@ from exporter.model import (
     Clock,
     CollectorState,
     Failure,
+    Forecast,
     InvoiceDetail,
     Moment,
     Organization,
@@ -189,7 +190,14 @@ class Intake:
         spend = state.spend or spend
         if spend is not state.spend or collectors != state.collectors:
             behind = state.is_behind or (state.spend is None and not complete)
-            self._store.put(state._replace(collectors=collectors, spend=spend, is_behind=behind))
+            self._store.put(
+                state._replace(
+                    collectors=collectors,
+                    spend=spend,
+                    is_behind=behind,
+                    forecast=_forecast(state.organization, collectors, spend),
+                )
+            )
 
     def _leave(self, org_id: str, spend: Spend | None) -> None:
         for name in COLLECTOR:
@@ -213,7 +221,8 @@ class Intake:
             spend = answers.without(old.get(USAGE), spend)
         spend = spend or self._store.left(organization.id)
         behind = spend is not None and not self._complete
-        self._store.put(OrganizationState(organization, states, spend, is_behind=behind))
+        forecast = _forecast(organization, states, spend)
+        self._store.put(OrganizationState(organization, states, spend, behind, forecast))
 
     async def _restored(
         self, organization: Organization, collector: str, saved: SavedAnswer
@@ -270,7 +279,14 @@ class Intake:
             if state.answer is not None:
                 self._note_due_date(Unit(organization.id, name), state.answer)
         spend = known.spend if USAGE in states else answers.forgotten(known)
-        self._store.put(known._replace(organization=organization, collectors=states, spend=spend))
+        self._store.put(
+            known._replace(
+                organization=organization,
+                collectors=states,
+                spend=spend,
+                forecast=_forecast(organization, states, spend),
+            )
+        )
 
     # --- Polls ---
 
@@ -285,10 +301,11 @@ class Intake:
                 size, answers.taken_in, read, unit, raw, detail, now, self._kept_days
             )
             state = self._known(unit.org_id)
-            # Else a reload has changed meanwhile which invoices are shown, or storage that was
-            # read late has brought what the answer has to go on from.
+            # Else a reload has changed meanwhile which invoices are shown, or the budget, or
+            # storage that was read late has brought what the answer has to go on from.
             if (
                 detail is self._detail
+                and state.organization is read.organization
                 and state.spend is read.spend
                 and state.collectors[unit.collector].answer is before
             ):
@@ -308,8 +325,8 @@ class Intake:
         )
         behind = state.is_behind and unit.collector != USAGE
         is_counted = taken.spend is not state.spend
-        if is_counted or behind != state.is_behind:
-            state = state._replace(spend=taken.spend, is_behind=behind)
+        if unit.collector == USAGE:
+            state = state._replace(spend=taken.spend, is_behind=behind, forecast=taken.forecast)
         self._polled(state, unit, after, is_counted=is_counted)
 
     def fail(
@@ -462,5 +479,17 @@ class Intake:
     ) -> None:
         collectors = {**state.collectors, unit.collector: collector}
         # Not `_replace`, which takes three times as long: it is made at every poll.
-        after = OrganizationState(state.organization, collectors, state.spend, state.is_behind)
+        after = OrganizationState(
+            state.organization, collectors, state.spend, state.is_behind, state.forecast
+        )
         self._store.put(after, confirms=confirms)
+
+
+def _forecast(
+    organization: Organization, collectors: Mapping[str, CollectorState], spend: Spend | None
+) -> Forecast | None:
+    """Return the forecast of the last good answer about usage."""
+    usage = collectors.get(USAGE)
+    if usage is None or usage.answer is None:
+        return None
+    return answers.forecast(organization, usage.answer, spend)

@@ -1,7 +1,8 @@
 """The days of an organization as a line of text, to be carried to another storage.
 
 Whatever takes part in them goes along: the counters that they go on from, the last good answer
-about usage, and what closed periods came to. There is no key in it and nothing personal.
+about usage, what closed periods came to, and what the forecast has learned. There is no key in it
+and nothing personal.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def line(carried: Carried) -> str:
         days=dict(carried.days),
         closed=[(p.start, p.end, p.usage, p.seen) for p in carried.spend.closed],
         answers=[*carried.answers.items()],
+        outlook=carried.spend.outlook,
     ).model_dump_json()
 
 
@@ -91,6 +93,7 @@ class _Line(BaseModel):
     days: dict[int, bytes]
     closed: list[tuple[float | None, float, float, float]]
     answers: list[tuple[float, bytes]]
+    outlook: bytes | None = None
 
 
 def _carried(found: _Line) -> Carried:
@@ -101,6 +104,8 @@ def _carried(found: _Line) -> Carried:
         raise ValueError
     _, spend, head = counters
     days = found.days
+    if found.outlook is not None and len(found.outlook) > rows.MAX_OUTLOOK:
+        raise ValueError
     if head is None or head.windows.answered not in days or not 0 <= min(days) <= max(days) <= EVER:
         raise ValueError
     for row in days.values():
@@ -119,7 +124,12 @@ def _carried(found: _Line) -> Carried:
         closed = closed.plus(ended[1])
     for message in (*dict(found.answers).values(), *(found.usage or ())[:1]):
         _check(message)
-    spend = replace(spend, closed=closed, ledger=ledger.rebuilt(days, head.windows.answered))
+    spend = replace(
+        spend,
+        closed=closed,
+        ledger=ledger.rebuilt(days, head.windows.answered),
+        outlook=found.outlook,
+    )
     return Carried(org_id, spend, usage and usage[2], days, dict(found.answers))
 
 

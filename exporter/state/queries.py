@@ -10,7 +10,14 @@ from typing import Final
 
 from exporter.model import ClosedPeriods
 from exporter.state.ledger import IN_MEMORY, STORED
-from exporter.state.rows import MAX_COUNTERS, MAX_DAY, MAX_MESSAGE, MAX_NUMBER, MAX_TEXT
+from exporter.state.rows import (
+    MAX_COUNTERS,
+    MAX_DAY,
+    MAX_MESSAGE,
+    MAX_NUMBER,
+    MAX_OUTLOOK,
+    MAX_TEXT,
+)
 
 
 def _text(column: str, at_most: int = MAX_TEXT) -> str:
@@ -44,6 +51,8 @@ SOUND: Final[Mapping[str, str]] = {
     "closed_answer": f"{_text('org_id')} AND {_are('real', 'ended')} "
     f"AND {_blob('message', MAX_MESSAGE)} AND {_are('integer', 'checksum')}",
     "departed": f"{_text('org_id')} AND {_are('integer', 'day')}",
+    "outlook": f"{_text('org_id')} AND {_blob('kept', MAX_OUTLOOK)} "
+    f"AND {_are('integer', 'checksum')}",
 }
 
 # --- What is there ------------------------------------------------------------------------
@@ -63,9 +72,12 @@ CLOSED: Final = f"""
 SELECT CAST(org_id AS BLOB), started, ended, usage, seen, checksum
 FROM closed WHERE {SOUND["closed"]} ORDER BY org_id, ended
 """  # noqa: S608
+OUTLOOKS: Final = f"""
+SELECT CAST(org_id AS BLOB), kept, checksum FROM outlook WHERE {SOUND["outlook"]}
+"""  # noqa: S608
 COUNT: Final = """
 SELECT (SELECT count(*) FROM answer) + (SELECT count(*) FROM spend) + (SELECT count(*) FROM found)
-    + (SELECT count(*) FROM closed)
+    + (SELECT count(*) FROM closed) + (SELECT count(*) FROM outlook)
 """
 REQUESTS: Final = f"SELECT day, reserved FROM requests WHERE {SOUND['requests']}"  # noqa: S608
 # Of an organization: the days in memory, up to the last good answer and after it.

@@ -28,6 +28,7 @@ MAX_TEXT: Final = 4096  # bytes of an id or a name
 MAX_MESSAGE: Final = 4 * 1024 * 1024  # bytes; no answer is larger
 MAX_COUNTERS: Final = 1024 * 1024
 MAX_DAY: Final = 64 * 1024  # bytes; two hundred times as long as most
+MAX_OUTLOOK: Final = 256 * 1024  # bytes; forty times as long as most
 MAX_NUMBER: Final = 2**32  # of a day
 MAX_TALLIES: Final = 1000  # ten times as many as are made
 MAX_TIME: Final = 253_402_300_800.0  # Unix seconds: the year 10000
@@ -69,6 +70,21 @@ def spend(row: Iterable[Any]) -> tuple[str, Spend, Head | None] | None:
     # What JSON holds may be of any shape, and nested as deep as it is long.
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def outlook(row: Iterable[Any]) -> tuple[str, bytes] | None:
+    """Return the organization of a row, and what is kept of what is expected of it."""
+    org_id, kept, stored = row
+    try:
+        values = (org_id.decode(), kept)
+    except UnicodeDecodeError:
+        return None
+    return values if stored == outlook_checksum(*values) else None
+
+
+def outlook_checksum(org_id: str, kept: bytes) -> int:
+    """Return what tells the row of an outlook from one with a flipped bit."""
+    return zlib.crc32(kept, zlib.crc32(org_id.encode()))
 
 
 def day_checksum(org_id: str, number: int, row: bytes) -> int:

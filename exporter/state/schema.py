@@ -38,10 +38,11 @@ CREATE TABLE closed_answer (
     org_id TEXT, ended REAL, message BLOB, checksum INTEGER, PRIMARY KEY (org_id, ended)
 ) WITHOUT ROWID;
 CREATE TABLE departed (org_id TEXT PRIMARY KEY, day INTEGER) WITHOUT ROWID;
+CREATE TABLE outlook (org_id TEXT PRIMARY KEY, kept BLOB, checksum INTEGER) WITHOUT ROWID;
 """
 # The tables that are read whole at the start, and checked before. Days are read when asked for, and
 # their pages and rows are checked then.
-CHECKED: Final = {"answer", "spend", "requests", "found", "closed", "departed"}
+CHECKED: Final = {"answer", "spend", "requests", "found", "closed", "departed", "outlook"}
 TABLE: Final = re.compile(r"\s*CREATE TABLE [\"'`\[]?(\w+)", re.IGNORECASE | re.MULTILINE)
 VERSION: Final = len(SCHEMA)  # a file with a higher one was written by a newer release
 

@@ -104,6 +104,7 @@ def advance(spend: Spend | None, usage: Usage, now: float, seen: float | None = 
         spend.overrun,
         closed=spend.closed,
         ledger=spend.ledger,
+        outlook=spend.outlook,
     )
     unknown = _unknown(before, tally, last, now, began)
     return Step(after, moved, changes, unknown, began)
@@ -245,6 +246,7 @@ def _next_period(spend: Spend, started: float, last: float) -> Spend:
         overrun=overrun,
         closed=_closed(spend, started, last),
         ledger=spend.ledger,
+        outlook=spend.outlook,
     )
 
 

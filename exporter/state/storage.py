@@ -132,6 +132,7 @@ class Storage:
         spends: dict[str, Spend] = {}
         heads: dict[str, rows.Head | None] = {}
         closed: dict[str, ClosedPeriods] = {}
+        outlooks: dict[str, bytes] = {}
         found: dict[str, list[FoundOrganization]] = {}
         with self._database.use() as database:
             good = 0
@@ -141,6 +142,9 @@ class Storage:
             for org_id, period in filter(None, map(rows.closed, database.execute(queries.CLOSED))):
                 good += 1
                 closed[org_id] = closed.get(org_id, ClosedPeriods()).plus(period)
+            for kept in filter(None, map(rows.outlook, database.execute(queries.OUTLOOKS))):
+                good += 1
+                outlooks[kept[0]] = kept[1]
             for spend in filter(None, map(rows.spend, database.execute(queries.SPENDS))):
                 good += 1
                 spends[spend[0]], heads[spend[0]] = spend[1:]
@@ -155,6 +159,7 @@ class Storage:
                     each,
                     ledger=_ledger(database, org_id, heads[org_id], usage, lacking),
                     closed=_closed(org_id, closed.get(org_id), each.closed, lacking),
+                    outlook=outlooks.get(org_id),
                 )
             answered = [head.windows.answered for head in heads.values() if head is not None]
             _tidy(database, lacking, min(answered, default=0))
@@ -204,7 +209,7 @@ class Storage:
         organizations = list(organizations)
         gone = set(removed)
         kept = {org_id: saved for org_id, saved in before.items() if org_id not in gone}
-        spends, days, outgrown, closed, messages = spend_rows(organizations, kept)
+        spends, days, outgrown, closed, messages, outlooks = spend_rows(organizations, kept)
         with self._database.use() as database, database:
             if opening is not None and opening != self._database.opening:
                 raise UnreadError(f"{self._database.file} is another one: it has to be read first")
@@ -213,12 +218,14 @@ class Storage:
             leaving = [(org_id,) for org_id in gone]
             database.executemany("DELETE FROM answer WHERE org_id = ?", [*leaving, *replaced])
             database.executemany("DELETE FROM spend WHERE org_id = ?", leaving)
+            database.executemany("DELETE FROM outlook WHERE org_id = ?", leaving)
             database.executemany(queries.DEPART, leaving)
             database.executemany("DELETE FROM departed WHERE org_id = ?", [s[:1] for s in spends])
             database.executemany(
                 "INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?)", answer_rows(organizations)
             )
             database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
+            database.executemany("REPLACE INTO outlook VALUES (?, ?, ?)", outlooks)
             database.executemany(queries.REPLACE_DAY, days)
             database.executemany(queries.FORGET_DAYS, outgrown)
             database.executemany(queries.REPLACE_CLOSED, closed)

@@ -21,13 +21,14 @@ class SpendRows(NamedTuple):
     outgrown: list[Row]  # organizations that may have more days than are kept
     closed: list[Row]
     messages: list[Row]
+    outlooks: list[Row]
 
 
 def spend_rows(
     organizations: Iterable[SavedOrganization], before: Mapping[str, SavedOrganization]
 ) -> SpendRows:
     """Return what is not there as it is; `before` is what is there."""
-    found = SpendRows([], [], [], [], [])
+    found = SpendRows([], [], [], [], [], [])
     for saved in organizations:
         org_id, spend = saved.org_id, saved.spend
         known = before[org_id].spend if org_id in before else None
@@ -40,6 +41,8 @@ def spend_rows(
         found.days.extend(day_row(org_id, number, row) for number, row in days.items())
         if days and (there is None or there.windows.answered not in days):  # a new day
             found.outgrown.append((org_id,))
+        if (kept := spend.outlook) is not None and (known is None or known.outlook is not kept):
+            found.outlooks.append((org_id, kept, rows.outlook_checksum(org_id, kept)))
         if known is None or spend.closed.packed != known.closed.packed:
             new = {*spend.closed} - {*(() if known is None else known.closed)}
             values = [(org_id, *period) for period in new]

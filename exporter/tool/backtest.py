@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from exporter.forecast.forecast import Forecast
+from exporter.forecast.outlook import Said
+from exporter.model import Forecast
 from exporter.state.day_rows import DAY
 from exporter.tool.history_file import Reading
 from exporter.tool.replay import Book
@@ -21,6 +22,7 @@ class Guess(NamedTuple):
     month_to_date: float  # US dollars, by that answer
     period_start: float | None  # Unix seconds, by it
     forecast: Forecast | None
+    said: Sequence[Said]  # by each method
     actual: float | None = None  # the last month to date of the period; None if it has not ended
 
 
@@ -61,10 +63,10 @@ def _guesses(book: Book, first: float, until: float) -> Iterator[Guess]:
     midnight = math.ceil(last.time / DAY) * DAY
     if midnight <= first:
         midnight += DAY
-    forecast = book.forecast()
+    forecast, said = book.forecast, book.said
     while midnight < until:
         spent = last.usage.month_to_date
-        yield Guess(float(midnight), last.time, spent, book.period_start, forecast)
+        yield Guess(float(midnight), last.time, spent, book.period_start, forecast, said)
         midnight += DAY
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from exporter.base import files, plain
-from exporter.forecast.forecast import SO_FAR, Forecast, Said
-from exporter.forecast.methods import METHODS
+from exporter.forecast.methods import words
+from exporter.forecast.outlook import Said
+from exporter.model import Forecast
 from exporter.state.day_rows import Day
 from exporter.state.listing import plain_days, text_of
+from exporter.state.spend import TOO_LARGE
 from exporter.tool import arguments as declare
 from exporter.tool import output
 from exporter.tool.backtest import Guess, Score, backtest, scores
@@ -125,7 +127,7 @@ def _plain(past: Past) -> dict[str, Any]:
     return {
         "at": plain.moment(past.at),
         "month_to_date_usd": plain.number(past.month_to_date),
-        **_plain_forecast(past.forecast),
+        **_plain_forecast(past.forecast, past.said),
         "days": plain_days(past.days),
         "expected_day_usd": None,
         "expected_day_upper_usd": None,
@@ -133,7 +135,7 @@ def _plain(past: Past) -> dict[str, Any]:
     }
 
 
-def _plain_forecast(forecast: Forecast | None) -> dict[str, Any]:
+def _plain_forecast(forecast: Forecast | None, methods: Sequence[Said]) -> dict[str, Any]:
     if forecast is None:
         amounts = dict.fromkeys(("forecast_usd", "forecast_lower_usd", "forecast_upper_usd"))
         return {**amounts, "method": None, "methods": []}
@@ -141,7 +143,7 @@ def _plain_forecast(forecast: Forecast | None) -> dict[str, Any]:
         "forecast_usd": plain.number(forecast.usd),
         "forecast_lower_usd": plain.number(forecast.lower),
         "forecast_upper_usd": plain.number(forecast.upper),
-        "method": forecast.methods[0].name,
+        "method": methods[0].name,
         "methods": [
             {
                 "name": said.name,
@@ -149,7 +151,7 @@ def _plain_forecast(forecast: Forecast | None) -> dict[str, Any]:
                 "weight": said.weight,
                 "past_error": said.error,
             }
-            for said in forecast.methods
+            for said in methods
         ],
     }
 
@@ -158,7 +160,7 @@ def _table(past: Past) -> None:
     print(f"Month to date at {plain.moment(past.at)}: {output.money(past.month_to_date)} USD")
     forecast = past.forecast
     if forecast is None:
-        print("No forecast: the last answer does not say when its period starts and ends.")
+        print(f"No forecast: {_why_none(past)}.")
     else:
         low, high = output.money(forecast.lower), output.money(forecast.upper)
         print(f"Forecast: {output.money(forecast.usd)} USD, between {low} and {high}")
@@ -169,7 +171,7 @@ def _table(past: Past) -> None:
             Column("Method"),
             *(Column(title, number=True) for title in ("Weight", "Past error", "Forecast")),
         )
-        output.show(columns, [_method(said) for said in forecast.methods if said.weight >= SHOWN])
+        output.show(columns, [_method(said) for said in past.said if said.weight >= SHOWN])
     print()
     columns = (
         Column("Day"),
@@ -178,9 +180,18 @@ def _table(past: Past) -> None:
     output.show(columns, [_row(number, day) for number, day in past.days.items()])
 
 
+def _why_none(past: Past) -> str:
+    if abs(past.month_to_date) >= TOO_LARGE:
+        return "the amount of the last answer is no bill's"
+    if past.is_behind:
+        return "the last answer is of an earlier period"
+    return "the last answer does not say when its period starts and ends"
+
+
 def _method(said: Said) -> Row:
-    words = "average of the period so far" if said.name == SO_FAR else METHODS[said.name].words
-    return Row((words, _percent(said.weight), _percent(said.error), output.money(said.usd)))
+    return Row(
+        (words(said.name), _percent(said.weight), _percent(said.error), output.money(said.usd))
+    )
 
 
 def _percent(share: float | None) -> str:
@@ -192,7 +203,7 @@ def _lines(guesses: Iterable[Guess]) -> None:
         line = {
             "at": plain.moment(guess.at),
             "month_to_date_usd": plain.number(guess.month_to_date),
-            **_plain_forecast(guess.forecast),
+            **_plain_forecast(guess.forecast, guess.said),
             "actual_usd": plain.number(guess.actual),
         }
         print(json.dumps(line, allow_nan=False))

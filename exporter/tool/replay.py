@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from exporter.forecast.forecast import Forecast, Forecaster, Outlook
-from exporter.forecast.history import Period
-from exporter.model import Ledger, Spend
+from exporter.forecast import ahead
+from exporter.forecast.outlook import Said
+from exporter.model import Forecast, Ledger, Spend
 from exporter.state import ledger, spend
 from exporter.state.day_rows import UNKNOWN, Day
 from exporter.state.ledger import STORED, day_of
@@ -20,7 +20,9 @@ class Past(NamedTuple):
 
     at: float  # Unix seconds
     month_to_date: float  # US dollars, as the last answer has it
-    forecast: Forecast | None  # None if the answer has no dates
+    is_behind: bool  # whether the last answer is of a period before the one that is known
+    forecast: Forecast | None  # None if the answer has no dates, or does not count
+    said: Sequence[Said]  # what each method says, those that count most first
     days: Mapping[int, Day]  # numbered from 1970 on, in order, up to that of the moment
     known: int  # of the days before it
 
@@ -47,8 +49,7 @@ class Book:
         self._spend: Spend | None = None
         self._last: Reading | None = None
         self._days: dict[int, Day] = {}
-        self._forecaster = Forecaster()
-        self._outlook: Outlook | None = None
+        self._forecast: Forecast | None = None
 
     def take(self, reading: Reading) -> None:
         """Take in a good answer, as the exporter does."""
@@ -56,9 +57,10 @@ class Book:
         step = spend.advance(self._spend, reading.usage, reading.time, seen)
         self._keep(step.spend.ledger, day_of(reading.time))
         noted = ledger.note(step.spend.ledger, step, reading.time, STORED)
-        self._spend = replace(step.spend, ledger=noted)
+        counted = replace(step.spend, ledger=noted)
+        self._spend = ahead.look_ahead(counted, reading.time, self._forecast)
         self._last = reading
-        self._look_ahead(noted, reading)
+        self._forecast = ahead.forecast(self._spend, reading.time, reading.usage.month_to_date)
 
     def past(self, at: float | None = None) -> Past | None:
         """Return what is known at a moment that is not before the last answer, or at that one.
@@ -69,7 +71,15 @@ class Book:
         if last is None:
             return None
         at = last.time if at is None else at
-        return Past(at, last.usage.month_to_date, self.forecast(), *self._listed(day_of(at)))
+        is_behind = self._spend is not None and self._spend.paused is not None
+        return Past(
+            at,
+            last.usage.month_to_date,
+            is_behind,
+            self._forecast,
+            self.said,
+            *self._listed(day_of(at)),
+        )
 
     @property
     def last(self) -> Reading | None:
@@ -81,25 +91,16 @@ class Book:
         """When the period of the last answer began, in Unix seconds, as it was told first."""
         return None if self._spend is None else self._spend.period_start
 
+    @property
     def forecast(self) -> Forecast | None:
-        """Return where the period of the last answer will end; None if it has no dates."""
-        last = self._last
-        if self._outlook is None or last is None or self._spend is None:
-            return None
-        noted, day = self._spend.ledger, day_of(last.time)
-        today = UNKNOWN if noted is None else ledger.between(noted, day, day).get(day, UNKNOWN)
-        return self._outlook.forecast(last.time, last.usage.month_to_date, today)
+        """Where the period of the last answer will end; None if nothing is known of it."""
+        return self._forecast
 
-    def _look_ahead(self, noted: Ledger | None, reading: Reading) -> None:
-        start, end = reading.usage.period_start, reading.usage.period_end
-        if noted is None or start is None or end is None or end <= start:
-            self._outlook = None
-            return
-        day, period = day_of(reading.time), Period(start, end)
-        known = self._outlook
-        if known is None or known.day != day or known.period != period:
-            days = ledger.between(noted, 0, day)
-            self._outlook = self._forecaster.begin(days, day, period)
+    @property
+    def said(self) -> Sequence[Said]:
+        """What each method says."""
+        last = self._last
+        return () if last is None else ahead.said(self._spend, last.time, last.usage.month_to_date)
 
     def _listed(self, until: int) -> tuple[Mapping[int, Day], int]:
         """Return the days up to one, unknown ones among them, and how many before it are known."""

@@ -8,7 +8,6 @@ request passes the `site`, with `auth`, and gets to its page by its path, of `pa
 encoding, and `sending` takes its time. `refusals` are answers without a page. `flags` are those of
 the command line.
 
-`summary` is an organization in a line, with where its month will end by `forecast`. The pages for
-people in `status` and the JSON in `api` are both made of it. `toolkit` has the web configuration
-file.
+`summary` is an organization in a line. The pages for people in `status` and the JSON in `api` are
+both made of it. `toolkit` has the web configuration file.
 """

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
+from exporter.forecast import ahead
+from exporter.forecast.outlook import Said
 from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.report import MONTH_TO_DATE, OrganizationReport, report_on
-from exporter.model import InvoiceDetail, Moment, OrganizationState
+from exporter.model import Answer, Forecast, InvoiceDetail, Moment, OrganizationState
 from exporter.page.limit import Limit
 from exporter.polling.schedule import Unit
 from exporter.state.messages import unpacked
-from exporter.web.forecast import Forecast, forecast
 
 PERIOD_START: Final = "viam_billing_usage_period_start_timestamp_seconds"
 PERIOD_END: Final = "viam_billing_usage_period_end_timestamp_seconds"
 OWED: Final = "viam_billing_invoices_unpaid_amount_usd"
 OVERDUE: Final = "viam_billing_invoices_overdue_amount_usd"
 OUTSTANDING: Final = "viam_billing_outstanding_balance_usd"
+USAGE: Final = "usage"
 
 # The collector that a figure comes from.
 COLLECTOR_OF: Final[Mapping[str, str]] = {
@@ -121,7 +123,7 @@ class Summary:
         return message, collector.view(message, self.context.time, invoice_detail)
 
     @property
-    def current(self) -> Mapping[str, object]:
+    def current(self) -> Mapping[str, Answer]:
         """The collectors whose data may be shown."""
         return self.report.current
 
@@ -148,15 +150,20 @@ class Summary:
     @cached_property
     def forecast(self) -> Forecast | None:
         """Where the month will end; None as long as nobody knows."""
-        if self.month_to_date is None:
-            return None
-        period = self.value(PERIOD_START), self.value(PERIOD_END)
-        return forecast(self.month_to_date, *period, self.context.time)
+        return None if self.month_to_date is None else self.report.forecast
 
     @property
     def forecast_usd(self) -> float | None:
         """US dollars."""
         return self.forecast.usd if self.forecast else None
+
+    @property
+    def methods(self) -> Sequence[Said]:
+        """What each method of the forecast says, those that count most first."""
+        usage = self.current.get(USAGE)
+        if usage is None or self.forecast is None:
+            return ()
+        return ahead.said(self.state.spend, usage.received, self.month_to_date)
 
     @property
     def budget(self) -> float | None:

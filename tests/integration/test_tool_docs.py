@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from exporter.forecast.forecast import SO_FAR
-from exporter.forecast.methods import METHODS
+from exporter.forecast.methods import METHODS, SO_FAR
 from exporter.tool import file_names, focus
 from exporter.tool.command import COMMANDS
 from support.process import ROOT

@@ -26,6 +26,7 @@ from exporter.pb import billing_pb2 as pb
 from exporter.polling import answers
 from exporter.polling.poller import Progress
 from exporter.polling.schedule import Unit
+from exporter.state.ledger import IN_MEMORY
 from exporter.web.status import StatusPages
 from exporter.web.status.html_pages import ExporterFacts
 from exporter.web.summary import PageContext
@@ -97,17 +98,21 @@ def state(
     `received` is on the monotonic clock; `changes` are those of every collector.
     """
     organization_ = organization_ or organization(max_age=3600.0)
-    collectors = {}
+    collectors: dict[str, CollectorState] = {}
+    spend, forecast = None, None
     for collector in COLLECTORS:
         known = CollectorState()
         for message in messages:
             if isinstance(message, collector.message):
                 now = Moment(START, received)
                 raw = message.SerializeToString()
-                answer, _ = answers.take_in(collector, organization_, raw, ALL, now)
-                known = CollectorState(answer, polled=True, attempted=START, duration=0.25)
+                before = OrganizationState(organization_, {collector.name: known})
+                unit = Unit(organization_.id, collector.name)
+                taken = answers.taken_in(before, unit, raw, ALL, now, IN_MEMORY)
+                spend, forecast = taken.spend or spend, taken.forecast or forecast
+                known = CollectorState(taken.answer, polled=True, attempted=START, duration=0.25)
         collectors[collector.name] = known._replace(**changes)
-    return OrganizationState(organization_, collectors)
+    return OrganizationState(organization_, collectors, spend, forecast=forecast)
 
 
 @cache

@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 
 from exporter.model import Cause, Failure, OrganizationState
 from exporter.page.limit import Limit
-from exporter.rules.rule_settings import load
-from exporter.web.forecast import EARLY_SHARE, forecast
 from exporter.web.status import StatusPages
 from exporter.web.status.table import COLUMNS, FILTERS, PAGE_ROWS, Query
 from support.reader import organization
-from support.status import CONTEXT, DAY, FACTS, invoices, state, status, usage
+from support.status import CONTEXT, FACTS, invoices, state, status, usage
 
 OUTAGE = Failure(Cause.OUTAGE, "UNAVAILABLE", "the server cannot be reached")
 NOBODY = CONTEXT._replace(next_poll=lambda _unit: None)
@@ -229,33 +227,3 @@ def test_links_follow_the_external_url() -> None:
     for link in ("/viam/", *(f"/viam/{path}" for path in (*below, *odd))):
         assert f'href="{link}"' in html, link
     assert 'action="/viam/"' in html
-
-
-# --- The forecast ---
-
-
-def test_the_forecast_goes_on_at_the_pace_of_the_period() -> None:
-    """Month to date, and the days left at that pace; a credit is not expected again."""
-    found = forecast(100.0, 0.0, 40.0 * DAY, 10.0 * DAY)
-    assert found is not None
-    assert (found.usd, found.pace, found.days_left, found.elapsed) == (400.0, 10.0, 30.0, 0.25)
-    credit = forecast(-5.0, 0.0, 40.0 * DAY, 10.0 * DAY)
-    assert credit is not None
-    assert credit.usd == -5.0
-    ended = forecast(100.0, 0.0, 40.0 * DAY, 41.0 * DAY)
-    assert ended is not None
-    assert ended.usd == 100.0
-
-
-def test_early_or_without_a_period_there_is_no_forecast() -> None:
-    """A day's pace says nothing of a month."""
-    assert forecast(5.0, 0.0, 100.0, 10.0) is None
-    assert forecast(5.0, 0.0, 100.0, 10.1) is not None
-    assert forecast(5.0, None, 100.0, 50.0) is None
-    assert forecast(5.0, 0.0, None, 50.0) is None
-    assert forecast(5.0, 100.0, 100.0, 200.0) is None
-
-
-def test_the_page_and_the_rules_agree_on_what_is_early() -> None:
-    """One number, in two places that cannot read each other."""
-    assert load().forecast.early_share == EARLY_SHARE

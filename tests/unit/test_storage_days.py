@@ -93,6 +93,28 @@ def test_a_damaged_day_costs_no_other_and_no_counter(folder: Path) -> None:
     assert again.ledger.windows.on_it is None
 
 
+@pytest.mark.parametrize("damaged", [b"", b"\0" * 200, b"x", None, "text", 5])
+def test_a_damaged_outlook_costs_nothing_else(folder: Path, damaged: object) -> None:
+    """The forecast learns again from the days; the next one is stored in its place."""
+    spend = replace(with_days(2.5), outlook=b"learned")
+    store(folder, SavedOrganization("acme", {}, spend))
+    assert stored(folder)["acme"].spend == spend
+    damage(folder, "UPDATE outlook SET kept = ?", damaged)
+    assert stored(folder)["acme"].spend == replace(spend, outlook=None)
+    again = replace(spend, outlook=b"learned again")
+    store(folder, SavedOrganization("acme", {}, again))
+    assert stored(folder)["acme"].spend == again
+
+
+def test_an_outlook_goes_with_the_counters(folder: Path) -> None:
+    """When an organization has left for a day, nothing of its forecast is left."""
+    store(folder, SavedOrganization("acme", {}, replace(with_days(2.5), outlook=b"learned")))
+    with closing(Storage(folder)) as storage:
+        storage.save([], ["acme"])
+    with closing(sqlite3.connect(folder / FILE)) as database:
+        assert database.execute("SELECT * FROM outlook").fetchall() == []
+
+
 def older_release(folder: Path, head: object = None, **counters: object) -> None:
     """Have an older release write the counters, which knows of no days."""
     with closing(sqlite3.connect(folder / FILE)) as database:

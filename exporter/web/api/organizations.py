@@ -6,13 +6,13 @@ from collections import Counter
 from typing import Any
 
 from exporter.base import plain
+from exporter.forecast.outlook import Said
 from exporter.metrics import parts
 from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.closed import ClosedBill, closed_periods
 from exporter.metrics.extract.invoices import Invoice, Invoices
 from exporter.metrics.extract.usage import Usage
 from exporter.model import InvoiceDetail, Reason
-from exporter.web import forecast
 from exporter.web.api.documents import encoded, object_of
 from exporter.web.summary import OUTSTANDING, PERIOD_END, PERIOD_START, Summary
 
@@ -21,6 +21,7 @@ NO_DETAIL = InvoiceDetail("none", 0)  # all invoices are listed, whichever have 
 
 def line(of: Summary) -> dict[str, Any]:
     """Return an organization in a line. What is not known is None. Amounts are US dollars."""
+    forecast = of.forecast
     return {
         "org_id": of.id,
         "org_name": of.name,
@@ -29,18 +30,28 @@ def line(of: Summary) -> dict[str, Any]:
         "period_end": plain.moment(of.value(PERIOD_END)),
         "month_to_date_usd": plain.number(of.month_to_date),
         "forecast_usd": plain.number(of.forecast_usd),
-        "forecast_lower_usd": None,
-        "forecast_upper_usd": None,
-        "forecast_method": None if of.forecast is None else forecast.METHOD,
+        "forecast_lower_usd": None if forecast is None else plain.number(forecast.lower),
+        "forecast_upper_usd": None if forecast is None else plain.number(forecast.upper),
+        "forecast_method": None if forecast is None else forecast.method,
         "budget_usd": plain.number(of.budget),
         "budget_used": plain.number(of.budget_used),
-        "budget_exhausted_at": None,
+        "budget_exhausted_at": None if forecast is None else plain.moment(forecast.exhausted),
         "outstanding_balance_usd": plain.number(of.value(OUTSTANDING)),
         "unpaid_usd": plain.number(of.owed),
         "overdue_usd": plain.number(of.overdue),
         "last_success": plain.moment(of.last_success),
         "failures": _failures(of),
         "withheld": _withheld(of),
+    }
+
+
+def method(said: Said) -> dict[str, Any]:
+    """Return what a method of the forecast says, as programs get it."""
+    return {
+        "name": said.name,
+        "forecast_usd": plain.number(said.usd),
+        "weight": said.weight,
+        "past_error": plain.number(said.error),
     }
 
 
@@ -62,11 +73,15 @@ def whole(of: Summary) -> bytes:
         "gross_usd": None if usage is None else plain.number(usage.gross),
         "discount_usd": None if usage is None else plain.number(usage.discount),
         "subtotal_usd": None if usage is None else plain.number(usage.subtotal),
+        "forecast_closed_period_error": None
+        if of.forecast is None
+        else plain.number(of.forecast.past_error),
     }
     spend = of.report.spend
     listed = None if invoices is None else parts.every_invoice(invoices)
     return object_of(
         head,
+        forecast_methods=None if of.forecast is None else map(_method, of.methods),
         costs=None if usage is None else map(encoded, parts.costs(usage)),
         invoices=None if listed is None else (_invoice(*each) for each in listed),
         closed_periods=None if spend is None else map(_closed, closed_periods(spend, invoices)),
@@ -75,6 +90,10 @@ def whole(of: Summary) -> bytes:
 
 def _invoice(received: Invoice, overdue: bool) -> bytes:  # noqa: FBT001 - as it is yielded
     return encoded(parts.invoice(received, overdue=overdue))
+
+
+def _method(said: Said) -> bytes:
+    return encoded(method(said))
 
 
 def _closed(period: ClosedBill) -> bytes:

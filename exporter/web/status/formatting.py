@@ -38,6 +38,13 @@ def share(part: float) -> str:
     return f"{part:,.0%}" if abs(part) < TOO_LONG else "far above 100%"
 
 
+def off(error: float) -> str:
+    """Return by which share of the truth something was wrong, and to which side."""
+    if not round(100 * error):
+        return "within 1%"
+    return f"{share(abs(error))} too {'high' if error > 0 else 'low'}"
+
+
 def moment(unix: float) -> str:
     """Return a time to the second. What no calendar has is given in seconds."""
     when = _datetime(unix)

@@ -13,12 +13,12 @@ import jinja2
 
 from exporter.api.proxy import Proxy
 from exporter.base.text import escaped
+from exporter.forecast.methods import words
 from exporter.metrics.report import MONTH_TO_DATE
 from exporter.model import InvoiceDetail, OrganizationState, Reason
 from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Progress
 from exporter.state.ledger import STORED
-from exporter.web.forecast import EARLY_SHARE
 from exporter.web.status import formatting
 from exporter.web.status.detail import MAX_OF_PERIOD, detail
 from exporter.web.status.table import COLUMNS, FILTERS, Query, table
@@ -26,7 +26,18 @@ from exporter.web.summary import OVERDUE, OWED, PageContext, Summary
 
 DOTS: Final = {".", ".."}
 # Filters of the templates, each a function of `formatting`.
-FORMATS: Final = ("usd", "exact_usd", "share", "moment", "day", "iso_time", "span", "ago", "ahead")
+FORMATS: Final = (
+    "usd",
+    "exact_usd",
+    "share",
+    "off",
+    "moment",
+    "day",
+    "iso_time",
+    "span",
+    "ago",
+    "ahead",
+)
 REASONS: Final[Mapping[str, str]] = {
     Reason.NAN: "not a number, or a sum with such a part",
     Reason.INFINITY: "infinite, or a sum with such a part",
@@ -78,6 +89,7 @@ class StatusPages:
         for name in FORMATS:
             environment.filters[name] = getattr(formatting, name)
         environment.filters["address"] = _address
+        environment.filters["method"] = words
         style = environment.get_template("style.css").render()
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         self.security_policy = (
@@ -96,7 +108,6 @@ class StatusPages:
             "MONTH_TO_DATE": MONTH_TO_DATE,
             "OWED": OWED,
             "OVERDUE": OVERDUE,
-            "EARLY_SHARE": EARLY_SHARE,
             "MAX_OF_PERIOD": MAX_OF_PERIOD,
         }
         self._links = links
