@@ -167,5 +167,7 @@ def expected(past: Known) -> Mapping[str, Sequence[float]]:
 
 
 def words(name: str) -> str:
-    """Return what a method goes by."""
-    return "average of the period so far" if name == SO_FAR else METHODS[name].words
+    """Return what a method goes by; its name if it is another release's."""
+    if name == SO_FAR:
+        return "average of the period so far"
+    return METHODS[name].words if name in METHODS else name

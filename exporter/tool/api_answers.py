@@ -86,6 +86,22 @@ class OrganizationLine(_Answer):
     withheld: list[Withheld] = []
 
 
+class ForecastMethod(_Answer):
+    """What a method of the forecast says."""
+
+    name: str
+    forecast_usd: Usd
+    weight: float  # of 1
+    past_error: float | None = None  # a share of what is usual
+
+
+class WholeOrganization(OrganizationLine):
+    """An organization, with how its forecast is made."""
+
+    forecast_closed_period_error: float | None = None  # a share of what the period came to
+    forecast_methods: list[ForecastMethod] | None = None  # those that count most first
+
+
 class OrganizationsPage(_Answer):
     """A page of organizations."""
 

@@ -13,10 +13,11 @@ from exporter.api.calls import ReadRpc
 from exporter.base.text import from_system
 from exporter.config import Config, format_duration
 from exporter.metrics.catalog import LABEL_NAMES
+from exporter.model import Clock, FoundOrganization
 from exporter.tool import arguments as declare
 from exporter.tool import bills, ledger_sources, outcomes, output, past_invoices
 from exporter.tool.errors import DONE, EXIT_CODES, FAILED, WRONG_USAGE, CommandError, complain
-from exporter.tool.ledger_sources import DaysRead, Place
+from exporter.tool.ledger_sources import Ledgers, LedgersRead, Place
 from exporter.tool.outcomes import Answers, Read, ReadFailure
 from exporter.tool.output import printable
 from exporter.tool.past_days import PastDays, past_days
@@ -128,18 +129,24 @@ def _backfill(arguments: argparse.Namespace) -> int:
     config = bills.find_configuration(arguments) if has_ledger else bills.configuration(arguments)
     declare.warn_of_future(arguments.since, arguments.clock.time())
     with ledger_sources.named(arguments) as place:
-        past = bills.run(_read(place, config, arguments.organizations))
+        past = bills.run(_read(place, config, arguments.organizations, arguments.clock))
     with bills.interruptible():
         return _write(arguments, config, past)
 
 
-async def _read(place: Place | None, config: Config | None, names: Sequence[str]) -> _Past:
+async def _read(
+    place: Place | None, config: Config | None, names: Sequence[str], clock: Clock
+) -> _Past:
     """Read what there is of the past, and say where days come from and what is missing."""
-    invoices, days = Answers((), ()), DaysRead[PastDays]((), ())
+    invoices, days = Answers((), ()), LedgersRead[PastDays]((), ())
     if place is None:
         complain(NO_DAYS)
     else:
-        days = await ledger_sources.read(place, names, past_days, config)
+
+        async def of(ledgers: Ledgers, organization: FoundOrganization) -> PastDays:
+            return past_days(organization, await ledgers.days(organization.id))
+
+        days = await ledger_sources.read(place, names, of, config, clock)
         complain(f"days are those of {place.name}")
     if config is None:
         complain(NO_INVOICES)

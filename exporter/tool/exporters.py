@@ -29,6 +29,7 @@ from exporter.tool.api_answers import (
     OrganizationLine,
     OrganizationsPage,
     Shard,
+    WholeOrganization,
     read,
 )
 from exporter.tool.exporter_flags import Access
@@ -92,11 +93,19 @@ class Exporter:
             cursors.add(cursor)
             parameters["cursor"] = cursor
 
+    async def organization(self, org_id: str) -> WholeOrganization:
+        """Return one of them, with how its forecast is made. Raises BillingError."""
+        part, parameters = _part(org_id)
+        whole: WholeOrganization = await self._ask(
+            f"{ORGANIZATIONS}/{part}", parameters, WholeOrganization
+        )
+        if whole.org_id != org_id:
+            raise _invalid("is of another organization")
+        return whole
+
     async def days(self, org_id: str) -> Sequence[DayLine]:
         """Return the days of one of them, the oldest first. Raises BillingError."""
-        part, parameters = quote(org_id, safe=""), {}
-        if org_id in DOTS:
-            part, parameters = "", {"id": org_id}
+        part, parameters = _part(org_id)
         answer = await self._ask(f"{ORGANIZATIONS}/{part}/days", parameters, DaysAnswer)
         if answer.org_id != org_id:
             raise _invalid("is of another organization")
@@ -154,6 +163,11 @@ async def reached(access: Access, deadline: float = DEADLINE) -> AsyncIterator[S
         timeout=aiohttp.ClientTimeout(),  # all of it has a deadline
     ) as session:
         yield [Exporter(url, session, deadline) for url in access.urls]
+
+
+def _part(org_id: str) -> tuple[str, Mapping[str, str]]:
+    """Return the part of a path that is an organization, and the parameters behind it."""
+    return ("", {"id": org_id}) if org_id in DOTS else (quote(org_id, safe=""), {})
 
 
 def _invalid(what: str) -> BillingError:

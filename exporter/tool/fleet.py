@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from exporter.api.billing import BillingError
 from exporter.model import Cause, FoundOrganization
 from exporter.tool import times
-from exporter.tool.api_answers import DayLine, OrganizationLine
+from exporter.tool.api_answers import DayLine, OrganizationLine, WholeOrganization
 from exporter.tool.exporters import Exporter, Listing
 from exporter.tool.outcomes import ReadFailure
 
@@ -20,7 +20,7 @@ class Member(NamedTuple):
     """An organization, and the exporters that have it."""
 
     line: OrganizationLine  # of the exporter that polled it last
-    exporters: Sequence[Exporter]
+    exporters: Sequence[Exporter]  # that one first
 
     @property
     def organization(self) -> FoundOrganization:
@@ -65,8 +65,8 @@ def _merged(lines: Sequence[tuple[Exporter, OrganizationLine]]) -> Member:
     def last_success(line: OrganizationLine) -> float:
         return 0.0 if line.last_success is None else times.parsed(line.last_success)
 
-    newest = max([line for _, line in lines], key=last_success)
-    return Member(newest, [exporter for exporter, _ in lines])
+    ordered = sorted(lines, key=lambda each: last_success(each[1]), reverse=True)
+    return Member(ordered[0][1], [exporter for exporter, _ in ordered])
 
 
 def _missing(listings: Sequence[Listing]) -> Sequence[ReadFailure]:
@@ -78,6 +78,11 @@ def _missing(listings: Sequence[Listing]) -> Sequence[ReadFailure]:
         return []
     what = f"shard {', '.join(missing)} of {total}, counted from 0"
     return [ReadFailure(what, None, BillingError(Cause.OTHER, "MISSING_SHARD", NOT_READ))]
+
+
+async def whole(member: Member) -> WholeOrganization:
+    """Return an organization whole, from the exporter that polled it last. Raises BillingError."""
+    return await member.exporters[0].organization(member.line.org_id)
 
 
 async def days(member: Member) -> Sequence[DayLine]:

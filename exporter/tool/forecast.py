@@ -1,4 +1,4 @@
-"""`viam-billing forecast`: where the month will end, by a file of past answers."""
+"""`viam-billing forecast`: where the month will end, by exporters or a file of past answers."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from exporter.base import files, plain
-from exporter.forecast.methods import words
 from exporter.forecast.outlook import Said
 from exporter.model import Forecast
 from exporter.state.day_rows import Day
 from exporter.state.listing import plain_days, text_of
 from exporter.state.spend import TOO_LARGE
 from exporter.tool import arguments as declare
-from exporter.tool import output
+from exporter.tool import forecasts, ledger_sources, output
 from exporter.tool.backtest import Guess, Score, backtest, scores
 from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError
+from exporter.tool.forecasts import percent
 from exporter.tool.history_file import COLUMNS, HistoryError, Reading, readings
 from exporter.tool.output import Column, Row
 from exporter.tool.replay import Past, replay
 
 FORMATS: Final = ("table", "json", "jsonl")
 STANDARD_INPUT: Final = Path("-")
-SHOWN: Final = 0.01  # of the weight: methods that count for less are left out of tables
 DESCRIPTION: Final = """\
-Shows where the billing period will end, how sure that is, and what was spent on each UTC day, from
-a file of what the bill was at past moments. It needs no account and no exporter.
+Shows where the billing period will end, how sure that is and how that is known: what a running
+exporter says (--exporter), or one that is stopped (--storage.path). With --history it does so for a
+file of what a bill was at past moments, with what was spent on each UTC day, and needs neither an
+account nor an exporter.
 """
 EPILOG: Final = f"""\
 FILE is CSV with the header
@@ -46,23 +47,26 @@ date or a resource type that the answer does not have.
 def define(command: argparse.ArgumentParser) -> None:
     """Say what the command does, and what it is told."""
     declare.describe(command, _forecast, DESCRIPTION, EPILOG)
+    declare.add_configuration(command)
+    ledger_sources.add(command)
     command.add_argument(
         "--history",
         metavar="FILE",
         type=files.path_argument,
-        help="the file; - is standard input",
+        help="in place of an exporter, a file of past answers; - is standard input",
     )
     command.add_argument(
         "--at",
         metavar="TIME",
         type=declare.moment,
-        help="what was known at this time, RFC 3339 or Unix seconds: rows that came later are left "
-        "out (default: the time of the last row)",
+        help="with --history, what was known at this time, RFC 3339 or Unix seconds: rows that "
+        "came later are left out (default: the time of the last row)",
     )
     command.add_argument(
         "--backtest",
         action="store_true",
-        help="show what the forecast would have been at each midnight, and how wrong",
+        help="with --history, show what the forecast would have been at each midnight, and how "
+        "wrong",
     )
     command.add_argument(
         "--output",
@@ -75,9 +79,9 @@ def define(command: argparse.ArgumentParser) -> None:
 
 def _forecast(arguments: argparse.Namespace) -> int:
     if arguments.history is None:
-        raise CommandError(
-            "name a file of past answers with --history, or - for standard input", WRONG_USAGE
-        )
+        return _of_ledgers(arguments)
+    if ledger_sources.is_named(arguments):
+        raise CommandError("use one of --history, --exporter and --storage.path", WRONG_USAGE)
     if arguments.output == ("json" if arguments.backtest else "jsonl"):
         raise CommandError(
             "--output=jsonl goes with --backtest, and --output=json without it", WRONG_USAGE
@@ -94,6 +98,14 @@ def _forecast(arguments: argparse.Namespace) -> int:
     except HistoryError as error:
         raise CommandError(str(error)) from error
     return DONE
+
+
+def _of_ledgers(arguments: argparse.Namespace) -> int:
+    if arguments.backtest or arguments.at is not None or arguments.output == "jsonl":
+        raise CommandError(
+            "--backtest, --at and --output=jsonl need --history=FILE of past answers", WRONG_USAGE
+        )
+    return forecasts.show(arguments)
 
 
 def _show(history: Iterator[Reading], name: str, arguments: argparse.Namespace) -> None:
@@ -167,11 +179,7 @@ def _table(past: Past) -> None:
     print(f"Known days before: {past.known}")
     if forecast is not None:
         print()
-        columns = (
-            Column("Method"),
-            *(Column(title, number=True) for title in ("Weight", "Past error", "Forecast")),
-        )
-        output.show(columns, [_method(said) for said in past.said if said.weight >= SHOWN])
+        forecasts.show_methods(past.said)
     print()
     columns = (
         Column("Day"),
@@ -186,16 +194,6 @@ def _why_none(past: Past) -> str:
     if past.is_behind:
         return "the last answer is of an earlier period"
     return "the last answer does not say when its period starts and ends"
-
-
-def _method(said: Said) -> Row:
-    return Row(
-        (words(said.name), _percent(said.weight), _percent(said.error), output.money(said.usd))
-    )
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None or not math.isfinite(share) else f"{100 * share:.1f} %"
 
 
 def _lines(guesses: Iterable[Guess]) -> None:
@@ -227,7 +225,7 @@ def _scores(guesses: Iterable[Guess]) -> None:
 
 
 def _score(title: str, score: Score) -> tuple[str, ...]:
-    shares = (_percent(share) for share in (score.error, score.within, score.below))
+    shares = (percent(share) for share in (score.error, score.within, score.below))
     return (title, str(score.guesses), *shares)
 
 

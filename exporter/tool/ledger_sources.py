@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
@@ -12,12 +20,12 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from exporter.api.billing import BillingError
 from exporter.base.files import path_argument
 from exporter.config import Config
-from exporter.model import FoundOrganization
+from exporter.model import Clock, FoundOrganization
 from exporter.state.copies import copied
 from exporter.state.place import LockedError, StorageError
 from exporter.state.storage import Storage
 from exporter.tool import bills, exporter_flags, exporters, fleet
-from exporter.tool.api_answers import DayLine
+from exporter.tool.api_answers import DayLine, OrganizationLine, WholeOrganization
 from exporter.tool.errors import WRONG_USAGE, CommandError
 from exporter.tool.exporter_flags import Access
 from exporter.tool.fleet import Member
@@ -30,8 +38,8 @@ T = TypeVar("T")
 AT_ONCE: Final = 16  # organizations
 
 
-class DaysRead(NamedTuple, Generic[T]):
-    """What was made of the days of each organization, and what could not be read."""
+class LedgersRead(NamedTuple, Generic[T]):
+    """What was made of the ledger of each organization, and what could not be read."""
 
     made: Sequence[T]
     failures: Sequence[ReadFailure]
@@ -42,6 +50,12 @@ class Ledgers(Protocol):
 
     def organizations(self) -> Sequence[FoundOrganization]:
         """Return the organizations that have one."""
+
+    async def line(self, org_id: str) -> OrganizationLine:
+        """Return one of them in a line."""
+
+    async def whole(self, org_id: str) -> WholeOrganization:
+        """Return one of them, with how its forecast is made. Raises BillingError."""
 
     async def days(self, org_id: str) -> Sequence[DayLine]:
         """Return the days of one of them. Raises BillingError, or StorageError."""
@@ -56,6 +70,14 @@ class FleetLedgers:
     def organizations(self) -> Sequence[FoundOrganization]:
         """Return the organizations that they have."""
         return [each.organization for each in self._members.values()]
+
+    async def line(self, org_id: str) -> OrganizationLine:
+        """Return one of them in a line."""
+        return self._members[org_id].line
+
+    async def whole(self, org_id: str) -> WholeOrganization:
+        """Return one of them, with how its forecast is made. Raises BillingError."""
+        return await fleet.whole(self._members[org_id])
 
     async def days(self, org_id: str) -> Sequence[DayLine]:
         """Return the days of one of them. Raises BillingError."""
@@ -115,16 +137,17 @@ def named(arguments: argparse.Namespace) -> Iterator[Place | None]:
 async def read(
     place: Place,
     names: Collection[str],
-    make: Callable[[FoundOrganization, Sequence[DayLine]], T],
+    make: Callable[[Ledgers, FoundOrganization], Awaitable[T]],
     config: Config | None,
-) -> DaysRead[T]:
-    """Return what `make` makes of the days of each organization, the oldest day first.
+    clock: Clock,
+) -> LedgersRead[T]:
+    """Return what `make` makes of the ledger of each organization.
 
     All days of a large fleet would fill the memory. The organizations are those that are named by
     id or name, all if none are. Without a configuration, which knows the others, there must be one
     of each name. Raises CommandError, and StorageError.
     """
-    async with _opened(place, config) as (ledgers, failures):
+    async with _opened(place, config, clock) as (ledgers, failures):
         every = ledgers.organizations()
         if config is None:
             require(names, every, failures)
@@ -134,12 +157,12 @@ async def read(
         async def one(organization: FoundOrganization) -> T | ReadFailure:
             try:
                 async with places:
-                    return make(organization, await ledgers.days(organization.id))
+                    return await make(ledgers, organization)
             except BillingError as error:
                 return ReadFailure(organization.name, organization, error)
 
         results = await asyncio.gather(*map(one, wanted))
-    return DaysRead(
+    return LedgersRead(
         [each for each in results if not isinstance(each, ReadFailure)],
         [*failures, *(each for each in results if isinstance(each, ReadFailure))],
     )
@@ -147,7 +170,7 @@ async def read(
 
 @asynccontextmanager
 async def _opened(
-    place: Place, config: Config | None
+    place: Place, config: Config | None, clock: Clock
 ) -> AsyncIterator[tuple[Ledgers, Sequence[ReadFailure]]]:
     """Have the ledgers of a place while inside, and what of it could not be read."""
     if place.access is not None:
@@ -155,6 +178,6 @@ async def _opened(
             members, failures = await fleet.members(there)
             yield FleetLedgers(members), failures
     elif place.storage is not None:
-        names = {} if config is None else {each.id: each.name for each in config.organizations}
+        configured = () if config is None else config.organizations
         stored = await place.storage.in_thread(place.storage.read)
-        yield StoredLedgers(place.storage, stored, names), ()
+        yield await StoredLedgers.of(place.storage, stored, configured, clock), ()

@@ -1,35 +1,79 @@
-"""The ledgers that an exporter which is stopped has stored."""
+"""What an exporter that is stopped has stored of its organizations: as it would start with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from exporter.model import ApiKey, FoundOrganization, Organization, OrganizationState
+from exporter.metrics.telemetry import Telemetry
+from exporter.model import (
+    ApiKey,
+    Clock,
+    FoundOrganization,
+    InvoiceDetail,
+    Organization,
+)
+from exporter.polling.answers import COLLECTOR
+from exporter.polling.intake import Intake
 from exporter.state import listing
 from exporter.state.archive import Archive
 from exporter.state.storage import Storage, Stored
 from exporter.state.store import Store
-from exporter.tool.api_answers import DayLine
+from exporter.tool.api_answers import DayLine, OrganizationLine, WholeOrganization, read
+from exporter.web.api import organizations
+from exporter.web.api.documents import encoded
+from exporter.web.summary import PageContext, Summary
 
 
 class StoredLedgers:
     """The ledgers of organizations, as a storage has them."""
 
-    def __init__(self, storage: Storage, stored: Stored, names: Mapping[str, str]) -> None:
-        """`names` are those that are configured, by id; others are as the API has them, or ids."""
-        names = {**_found(stored), **names}
-        self._store = Store()
-        self._archive = Archive(self._store, storage)
-        for org_id, saved in stored.organizations.items():
-            if saved.spend is not None and saved.spend.ledger is not None:
-                name = names.get(org_id, org_id)
-                organization = Organization(org_id, name, ApiKey(""), 0.0, 0.0)
-                self._store.put(OrganizationState(organization, {}, saved.spend))
+    def __init__(self, store: Store, storage: Storage, clock: Clock) -> None:
+        """`store` has what was restored."""
+        self._store = store
+        self._archive = Archive(store, storage)
+        self._clock = clock
+
+    @classmethod
+    async def of(
+        cls, storage: Storage, stored: Stored, configured: Iterable[Organization], clock: Clock
+    ) -> StoredLedgers:
+        """Return those of a storage. What is not configured has the API's name, or its id."""
+        there = {
+            org_id: Organization(org_id, name, ApiKey(""), 0.0, math.inf)
+            for org_id, name in _names(stored).items()
+        }
+        # It is read as it is, however long the exporter has been stopped.
+        there |= {each.id: replace(each, max_age=math.inf) for each in configured}
+        saved = {
+            org_id: each
+            for org_id, each in stored.organizations.items()
+            if each.spend is not None and each.spend.ledger is not None
+        }
+        store, detail = Store(), InvoiceDetail("none", 0)
+        intake = Intake(store, Telemetry("", ""), clock, detail, saved)
+        await intake.configure({each: there[each] for each in saved}, COLLECTOR, detail)
+        return cls(store, storage, clock)
 
     def organizations(self) -> Sequence[FoundOrganization]:
         """Return the organizations that have one."""
-        organizations = [state.organization for state in self._store.states()]
-        return [FoundOrganization(each.id, each.name) for each in organizations]
+        states = self._store.states()
+        return [FoundOrganization(each.organization.id, each.organization.name) for each in states]
+
+    async def line(self, org_id: str) -> OrganizationLine:
+        """Return one of them in a line. It must be there."""
+        line: OrganizationLine = read(
+            OrganizationLine, encoded(organizations.line(self._summary(org_id)))
+        )
+        return line
+
+    async def whole(self, org_id: str) -> WholeOrganization:
+        """Return one of them, with how its forecast is made. It must be there."""
+        whole: WholeOrganization = read(
+            WholeOrganization, organizations.whole(self._summary(org_id))
+        )
+        return whole
 
     async def days(self, org_id: str) -> Sequence[DayLine]:
         """Return the days of one of them, the oldest first. Raises StorageError."""
@@ -40,6 +84,13 @@ class StoredLedgers:
         days = await self._archive.days(org_id, 0, ledger.windows.answered)
         return [DayLine.model_validate(each) for each in listing.plain_days(days)]
 
+    def _summary(self, org_id: str) -> Summary:
+        state = self._store.get(org_id)
+        assert state is not None  # noqa: S101 - for mypy
+        now = PageContext(self._clock.time(), self._clock.monotonic(), lambda _unit: None)
+        return Summary(state, now)
 
-def _found(stored: Stored) -> Mapping[str, str]:
-    return {each.id: each.name for found in stored.found.values() for each in found}
+
+def _names(stored: Stored) -> Mapping[str, str]:
+    names = {org_id: org_id for org_id in stored.organizations}
+    return names | {each.id: each.name for found in stored.found.values() for each in found}

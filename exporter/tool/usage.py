@@ -11,11 +11,12 @@ from exporter.api.calls import ReadRpc
 from exporter.config import Config
 from exporter.metrics.extract import usage
 from exporter.metrics.extract.values import exact_sum
+from exporter.model import FoundOrganization
 from exporter.tool import arguments as declare
-from exporter.tool import bills, exporter_flags, exporters, fleet, focus, outcomes, output
+from exporter.tool import bills, focus, ledger_sources, outcomes, output
 from exporter.tool.api_answers import OrganizationLine
 from exporter.tool.errors import DONE, FAILED, WRONG_USAGE, CommandError, complain
-from exporter.tool.exporter_flags import Access
+from exporter.tool.ledger_sources import Ledgers, LedgersRead, Place
 from exporter.tool.outcomes import ReadFailure
 from exporter.tool.output import Column, Row, printable
 from exporter.tool.usage_lines import COLUMNS, Bill, UsageLine, of_bill
@@ -23,8 +24,8 @@ from exporter.tool.usage_lines import COLUMNS, Bill, UsageLine, of_bill
 FORMATS: Final = ("table", "json", "csv", "focus", "focus-json")
 DESCRIPTION: Final = """\
 Shows what the current billing period has cost so far, from the billing API, with the numbers
-that the exporter shows; or, with --exporter, what running exporters know, for which no key is
-needed. Amounts are US dollars.
+that the exporter shows; or what running exporters know (--exporter), or one that is stopped
+(--storage.path), for which no key is needed. Amounts are US dollars.
 """
 
 
@@ -44,7 +45,7 @@ def define(command: argparse.ArgumentParser) -> None:
     """Say what the command does, and what it is told."""
     declare.describe(command, _usage, DESCRIPTION)
     declare.add_configuration(command)
-    exporter_flags.add(command)
+    ledger_sources.add(command)
     command.add_argument(
         "--output",
         choices=FORMATS,
@@ -69,24 +70,26 @@ class _Found(NamedTuple):
 
 def _usage(arguments: argparse.Namespace) -> int:
     of_focus = arguments.output.startswith("focus")
-    if arguments.exporters and of_focus:
+    has_ledger = ledger_sources.is_named(arguments)
+    if has_ledger and of_focus:
         raise CommandError(
-            f"--output={arguments.output} needs the bill itself: leave out --exporter", WRONG_USAGE
+            f"--output={arguments.output} needs the bill itself: leave out --exporter and "
+            "--storage.path",
+            WRONG_USAGE,
         )
     config = None
-    if arguments.exporters and arguments.config_file is None:
+    if has_ledger and arguments.config_file is None:
         bills.keep_secrets()
     else:
         config = bills.configuration(arguments)
-    access = exporter_flags.access(arguments)
-    lines, failures = bills.run(_read(access, config, arguments.organizations))
+    with ledger_sources.named(arguments) as place:
+        lines, failures = bills.run(_read(place, config, arguments))
     if arguments.sort:
         lines = sorted(lines, key=SORTS[arguments.sort])
     received = [each.bill for each in lines if each.bill is not None]
     match arguments.output:
         case "table":
-            told = bool(arguments.exporters)
-            _table(lines, outcomes.total_of(lines, failures), told=told)
+            _table(lines, outcomes.total_of(lines, failures), told=has_ledger)
         case "json":
             organizations = [each.plain() | {"costs": each.costs()} for each in lines]
             output.write_json(
@@ -107,31 +110,27 @@ def _usage(arguments: argparse.Namespace) -> int:
     return FAILED if failures or wrong else DONE
 
 
-async def _read(access: Access | None, config: Config | None, names: Sequence[str]) -> _Found:
-    """Ask whoever is named. Without a configuration it is exporters alone."""
-    told = fleet.Members((), ())
-    if access is not None:
-        async with exporters.reached(access) as there:
-            told = await fleet.members(there)
-        complain(f"read from {', '.join(access.urls)}")
+async def _read(
+    place: Place | None, config: Config | None, arguments: argparse.Namespace
+) -> _Found:
+    """Ask whoever is named. Without a configuration it is ledgers alone."""
+    told, names = LedgersRead[OrganizationLine]((), ()), arguments.organizations
+
+    async def line(ledgers: Ledgers, organization: FoundOrganization) -> OrganizationLine:
+        return await ledgers.line(organization.id)
+
+    if place is not None:
+        told = await ledger_sources.read(place, names, line, config, arguments.clock)
+        complain(f"read from {place.name}")
     if config is None:
-        return _Found(_told(told, names), told.failures)
+        return _Found([UsageLine(each) for each in told.made], told.failures)
     read, failures = await bills.answers(config, ReadRpc.GET_CURRENT_MONTH_USAGE, names)
-    known = {each.line.org_id: each.line for each in told.members}
+    known = {each.org_id: each for each in told.made}
     lines = [
         of_bill(Bill(organization, usage.view(answer)), known.get(organization.id))
         for organization, answer in read
     ]
     return _Found(lines, [*failures, *told.failures])
-
-
-def _told(told: fleet.Members, names: Sequence[str]) -> Sequence[UsageLine]:
-    """Return the organizations that exporters tell of, if they are wanted."""
-    outcomes.require(names, [each.organization for each in told.members], told.failures)
-    lines = [each.line for each in told.members]
-    return [
-        UsageLine(line) for line in lines if not names or {line.org_id, line.org_name} & {*names}
-    ]
 
 
 def _failing(lines: Sequence[UsageLine]) -> Iterator[str]:

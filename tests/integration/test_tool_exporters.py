@@ -168,7 +168,8 @@ def test_focus_needs_the_bill_itself() -> None:
         done = within("usage", "--output=focus", *flags)
     assert (done.returncode, exporter.asked) == (2, [])
     assert done.stderr == (
-        "viam-billing: --output=focus needs the bill itself: leave out --exporter\n"
+        "viam-billing: --output=focus needs the bill itself: leave out --exporter and "
+        "--storage.path\n"
     )
 
 

@@ -194,13 +194,44 @@ def test_a_row_that_is_none_is_told_with_its_place(tmp_path: Path) -> None:
     )
 
 
-def test_without_a_file_it_says_what_is_missing() -> None:
+def test_without_a_past_it_says_what_is_missing() -> None:
     """With exit code 2."""
     done = within("forecast")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "viam-billing: name a file of past answers with --history, or - for standard input\n"
+        "viam-billing: name where the past is: --exporter=URL of a running exporter, "
+        "--storage.path=DIR of one that is stopped, or --history=FILE of past answers\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--history=x", "--exporter=http://localhost"), "use one of --history, --exporter and"),
+        (("--storage.path=x", "--exporter=http://localhost"), "use either --exporter or"),
+        (("--exporter=http://localhost", "--backtest"), "--backtest, --at and --output=jsonl need"),
+        (("--storage.path=x", "--at=5"), "--backtest, --at and --output=jsonl need"),
+        (("--output=jsonl",), "--backtest, --at and --output=jsonl need"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_told(flags: tuple[str, ...], message: str) -> None:
+    """Nothing is read or asked."""
+    done = within("forecast", *flags)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_an_answer_that_does_not_count_has_no_forecast(tmp_path: Path) -> None:
+    """One of an earlier period, or of an amount that no bill has: null, and said in words."""
+    later = f"{START + 40 * DAY},5.0,{START + 30 * DAY},{START + 60 * DAY},"
+    for last, why in (
+        (f"{START + 41 * DAY},99.0,{START},{START + 30 * DAY},", "is of an earlier period"),
+        (f"{START + 41 * DAY},2e12,{START + 30 * DAY},{START + 60 * DAY},", "is no bill's"),
+    ):
+        flag = written(tmp_path, row(1, 1.0), later, last)
+        assert document(flag)["forecast_usd"] is None
+        _, shown = terminal("forecast", flag, folder=tmp_path)
+        assert why in shown
 
 
 def test_a_table_has_the_forecast_its_methods_and_each_day(tmp_path: Path) -> None:
