@@ -8,6 +8,7 @@ everything there is to mend.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
@@ -117,7 +118,7 @@ def read(
         here = (*path, name)
         info = _fields(model).get(name)
         if info is None:
-            report.add_invalid(here, _unknown_key(name, list(model.model_fields)))
+            report.add_invalid(here, unknown_key(name, model.model_fields))
         elif info.nested is None:
             try:
                 values[name] = info.adapter.validate_python(child.plain(), context=context)
@@ -146,7 +147,8 @@ def _read_all(
     ]
 
 
-def _unknown_key(key: str, known: list[str]) -> str:
+def unknown_key(key: str, known: Collection[str]) -> str:
+    """Return the rule that a key breaks which is none of those that are known."""
     nearest = get_close_matches(key[:64], known, n=1)
     if nearest:
         return f"unknown key: did you mean {nearest[0]}?"

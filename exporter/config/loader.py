@@ -32,7 +32,10 @@ def load(
     `storage` says whether --storage.path is set, and `shards` is --total-shards. Raises
     ConfigError with everything that is wrong.
     """
-    document = parse(_text(path), str(path), environ)
+    document = parse(text_of(path), str(path), environ)
+    if document.root.value is None:
+        rule = "is empty: list at least one organization"
+        raise ConfigError([Problem(str(path), None, "", rule)])
     report = Report(str(path), document.root)
     for key_path, line in document.duplicates:
         report.add(key_path, "appears twice: keep one", line)
@@ -50,8 +53,11 @@ def _folder(path: Path) -> Path:
         raise ConfigError([Problem(str(path), None, "", str(error))]) from None
 
 
-def _text(path: Path) -> str:
-    """Return the text of the file, without the byte order mark that some editors write."""
+def text_of(path: Path) -> str:
+    """Return the text of a file, without the byte order mark that some editors write.
+
+    Raises ConfigError if it cannot be read, is too large or is no text.
+    """
     file = str(path)
     try:
         content = files.content(path, MAX_BYTES + 1)

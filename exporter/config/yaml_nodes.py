@@ -77,7 +77,7 @@ class Node:
 class Document:
     """A parsed file."""
 
-    root: Node
+    root: Node  # of None if the file is empty
     duplicates: list[tuple[KeyPath, int]]  # keys given again, and the line of that
 
 
@@ -98,9 +98,7 @@ def parse(
         raise ConfigError([Problem(file, refused.line, "", refused.rule)]) from None
     except yaml.MarkedYAMLError as error:
         raise ConfigError([_syntax_problem(file, error, loader)]) from None
-    if builder.root is None or builder.root.value is None:
-        raise ConfigError([Problem(file, None, "", "is empty: list at least one organization")])
-    return Document(builder.root, builder.duplicates)
+    return Document(builder.root or Node(None, 1), builder.duplicates)
 
 
 def _syntax_problem(file: str, error: yaml.MarkedYAMLError, loader: type[Any]) -> Problem:

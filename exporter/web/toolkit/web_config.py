@@ -39,11 +39,10 @@ def load(path: Path, reader: FileReader | None = None) -> WebConfig:
     """
     reader = reader or FileReader()
     file = str(path)
-    text = _text(path, reader)
-    if all(line.lstrip()[:1] in {"", "#"} for line in text.splitlines()):
-        return WebConfig()  # as in the toolkit: nothing is set
     # The format knows no variables, so a ${ stands for itself.
-    document = parse(text.replace("${", "$${"), file, {})
+    document = parse(_text(path, reader).replace("${", "$${"), file, {})
+    if document.root.value is None:
+        return WebConfig()  # as in the toolkit: nothing is set
     report = Report(file, document.root)
     for key_path, line in document.duplicates:
         # Messages disclose no names of users.
