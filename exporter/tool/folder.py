@@ -12,13 +12,16 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from exporter.tool.errors import CommandError, complain
+
 PART: Final = ".viam-billing-part-"  # what names of files begin with that are not whole
-FOLDER_MODE: Final = 0o700
-FILE_MODE: Final = 0o600
+PRIVATE: Final = 0o700  # the mode of what only its owner may read; files have no x
+PUBLIC: Final = 0o777  # of what others may read, too, as the umask says
+EXECUTE: Final = 0o111
 UNSYNCED: Final = "may forget new files when the power fails"
 # Of a file, any other error may mean that what was written is lost.
 UNSUPPORTED: Final = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -26,7 +29,7 @@ _OPEN_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class BusyError(OSError):
-    """Another process downloads into the folder."""
+    """Another process writes to the folder."""
 
 
 class NewFile:
@@ -64,8 +67,11 @@ FILE_SYSTEM: Final = FileSystem()
 class Folder:
     """A folder, and those below it. All methods raise OSError."""
 
-    def __init__(self, descriptor: int, system: FileSystem, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, descriptor: int, mode: int, system: FileSystem, tell: Callable[[str], None]
+    ) -> None:
         self._descriptor = descriptor
+        self._mode = mode
         self._system = system
         self._tell = tell
         self._told: set[str] = set()
@@ -74,24 +80,28 @@ class Folder:
     @classmethod
     @contextmanager
     def locked(
-        cls, path: Path, tell: Callable[[str], None], system: FileSystem = FILE_SYSTEM
+        cls,
+        path: Path,
+        tell: Callable[[str], None],
+        system: FileSystem = FILE_SYSTEM,
+        mode: int = PRIVATE,
     ) -> Iterator[Folder]:
         """Make the folder if it is not there, and have it for this process alone while inside.
 
-        What its file system cannot do is told once, and done without. Raises BusyError if another
-        process has the folder.
+        `mode` is PRIVATE or PUBLIC, for it and what is made in it. What its file system cannot do
+        is told once, and done without. Raises BusyError if another process has the folder.
         """
         try:
-            path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            path.mkdir(mode, parents=True, exist_ok=True)
         except FileExistsError:
             raise NotADirectoryError(errno.ENOTDIR, "it is no folder") from None
         except RecursionError:
             raise OSError(errno.ENAMETOOLONG, "it is in too many folders") from None
         descriptor = os.open(path, _OPEN_FOLDER)
         try:
-            folder = cls(descriptor, system, tell)
+            folder = cls(descriptor, mode, system, tell)
             try:
-                with folder._done_without("cannot be locked: let no other download write to it"):
+                with folder._done_without("cannot be locked: let no other command write to it"):
                     system.lock(descriptor)
             except BlockingIOError as error:
                 raise BusyError from error
@@ -122,12 +132,13 @@ class Folder:
         name = _encoded(parts[-1])
         with self._below(parts[:-1], make=True) as folder:
             self._sweep(tuple(parts[:-1]), folder)
-            partial, descriptor = _create(folder)
+            partial, descriptor = _create(folder, self._mode & ~EXECUTE)
             try:
                 try:
-                    with self._done_without("has files whose mode cannot be set"):
-                        # Whatever the umask takes away.
-                        self._system.set_mode(descriptor, FILE_MODE)
+                    if self._mode == PRIVATE:
+                        with self._done_without("has files whose mode cannot be set"):
+                            # Whatever the umask takes away.
+                            self._system.set_mode(descriptor, PRIVATE & ~EXECUTE)
                     yield NewFile(descriptor)
                     with self._done_without(UNSYNCED, only=UNSUPPORTED):
                         self._system.sync(descriptor)
@@ -148,7 +159,7 @@ class Folder:
             for name in map(_encoded, folders):
                 if make:
                     with suppress(FileExistsError):
-                        os.mkdir(name, FOLDER_MODE, dir_fd=descriptor)
+                        os.mkdir(name, self._mode, dir_fd=descriptor)
                         self._sync(descriptor)
                 below = os.open(name, _OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
                 os.close(descriptor)
@@ -187,11 +198,29 @@ class Folder:
                         os.unlink(name, dir_fd=descriptor)
 
 
-def _create(folder: int) -> tuple[str, int]:
+@contextmanager
+def prepared(path: Path, mode: int) -> Iterator[Folder]:
+    """Have the folder that a user named, as `Folder.locked` does, and tell the user what it lacks.
+
+    Raises CommandError if it cannot be had.
+    """
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(
+                Folder.locked(path, lambda what: complain(f"{path} {what}"), mode=mode)
+            )
+        except BusyError as error:
+            raise CommandError(f"{path}: another command writes to it") from error
+        except OSError as error:
+            raise CommandError(f"{path}: {error.strerror}") from error
+        yield folder
+
+
+def _create(folder: int, mode: int) -> tuple[str, int]:
     """Make a file to write to, of a name that nothing has yet, and open it."""
     partial = PART + secrets.token_hex(8)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    return partial, os.open(partial, flags, FILE_MODE, dir_fd=folder)
+    return partial, os.open(partial, flags, mode, dir_fd=folder)
 
 
 def _encoded(name: str) -> bytes:

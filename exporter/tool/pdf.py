@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,7 @@ from exporter.tool import arguments as declare
 from exporter.tool import bills, file_names, output
 from exporter.tool.download import WantedInvoice, download
 from exporter.tool.errors import DONE, EXIT_CODES, FAILED, WRONG_USAGE, CommandError, complain
-from exporter.tool.folder import BusyError, Folder
+from exporter.tool.folder import PRIVATE, Folder, prepared
 from exporter.tool.invoices import every_invoice
 from exporter.tool.outcomes import Read
 from exporter.tool.output import printable
@@ -86,16 +85,7 @@ def _pdf(arguments: argparse.Namespace) -> int:
         )
     declare.warn_of_future(arguments.since, arguments.clock.time())
     config = bills.configuration(arguments)
-    with ExitStack() as stack:
-        try:
-            folder = stack.enter_context(
-                Folder.locked(arguments.dest, lambda what: complain(f"{arguments.dest} {what}"))
-            )
-        except BusyError as error:
-            reason = f"{arguments.dest}: another download into it is under way"
-            raise CommandError(reason) from error
-        except OSError as error:
-            raise CommandError(f"{arguments.dest}: {error.strerror}") from error
+    with prepared(arguments.dest, PRIVATE) as folder:
         return bills.run(Run(arguments, config, folder).make())
 
 

@@ -350,7 +350,7 @@ def test_one_download_at_a_time(configuration: str, tmp_path: Path) -> None:
     with Folder.locked(tmp_path / "invoices", print):
         done = within("pdf", "--all", configuration, folder=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "viam-billing: invoices: another download into it is under way\n"
+    assert done.stderr == "viam-billing: invoices: another command writes to it\n"
 
 
 def test_no_link_leads_out_of_the_folder(configuration: str, tmp_path: Path) -> None:

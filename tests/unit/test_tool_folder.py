@@ -61,11 +61,11 @@ def download(folder: Path, system: FileSystem) -> list[str]:
         (Poor(), []),
         (
             Poor(lock=ENOLCK),
-            ["cannot be locked: let no other download write to it (No locks available)"],
+            ["cannot be locked: let no other command write to it (No locks available)"],
         ),
         (
             Poor(lock=ENOSYS),
-            ["cannot be locked: let no other download write to it (Function not implemented)"],
+            ["cannot be locked: let no other command write to it (Function not implemented)"],
         ),
         (
             Poor(set_mode=EPERM),
