@@ -101,7 +101,7 @@ generate: venv ## write all generated files: messages, docs, the contract, and w
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=exporter/pb --pyi_out=exporter/pb protos/*.proto
 	$(BIN)/python -m generate
 
-rules: venv ## write the rules for Prometheus from exporter/rules/settings.yml
+rules: venv ## write the files of viam-billing rules into deploy/
 	$(BIN)/python -m generate rules
 
 dashboards: venv ## write the dashboards for Grafana from grafana/source/

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from exporter.rules.rule import Alert
 from exporter.rules.rule_settings import Settings
@@ -24,11 +24,19 @@ def dollars(series: str) -> str:
     return looked_up(series, 'printf "$%.2f"')
 
 
+class Links(NamedTuple):
+    """Where alerts lead to. What has no address is left out of them."""
+
+    runbooks: str | None = None  # URL of the page with a heading for each alert
+    dashboards: str | None = None  # URL of Grafana, without a slash at the end
+
+
 @dataclass(frozen=True, slots=True)
 class Alerts:
     """Makes alerts with what the settings say of them."""
 
     settings: Settings
+    links: Links
     area: str  # exporter, polling, money or spend: a label, for the routes of Alertmanager
 
     def about_organization(
@@ -52,11 +60,10 @@ class Alerts:
         labels: dict[str, str],
     ) -> Alert:
         alerting = self.settings.alerts[name]
-        annotations = {
-            "summary": summary,
-            "description": description,
-            "runbook_url": f"{self.settings.runbooks}#{name.lower()}",
-            "dashboard_url": f"{self.settings.dashboards}/d/{dashboard}",
-        }
+        annotations = {"summary": summary, "description": description}
+        if self.links.runbooks is not None:
+            annotations["runbook_url"] = f"{self.links.runbooks}#{name.lower()}"
+        if self.links.dashboards is not None:
+            annotations["dashboard_url"] = f"{self.links.dashboards}/d/{dashboard}"
         labels = {"severity": alerting.severity, "area": self.area, **labels}
         return Alert(name, expr, alerting.hold, labels, annotations)

@@ -10,7 +10,7 @@ import promql_parser
 import yaml
 
 HEADER = """\
-# Generated from exporter/rules/settings.yml by `make rules`; changes belong there or beside it.
+# Written by `viam-billing rules`, which replaces it: changes belong into a file for --settings.
 """
 
 

@@ -1,12 +1,13 @@
-"""The files of rules: which rules are in which, in what order."""
+"""The files for Prometheus and Alertmanager: which rules are in which, in what order."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from exporter.rules import alerts_on_exporters, alerts_on_money, alerts_on_polls, alerts_on_spend
-from exporter.rules.alert import Alerts
+from exporter.rules.alert import Alerts, Links
 from exporter.rules.readings import interval, readings
 from exporter.rules.recording import recordings
 from exporter.rules.remembered import remembered
@@ -22,21 +23,32 @@ ALERTS: Final = {
 }
 
 
-def files(settings: Settings) -> Mapping[str, str]:
-    """Return the files of rules by name. Raises ValueError if settings have an alert too many."""
+NO_LINKS: Final = Links()
+ALERTMANAGER: Final = Path(__file__).resolve().with_name("alertmanager")
+
+
+def files(settings: Settings, links: Links = NO_LINKS) -> Mapping[str, str]:
+    """Return the text of each file for Prometheus, by name."""
     recording = (
         Group("viam-billing", settings.interval, [*recordings(settings), *remembered(settings)]),
         Group("viam-billing-hourly", interval(settings), readings(settings)),
     )
-    alerts = {area: list(module.alerts(Alerts(settings, area))) for area, module in ALERTS.items()}
-    known = {alert.name for members in alerts.values() for alert in members}
-    if unknown := settings.alerts.keys() - known:
-        raise ValueError(f"alerts: there is no {', '.join(sorted(unknown))}")
     alerting = (
-        Group(f"viam-billing-{area}", settings.interval, members)
-        for area, members in alerts.items()
+        Group(
+            f"viam-billing-{area}", settings.interval, module.alerts(Alerts(settings, links, area))
+        )
+        for area, module in ALERTS.items()
     )
     return {
         "viam-billing.rules.yml": written(recording),
         "viam-billing.alerts.yml": written(alerting),
+    }
+
+
+def alertmanager() -> Mapping[str, str]:
+    """Return the text of each file for Alertmanager, by its path in the folder for them."""
+    return {
+        str(file.relative_to(ALERTMANAGER)): file.read_text(encoding="utf-8")
+        for file in sorted(ALERTMANAGER.rglob("*"))
+        if file.is_file()
     }

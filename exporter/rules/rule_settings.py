@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from exporter.config import ConfigError, Problem
 from exporter.config.duration import format_duration, parse_duration
+from exporter.config.fields import key_text, unknown_key
+from exporter.config.loader import text_of
+from exporter.config.values import number
+from exporter.config.yaml_nodes import Document, KeyPath, parse
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 DEFAULTS: Final = Path(__file__).resolve().with_name("settings.yml")
 
@@ -24,14 +32,35 @@ def times(duration: str, factor: float) -> str:
     return format_duration(seconds(duration) * factor)
 
 
-def _duration(text: str) -> str:
-    parse_duration(text)
-    return text
+def _duration(value: object) -> object:
+    parse_duration(value if isinstance(value, str) else "")
+    return value
 
 
-Duration = Annotated[str, AfterValidator(_duration)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Amount = Annotated[float, Field(ge=0)]
+def _interval(duration: str) -> str:
+    if seconds(duration) >= seconds(LOOKBACK):
+        raise ValueError(f"must be below {LOOKBACK}, after which Prometheus takes series for gone")
+    return duration
+
+
+def _share(amount: float) -> float:
+    if amount > 1:
+        raise ValueError("must not be above 1")
+    return amount
+
+
+def _job(value: object) -> object:
+    if not isinstance(value, str) or not value.isprintable() or {'"', "\\"} & set(value):
+        raise ValueError("must be a string without quotes and backslashes")
+    return value
+
+
+LOOKBACK: Final = "5m"  # how far Prometheus looks back for a sample, unless told otherwise
+Duration = Annotated[str, BeforeValidator(_duration)]
+Interval = Annotated[Duration, AfterValidator(_interval)]
+Amount = Annotated[float, BeforeValidator(number)]
+Share = Annotated[Amount, AfterValidator(_share)]
+Job = Annotated[str, BeforeValidator(_job)]
 
 
 class Part(BaseModel):
@@ -90,10 +119,8 @@ class Alerting(Part):
 class Settings(Part):
     """The whole file."""
 
-    job: str
-    runbooks: str
-    dashboards: str
-    interval: Duration
+    job: Job
+    interval: Interval
     windows: Windows
     forecast: Forecast
     thresholds: Thresholds
@@ -103,15 +130,69 @@ class Settings(Part):
 def load(changes: Path | None = None) -> Settings:
     """Return settings.yml with the changes of another file, which has only what differs.
 
-    Raises OSError, yaml.YAMLError, or ValueError for a key or a value that is wrong.
+    Raises ConfigError with everything that is wrong in that file.
     """
-    document = yaml.safe_load(DEFAULTS.read_text())
-    if changes is not None:
-        document = _merged(document, yaml.safe_load(changes.read_text()) or {})
-    return Settings.model_validate(document)
+    defaults = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    if changes is None:
+        return Settings.model_validate(defaults)
+    file = str(changes)
+    # There are no variables in it, so a ${ stands for itself.
+    document = parse(text_of(changes).replace("${", "$${"), file, {})
+    changed = document.root.plain()
+    problems = [
+        Problem(file, line, _key(path), "appears twice: keep one")
+        for path, line in document.duplicates
+    ]
+    problems += _unknown_keys(defaults, changed, document, file)
+    try:
+        settings = Settings.model_validate(_merged(defaults, changed))
+    except ValidationError as error:
+        for detail in error.errors():
+            line = document.root.line_of(detail["loc"])
+            problems.append(Problem(file, line, _key(detail["loc"]), _rule(detail)))
+    if problems:
+        raise ConfigError(problems)
+    return settings
 
 
 def _merged(base: Any, changes: Any) -> Any:
-    if not (isinstance(base, dict) and isinstance(changes, dict)):
+    if not isinstance(base, dict):
         return changes
-    return base | {key: _merged(base.get(key), value) for key, value in changes.items()}
+    if changes is None:  # a section may be empty, as when all is commented out
+        return base
+    if not isinstance(changes, dict):
+        return changes
+    return {
+        key: _merged(value, changes[key]) if key in changes else value
+        for key, value in base.items()
+    }
+
+
+def _unknown_keys(
+    base: Any, changes: Any, document: Document, file: str, path: KeyPath = ()
+) -> Iterator[Problem]:
+    if not (isinstance(base, dict) and isinstance(changes, dict)):
+        return
+    for key, value in changes.items():
+        here = (*path, key)
+        if key in base:
+            yield from _unknown_keys(base[key], value, document, file, here)
+        else:
+            # It may be anything, so that it is shown only if it is a word.
+            shown = ".".join(filter(None, (_key(path), key_text((key,)))))
+            yield Problem(file, document.root.line_of(here), shown, unknown_key(key, base))
+
+
+def _key(path: KeyPath) -> str:
+    """Return a path of keys that are known as people write it."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return "".join(parts).removeprefix(".")
+
+
+def _rule(detail: ErrorDetails) -> str:
+    """Say in our words what pydantic found."""
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])
+    if detail["type"] in {"model_type", "dict_type"}:
+        return "must be a mapping"
+    return detail["msg"].replace("Input should be", "must be").replace("'", "")

@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "pdf": "download invoices as PDF files",
     "backfill": "write the past that invoices tell of, for promtool tsdb create-blocks-from",
     "ledger": "copy the ledger of days from one storage to another",
+    "rules": "write recording rules and alerts for Prometheus",
     "simulate": "run a simulated billing service, to try the exporter without an account",
 }
 

@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 from exporter.config.duration import format_duration, parse_duration
+from exporter.tool import main
+from generate.rules import LINKS
 
 RULES: Final = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules"
 FILES: Final = (RULES / "viam-billing.rules.yml", RULES / "viam-billing.alerts.yml")
@@ -198,6 +200,15 @@ def _unfolded(text: str) -> list[str]:
         start = float(values[:split]) if by else float(values)
         found += [f"{start + by * i:.15g}" for i in range(int(times) + 1)]
     return found
+
+
+def made(folder: Path, settings: Mapping[str, Any]) -> list[Path]:
+    """Have `viam-billing rules` make the files of rules with settings that differ."""
+    changes = folder / "settings.yml"
+    changes.write_text(yaml.safe_dump(settings))
+    links = (f"--runbooks={LINKS.runbooks}", f"--dashboards={LINKS.dashboards}")
+    assert main(["rules", f"--settings={changes}", f"--dest={folder}", *links]) == 0
+    return [folder / path.name for path in FILES]
 
 
 def hold(alert: str) -> int:

@@ -6,8 +6,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from generate.rules import main
-from rules.harness import FILES, RULES
+from rules.harness import FILES, RULES, made
 
 
 def lint(files: Iterable[Path]) -> None:
@@ -24,12 +23,10 @@ def test_promtool_finds_nothing_in_the_rules() -> None:
 
 def test_promtool_finds_nothing_in_rules_for_short_days(tmp_path: Path) -> None:
     """Simulated months may take five minutes."""
-    settings = tmp_path / "settings.yml"
-    settings.write_text("interval: 1s\nwindows: {day: 10s, memory: 30s, missed_scrapes: 5s}\n")
-    assert main([f"--settings={settings}", f"--output={tmp_path}"]) == 0
-    made = [tmp_path / path.name for path in FILES]
-    assert "[1m10s:2s500ms]" in made[0].read_text()
-    lint(made)
+    windows = {"day": "10s", "memory": "30s", "missed_scrapes": "5s"}
+    written = made(tmp_path, {"interval": "1s", "windows": windows})
+    assert "[1m10s:2s500ms]" in written[0].read_text()
+    lint(written)
 
 
 def test_promtool_accepts_the_configuration_with_the_rules() -> None:

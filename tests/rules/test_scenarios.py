@@ -11,19 +11,17 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import yaml
 
-from generate.rules import main
 from rules.harness import (
     ACME,
     ALERTS,
     COLLECTORS,
-    FILES,
     FIRST,
     HOUR,
     MINUTE,
     between,
     gone,
+    made,
     rising,
     same,
     series,
@@ -49,10 +47,7 @@ RENAMED: Final = {**ACME, "org_name": "Acme Robotics & Sons"}
 def quick_rules(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return the rules, made with short holding times."""
     folder = tmp_path_factory.mktemp("rules")
-    settings = folder / "settings.yml"
-    settings.write_text(yaml.safe_dump({"alerts": {name: {"for": "4m"} for name in ALERTS}}))
-    assert main([f"--settings={settings}", f"--output={folder}"]) == 0
-    return [folder / path.name for path in FILES]
+    return made(folder, {"alerts": {name: {"for": "4m"} for name in ALERTS}})
 
 
 def test_data_that_is_withdrawn_resolves_no_alert_of_money(

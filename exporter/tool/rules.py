@@ -1,0 +1,147 @@
+"""`viam-billing rules`: recording rules and alerts, as files for Prometheus and Alertmanager."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from exporter.base import files
+from exporter.config import ConfigError
+from exporter.rules import rule_files
+from exporter.rules.alert import Links
+from exporter.rules.rule_settings import load
+from exporter.tool import arguments as declare
+from exporter.tool.errors import DONE, EXIT_CODES, CommandError
+from exporter.tool.folder import PUBLIC, Folder, prepared
+from exporter.tool.output import printable
+from exporter.web.location import external_url
+
+ALERTMANAGER: Final = (
+    "alertmanager"  # the folder for its files, where no pattern for rules finds them
+)
+NEW: Final = ".new"  # what the name of a file ends with that would replace somebody's work
+# Without a fragment, which comes of the alert's name; braces would be a template.
+_URL: Final = re.compile(r"https?://[\w.:\[\]-]+(?:[/?][\w.~:/?@!$&()*+,;=%-]*)?", re.ASCII)
+DESCRIPTION: Final = """\
+Writes the recording rules and alerts for Prometheus 2.42 or newer into a folder:
+viam-billing.rules.yml and viam-billing.alerts.yml. It contacts nothing, and needs no configuration
+and no key. Rules belong to a version, so run it again after an upgrade: it replaces its files.
+"""
+EPILOG: Final = f"""\
+FILE for --settings has only what differs from the defaults, for example:
+  thresholds:
+    due_soon: 7d
+  alerts:
+    ViamBillingBudgetExceeded: {{severity: critical}}
+
+{EXIT_CODES}
+"""
+
+
+def define(command: argparse.ArgumentParser) -> None:
+    """Say what the command does, and what it is told."""
+    declare.describe(command, _rules, DESCRIPTION, EPILOG)
+    command.add_argument(
+        "--dest",
+        metavar="DIR",
+        type=files.path_argument,
+        default=Path("rules"),
+        help="the folder to put them in, made if it is not there (default: %(default)s)",
+    )
+    command.add_argument(
+        "--settings",
+        metavar="FILE",
+        type=files.path_argument,
+        help="thresholds, times and severities that differ from the defaults, YAML",
+    )
+    command.add_argument(
+        "--runbooks",
+        metavar="URL",
+        type=_page,
+        help="where people read the runbook, for the links of alerts (default: no such links)",
+    )
+    command.add_argument(
+        "--dashboards",
+        metavar="URL",
+        type=_grafana,
+        help="the address of Grafana, for the links of alerts (default: no such links)",
+    )
+    command.add_argument(
+        "--alertmanager",
+        action="store_true",
+        help=f"also write a configuration for Alertmanager into {ALERTMANAGER}/ of the folder, to "
+        "put your own receivers into; one that is there and differs is left alone",
+    )
+
+
+def _page(text: str) -> str:
+    if not _URL.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            "must be http:// or https:// with a host, in ASCII, without a user and without #"
+        )
+    return text
+
+
+def _grafana(text: str) -> str:
+    try:
+        return external_url(text).geturl()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _rules(arguments: argparse.Namespace) -> int:
+    links = Links(arguments.runbooks, arguments.dashboards)
+    try:
+        made = rule_files.files(load(arguments.settings), links)
+    except ConfigError as error:
+        raise CommandError(str(error), prefix="") from error
+    with prepared(arguments.dest, PUBLIC) as folder:
+        for name, text in made.items():
+            _put(arguments.dest, folder, [name], text)
+        if arguments.alertmanager:
+            for name, text in rule_files.alertmanager().items():
+                _put(arguments.dest, folder, [ALERTMANAGER, *name.split("/")], text, edited=True)
+    for line in _advice(arguments, links):
+        print(line)
+    return DONE
+
+
+def _put(
+    dest: Path, folder: Folder, parts: Sequence[str], text: str, *, edited: bool = False
+) -> None:
+    """Write a file and say so. One that people edit, and that differs, is left alone."""
+    path, content = dest.joinpath(*parts), text.encode()
+    try:
+        there = files.content(path, len(content) + 1) if folder.has(parts) else None
+        if there == content:
+            print(f"unchanged {printable(str(path))}")
+            return
+        if there is not None and edited:
+            print(f"left alone {printable(str(path))}, which differs from the new one:")
+            parts = [*parts[:-1], parts[-1] + NEW]
+            path = dest.joinpath(*parts)
+        with folder.new(parts) as file:
+            file.write(content)
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
+    print(f"wrote {printable(str(path))}")
+
+
+def _advice(arguments: argparse.Namespace, links: Links) -> Iterator[str]:
+    """Yield what is left to do."""
+    yield ""
+    if links.runbooks is None:
+        yield "Alerts do not link to the runbook: --runbooks says where it can be read."
+    if links.dashboards is None:
+        yield "Alerts do not link to dashboards: --dashboards says where Grafana is."
+    yield "Add to prometheus.yml, check it with promtool check config, and send Prometheus SIGHUP:"
+    pattern = {"rule_files": [str(arguments.dest.absolute() / "viam-billing.*.yml")]}
+    for line in yaml.safe_dump(pattern, allow_unicode=True, width=10_000).splitlines():
+        yield f"  {printable(line)}"
+    if arguments.alertmanager:
+        yield "Put your own receivers into alertmanager.yml, and check it with amtool check-config."

@@ -1,0 +1,258 @@
+"""`viam-billing rules`: the files for Prometheus and Alertmanager, as a process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from generate.rules import ALERTMANAGER, LINKS, RULES
+from support import installed
+from support.documents import blocks, commands_of, shows
+from support.process import PATIENCE, ROOT, TOOL
+from support.standing import command
+
+PAGE: Final = "docs/commands/rules.md"
+FILES: Final = ("viam-billing.rules.yml", "viam-billing.alerts.yml")
+ADDRESSES: Final = (f"--runbooks={LINKS.runbooks}", f"--dashboards={LINKS.dashboards}")
+DUE_SOON: Final = "ViamBillingInvoiceDueSoon"
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """Run the command in a folder, which it must do without a complaint, and return its output."""
+    done = command("rules", *arguments, folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def refused(folder: Path, *arguments: str, code: int = 1) -> str:
+    """Run the command, which must fail without a word about success, and return what it says."""
+    done = command("rules", *arguments, folder=folder)
+    assert (done.returncode, done.stdout) == (code, "")
+    return done.stderr
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return what is in the files of a folder, by their paths in it."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def rules(folder: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the rules of the files in a folder, by name."""
+    for name in FILES:
+        for group in yaml.safe_load((folder / name).read_text())["groups"]:
+            for rule in group["rules"]:
+                yield rule.get("alert") or rule["record"], rule
+
+
+def succeed(*words: str | Path) -> None:
+    """Run another program. Fails with what it says if it does."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_page_shows_what_the_command_says(tmp_path: Path) -> None:
+    """From its top to its end, by somebody who has nothing but the package."""
+    for block in blocks(ROOT / PAGE):
+        if block.kind == "file":
+            (tmp_path / block.rest).write_text(block.text)
+    programs = f"{installed.folder() / 'bin'}:{os.environ['PATH']}"
+    for block in commands_of(PAGE, __file__):
+        for typed, expected in block.steps:
+            done = subprocess.run(
+                ["sh", "-c", typed],
+                cwd=tmp_path,
+                env={"PATH": programs, "LC_ALL": "C.UTF-8"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            assert shows(expected, done.stdout), f"{typed}{done.stdout}"
+
+
+def test_it_writes_what_the_repository_has(tmp_path: Path) -> None:
+    """With the addresses that are there: whoever has a checkout, or the package, has the same."""
+    run(tmp_path, *ADDRESSES, "--alertmanager")
+    ours = {name: (RULES / name).read_bytes() for name in FILES}
+    for name in ("alertmanager.yml", "templates/viam-billing.tmpl"):
+        ours[f"alertmanager/{name}"] = (ALERTMANAGER / name).read_bytes()
+    assert contents(tmp_path / "rules") == ours
+
+
+def test_prometheus_and_alertmanager_take_the_files(tmp_path: Path) -> None:
+    """The rules by the very lines that are printed, from a folder whose name YAML must quote."""
+    folder = tmp_path / "a folder: mine"
+    printed = run(tmp_path, f"--dest={folder}", "--alertmanager")
+    lines = [line for line in printed.splitlines() if line.startswith("  ")]
+    configuration = tmp_path / "prometheus.yml"
+    configuration.write_text("\n".join(lines))
+    assert len(yaml.safe_load(configuration.read_text())["rule_files"]) == 1
+    done = subprocess.run(
+        ["promtool", "check", "config", configuration], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("rules found") == len(FILES)
+    succeed(
+        "promtool", "check", "rules", "--lint=all", "--lint-fatal", *map(folder.joinpath, FILES)
+    )
+    succeed("amtool", "check-config", folder / "alertmanager" / "alertmanager.yml")
+
+
+@pytest.mark.parametrize(
+    ("flags", "links"),
+    [
+        ((), set()),
+        (("--runbooks=https://wiki.example.com/p?page=1",), {"runbook_url"}),
+        (("--dashboards=http://localhost:3000/grafana/",), {"dashboard_url"}),
+    ],
+)
+def test_an_alert_links_only_to_what_has_an_address(
+    flags: tuple[str, ...], links: set[str], tmp_path: Path
+) -> None:
+    """And says what lacks one."""
+    printed = run(tmp_path, *flags)
+    for missing in {"runbook_url", "dashboard_url"} - links:
+        assert f"--{missing.partition('_')[0]}s says where" in printed
+    for name, rule in rules(tmp_path / "rules"):
+        if "alert" in rule:
+            assert set(rule["annotations"]) == {"summary", "description"} | links
+            if "runbook_url" in links:
+                url = f"https://wiki.example.com/p?page=1#{name.lower()}"
+                assert rule["annotations"]["runbook_url"] == url
+            if "dashboard_url" in links:
+                url = rule["annotations"]["dashboard_url"]
+                assert url.startswith("http://localhost:3000/grafana/d/viam-billing-")
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--runbooks=",
+        "--runbooks=wiki.example.com",
+        "--runbooks=ftp://wiki.example.com",
+        "--runbooks=https://",
+        "--runbooks=https://me:secret@wiki.example.com",
+        "--runbooks=https://wiki.example.com/page#top",
+        "--runbooks=https://wiki.example.com/{{ $labels.org_id }}",
+        "--runbooks=https://wiki.example.com/caf\xe9",
+        "--dashboards=localhost:3000",
+        "--dashboards=http://localhost:3000/?orgId=1",
+        "--dashboards=http://localhost:3000/{{.}}",
+        "--dest=",
+        "--settings=",
+    ],
+)
+def test_an_address_that_would_break_the_links_is_wrong_usage(flag: str, tmp_path: Path) -> None:
+    """It is told with its flag, and nothing is written."""
+    assert f"argument {flag.partition('=')[0]}: must " in refused(tmp_path, flag, code=2)
+    assert contents(tmp_path) == {}
+
+
+def test_settings_change_what_they_name(tmp_path: Path) -> None:
+    """Severity, time and threshold; the other rules are as they were."""
+    (tmp_path / "settings.yml").write_text(
+        f"thresholds: {{due_soon: 8d}}\nalerts: {{{DUE_SOON}: {{for: 2h, severity: critical}}}}\n"
+    )
+    run(tmp_path)
+    run(tmp_path, "--dest=own", "--settings=settings.yml")
+    ours, own = list(rules(tmp_path / "rules")), list(rules(tmp_path / "own"))
+    assert [name for name, _ in own] == [name for name, _ in ours]
+    differing = [(a, b) for (_, a), (_, b) in zip(ours, own, strict=True) if a != b]
+    assert differing
+    for before, after in differing:
+        assert after["alert"] == DUE_SOON
+        assert (after["for"], after["labels"]["severity"]) == ("2h", "critical")
+        assert after["expr"] != before["expr"]
+    succeed("promtool", "check", "rules", *(tmp_path / "own" / name for name in FILES))
+
+
+def test_settings_that_are_wrong_write_nothing(tmp_path: Path) -> None:
+    """Each mistake is a line of its own, the first word of which is the file."""
+    (tmp_path / "settings.yml").write_text("interval: 1\nthresholds: {due_soon: soon}\n")
+    told = refused(tmp_path, "--settings=settings.yml").splitlines()
+    assert [line.split(": ")[:2] for line in told] == [
+        ["settings.yml:1", "interval"],
+        ["settings.yml:2", "thresholds.due_soon"],
+    ]
+    assert set(contents(tmp_path)) == {"settings.yml"}
+
+
+def test_a_fifo_in_place_of_settings_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody may ever write into it."""
+    os.mkfifo(tmp_path / "fifo")
+    assert refused(tmp_path, "--settings=fifo") == "fifo: must be a regular file\n"
+
+
+def test_rules_are_replaced_and_what_is_the_same_is_left(tmp_path: Path) -> None:
+    """As after an upgrade."""
+    run(tmp_path)
+    first, second = (tmp_path / "rules" / name for name in FILES)
+    before = second.stat().st_ino
+    first.write_text("groups: []\n")
+    printed = run(tmp_path).splitlines()
+    assert printed[:2] == [f"wrote rules/{first.name}", f"unchanged rules/{second.name}"]
+    assert first.read_text() != "groups: []\n"
+    assert second.stat().st_ino == before
+
+
+def test_a_configuration_that_somebody_edited_is_left_alone(tmp_path: Path) -> None:
+    """The new one stands beside it, each time."""
+    run(tmp_path, "--alertmanager")
+    file = tmp_path / "rules" / "alertmanager" / "alertmanager.yml"
+    ours = file.read_bytes()
+    file.write_text("receivers: [{name: us}]\n")
+    for _ in range(2):
+        printed = run(tmp_path, "--alertmanager")
+        assert f"left alone {file.relative_to(tmp_path)}, which differs from the new one" in printed
+        assert file.read_text() == "receivers: [{name: us}]\n"
+        assert file.with_name("alertmanager.yml.new").read_bytes() == ours
+        file.with_name("alertmanager.yml.new").write_text("old")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_files_have_the_mode_that_the_umask_allows(umask: int, mode: int, tmp_path: Path) -> None:
+    """Prometheus, another user, is to read them; unlike invoices, they are nobody's secret."""
+    subprocess.run([*TOOL, "rules"], cwd=tmp_path, umask=umask, check=True, capture_output=True)
+    for name in FILES:
+        assert (tmp_path / "rules" / name).stat().st_mode & 0o777 == mode
+    assert (tmp_path / "rules").stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+def test_what_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    """A file in place of the folder, a folder or a link in place of a file, another command."""
+    (tmp_path / "file").touch()
+    assert refused(tmp_path, "--dest=file") == "viam-billing: file: it is no folder\n"
+    taken = f"rules/{FILES[0]}: what has its name is no file\n"
+    (tmp_path / "rules" / FILES[0]).mkdir(parents=True)
+    assert refused(tmp_path) == f"viam-billing: {taken}"
+    (tmp_path / "rules" / FILES[0]).rmdir()
+    (tmp_path / "rules" / FILES[0]).symlink_to(tmp_path / "file")
+    assert refused(tmp_path) == f"viam-billing: {taken}"
+    assert (tmp_path / "file").read_bytes() == b""
+    descriptor = os.open(tmp_path / "rules", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        assert refused(tmp_path) == "viam-billing: rules: another command writes to it\n"
+    finally:
+        os.close(descriptor)
+
+
+def test_a_file_is_there_only_when_it_is_whole(tmp_path: Path) -> None:
+    """A full disk leaves the old rules, which Prometheus may read at any moment."""
+    run(tmp_path)
+    (tmp_path / "rules" / FILES[0]).write_text("groups: []\n")
+    before = contents(tmp_path)
+    limited = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *TOOL, "rules"]
+    done = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"viam-billing: rules/{FILES[0]}: File too large\n"
+    assert contents(tmp_path) == before

@@ -1,0 +1,163 @@
+"""A file of settings for the rules: what it changes, and what is said of one that is wrong."""
+
+from __future__ import annotations
+
+import os
+from contextlib import chdir
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from exporter.config import ConfigError
+from exporter.rules.rule_settings import Settings, Thresholds, load
+
+DURATION: Final = "must be a duration with a unit, such as 15m or 1h30m"
+SPIKE: Final = "ViamBillingSpendSpike"
+LONG: Final = "ViamBillingUpstreamOutageEverywhere"
+# What is in the file, and what is said of it.
+WRONG: Final = {
+    "- thresholds": ["rules.yml:1: must be a mapping"],
+    "thresholds: 5": ["rules.yml:1: thresholds: must be a mapping"],
+    f"alerts: [{SPIKE}]": ["rules.yml:1: alerts: must be a mapping"],
+    f"alerts: {{{SPIKE}: info}}": [f"rules.yml:1: alerts.{SPIKE}: must be a mapping"],
+    "threshold: {}": ["rules.yml:1: threshold: unknown key: did you mean thresholds?"],
+    "runbooks: https://wiki.example.com": [
+        f"rules.yml:1: runbooks: unknown key: known here are {', '.join(Settings.model_fields)}"
+    ],
+    "thresholds:\n  due_sooon: 1d": [
+        "rules.yml:2: thresholds.due_sooon: unknown key: did you mean due_soon?"
+    ],
+    f"alerts:\n  {SPIKE}s: {{severity: info}}": [
+        f"rules.yml:2: alerts.{SPIKE}s: unknown key: did you mean {SPIKE}?"
+    ],
+    f"alerts:\n  {LONG}: {{sevrity: page}}": [
+        f"rules.yml:2: alerts.{LONG}.sevrity: unknown key: did you mean severity?"
+    ],
+    f"alerts:\n  {LONG}: {{severity: page}}": [
+        f"rules.yml:2: alerts.{LONG}.severity: must be critical, warning or info"
+    ],
+    # A word as long as a key is not shown, wherever it came from.
+    "thresholds:\n  0123456789abcdef0123456789abcdef: 1": [
+        f"rules.yml:2: thresholds: unknown key: known here are {', '.join(Thresholds.model_fields)}"
+    ],
+    "thresholds:\n  due_soon: 3\n  frozen: 5 days\n  large_invoice_news:": [
+        f"rules.yml:2: thresholds.due_soon: {DURATION}",
+        f"rules.yml:3: thresholds.frozen: {DURATION}",
+        f"rules.yml:4: thresholds.large_invoice_news: {DURATION}",
+    ],
+    "thresholds:\n  due_soon: 0d": ["rules.yml:2: thresholds.due_soon: must be above zero"],
+    "thresholds:\n  spike_usd: 25 dollars": [
+        "rules.yml:2: thresholds.spike_usd: must be a finite number"
+    ],
+    "thresholds:\n  spike_usd: .inf": [
+        "rules.yml:2: thresholds.spike_usd: must be a finite number"
+    ],
+    "thresholds:\n  spike_usd: -1": ["rules.yml:2: thresholds.spike_usd: must not be below 0"],
+    "thresholds:\n  outage_share: 50": [
+        "rules.yml:2: thresholds.outage_share: must not be above 1"
+    ],
+    "interval: 5m": [
+        "rules.yml:1: interval: must be below 5m, after which Prometheus takes series for gone"
+    ],
+    "job: 'viam\"billing'": ["rules.yml:1: job: must be a string without quotes and backslashes"],
+    "interval: 2m\ninterval: 1m": ["rules.yml:2: interval: appears twice: keep one"],
+    "interval: ${INTERVAL}": [f"rules.yml:1: interval: {DURATION}"],
+    "interval: %1m": [
+        "rules.yml:1: is not valid YAML: found character that cannot start any token"
+    ],
+    "interval: !!str 1m": [
+        "rules.yml:1: has a YAML tag (!): write the plain value, quoted if need be"
+    ],
+}
+
+
+def read(text: str | bytes, folder: Path) -> Settings:
+    """Return the settings with the changes of a file."""
+    (folder / "rules.yml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with chdir(folder):
+        return load(Path("rules.yml"))
+
+
+def refusal(text: str | bytes, folder: Path) -> list[str]:
+    """Return what is said of a file, line by line."""
+    with pytest.raises(ConfigError) as caught:
+        read(text, folder)
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_is_wrong_is_told_with_its_place(text: str, tmp_path: Path) -> None:
+    """By file, line and key path, and with the rule."""
+    assert refusal(text, tmp_path) == WRONG[text]
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """In the order of the file, whichever check found it."""
+    text = "interval: 1\nthreshold: 1\nthresholds: {frozen: x}\ninterval: 2m\n"
+    places = [line.split(": ")[:2] for line in refusal(text, tmp_path)]
+    assert places == [
+        ["rules.yml:1", "interval"],
+        ["rules.yml:2", "threshold"],
+        ["rules.yml:3", "thresholds.frozen"],
+        ["rules.yml:4", "interval"],
+    ]
+
+
+def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
+    """At every level; numbers may be whole ones."""
+    text = f"interval: 2m\nthresholds: {{spike_usd: 40}}\nalerts: {{{SPIKE}: {{for: 2h}}}}\n"
+    ours = load().model_dump()
+    ours["interval"] = "2m"
+    ours["thresholds"]["spike_usd"] = 40.0
+    ours["alerts"][SPIKE]["hold"] = "2h"
+    assert read(text, tmp_path).model_dump() == ours
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# nothing yet\n", "---\n", "thresholds:\n  # due_soon: 7d\n"]
+)
+def test_what_is_commented_out_changes_nothing(text: str, tmp_path: Path) -> None:
+    """A whole file, or a section."""
+    assert read(text, tmp_path) == load()
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    """Some editors write one."""
+    assert read(b"\xef\xbb\xbfinterval: 2m\n", tmp_path).interval == "2m"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"interval: 1m # caf\xe9\n", "rules.yml:1: must be text in UTF-8"),
+        (b"# " + b"x" * 2_000_000, "rules.yml: must not be larger than 2 MB"),
+        (b"a: " + b"[" * 40 + b"]" * 40, "rules.yml:1: is nested deeper than 32 levels"),
+        (
+            b"".join(
+                b"a%d: &a%d [%s]\n" % (n, n, b", ".join([b"*a%d" % (n - 1) if n else b"x"] * 10))
+                for n in range(7)
+            ),
+            "rules.yml:6: has more than 500000 values, aliases unfolded",
+        ),
+    ],
+    ids=["not UTF-8", "huge", "deep", "alias bomb"],
+)
+def test_a_file_that_is_no_settings_is_refused(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    """Before it costs memory or time."""
+    assert refusal(content, tmp_path) == [message]
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    """Nobody waits for somebody to write into a FIFO."""
+    os.mkfifo(tmp_path / "fifo")
+    for name, message in {
+        "fifo": "must be a regular file",
+        ".": "must be a regular file",
+        "missing.yml": "cannot be read: No such file or directory",
+    }.items():
+        with chdir(tmp_path), pytest.raises(ConfigError) as caught:
+            load(Path(name))
+        assert str(caught.value) == f"{name}: {message}"
