@@ -139,9 +139,10 @@ def _advice(arguments: argparse.Namespace, links: Links) -> Iterator[str]:
         yield "Alerts do not link to the runbook: --runbooks says where it can be read."
     if links.dashboards is None:
         yield "Alerts do not link to dashboards: --dashboards says where Grafana is."
-    yield "Add to prometheus.yml, check it with promtool check config, and send Prometheus SIGHUP:"
-    pattern = {"rule_files": [str(arguments.dest.absolute() / "viam-billing.*.yml")]}
-    for line in yaml.safe_dump(pattern, allow_unicode=True, width=10_000).splitlines():
-        yield f"  {printable(line)}"
     if arguments.alertmanager:
         yield "Put your own receivers into alertmanager.yml, and check it with amtool check-config."
+    yield "Add to prometheus.yml, check it with promtool check config, and send Prometheus SIGHUP:"
+    yield ""
+    pattern = str(arguments.dest.absolute() / "viam-billing.*.yml")
+    yield "rule_files:"
+    yield f"  {printable(yaml.safe_dump([pattern], allow_unicode=True, width=10_000).rstrip())}"

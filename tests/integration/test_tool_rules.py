@@ -13,12 +13,9 @@ import pytest
 import yaml
 
 from generate.rules import ALERTMANAGER, LINKS, RULES
-from support import installed
-from support.documents import blocks, commands_of, shows
-from support.process import PATIENCE, ROOT, TOOL
+from support.process import TOOL
 from support.standing import command
 
-PAGE: Final = "docs/commands/rules.md"
 FILES: Final = ("viam-billing.rules.yml", "viam-billing.alerts.yml")
 ADDRESSES: Final = (f"--runbooks={LINKS.runbooks}", f"--dashboards={LINKS.dashboards}")
 DUE_SOON: Final = "ViamBillingInvoiceDueSoon"
@@ -58,27 +55,6 @@ def succeed(*words: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_page_shows_what_the_command_says(tmp_path: Path) -> None:
-    """From its top to its end, by somebody who has nothing but the package."""
-    for block in blocks(ROOT / PAGE):
-        if block.kind == "file":
-            (tmp_path / block.rest).write_text(block.text)
-    programs = f"{installed.folder() / 'bin'}:{os.environ['PATH']}"
-    for block in commands_of(PAGE, __file__):
-        for typed, expected in block.steps:
-            done = subprocess.run(
-                ["sh", "-c", typed],
-                cwd=tmp_path,
-                env={"PATH": programs, "LC_ALL": "C.UTF-8"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
-            assert shows(expected, done.stdout), f"{typed}{done.stdout}"
-
-
 def test_it_writes_what_the_repository_has(tmp_path: Path) -> None:
     """With the addresses that are there: whoever has a checkout, or the package, has the same."""
     run(tmp_path, *ADDRESSES, "--alertmanager")
@@ -92,10 +68,8 @@ def test_prometheus_and_alertmanager_take_the_files(tmp_path: Path) -> None:
     """The rules by the very lines that are printed, from a folder whose name YAML must quote."""
     folder = tmp_path / "a folder: mine"
     printed = run(tmp_path, f"--dest={folder}", "--alertmanager")
-    lines = [line for line in printed.splitlines() if line.startswith("  ")]
     configuration = tmp_path / "prometheus.yml"
-    configuration.write_text("\n".join(lines))
-    assert len(yaml.safe_load(configuration.read_text())["rule_files"]) == 1
+    configuration.write_text(printed[printed.index("rule_files:") :])
     done = subprocess.run(
         ["promtool", "check", "config", configuration], capture_output=True, text=True, check=False
     )

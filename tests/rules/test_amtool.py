@@ -133,6 +133,18 @@ def test_a_message_has_all_that_one_needs(template: str, kind: str, message: Pat
     assert text.lower().count("resolved") == 1
 
 
+@pytest.mark.parametrize(("template", "kind"), [("text", "text"), ("html", "html"), ("slack", "")])
+def test_a_message_has_no_link_that_leads_nowhere(template: str, kind: str, message: Path) -> None:
+    """Alerts have no links if `viam-billing rules` was given no addresses."""
+    document = json.loads(message.read_text())
+    for alert in document["alerts"]:
+        del alert["annotations"]["runbook_url"], alert["annotations"]["dashboard_url"]
+    message.write_text(json.dumps(document))
+    text = rendered(template, message, kind or "text")
+    assert "owes $312.50." in text
+    assert not [word for word in ("What to do", "Dashboard", "href", "|") if word in text]
+
+
 def test_a_message_s_title_says_how_many_and_whose(message: Path) -> None:
     """It is all that a telephone shows."""
     assert rendered("title", message) == f"1 firing: {NASTY}"
