@@ -14,7 +14,7 @@ from exporter.config.duration import format_duration, parse_duration
 from exporter.config.fields import key_text, unknown_key
 from exporter.config.loader import text_of
 from exporter.config.values import number
-from exporter.config.yaml_nodes import Document, KeyPath, parse
+from exporter.config.yaml_nodes import KeyPath, parse
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -43,6 +43,12 @@ def _interval(duration: str) -> str:
     return duration
 
 
+def _day(duration: str) -> str:
+    if seconds(duration) > seconds("1d"):
+        raise ValueError("must not be above 1d")
+    return duration
+
+
 def _share(amount: float) -> float:
     if amount > 1:
         raise ValueError("must not be above 1")
@@ -57,6 +63,7 @@ def _job(value: object) -> object:
 
 LOOKBACK: Final = "5m"  # how far Prometheus looks back for a sample, unless told otherwise
 Duration = Annotated[str, BeforeValidator(_duration)]
+Day = Annotated[Duration, AfterValidator(_day)]
 Interval = Annotated[Duration, AfterValidator(_interval)]
 Amount = Annotated[float, BeforeValidator(number)]
 Share = Annotated[Amount, AfterValidator(_share)]
@@ -72,7 +79,7 @@ class Part(BaseModel):
 class Windows(Part):
     """Lengths of time that rules look back."""
 
-    day: Duration
+    day: Day
     missed_scrapes: Duration
     memory: Duration
     exporter_outage: Duration
@@ -135,58 +142,63 @@ def load(changes: Path | None = None) -> Settings:
     defaults = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
     if changes is None:
         return Settings.model_validate(defaults)
-    file = str(changes)
     # There are no variables in it, so a ${ stands for itself.
-    document = parse(text_of(changes).replace("${", "$${"), file, {})
-    changed = document.root.plain()
-    problems = [
-        Problem(file, line, _key(path), "appears twice: keep one")
-        for path, line in document.duplicates
-    ]
-    problems += _unknown_keys(defaults, changed, document, file)
+    document = parse(text_of(changes).replace("${", "$${"), str(changes), {})
+    changed, problems = document.root.plain(), []
+
+    def report(path: KeyPath, rule: str, line: int | None = None) -> None:
+        line = document.root.line_of(path) if line is None else line
+        problems.append(Problem(str(changes), line, _key(path, defaults), rule))
+
+    for path, line in document.duplicates:
+        report(path, "appears twice: keep one", line)
+    for path, rule in _unknown_keys(defaults, changed):
+        report(path, rule)
     try:
         settings = Settings.model_validate(_merged(defaults, changed))
     except ValidationError as error:
         for detail in error.errors():
-            line = document.root.line_of(detail["loc"])
-            problems.append(Problem(file, line, _key(detail["loc"]), _rule(detail)))
+            report(detail["loc"], _rule(detail))
     if problems:
         raise ConfigError(problems)
     return settings
 
 
 def _merged(base: Any, changes: Any) -> Any:
+    """Return the base with changes of keys that it has."""
     if not isinstance(base, dict):
         return changes
     if changes is None:  # a section may be empty, as when all is commented out
         return base
     if not isinstance(changes, dict):
         return changes
-    return {
-        key: _merged(value, changes[key]) if key in changes else value
-        for key, value in base.items()
-    }
+    return {k: _merged(v, changes[k]) if k in changes else v for k, v in base.items()}
 
 
-def _unknown_keys(
-    base: Any, changes: Any, document: Document, file: str, path: KeyPath = ()
-) -> Iterator[Problem]:
-    if not (isinstance(base, dict) and isinstance(changes, dict)):
-        return
-    for key, value in changes.items():
-        here = (*path, key)
-        if key in base:
-            yield from _unknown_keys(base[key], value, document, file, here)
-        else:
-            # It may be anything, so that it is shown only if it is a word.
-            shown = ".".join(filter(None, (_key(path), key_text((key,)))))
-            yield Problem(file, document.root.line_of(here), shown, unknown_key(key, base))
+def _unknown_keys(base: Any, changes: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the keys that the base does not have, and the rule that each breaks."""
+    if isinstance(base, dict) and isinstance(changes, dict):
+        for key, value in changes.items():
+            if key in base:
+                yield from _unknown_keys(base[key], value, (*path, key))
+            else:
+                yield (*path, key), unknown_key(key, base)
 
 
-def _key(path: KeyPath) -> str:
-    """Return a path of keys that are known as people write it."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return "".join(parts).removeprefix(".")
+def _key(path: KeyPath, known: Any) -> str:
+    """Return a path as people write it. A key that is not known is shown only if it is a word."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        is_known = isinstance(known, dict) and part in known
+        word = part if is_known else key_text((part,))
+        text += f".{word}" if text and word else word
+        if not is_known:
+            break
+        known = known[part]
+    return text
 
 
 def _rule(detail: ErrorDetails) -> str:

@@ -21,9 +21,7 @@ from exporter.tool.folder import PUBLIC, Folder, prepared
 from exporter.tool.output import printable
 from exporter.web.location import external_url
 
-ALERTMANAGER: Final = (
-    "alertmanager"  # the folder for its files, where no pattern for rules finds them
-)
+ALERTMANAGER: Final = "alertmanager"  # a folder of its own: its files are no rules
 NEW: Final = ".new"  # what the name of a file ends with that would replace somebody's work
 # Without a fragment, which comes of the alert's name; braces would be a template.
 _URL: Final = re.compile(r"https?://[\w.:\[\]-]+(?:[/?][\w.~:/?@!$&()*+,;=%-]*)?", re.ASCII)

@@ -14,6 +14,7 @@ from exporter.rules.rule_settings import Settings, Thresholds, load
 
 DURATION: Final = "must be a duration with a unit, such as 15m or 1h30m"
 SPIKE: Final = "ViamBillingSpendSpike"
+THRESHOLDS: Final = ", ".join(Thresholds.model_fields)
 LONG: Final = "ViamBillingUpstreamOutageEverywhere"
 # What is in the file, and what is said of it.
 WRONG: Final = {
@@ -39,7 +40,7 @@ WRONG: Final = {
     ],
     # A word as long as a key is not shown, wherever it came from.
     "thresholds:\n  0123456789abcdef0123456789abcdef: 1": [
-        f"rules.yml:2: thresholds: unknown key: known here are {', '.join(Thresholds.model_fields)}"
+        f"rules.yml:2: thresholds: unknown key: known here are {THRESHOLDS}"
     ],
     "thresholds:\n  due_soon: 3\n  frozen: 5 days\n  large_invoice_news:": [
         f"rules.yml:2: thresholds.due_soon: {DURATION}",
@@ -57,10 +58,15 @@ WRONG: Final = {
     "thresholds:\n  outage_share: 50": [
         "rules.yml:2: thresholds.outage_share: must not be above 1"
     ],
+    "windows: {day: 25h}": ["rules.yml:1: windows.day: must not be above 1d"],
     "interval: 5m": [
         "rules.yml:1: interval: must be below 5m, after which Prometheus takes series for gone"
     ],
     "job: 'viam\"billing'": ["rules.yml:1: job: must be a string without quotes and backslashes"],
+    "thresholds:\n  0123456789abcdef0123456789abcdef:\n    a: 1\n    a: 1": [
+        f"rules.yml:3: thresholds: unknown key: known here are {THRESHOLDS}",
+        "rules.yml:4: thresholds: appears twice: keep one",
+    ],
     "interval: 2m\ninterval: 1m": ["rules.yml:2: interval: appears twice: keep one"],
     "interval: ${INTERVAL}": [f"rules.yml:1: interval: {DURATION}"],
     "interval: %1m": [
