@@ -61,6 +61,11 @@ def _job(value: object) -> object:
     return value
 
 
+# What pydantic says of a value of another kind, and what people who write YAML understand.
+KINDS: Final = {
+    **dict.fromkeys(("model_type", "dict_type"), "must be a mapping"),
+    **dict.fromkeys(("list_type", "sequence_str", "is_instance_of"), "must be a list"),
+}
 LOOKBACK: Final = "5m"  # how far Prometheus looks back for a sample, unless told otherwise
 Duration = Annotated[str, BeforeValidator(_duration)]
 Day = Annotated[Duration, AfterValidator(_day)]
@@ -205,6 +210,5 @@ def _rule(detail: ErrorDetails) -> str:
     """Say in our words what pydantic found."""
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
-    if detail["type"] in {"model_type", "dict_type"}:
-        return "must be a mapping"
-    return detail["msg"].replace("Input should be", "must be").replace("'", "")
+    said = detail["msg"].replace("Input should be", "must be").replace("'", "")
+    return KINDS.get(detail["type"], said)

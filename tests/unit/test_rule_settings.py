@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from exporter.config import ConfigError
+from exporter.rules import rule_settings
 from exporter.rules.rule_settings import Settings, Thresholds, load
 
 DURATION: Final = "must be a duration with a unit, such as 15m or 1h30m"
@@ -96,6 +99,15 @@ def refusal(text: str | bytes, folder: Path) -> list[str]:
 def test_what_is_wrong_is_told_with_its_place(text: str, tmp_path: Path) -> None:
     """By file, line and key path, and with the rule."""
     assert refusal(text, tmp_path) == WRONG[text]
+
+
+@pytest.mark.parametrize("kind", [list[float], Sequence[float]])
+@pytest.mark.parametrize("value", [1, "0.5, 1", {"first": 0.5}, None])
+def test_what_is_no_list_is_told_in_plain_words(kind: Any, value: object) -> None:
+    """Of whichever type the setting is in the program."""
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(kind).validate_python(value)
+    assert [rule_settings._rule(each) for each in caught.value.errors()] == ["must be a list"]
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
