@@ -333,12 +333,37 @@ class ClosedPeriods:
         return ClosedPeriods(self.packed[-(self.KEPT - 1) * self._FORM.size :] + packed, message)
 
 
-class ExpectedDay(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ExpectedDay:
     """What a day was expected to cost before it began, in US dollars."""
 
     usd: float
     upper: float  # what is above is a spike
-    by_resource: Mapping[str, float]  # before discounts, of each type of the 28 days before it
+    resources: bytes = b""  # as `packed` has them: they are read once a day
+
+    _LENGTH: ClassVar[Struct] = Struct("<H")
+    _AMOUNT: ClassVar[Struct] = Struct("<d")
+
+    @classmethod
+    def packed(cls, by_resource: Mapping[str, float]) -> bytes:
+        """Return what each resource type was expected to cost, as it is kept."""
+        parts = []
+        for name, usd in by_resource.items():
+            text = name.encode()
+            parts += [cls._LENGTH.pack(len(text)), text, cls._AMOUNT.pack(usd)]
+        return b"".join(parts)
+
+    @property
+    def by_resource(self) -> Mapping[str, float]:
+        """What each resource type of the 28 days before was expected to cost, before discounts."""
+        found, at = {}, 0
+        while at < len(self.resources):
+            (length,) = self._LENGTH.unpack_from(self.resources, at)
+            at += self._LENGTH.size + length
+            name = self.resources[at - length : at].decode()
+            (found[name],) = self._AMOUNT.unpack_from(self.resources, at)
+            at += self._AMOUNT.size
+        return found
 
 
 class Forecast(NamedTuple):

@@ -15,12 +15,11 @@ from typing import Final
 from exporter.forecast import kept
 from exporter.forecast.forecast import Begun, begin
 from exporter.forecast.history import Period
-from exporter.forecast.kept import Kept, Middle
-from exporter.forecast.methods import SO_FAR
-from exporter.forecast.outlook import Answered, Said
+from exporter.forecast.kept import Brief, Kept, Middle
+from exporter.forecast.outlook import Answered, Outlook, Said
 from exporter.forecast.record import Record
 from exporter.model import ExpectedDay, Forecast, Ledger, Spend
-from exporter.state.day_rows import DAY, UNKNOWN, Day, record_at, sound
+from exporter.state.day_rows import DAY, NOTHING, UNKNOWN, Day, record_at, sound
 from exporter.state.ledger import between, day_of
 from exporter.state.spend import TOO_LARGE, period_end
 
@@ -36,19 +35,16 @@ def look_ahead(spend: Spend, at: float, before: Forecast | None, wait: float = 0
     ledger, period = spend.ledger, _period(spend)
     if ledger is None or period is None or spend.paused is not None:
         return spend
-    known, day = kept.unpacked(spend.outlook), ledger.windows.answered
+    known, day = kept.brief(spend.outlook), ledger.windows.answered
     middle, error = _noted(known, spend, period, at, before)
     if known is not None and known.outlook.period == period:
         waits = known.outlook.day == day - 1 and at - day * DAY < wait
         if waits or (known.outlook.day == day and not known.is_learning):
             if middle == known.middle:
                 return spend
-            return replace(spend, outlook=known._replace(middle=middle).packed())
-    record, is_learning = Record(), True
-    if known is not None:
-        # What was damaged is learned again.
-        with suppress(ValueError):
-            record, is_learning = Record.unpacked(known.record), known.is_learning
+            if (whole := kept.unpacked(spend.outlook)) is not None:
+                return replace(spend, outlook=whole._replace(middle=middle).packed())
+    record, is_learning = _record(spend)
     begun, is_learning = _begun(record, ledger, period, is_learning=is_learning)
     made = Kept(*begun, record.packed(), middle, error, is_learning)
     return replace(spend, outlook=made.packed())
@@ -70,20 +66,18 @@ def forecast(
     if spend is None or found is None:
         return None
     known, answered = found
-    exhausted, is_over = None, False
+    outlook, exhausted, is_over = known.outlook, None, False
+    usd, lower, upper = outlook.end(answered)
     if budget is not None:
         is_over = answered.month_to_date >= budget and answered.month_to_date > 0
         if not is_over:
-            exhausted = known.outlook.reached(answered, budget)
+            exhausted = outlook.reached(answered, budget) if upper >= budget else None
         elif before is not None and before.is_over:
             exhausted = before.exhausted
         else:
             exhausted = _used_up(spend, answered, budget)
-    usd, lower, upper = known.outlook.end(answered)
-    days = _expected_days(known, spend)
-    weights = known.basis.weights or {SO_FAR: 1.0}
-    method = min(weights, key=lambda name: (-weights[name], name))
-    return Forecast(usd, lower, upper, method, exhausted, is_over, known.past_error, *days)
+    days = _expected_days(outlook, spend)
+    return Forecast(usd, lower, upper, outlook.method, exhausted, is_over, known.past_error, *days)
 
 
 def said(spend: Spend | None, at: float, month_to_date: float | None) -> Sequence[Said]:
@@ -92,22 +86,25 @@ def said(spend: Spend | None, at: float, month_to_date: float | None) -> Sequenc
     if found is None:
         return ()
     known, answered = found
-    return known.outlook.said(known.basis, answered)
+    whole = None if spend is None else kept.unpacked(spend.outlook)
+    return () if whole is None else known.outlook.said(whole.basis, answered)
 
 
 def _known(
     spend: Spend | None, at: float, month_to_date: float | None
-) -> tuple[Kept, Answered] | None:
+) -> tuple[Brief, Answered] | None:
     """Return what is expected, and an answer, if that is of the period that it is expected of."""
     if spend is None or spend.ledger is None or spend.paused is not None:
         return None
     if month_to_date is None or not abs(month_to_date) < TOO_LARGE:
         return None
-    known = kept.unpacked(spend.outlook)
+    known = kept.brief(spend.outlook)
     if known is None or known.outlook.period != _period(spend):
         return None
-    _, row, _ = record_at(spend.ledger.days, spend.ledger.at)
-    today = sound(row)
+    today = NOTHING
+    if known.outlook.fees or known.outlook.credit:
+        _, row, _ = record_at(spend.ledger.days, spend.ledger.at)
+        today = sound(row)
     # A clock that was set back may show a day before the one that the answer is noted on.
     at = max(at, known.outlook.day * DAY)
     return known, Answered(at, month_to_date, today.spend, today.corrections)
@@ -118,9 +115,9 @@ def _period(spend: Spend) -> Period | None:
     return None if start is None or end is None or end <= start else Period(start, end)
 
 
-def _expected_days(known: Kept, spend: Spend) -> tuple[ExpectedDay | None, ExpectedDay | None]:
+def _expected_days(outlook: Outlook, spend: Spend) -> tuple[ExpectedDay | None, ExpectedDay | None]:
     """Return what the day before the last good answer was expected to cost, and what its day is."""
-    outlook, ledger = known.outlook, spend.ledger
+    ledger = spend.ledger
     if ledger is None or ledger.windows.answered == outlook.day:
         return outlook.day_before, outlook.on_it
     before = ledger.windows.answered - 1
@@ -159,7 +156,7 @@ def _used_up(spend: Spend, answered: Answered, budget: float) -> float:
 
 
 def _noted(
-    known: Kept | None, spend: Spend, period: Period, now: float, before: Forecast | None
+    known: Brief | None, spend: Spend, period: Period, now: float, before: Forecast | None
 ) -> tuple[Middle, float | None]:
     """Return what was expected at the period's middle, and how wrong that of the last one was."""
     if known is None:
@@ -173,6 +170,14 @@ def _noted(
     if middle.usd is not None and closed is not None and closed.start == of.start:
         error = middle.usd / closed.usage - 1 if closed.usage > 0 else None
     return Middle(is_past=now >= period.middle), error
+
+
+def _record(spend: Spend) -> tuple[Record, bool]:
+    """Return the record, and whether it has still to learn; a new one for one that is damaged."""
+    if (whole := kept.unpacked(spend.outlook)) is not None:
+        with suppress(ValueError):
+            return Record.unpacked(whole.record), whole.is_learning
+    return Record(), True
 
 
 def _begun(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from exporter.forecast import patterns
 from exporter.forecast.history import FOUR_WEEKS, Period, history, known, mean
-from exporter.forecast.methods import AHEAD, Known, expected
+from exporter.forecast.methods import AHEAD, SO_FAR, Known, expected
 from exporter.forecast.outlook import Basis, Outlook
 from exporter.forecast.record import HORIZONS, Record
 from exporter.state.day_rows import DAY, Day
@@ -46,13 +46,18 @@ def begin(record: Record, days: Mapping[int, Day], day: int, period: Period) -> 
         math.fsum(weights[name] * methods[name][number] for name in names)
         for number in range(count)
     ]
+    ahead_fees = [
+        (number, math.fsum(fee.usd for fee in fees if fee.is_on(place)))
+        for number, place in enumerate(ahead[: min(count, max(0, period.until - day))])
+    ]
     return Begun(
         Outlook(
             day,
             period,
             usual,
+            min(names, key=lambda name: (-weights[name], name), default=SO_FAR),
             blend,
-            [math.fsum(fee.usd for fee in fees if fee.is_on(place)) for place in ahead[:count]],
+            [(number, usd) for number, usd in ahead_fees if usd],
             patterns.credit(past),
             record.bounds(rest),
         ),

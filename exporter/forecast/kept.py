@@ -5,26 +5,28 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Sequence
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from exporter.forecast.history import Period
+from exporter.forecast.methods import SO_FAR
 from exporter.forecast.outlook import Basis, Outlook
 from exporter.forecast.record import HORIZONS, NAMES
 from exporter.model import ExpectedDay
 
 # What tells apart what releases with other methods keep.
-FORM: Final = zlib.crc32(f"1 {NAMES} {HORIZONS}".encode())
+FORM: Final = zlib.crc32(f"2 {NAMES} {HORIZONS}".encode())
 
-# The form, the day and how many there are ahead, the period's start and end, what is usual, the
-# credit, the bounds, and the fields of Kept; then what is expected of each day, and the fees; two
-# days' expectations; a weight and an error for each method, and its days if it has any; then the
-# record. What is not known is NaN.
-_HEAD: Final = struct.Struct("<IIB8dBB")
-_EXPECTED: Final = struct.Struct("<ddH")
-_LENGTH: Final = struct.Struct("<H")
-_AMOUNT: Final = struct.Struct("<d")
+# The form, the first day, how many days and fees there are, and the length of two days'
+# expectations; the period's start and end, what is usual, the credit, the bounds, the amount at the
+# middle and the past error; flags, and the method that counts most. Then what is expected of each
+# day, the fees with their days, and the two days. What is not known is NaN.
+_HEAD: Final = struct.Struct("<IIBBHH8dBBB")
+_FEE: Final = struct.Struct("<Bd")
+_EXPECTED: Final = struct.Struct("<dd")
+# Behind that, a weight and an error for each method, and its days if it has any; then the record.
 _METHOD: Final = struct.Struct("<dd")
+_METHODS: Final = (*NAMES, SO_FAR)
 
 
 class Middle(NamedTuple):
@@ -34,6 +36,17 @@ class Middle(NamedTuple):
     usd: float | None = None  # US dollars; None if nothing was
 
 
+class Brief(NamedTuple):
+    """As much of what is kept as each answer needs."""
+
+    outlook: Outlook
+    middle: Middle
+    # What the period before came to: its middle's forecast divided by that, minus 1.
+    past_error: float | None
+    is_learning: bool  # whether there are days that the record has not seen
+    size: int  # of its bytes: the rest is behind them
+
+
 class Kept(NamedTuple):
     """What is expected, why, and what that was learned from."""
 
@@ -41,27 +54,30 @@ class Kept(NamedTuple):
     basis: Basis
     record: bytes
     middle: Middle
-    # What the period before came to: its middle's forecast divided by that, minus 1.
     past_error: float | None = None
-    is_learning: bool = False  # whether there are days that the record has not seen
+    is_learning: bool = False
 
     def packed(self) -> bytes:
         """Return it as bytes."""
-        day, period, usual, days, fees, credit, bounds, day_before, on_it = self.outlook
-        low, high = bounds or (None, None)
+        outlook, (methods, weights, errors) = self.outlook, self.basis
+        before, on_it = _expected(outlook.day_before), _expected(outlook.on_it)
         numbers = [
             math.nan if number is None else number
-            for number in (*period, usual, credit, low, high, self.middle.usd, self.past_error)
+            for number in (
+                *(*outlook.period, outlook.usual, outlook.credit),
+                *(outlook.bounds or (None, None)),
+                *(self.middle.usd, self.past_error),
+            )
         ]
-        flags = self.middle.is_past, self.is_learning
-        count = len(fees)
-        methods, weights, errors = self.basis
+        count = len(outlook.days)
+        counts = count, len(outlook.fees), len(before), len(on_it)
+        flags = self.middle.is_past, self.is_learning, _METHODS.index(outlook.method)
         parts = [
-            _HEAD.pack(FORM, day, count, *numbers, *flags),
-            _numbers(count).pack(*(days or [math.nan] * count)),
-            _numbers(count).pack(*fees),
-            _expected(day_before),
-            _expected(on_it),
+            _HEAD.pack(FORM, outlook.day, *counts, *numbers, *flags),
+            _numbers(count).pack(*outlook.days),
+            *(_FEE.pack(index, usd) for index, usd in outlook.fees),
+            before,
+            on_it,
         ]
         for name in NAMES:
             error = errors.get(name)
@@ -72,82 +88,85 @@ class Kept(NamedTuple):
         return b"".join([*parts, self.record])
 
 
-def unpacked(kept: bytes | None) -> Kept | None:
-    """Return what was kept; None if it is nothing, or of a release with other methods."""
+@lru_cache(2)  # an answer needs it more than once
+def brief(kept: bytes | None) -> Brief | None:
+    """Return what answers need; None if it is nothing, or of a release with other methods."""
     if kept is None:
         return None
     try:
-        return _unpacked(kept)
-    except (struct.error, UnicodeDecodeError):
+        return _brief(kept)
+    except (struct.error, IndexError):
         return None
 
 
-def _unpacked(kept: bytes) -> Kept | None:
-    form, day, count, *numbers, is_past_middle, is_learning = _HEAD.unpack_from(kept)
+def unpacked(kept: bytes | None) -> Kept | None:
+    """Return all that was kept; None if it is nothing, or of a release with other methods."""
+    found = brief(kept)
+    if kept is None or found is None:
+        return None
+    try:
+        basis, record = _basis(kept, found)
+    except struct.error:
+        return None
+    return Kept(found.outlook, basis, record, found.middle, found.past_error, found.is_learning)
+
+
+def _brief(kept: bytes) -> Brief | None:
+    form, day, count, fees, before, on_it, *numbers, is_past, is_learning, method = (
+        _HEAD.unpack_from(kept)
+    )
     if form != FORM:
         return None
     start, end, usual, credit, *others = numbers
-    low, high, at_middle, past_error = (None if math.isnan(each) else each for each in others)
+    low, high, at_middle, past_error = [None if math.isnan(each) else each for each in others]
     at = _HEAD.size
-    days: Sequence[float] = _numbers(count).unpack_from(kept, at)
-    at += _numbers(count).size
-    fees = _numbers(count).unpack_from(kept, at)
-    at += _numbers(count).size
-    day_before, at = _read_expected(kept, at)
-    on_it, at = _read_expected(kept, at)
-    methods: dict[str, Sequence[float]] = {}
-    weights, errors = {}, {}
+    days = _numbers(count).unpack_from(kept, at)
+    at += 8 * count
+    until = at + _FEE.size * fees
+    ahead = tuple(_FEE.iter_unpack(kept[at:until]))
+    if any(index >= count for index, _ in ahead):
+        return None
+    outlook = Outlook(
+        day,
+        Period(start, end),
+        usual,
+        _METHODS[method],
+        days,
+        ahead,
+        credit,
+        None if low is None or high is None else (low, high),
+        _read_expected(kept[until : until + before]),
+        _read_expected(kept[until + before : until + before + on_it]),
+    )
+    size = until + before + on_it
+    return Brief(outlook, Middle(bool(is_past), at_middle), past_error, bool(is_learning), size)
+
+
+def _basis(kept: bytes, found: Brief) -> tuple[Basis, bytes]:
+    at, form = found.size, _numbers(len(found.outlook.days))
+    methods, weights, errors = {}, {}, {}
     for name in NAMES:
         weight, error = _METHOD.unpack_from(kept, at)
         at += _METHOD.size
         if not math.isnan(weight):
             weights[name] = weight
             errors[name] = None if math.isnan(error) else error
-            methods[name] = _numbers(count).unpack_from(kept, at)
-            at += _numbers(count).size
-    return Kept(
-        Outlook(
-            day,
-            Period(start, end),
-            usual,
-            days if methods else (),
-            fees,
-            credit,
-            None if low is None or high is None else (low, high),
-            day_before,
-            on_it,
-        ),
-        Basis(methods, weights, errors),
-        kept[at:],
-        Middle(bool(is_past_middle), at_middle),
-        past_error,
-        bool(is_learning),
-    )
+            methods[name] = form.unpack_from(kept, at)
+            at += form.size
+    return Basis(methods, weights, errors), kept[at:]
 
 
+@cache  # as many as there are days ahead
 def _numbers(count: int) -> struct.Struct:
     return struct.Struct(f"<{count}d")
 
 
 def _expected(day: ExpectedDay | None) -> bytes:
-    if day is None:
-        return _EXPECTED.pack(math.nan, math.nan, 0)
-    parts = [_EXPECTED.pack(day.usd, day.upper, len(day.by_resource))]
-    for name, usd in day.by_resource.items():
-        text = name.encode()
-        parts += [_LENGTH.pack(len(text)), text, _AMOUNT.pack(usd)]
-    return b"".join(parts)
+    return b"" if day is None else _EXPECTED.pack(day.usd, day.upper) + day.resources
 
 
-def _read_expected(kept: bytes, at: int) -> tuple[ExpectedDay | None, int]:
-    usd, upper, count = _EXPECTED.unpack_from(kept, at)
-    at += _EXPECTED.size
-    by_resource: dict[str, float] = {}
-    for _ in range(count):
-        (length,) = _LENGTH.unpack_from(kept, at)
-        at += _LENGTH.size
-        name = kept[at : at + length].decode()
-        at += length
-        (by_resource[name],) = _AMOUNT.unpack_from(kept, at)
-        at += _AMOUNT.size
-    return None if math.isnan(usd) else ExpectedDay(usd, upper, by_resource), at
+def _read_expected(kept: bytes) -> ExpectedDay | None:
+    if not kept:
+        return None
+    usd, upper = _EXPECTED.unpack_from(kept)
+    return ExpectedDay(usd, upper, kept[_EXPECTED.size :])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
-from operator import mul
 from typing import NamedTuple
 
 from exporter.forecast import patterns
@@ -43,6 +41,38 @@ class Basis(NamedTuple):
     errors: Mapping[str, float | None]
 
 
+class Left(NamedTuple):
+    """Which of the days of an outlook are still ahead, as indices, and how much of each."""
+
+    today: int
+    of_today: float  # a share
+    last: int  # all of the days between the two is ahead
+    of_last: float
+    beyond: float  # days that are not in the outlook
+
+    @property
+    def days(self) -> float:
+        """How many days that is."""
+        return self.of_today + (self.last - self.today - 1) + self.of_last + self.beyond
+
+    def rest(self, days: Sequence[float]) -> float:
+        """Return what is still ahead of amounts by day."""
+        usd = math.fsum(days[self.today + 1 : self.last])
+        if self.of_today:
+            usd += days[self.today] * self.of_today
+        if self.of_last:
+            usd += days[self.last] * self.of_last
+        return usd + mean(days) * self.beyond if self.beyond else usd
+
+    def stretches(self, days: Sequence[float]) -> Iterator[tuple[int, float, float]]:
+        """Yield a day's index, how many days are ahead there, and its amount; one after another."""
+        yield self.today, self.of_today, days[self.today] if self.of_today else 0.0
+        for index in range(self.today + 1, self.last):
+            yield index, 1.0, days[index]
+        yield self.last, self.of_last, days[self.last] if self.of_last else 0.0
+        yield self.last + 1, self.beyond, mean(days)
+
+
 class Outlook(NamedTuple):
     """What is expected from the start of a day on. It is made once a day. Amounts are US dollars.
 
@@ -52,8 +82,9 @@ class Outlook(NamedTuple):
     day: int  # the first, in days since 1970
     period: Period
     usual: float  # a day
+    method: str  # that which counts most
     days: Sequence[float]  # on each day ahead, without fees; none if no day is over yet
-    fees: Sequence[float]  # on each day ahead
+    fees: Sequence[tuple[int, float]]  # on days ahead, by their index
     credit: float  # what the period's end will bring
     bounds: tuple[float, float] | None  # of what is ahead, as shares of the usual
     day_before: ExpectedDay | None = None
@@ -64,29 +95,26 @@ class Outlook(NamedTuple):
 
         The answer came on the first of the days, or on the one after it.
         """
-        shares, beyond = self._left(answer.at)
-        ahead = self._rest(self._days(answer), shares, beyond) + self._fees(answer, shares)
+        left = self._left(answer.at)
+        ahead = left.rest(self._days(answer)) + self._fees(answer, left)
         credit = self._credit(answer)
-        low, high = self._bounds(ahead, math.fsum(shares) + beyond)
-        usd = self._end(answer, ahead - credit)
+        low, high = self._bounds(ahead, left.days)
+        usd = _end(answer, ahead - credit)
         # A credit that may come takes the lower bound below month to date, and never the forecast.
         spent = answer.month_to_date
         lower = max(spent - credit, spent + ahead - credit + low)
-        return usd, min(lower, usd), self._end(answer, ahead + high)
+        return usd, min(lower, usd), _end(answer, ahead + high)
 
     def said(self, basis: Basis, answer: Answered) -> Sequence[Said]:
         """Return what each method says, those that count most first."""
-        shares, beyond = self._left(answer.at)
-        beside = self._fees(answer, shares) - self._credit(answer)
+        left = self._left(answer.at)
+        beside = self._fees(answer, left) - self._credit(answer)
         methods, weights = basis.methods, basis.weights
         if not self.days:
             methods, weights = {SO_FAR: self._days(answer)}, {SO_FAR: 1.0}
         found = [
             Said(
-                name,
-                self._end(answer, self._rest(days, shares, beyond) + beside),
-                weights[name],
-                basis.errors.get(name),
+                name, _end(answer, left.rest(days) + beside), weights[name], basis.errors.get(name)
             )
             for name, days in methods.items()
         ]
@@ -94,18 +122,14 @@ class Outlook(NamedTuple):
 
     def reached(self, answer: Answered, usd: float) -> float | None:
         """Return when month to date will be so much, in Unix seconds; None if not in the period."""
-        shares, beyond = self._left(answer.at)
+        left, days = self._left(answer.at), self._days(answer)
+        fees = dict(self._fees_ahead(answer, left))
         spent, at = answer.month_to_date, answer.at
-        days = self._days(answer)
-        fees = zip_longest(self._fees_ahead(answer, shares), shares, fillvalue=0.0)
-        stretches = [
-            (usual * left + fee, left)
-            for usual, left, (fee, _) in zip(days, shares, fees, strict=True)
-        ]
-        for growth, left in [*stretches, (mean(days) * beyond, beyond)]:
+        for index, length, daily in left.stretches(days):
+            growth = daily * length + fees.get(index, 0.0)
             if growth > 0 and spent + growth >= usd:
-                return at + left * DAY * max(0.0, usd - spent) / growth
-            spent, at = spent + growth, at + left * DAY
+                return at + length * DAY * max(0.0, usd - spent) / growth
+            spent, at = spent + growth, at + length * DAY
         return None
 
     def _days(self, answer: Answered) -> Sequence[float]:
@@ -115,41 +139,34 @@ class Outlook(NamedTuple):
         passed = max(answer.at - self.period.start, 0.0) / DAY
         return [max(answer.month_to_date, 0.0) / passed if passed else 0.0]
 
-    def _left(self, answered: float) -> tuple[Sequence[float], float]:
-        """Return which share of each day is still ahead, and how many days beyond those."""
-        end = max(self.period.end, answered)
-        last = self.day + max(1, len(self.days))
-        shares = []
-        for number in range(self.day, last):
-            since, until = max(answered, number * DAY), min(end, (number + 1) * DAY)
-            shares.append(max(0.0, until - since) / DAY)
-        return shares, max(0.0, end - max(last * DAY, answered)) / DAY
+    def _left(self, answered: float) -> Left:
+        """Return what is still ahead after an answer."""
+        count = max(1, len(self.days))
+        here = answered / DAY - self.day
+        end = max(self.period.end / DAY - self.day, here)
+        today = math.floor(here)
+        if today >= count:
+            return Left(count, 0.0, count + 1, 0.0, end - here)
+        beyond, until = max(0.0, end - count), min(end, count)
+        if until <= today + 1:
+            return Left(today, until - here, today + 1, 0.0, beyond)
+        last = math.floor(until)
+        return Left(today, today + 1 - here, last, until - last, beyond)
 
-    @staticmethod
-    def _rest(days: Sequence[float], shares: Sequence[float], beyond: float) -> float:
-        return math.fsum(map(mul, days, shares)) + mean(days) * beyond
+    def _fees(self, answer: Answered, left: Left) -> float:
+        return math.fsum(usd for _, usd in self._fees_ahead(answer, left)) if self.fees else 0.0
 
-    @staticmethod
-    def _end(answer: Answered, ahead: float) -> float:
-        return max(answer.month_to_date, answer.month_to_date + ahead)
-
-    def _fees(self, answer: Answered, shares: Sequence[float]) -> float:
-        return math.fsum(self._fees_ahead(answer, shares))
-
-    def _fees_ahead(self, answer: Answered, shares: Sequence[float]) -> Iterator[float]:
-        """Yield the fees that are ahead on each day.
+    def _fees_ahead(self, answer: Answered, left: Left) -> Iterator[tuple[int, float]]:
+        """Yield the fees that are ahead, with the indices of their days.
 
         What the day of the answer had above the usual was part of its fee.
         """
-        today = day_of(answer.at) - self.day
-        for index, fee in enumerate(self.fees[: max(0, self.period.until - self.day)]):
-            if index < today or not fee:
-                yield 0.0
-            elif index == today and shares[index] < 1:
-                seen = answer.spend - self.days[index] * (1 - shares[index])
-                yield min(fee, max(0.0, fee - seen))
-            else:
-                yield fee
+        for index, usd in self.fees:
+            if index == left.today and left.of_today < 1:
+                seen = answer.spend - self.days[index] * (1 - left.of_today)
+                yield index, min(usd, max(0.0, usd - seen))
+            elif index >= left.today:
+                yield index, usd
 
     def _credit(self, answer: Answered) -> float:
         """Return the credit that is ahead: what was taken back today may have been part of it."""
@@ -163,3 +180,7 @@ class Outlook(NamedTuple):
             return ahead * (nothing - 1), ahead * (twice - 1)
         low, high = self.bounds
         return low * self.usual * days, high * self.usual * days
+
+
+def _end(answer: Answered, ahead: float) -> float:
+    return max(answer.month_to_date, answer.month_to_date + ahead)

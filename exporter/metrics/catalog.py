@@ -367,6 +367,9 @@ FORECAST: tuple[MetricSpec[OrganizationReport], ...] = (
         ORG,
         extract=forecast.one(lambda found: found.exhausted),
     ),
+)
+
+EXPECTED: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_forecast_closed_period_error_ratio",
         "How wrong the forecast was at the middle of the billing period that ended last: forecast "
@@ -562,7 +565,8 @@ class Section:
 SECTIONS: tuple[Section, ...] = (
     Section(lambda known: known.spend, SPEND),
     Section(lambda known: (known.windows, known.today), DAYS),
-    Section(lambda known: (known.forecast, known.windows, known.today), FORECAST),
+    Section(report.period_end, FORECAST),
+    Section(report.expected, EXPECTED),
     Section(lambda known: known.spend and known.spend.closed, CLOSED),
     Section(lambda known: known.billing_tier, CONFIGURED),
     Section(report.outcomes, OUTCOMES),

@@ -127,3 +127,16 @@ def content(report: OrganizationReport) -> object:
         for name, state in report.collectors.items()
         if state.answer is not None
     ]
+
+
+def period_end(report: OrganizationReport) -> object:
+    """Return what stays equal as long as the period is expected to end where it was."""
+    found = report.forecast
+    return found and (found.usd, found.lower, found.upper, found.exhausted)
+
+
+def expected(report: OrganizationReport) -> object:
+    """Return what stays equal as long as what was expected of days, and the days, do."""
+    found = report.forecast
+    expected = found and (found.past_error, found.day_before, found.on_it)
+    return expected, report.windows, report.today

@@ -99,7 +99,7 @@ def test_a_fee_on_the_first_neither_moves_the_end_nor_the_bounds() -> None:
         assert upper is not None
         assert lower < 1159 < upper
 
-    watched(meter, scenario)
+    watched(meter, scenario, interval=4 * HOUR)
 
 
 def test_an_outage_makes_the_month_no_cheaper() -> None:

@@ -80,7 +80,9 @@ def test_what_is_kept_comes_back_whole(
 ) -> None:
     """With the days that were expected, and the forecast of the period's middle."""
     made = learned(Record(), spends)
-    outlook = made.outlook._replace(day_before=ExpectedDay(3.0, 9.0, types), on_it=None)
+    outlook = made.outlook._replace(
+        day_before=ExpectedDay(3.0, 9.0, ExpectedDay.packed(types)), on_it=None
+    )
     whole = made._replace(
         outlook=outlook, middle=Middle(is_past, usd), past_error=usd, is_learning=is_learning
     )
@@ -90,6 +92,8 @@ def test_what_is_kept_comes_back_whole(
     assert again.middle == whole.middle
     assert (again.past_error, again.is_learning) == (usd, is_learning)
     assert again.outlook.day_before == outlook.day_before
+    assert again.outlook.day_before is not None
+    assert again.outlook.day_before.by_resource == types
     assert again.basis == whole.basis._replace(
         methods={name: tuple(days) for name, days in whole.basis.methods.items()}
     )
