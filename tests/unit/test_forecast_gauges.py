@@ -203,12 +203,12 @@ def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     meter = Meter(start=MIDNIGHT - 40 * DAY)
 
     async def main() -> None:
-        async with process(tmp_path, meter) as rig:
+        async with process(tmp_path, meter, 4 * HOUR) as rig:
             await until(rig, MIDNIGHT + 21 * DAY + HOUR / 2)
             before, outlook, error = told(rig), spend_of(rig).outlook, rig.value(PAST_ERROR)
             assert error is not None
         meter.is_down = True
-        async with process(tmp_path, meter) as rig:
+        async with process(tmp_path, meter, 4 * HOUR) as rig:
             await until(rig, rig.clock.time() + 1)
             assert told(rig) == before
             assert rig.value(PAST_ERROR) == error
@@ -242,18 +242,18 @@ def test_days_that_nothing_was_learned_from_are_learned_later(tmp_path: Path) ->
     meter = Meter(plus(flat(30.0), 200.0, MIDNIGHT + 8 * DAY), start=MIDNIGHT)
 
     async def main() -> None:
-        async with process(tmp_path, meter) as rig:
+        async with process(tmp_path, meter, 4 * HOUR) as rig:
             await until(rig, MIDNIGHT + 25 * DAY + HOUR / 2)
             learned, before = kept_of(rig), told(rig)
             await asyncio.sleep(PAUSE)
         with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
             database.execute("DELETE FROM outlook")
-        async with process(tmp_path, meter) as rig:
+        async with process(tmp_path, meter, 4 * HOUR) as rig:
             await until(rig, rig.clock.time() + 60)  # after the first poll
             assert rig.value(FORECAST) == pytest.approx(before[0], rel=0.05)
             polls = 1
             while kept_of(rig).is_learning:
-                await until(rig, rig.clock.time() + HOUR)
+                await until(rig, rig.clock.time() + 4 * HOUR)
                 polls += 1
             assert polls == 4  # for 25 days, eight at once
             assert Record.unpacked(kept_of(rig).record).until == MIDNIGHT / DAY + 25
@@ -264,7 +264,7 @@ def test_days_that_nothing_was_learned_from_are_learned_later(tmp_path: Path) ->
 
 def test_midnights_work_is_spread_over_ten_minutes() -> None:
     """An organization that is polled each minute has a time of its own; meanwhile nothing jumps."""
-    meter = Meter(start=MIDNIGHT)
+    meter = Meter()
 
     async def main() -> None:
         organizations = [
@@ -272,22 +272,22 @@ def test_midnights_work_is_spread_over_ten_minutes() -> None:
         ]
         rig = Rig(config(*organizations), meter.reader, clock=meter.clock)
         async with rig.running(publishing=False):
-            await until(rig, MIDNIGHT + 3 * DAY - 30)
+            await until(rig, MIDNIGHT - 30)
             begun: dict[str, float] = {}
             ends = []
             for minute in range(12):
-                await until(rig, MIDNIGHT + 3 * DAY + 60 * minute + 30)
+                await until(rig, MIDNIGHT + 60 * minute + 30)
                 ends.append(rig.values(FORECAST, "org_id"))
                 for state in rig.store.states():
                     known = kept.unpacked(state.spend.outlook if state.spend else None)
                     assert known is not None
-                    if known.outlook.day == MIDNIGHT / DAY + 3:
+                    if known.outlook.day == MIDNIGHT / DAY:
                         begun.setdefault(state.organization.id, 60.0 * minute)
             assert len(begun) == len(organizations)
             assert len(set(begun.values())) > 3
             assert max(begun.values()) <= SPREAD
             for one, other in pairwise(ends):
                 for org_id, usd in one.items():
-                    assert other[org_id] == pytest.approx(usd, rel=0.005)
+                    assert other[org_id] == pytest.approx(usd, rel=0.01)
 
     run(main())
