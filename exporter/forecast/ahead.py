@@ -12,12 +12,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from exporter.forecast import kept
-from exporter.forecast.forecast import Begun, begin
+from exporter.forecast import kept, spikes
+from exporter.forecast.expectation import Expectations
+from exporter.forecast.forecast import Begun, Learned, begin
 from exporter.forecast.history import Period
 from exporter.forecast.kept import Brief, Kept, Middle
 from exporter.forecast.outlook import Answered, Outlook, Said
 from exporter.forecast.record import Record
+from exporter.forecast.spikes import Compared
 from exporter.model import ExpectedDay, Forecast, Ledger, Spend
 from exporter.state.day_rows import DAY, NOTHING, UNKNOWN, Day, record_at, sound
 from exporter.state.ledger import between, day_of
@@ -44,9 +46,10 @@ def look_ahead(spend: Spend, at: float, before: Forecast | None, wait: float = 0
                 return spend
             if (whole := kept.unpacked(spend.outlook)) is not None:
                 return replace(spend, outlook=whole._replace(middle=middle).packed())
-    record, is_learning = _record(spend)
-    begun, is_learning = _begun(record, ledger, period, is_learning=is_learning)
-    made = Kept(*begun, record.packed(), middle, error, is_learning)
+    learned, is_learning = _learned(spend)
+    begun, is_learning = _begun(learned, ledger, period, is_learning=is_learning)
+    record, said = (each.packed() for each in learned)
+    made = Kept(*begun, record, said, middle, error, is_learning)
     return replace(spend, outlook=made.packed())
 
 
@@ -88,6 +91,23 @@ def said(spend: Spend | None, at: float, month_to_date: float | None) -> Sequenc
     known, answered = found
     whole = None if spend is None else kept.unpacked(spend.outlook)
     return () if whole is None else known.outlook.said(whole.basis, answered)
+
+
+def compared(
+    spend: Spend | None, days: Mapping[int, Day], first: int, until: int
+) -> Mapping[int, Compared]:
+    """Return how days from one to before another compare with what was expected of them.
+
+    `days` are those of the ledger. A day of which nothing was expected, or which is estimated or
+    unknown, is not among them.
+    """
+    whole = None if spend is None else kept.unpacked(spend.outlook)
+    if whole is None:
+        return {}
+    said = Expectations.unpacked(whole.said)
+    found = spikes.expectations(days, first, until, whole.outlook.period, said)
+    every = {number: spikes.compared(days[number], day) for number, day in found.items()}
+    return {number: day for number, day in every.items() if day is not None}
 
 
 def _known(
@@ -172,32 +192,34 @@ def _noted(
     return Middle(is_past=now >= period.middle), error
 
 
-def _record(spend: Spend) -> tuple[Record, bool]:
-    """Return the record, and whether it has still to learn; a new one for one that is damaged."""
+def _learned(spend: Spend) -> tuple[Learned, bool]:
+    """Return what was learned, and whether there is more to learn; nothing if it is damaged."""
     if (whole := kept.unpacked(spend.outlook)) is not None:
         with suppress(ValueError):
-            return Record.unpacked(whole.record), whole.is_learning
-    return Record(), True
+            said = Expectations.unpacked(whole.said)
+            return Learned(Record.unpacked(whole.record), said), whole.is_learning
+    return Learned.nothing(), True
 
 
 def _begun(
-    record: Record, ledger: Ledger, period: Period, *, is_learning: bool
+    learned: Learned, ledger: Ledger, period: Period, *, is_learning: bool
 ) -> tuple[Begun, bool]:
     """Return what is expected from the day of the last good answer on.
 
-    And whether there are days that the record has still to learn from. The day itself is noted in
-    the record when there are none.
+    And whether there are days that there is still something to learn from. Of the day itself, it is
+    learned when there are none.
     """
     day = ledger.windows.answered
     days = between(ledger, 0, day)
     if is_learning:
-        lessons = _lessons(record, days, day, period)
+        lessons = _lessons(learned.record, days, day, period)
         for number, its_period in lessons[:LEARNED]:
-            begin(record, days, number, its_period)
+            begin(learned, days, number, its_period)
         is_learning = len(lessons) > LEARNED
-    # A copy, if the record is not there yet.
-    by = Record.unpacked(record.packed()) if is_learning else record
-    return begin(by, days, day, period), is_learning
+    if is_learning:  # a copy, which is thrown away
+        record, said = (each.packed() for each in learned)
+        learned = Learned(Record.unpacked(record), Expectations.unpacked(said))
+    return begin(learned, days, day, period), is_learning
 
 
 def _lessons(

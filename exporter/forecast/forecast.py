@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from exporter.forecast import patterns
-from exporter.forecast.history import FOUR_WEEKS, Period, history, known, mean
+from exporter.forecast import by_resource, patterns
+from exporter.forecast.expectation import Expectations
+from exporter.forecast.history import FOUR_WEEKS, Period, Place, history, known, mean
 from exporter.forecast.methods import AHEAD, SO_FAR, Known, expected
 from exporter.forecast.outlook import Basis, Outlook
 from exporter.forecast.record import HORIZONS, Record
+from exporter.model import ExpectedDay
 from exporter.state.day_rows import DAY, Day
 
 
@@ -21,12 +23,25 @@ class Begun(NamedTuple):
     basis: Basis
 
 
-def begin(record: Record, days: Mapping[int, Day], day: int, period: Period) -> Begun:
+class Learned(NamedTuple):
+    """What an organization's past has taught. It grows with each day that begins."""
+
+    record: Record
+    said: Expectations
+
+    @classmethod
+    def nothing(cls) -> Learned:
+        """Return what is learned before the first day."""
+        return cls(Record(), Expectations())
+
+
+def begin(learned: Learned, days: Mapping[int, Day], day: int, period: Period) -> Begun:
     """Return what is expected from the start of a day on, by the days before it.
 
     To be called for each day on which there is a good answer, in order; again if another period
-    has begun on it. The record learns from the days that are over.
+    has begun on it. What is learned grows by the days that are over.
     """
+    record, said = learned
     past = history(days, day, period)
     fees = patterns.fees(past)
     spends = patterns.without(fees, past.spends)
@@ -37,7 +52,8 @@ def begin(record: Record, days: Mapping[int, Day], day: int, period: Period) -> 
     usual = mean(known(past.spends[-FOUR_WEEKS:]))
     sums = {name: _sums(each) for name, each in methods.items()}
     names = sorted(methods)
-    record.expect(day, usual, sums, _blended(record, names, sums))
+    blended = _blended(record, names, sums)
+    record.expect(day, usual, sums, blended)
     rest = max(1.0, period.end / DAY - day)
     weights = record.weights(names, rest)
     # As many as the period has left, and one more, for it may be late; none if nothing is known.
@@ -50,6 +66,20 @@ def begin(record: Record, days: Mapping[int, Day], day: int, period: Period) -> 
         (number, math.fsum(fee.usd for fee in fees if fee.is_on(place)))
         for number, place in enumerate(ahead[: min(count, max(0, period.until - day))])
     ]
+    fee = math.fsum(fee.usd for fee in fees if fee.is_on(ahead[0]))
+    said.expect(days, day, blended[0] + fee, usual)
+    types = by_resource.series(past, days)
+
+    def expected_on(number: int, place: Place | None) -> ExpectedDay | None:
+        limit = said.on(number)
+        if limit is None:
+            return None
+        usd = by_resource.expected(types, number, place)
+        return ExpectedDay(*limit, ExpectedDay.packed(usd))
+
+    day_before = None
+    if past.places and days[day - 1].is_observed:
+        day_before = expected_on(day - 1, past.places[-1])
     return Begun(
         Outlook(
             day,
@@ -60,6 +90,8 @@ def begin(record: Record, days: Mapping[int, Day], day: int, period: Period) -> 
             [(number, usd) for number, usd in ahead_fees if usd],
             patterns.credit(past),
             record.bounds(rest),
+            day_before,
+            expected_on(day, ahead[0]),
         ),
         Basis(
             {name: methods[name][:count] for name in names},

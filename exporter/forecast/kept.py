@@ -24,8 +24,10 @@ FORM: Final = zlib.crc32(f"2 {NAMES} {HORIZONS}".encode())
 _HEAD: Final = struct.Struct("<IIBBHH8dBBB")
 _FEE: Final = struct.Struct("<Bd")
 _EXPECTED: Final = struct.Struct("<dd")
-# Behind that, a weight and an error for each method, and its days if it has any; then the record.
+# Behind that, a weight and an error for each method, and its days if it has any; then what was said
+# of the last days, after its length, and the record.
 _METHOD: Final = struct.Struct("<dd")
+_LENGTH: Final = struct.Struct("<H")
 _METHODS: Final = (*NAMES, SO_FAR)
 
 
@@ -53,6 +55,7 @@ class Kept(NamedTuple):
     outlook: Outlook
     basis: Basis
     record: bytes
+    said: bytes  # of the last days, before each began
     middle: Middle
     past_error: float | None = None
     is_learning: bool = False
@@ -85,7 +88,7 @@ class Kept(NamedTuple):
             parts.append(_METHOD.pack(weight, math.nan if error is None else error))
             if name in methods:
                 parts.append(_numbers(count).pack(*methods[name]))
-        return b"".join([*parts, self.record])
+        return b"".join([*parts, _LENGTH.pack(len(self.said)), self.said, self.record])
 
 
 @lru_cache(2)  # an answer needs it more than once
@@ -105,10 +108,12 @@ def unpacked(kept: bytes | None) -> Kept | None:
     if kept is None or found is None:
         return None
     try:
-        basis, record = _basis(kept, found)
+        basis, said, record = _rest(kept, found)
     except struct.error:
         return None
-    return Kept(found.outlook, basis, record, found.middle, found.past_error, found.is_learning)
+    return Kept(
+        *(found.outlook, basis, record, said, found.middle, found.past_error, found.is_learning)
+    )
 
 
 def _brief(kept: bytes) -> Brief | None:
@@ -142,7 +147,8 @@ def _brief(kept: bytes) -> Brief | None:
     return Brief(outlook, Middle(bool(is_past), at_middle), past_error, bool(is_learning), size)
 
 
-def _basis(kept: bytes, found: Brief) -> tuple[Basis, bytes]:
+def _rest(kept: bytes, found: Brief) -> tuple[Basis, bytes, bytes]:
+    """Return the basis, what was said of the last days, and the record."""
     at, form = found.size, _numbers(len(found.outlook.days))
     methods, weights, errors = {}, {}, {}
     for name in NAMES:
@@ -153,7 +159,9 @@ def _basis(kept: bytes, found: Brief) -> tuple[Basis, bytes]:
             errors[name] = None if math.isnan(error) else error
             methods[name] = form.unpack_from(kept, at)
             at += form.size
-    return Basis(methods, weights, errors), kept[at:]
+    (length,) = _LENGTH.unpack_from(kept, at)
+    at += _LENGTH.size
+    return Basis(methods, weights, errors), kept[at : at + length], kept[at + length :]
 
 
 @cache  # as many as there are days ahead

@@ -162,8 +162,8 @@ class Record:
         scale = MARGIN + OF_FEW / len(misses)
         least = max(LEAST, LEAST_DAYS / days)
         return (
-            min(_quantile(misses, LOW) * scale, -least),
-            max(_quantile(misses, HIGH) * scale, least),
+            min(quantile(misses, LOW) * scale, -least),
+            max(quantile(misses, HIGH) * scale, least),
         )
 
     def _nearest(self, days: float) -> Sequence[float] | None:
@@ -246,7 +246,8 @@ def _single(number: float) -> float:
     return float(found)
 
 
-def _quantile(amounts: Sequence[float], share: float) -> float:
+def quantile(amounts: Sequence[float], share: float) -> float:
+    """Return the amount below which so large a share of some is."""
     ordered = sorted(amounts)
     place = share * (len(ordered) - 1)
     low = math.floor(place)

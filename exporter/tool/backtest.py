@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from exporter.forecast.outlook import Said
+from exporter.forecast.spikes import Compared
 from exporter.model import Forecast
 from exporter.state.day_rows import DAY
+from exporter.state.ledger import day_of
 from exporter.tool.history_file import Reading
 from exporter.tool.replay import Book
 
@@ -24,6 +26,9 @@ class Guess(NamedTuple):
     forecast: Forecast | None
     said: Sequence[Said]  # by each method
     actual: float | None = None  # the last month to date of the period; None if it has not ended
+    # The day that begins, and what was expected of it then; None if nothing was, or while it is not
+    # known.
+    compared: Compared | None = None
 
 
 class Score(NamedTuple):
@@ -40,7 +45,8 @@ def backtest(readings: Iterable[Reading]) -> Iterator[Guess]:
 
     Until that of the last answer. Each uses nothing that came after its midnight.
     """
-    book, waiting = Book(), list[Guess]()
+    book, waiting, ready = Book(), list[Guess](), list[Guess]()
+    days: dict[int, Compared] = {}
     first = -math.inf
     for reading in readings:
         waiting += _guesses(book, first, reading.time)
@@ -48,11 +54,22 @@ def backtest(readings: Iterable[Reading]) -> Iterator[Guess]:
         before, last = book.period_start, book.last
         book.take(reading)
         if last is not None and book.period_start != before:
-            yield from (each._replace(actual=last.usage.month_to_date) for each in waiting)
+            ready += (each._replace(actual=last.usage.month_to_date) for each in waiting)
             waiting = []
+        today = day_of(reading.time)
+        if last is not None and day_of(last.time) != today:
+            yesterday = book.yesterday()
+            if yesterday is not None and yesterday.compared is not None:
+                days[yesterday.day] = yesterday.compared
+        while ready and day_of(ready[0].at) < today:
+            yield _compared(ready.pop(0), days)
     if book.last is not None:
         waiting += _guesses(book, first, math.nextafter(book.last.time, math.inf))
-    yield from waiting
+    yield from (_compared(each, days) for each in (*ready, *waiting))
+
+
+def _compared(guess: Guess, days: dict[int, Compared]) -> Guess:
+    return guess._replace(compared=days.pop(day_of(guess.at), None))
 
 
 def _guesses(book: Book, first: float, until: float) -> Iterator[Guess]:

@@ -17,7 +17,7 @@ from exporter.state.day_rows import Day
 from exporter.state.listing import plain_days, text_of
 from exporter.state.spend import TOO_LARGE
 from exporter.tool import arguments as declare
-from exporter.tool import forecasts, ledger_sources, output
+from exporter.tool import forecasts, ledger_sources, output, spikes
 from exporter.tool.backtest import Guess, Score, backtest, scores
 from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError
 from exporter.tool.forecasts import percent
@@ -141,8 +141,7 @@ def _plain(past: Past) -> dict[str, Any]:
         "month_to_date_usd": plain.number(past.month_to_date),
         **_plain_forecast(past.forecast, past.said),
         "days": plain_days(past.days),
-        "expected_day_usd": None,
-        "expected_day_upper_usd": None,
+        **spikes.plain_expected(None if past.yesterday is None else past.yesterday.compared),
         "known_days": past.known,
     }
 
@@ -177,6 +176,8 @@ def _table(past: Past) -> None:
         low, high = output.money(forecast.lower), output.money(forecast.upper)
         print(f"Forecast: {output.money(forecast.usd)} USD, between {low} and {high}")
     print(f"Known days before: {past.known}")
+    if (spike := spikes.sentence(past.yesterday)) is not None:
+        print(spike)
     if forecast is not None:
         print()
         forecasts.show_methods(past.said)
@@ -203,16 +204,19 @@ def _lines(guesses: Iterable[Guess]) -> None:
             "month_to_date_usd": plain.number(guess.month_to_date),
             **_plain_forecast(guess.forecast, guess.said),
             "actual_usd": plain.number(guess.actual),
+            **spikes.plain_compared(guess.compared),
         }
         print(json.dumps(line, allow_nan=False))
 
 
 def _scores(guesses: Iterable[Guess]) -> None:
+    guesses = [*guesses]
     by_day, every = scores(guesses)
     if not every.guesses:
         raise CommandError(
             "no period ends in the file, so there is nothing to compare a forecast with"
         )
+    spikes.show(guesses)
     columns = (
         Column("Day of the period"),
         *(

@@ -8,11 +8,19 @@ from typing import NamedTuple
 
 from exporter.forecast import ahead
 from exporter.forecast.outlook import Said
+from exporter.forecast.spikes import Compared
 from exporter.model import Forecast, Ledger, Spend
 from exporter.state import ledger, spend
 from exporter.state.day_rows import UNKNOWN, Day
 from exporter.state.ledger import STORED, day_of
 from exporter.tool.history_file import Reading
+
+
+class Judged(NamedTuple):
+    """A day that is over, beside what was expected of it."""
+
+    day: int  # in days since 1970
+    compared: Compared | None  # None if nothing was expected, or the day is not known
 
 
 class Past(NamedTuple):
@@ -25,6 +33,7 @@ class Past(NamedTuple):
     said: Sequence[Said]  # what each method says, those that count most first
     days: Mapping[int, Day]  # numbered from 1970 on, in order, up to that of the moment
     known: int  # of the days before it
+    yesterday: Judged | None  # the last day that has an answer after its end; None without any
 
 
 def replay(readings: Iterable[Reading], at: float | None = None) -> Past | None:
@@ -79,6 +88,7 @@ class Book:
             self._forecast,
             self.said,
             *self._listed(day_of(at)),
+            self.yesterday(),
         )
 
     @property
@@ -101,6 +111,16 @@ class Book:
         """What each method says."""
         last = self._last
         return () if last is None else ahead.said(self._spend, last.time, last.usage.month_to_date)
+
+    def yesterday(self) -> Judged | None:
+        """Return the day before that of the last answer; None without an answer."""
+        found = None if self._spend is None else self._spend.ledger
+        if found is None:
+            return None
+        today = found.windows.answered
+        days = ledger.between(found, 0, today - 1)
+        compared = ahead.compared(self._spend, days, today - 1, today)
+        return Judged(today - 1, compared.get(today - 1))
 
     def _listed(self, until: int) -> tuple[Mapping[int, Day], int]:
         """Return the days up to one, unknown ones among them, and how many before it are known."""

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from bench import spikes
 from bench.figures import short
 from bench.findings import Findings, Setting, Table
 from exporter.forecast.history import known, mean, median
@@ -86,6 +87,7 @@ def run(setting: Setting) -> Findings:
         )
         tables.append(_patterns(f"forecast-{name}", title, results))
         tables.append(_total(f"forecast-{name}-total", title, results))
+    tables.append(spikes.run(setting))
     return Findings(tables=tables)
 
 
@@ -95,7 +97,7 @@ def _guesses(name: str, seeds: int) -> Sequence[tuple[Guess, Mapping[str, float]
     for seed in range(seeds):
         bill = spending.bill(name, seed, MONTHS)
         ends = {reading.period_start: reading.period_end for reading in bill}
-        readings = [Reading(t, usage(usd, start, end)) for t, usd, start, end in bill]
+        readings = [Reading(t, usage(usd, start, end)) for t, usd, start, end, _ in bill]
         past = replay(readings)
         assert past is not None
         for guess in backtest(readings):

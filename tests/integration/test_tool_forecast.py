@@ -262,7 +262,7 @@ def test_an_answer_without_dates_has_no_forecast(tmp_path: Path) -> None:
     assert found["methods"] == []
     code, shown = terminal("forecast", flag, folder=tmp_path)
     assert code == 0
-    assert "No forecast: the last answer does not say when its period starts and ends." in shown
+    assert "No forecast: the last answer does not say when its period starts and ends" in shown
 
 
 def two_months() -> list[str]:
@@ -284,7 +284,10 @@ def test_a_backtest_says_what_was_forecast_at_each_midnight(tmp_path: Path) -> N
     assert [line["at"] for line in lines] == [
         plain.moment(START + day * DAY) for day in range(1, 50)
     ]
-    assert [*lines[0]] == [*list(FIELDS[:7]), "actual_usd"]
+    days = ["expected_day_usd", "expected_day_upper_usd", "day_spend_usd"]
+    assert [*lines[0]] == [*FIELDS[:7], "actual_usd", *days]
+    assert {lines[5][name] for name in days} == {None}
+    assert [lines[20][name] for name in days] == pytest.approx([10.0, 12.5, 10.0])
     assert [line["actual_usd"] for line in lines] == [297.5] * 29 + [None] * 20
     assert all(line["forecast_usd"] == pytest.approx(300.0) for line in lines if line["actual_usd"])
     early = within(
@@ -294,7 +297,9 @@ def test_a_backtest_says_what_was_forecast_at_each_midnight(tmp_path: Path) -> N
         f"--at={START + 40 * DAY}",
         written(tmp_path, *two_months()),
     )
-    assert [json.loads(line) for line in early.stdout.splitlines()] == lines[:40]
+    shown = [json.loads(line) for line in early.stdout.splitlines()]
+    assert shown[:39] == lines[:39]
+    assert shown[39] == lines[39] | dict.fromkeys(days)  # which is not over
 
 
 def test_a_backtest_for_people_is_by_day_of_the_period(tmp_path: Path) -> None:
@@ -311,6 +316,32 @@ def test_a_backtest_for_people_is_by_day_of_the_period(tmp_path: Path) -> None:
     assert done.stderr == (
         "viam-billing: no period ends in the file, so there is nothing to compare a forecast with\n"
     )
+
+
+def test_a_spike_is_told_with_what_made_it(tmp_path: Path) -> None:
+    """The day after it, with what was expected; and in a backtest, with all others."""
+    rows = []
+    for day in range(40):
+        start, end = (START, END) if day < 30 else (END, END + 31 * DAY)
+        for hour in range(0, 24, 6):
+            now = START + day * DAY + hour * 3600
+            usd = (now - start) / DAY * 10 + 90 * (day == 34 and hour > 0) + 90 * (day > 34)
+            rows.append(f"{now},{usd},{start},{end},{usd}")
+    flag = written(tmp_path, *rows[: 4 * 35 + 1])
+    found = document(flag)
+    assert found["expected_day_usd"] == pytest.approx(10.0)
+    assert found["expected_day_upper_usd"] == pytest.approx(12.5)
+    code, shown = terminal("forecast", flag, folder=tmp_path)
+    assert code == 0
+    assert (
+        "2026-12-05 was a spike: 100.00 USD, 90.00 more than expected; 90.00 of it premium_module, "
+        "before discounts" in " ".join(shown.split())
+    )
+    assert " was a spike" not in within("forecast", written(tmp_path, *rows)).stdout
+    done = within("forecast", "--backtest", written(tmp_path, *rows))
+    assert done.stdout.startswith("Spikes: 1 of 32 days\n")
+    (line,) = [line.split() for line in done.stdout.splitlines() if "2026-12-05" in line]
+    assert line == ["2026-12-05", "100.00", "10.00", "12.50", "premium_module"]
 
 
 def test_json_is_of_one_moment_and_jsonl_of_many(tmp_path: Path) -> None:

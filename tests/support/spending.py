@@ -31,6 +31,7 @@ class Reading(NamedTuple):
     month_to_date: float  # US dollars
     period_start: float
     period_end: float
+    by_type: Mapping[str, float] = {}  # US dollars before discounts
 
 
 Spending = Sequence[float]  # US dollars on each day; below 0 it is a credit
@@ -50,9 +51,18 @@ def dates(months: int) -> Sequence[Date]:
 
 
 def readings(
-    spending: Spending, days: Sequence[Date], rng: Random, *, once_a_day: bool = False
+    spending: Spending,
+    days: Sequence[Date],
+    rng: Random,
+    *,
+    once_a_day: bool = False,
+    types: Mapping[str, Spending] | None = None,
 ) -> Iterator[Reading]:
-    """Yield what the bill was every three hours, but for gaps of some hours and of some days."""
+    """Yield what the bill was every three hours, but for gaps of some hours and of some days.
+
+    `types` is what was spent of each resource type.
+    """
+    types = types or {}
     first = FIRST.timestamp()
     missing = _gaps(len(days), rng)
     months: dict[int, list[int]] = {}
@@ -60,7 +70,7 @@ def readings(
         months.setdefault(date.month, []).append(date.number)
     for numbers in months.values():
         start, end = first + numbers[0] * DAY, first + (numbers[-1] + 1) * DAY
-        spent = 0.0
+        spent, of_type = 0.0, dict.fromkeys(types, 0.0)
         for number in numbers:
             for hour in (*range(0, 24, 3), 23.75):
                 part = 0.0 if once_a_day else hour / 24
@@ -68,8 +78,15 @@ def readings(
                     part = float(hour >= 12)
                 time = first + number * DAY + hour * HOUR
                 if (number, int(hour)) not in missing:
-                    yield Reading(time, spent + part * spending[number], start, end)
+                    by_type = {
+                        name: of_type[name] + part * amounts[number]
+                        for name, amounts in types.items()
+                    }
+                    total = spent + part * spending[number]
+                    yield Reading(time, total, start, end, by_type)
             spent += spending[number]
+            for name, amounts in types.items():
+                of_type[name] += amounts[number]
 
 
 def _gaps(days: int, rng: Random) -> set[tuple[int, int]]:

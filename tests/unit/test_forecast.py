@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.forecast.methods import SO_FAR
 from exporter.forecast.outlook import Said
+from exporter.metrics.extract.usage import Usage
 from exporter.model import Forecast
 from exporter.tool.backtest import Guess, backtest, scores
 from exporter.tool.history_file import Reading
@@ -26,7 +27,7 @@ MONTH = 31 * DAY  # the first one
 
 def answers(bills: Iterable[spending.Reading]) -> list[Reading]:
     """Return readings as the exporter gets them."""
-    return [Reading(t, usage(usd, start, end)) for t, usd, start, end in bills]
+    return [Reading(t, usage(usd, start, end, **types)) for t, usd, start, end, types in bills]
 
 
 def forecast(readings: Iterable[Reading], at: float | None = None) -> Forecast:
@@ -85,6 +86,25 @@ def test_an_answer_without_dates_has_no_forecast() -> None:
         past = replay([Reading(START + HOUR, usage(5.0, start, end))])
         assert past is not None
         assert past.forecast is None
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        usage(1e12, START, START + MONTH),
+        usage(-1e12, START, START + MONTH),
+        usage(40.0, START - 30 * DAY, START),
+    ],
+)
+def test_an_answer_that_does_not_count_has_no_forecast(last: Usage) -> None:
+    """It is of an earlier period, or an amount is an accident. The next one has one again."""
+    readings = month([float(hour) for hour in range(50)])
+    readings.append(Reading(START + 50 * HOUR, last))
+    past = replay(readings)
+    assert past is not None
+    assert past.forecast is None
+    readings.append(Reading(START + 51 * HOUR, usage(51.0, START, START + MONTH)))
+    assert forecast(readings).usd == pytest.approx(31 * 24, rel=0.01)
 
 
 def test_at_the_end_of_a_period_the_forecast_is_month_to_date() -> None:
@@ -204,6 +224,8 @@ def test_bounds_are_in_order_and_nothing_looks_ahead(
         assert found.usd >= guess.month_to_date
     middle = readings[len(readings) // 2].time
     early = [*backtest(r for r in readings if r.time <= middle)]
+    days = {guess.at: guess.compared for guess in whole}
+    assert all(days[each.at] == each.compared for each in early if each.compared is not None)
     assert [_told(guess) for guess in early] == [
         _told(guess) for guess in whole if guess.at <= middle
     ]
@@ -211,7 +233,7 @@ def test_bounds_are_in_order_and_nothing_looks_ahead(
 
 
 def _told(guess: Guess) -> Guess:
-    return guess._replace(actual=None)
+    return guess._replace(actual=None, compared=None)
 
 
 def test_a_guess_is_compared_with_the_last_amount_of_its_period() -> None:

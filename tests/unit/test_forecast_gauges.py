@@ -14,13 +14,15 @@ from exporter.config import Config
 from exporter.forecast import kept
 from exporter.forecast.kept import Kept
 from exporter.forecast.record import Record
-from exporter.model import Spend
+from exporter.model import OrganizationState, Spend
 from exporter.state.saver import PAUSE
 from exporter.state.storage import FILE
+from exporter.web.summary import PageContext
 from support.meter import DAY, HOUR, MIDNIGHT, Meter, Spent, every, flat, plus
-from support.metered import hourly, process, until, watched
+from support.metered import TODAY, YESTERDAY, hourly, process, until, watched
 from support.reader import config, organization
 from support.rig import Rig
+from support.status import page
 from support.virtual import run
 
 FORECAST = "viam_billing_forecast_usd"
@@ -28,6 +30,10 @@ LOWER, UPPER = "viam_billing_forecast_lower_usd", "viam_billing_forecast_upper_u
 EXHAUSTED = "viam_billing_budget_exhausted_timestamp_seconds"
 PAST_ERROR = "viam_billing_forecast_closed_period_error_ratio"
 MONTH_TO_DATE = "viam_billing_usage_month_to_date_usd"
+EXPECTED = "viam_billing_spend_expected_day_usd"
+EXPECTED_UPPER = "viam_billing_spend_expected_day_upper_usd"
+TODAY_UPPER = "viam_billing_spend_expected_today_upper_usd"
+OF_TYPE = "viam_billing_resource_spend_expected_day_usd"
 SPREAD = 600.0  # seconds after midnight
 
 
@@ -196,6 +202,59 @@ def test_a_budget_was_used_up_before_anybody_looked() -> None:
     meter = Meter(start=MIDNIGHT - 20 * DAY)
     (found,) = watched_with(300.0, meter, MIDNIGHT + DAY)
     assert found == pytest.approx(MIDNIGHT - 10 * DAY, abs=6 * HOUR)
+
+
+def test_a_runaway_is_told_before_midnight_and_the_day_after() -> None:
+    """By the limit of today and that of yesterday; what was expected stays what it was."""
+    meter = Meter(plus(flat(30.0), 182.0, MIDNIGHT + 12 * DAY + 9 * HOUR), start=MIDNIGHT - DAY)
+    known: list[OrganizationState] = []
+    contexts: list[PageContext] = []
+
+    async def scenario(rig: Rig) -> None:
+        await until(rig, MIDNIGHT + 4 * DAY + HOUR)
+        assert (rig.value(EXPECTED), rig.value(TODAY_UPPER)) == (None, None)
+        await until(rig, MIDNIGHT + 12 * DAY + 8 * HOUR)
+        today, limit = rig.value(TODAY), rig.value(TODAY_UPPER)
+        assert today is not None
+        assert limit is not None
+        assert limit == pytest.approx(37.5, rel=0.02)  # a quarter more
+        assert today < limit
+        await until(rig, MIDNIGHT + 12 * DAY + 11 * HOUR)
+        assert (rig.value(TODAY) or 0.0) > 182 > limit
+        await until(rig, MIDNIGHT + 13 * DAY + 3 * HOUR)
+        assert rig.value(YESTERDAY) == pytest.approx(212.0, rel=0.01)
+        assert rig.value(EXPECTED) == pytest.approx(30.0, rel=0.02)
+        assert rig.value(EXPECTED_UPPER) == limit
+        (expected,) = rig.values(OF_TYPE, "resource_type").values()
+        assert expected == pytest.approx(30.0, rel=0.02)
+        known.extend(each for each in rig.store.states())
+        contexts.append(PageContext(rig.clock.time(), rig.clock.monotonic(), lambda _unit: None))
+        await until(rig, MIDNIGHT + 14 * DAY + 3 * HOUR)
+        assert (rig.value(YESTERDAY) or 0.0) < (rig.value(EXPECTED_UPPER) or 0.0)
+
+    watched(meter, scenario)
+    text = page(known[0], contexts[0]).text
+    assert "Spike: $182.0" in text
+    assert "of it data_upload, before discounts" in text
+
+
+def test_a_catch_up_is_no_spike() -> None:
+    """After an outage nothing is expected of its days, which are estimated."""
+    meter = Meter(start=MIDNIGHT - DAY)
+
+    async def scenario(rig: Rig) -> None:
+        await until(rig, MIDNIGHT + 10 * DAY + 3 * HOUR)
+        assert rig.value(EXPECTED) is not None
+        meter.is_down = True
+        await until(rig, MIDNIGHT + 13 * DAY)
+        meter.is_down = False
+        await until(rig, MIDNIGHT + 13 * DAY + 6 * HOUR)
+        assert rig.value(YESTERDAY) == pytest.approx(30.0, rel=0.05)
+        assert (rig.value(EXPECTED), rig.value(EXPECTED_UPPER)) == (None, None)
+        assert rig.values(OF_TYPE, "resource_type") == {}
+        assert rig.value(TODAY_UPPER) is not None
+
+    watched(meter, scenario)
 
 
 def test_a_restart_changes_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.forecast import kept
-from exporter.forecast.forecast import begin
+from exporter.forecast.expectation import Expectations
+from exporter.forecast.forecast import Learned, begin
 from exporter.forecast.history import Period
 from exporter.forecast.kept import Kept, Middle
 from exporter.forecast.record import Record
@@ -36,12 +37,17 @@ def period_of(number: int) -> Period:
     return Period(float(start * DAY), float((start + 30) * DAY))
 
 
-def learned(record: Record, spends: Sequence[float | None], first: int = 0) -> Kept:
+def kept_after(learned: Learned, spends: Sequence[float | None], first: int = 0) -> Kept:
     """Return what is kept after these days, each of which was begun from `first` on."""
     days = bill(spends)
     for number in range(FIRST + first, FIRST + len(spends) + 1):
-        begun = begin(record, days, number, period_of(number))
-    return Kept(*begun, record.packed(), Middle(is_past=False))
+        begun = begin(learned, days, number, period_of(number))
+    return Kept(*begun, *packed(learned), Middle(is_past=False))
+
+
+def packed(learned: Learned) -> tuple[bytes, bytes]:
+    """Return what was learned as bytes."""
+    return learned.record.packed(), learned.said.packed()
 
 
 amounts = st.one_of(st.none(), st.floats(0, 1e6), st.just(0.0), st.just(10.0))
@@ -54,13 +60,13 @@ def test_a_record_that_was_bytes_goes_on_as_if_it_had_not_been(
 ) -> None:
     """Whenever that happens: the same weights, errors and bounds, to the last bit."""
     at = min(at, len(spends))
-    through = Record()
-    whole = learned(through, spends)
-    before = Record()
-    learned(before, spends[:at])
-    again = Record.unpacked(before.packed())
-    assert again.packed() == before.packed()
-    assert learned(again, spends, at) == whole
+    whole = kept_after(Learned.nothing(), spends)
+    before = Learned.nothing()
+    kept_after(before, spends[:at])
+    record, said = packed(before)
+    again = Learned(Record.unpacked(record), Expectations.unpacked(said))
+    assert packed(again) == (record, said)
+    assert kept_after(again, spends, at) == whole
 
 
 @given(
@@ -79,7 +85,7 @@ def test_what_is_kept_comes_back_whole(
     is_learning: bool,  # noqa: FBT001
 ) -> None:
     """With the days that were expected, and the forecast of the period's middle."""
-    made = learned(Record(), spends)
+    made = kept_after(Learned.nothing(), spends)
     outlook = made.outlook._replace(
         day_before=ExpectedDay(3.0, 9.0, ExpectedDay.packed(types)), on_it=None
     )
@@ -102,7 +108,7 @@ def test_what_is_kept_comes_back_whole(
 @pytest.mark.parametrize("bad", [b"", b"x", b"\0" * 500])
 def test_bytes_of_another_kind_are_nothing(bad: bytes) -> None:
     """As of a release with other methods: what was learned from its days is learned again."""
-    whole = learned(Record(), [10.0] * 40).packed()
+    whole = kept_after(Learned.nothing(), [10.0] * 40).packed()
     form = struct.pack("<I", kept.FORM ^ 1)
     for each in (bad, form + whole[4:], whole[:50]):
         assert kept.unpacked(each) is None

@@ -320,11 +320,11 @@ def test_each_day_is_shown_as_it_is_known() -> None:
     spend = Spend(START, Tally(12.0, 3.0, 1.0), {}, ledger=made(packed_rows, today, 62))
     html = page(state(None, usage(1.0))._replace(spend=spend))
     assert [row for row in html.rows if row and row[0].startswith("2026-")][:5] == [
-        ["2026-11-23", "$5.00", "", "", "so far"],
-        ["2026-11-22", "$10.50", "$2.00", "per_machine $20.00, log $0.50", "but for 1 h"],
-        ["2026-11-21", "$8.00", "", "", "estimated"],
-        ["2026-11-20", "unknown", "", "", "no"],
-        ["2026-11-19", "$0.00", "", "", "yes"],
+        ["2026-11-23", "$5.00", "", "", "", "so far"],
+        ["2026-11-22", "$10.50", "", "$2.00", "per_machine $20.00, log $0.50", "but for 1 h"],
+        ["2026-11-21", "$8.00", "", "", "", "estimated"],
+        ["2026-11-20", "unknown", "", "", "", "no"],
+        ["2026-11-19", "$0.00", "", "", "", "yes"],
     ]
     text = " ".join(html.text.split())
     assert "Last whole day$10.50 Last 7 daysunknown" in text

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from exporter.forecast import ahead
+from exporter.forecast.spikes import Compared
 from exporter.state.day_rows import DAY, Day
 from exporter.state.ledger import between
 from exporter.web.summary import Summary
@@ -18,6 +20,7 @@ class DayDetail(NamedTuple):
     start: float  # Unix seconds
     day: Day
     is_over: bool  # and a good answer came after it
+    compared: Compared | None  # with what was expected of it; None if nothing was, or it is unknown
 
     @property
     def types(self) -> Sequence[tuple[str, float]]:
@@ -34,8 +37,11 @@ def listed(summary: Summary) -> Sequence[DayDetail]:
     spend, windows = summary.state.spend, summary.report.windows
     if spend is None or spend.ledger is None or windows is None:
         return ()
-    days = between(spend.ledger, windows.answered - SHOWN, windows.answered)
+    answered = windows.answered
+    days = between(spend.ledger, 0, answered)
+    compared = ahead.compared(spend, days, answered - SHOWN, answered)
     return [
-        DayDetail(number * DAY, days[number], number < windows.answered)
+        DayDetail(number * DAY, days[number], number < answered, compared.get(number))
         for number in sorted(days, reverse=True)
+        if number >= answered - SHOWN
     ]
