@@ -192,8 +192,8 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
     ),
     MetricSpec(
         "viam_billing_invoice_previous_median_amount_usd",
-        "Median of up to six invoices above 0 before the newest; absent under three, "
-        "as last polled.",
+        "Median of up to six invoices above 0 before the newest, billed on the same day of a month "
+        "as it, one more or less; absent under three, as last polled.",
         ORG,
         extract=invoices.previous_median_amount,
     ),

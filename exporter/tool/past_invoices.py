@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from heapq import heappop, heappush
+from heapq import heappop, heappush, merge
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, cast
@@ -20,7 +21,7 @@ from typing import Any, Final, NamedTuple, cast
 from exporter.metrics import render
 from exporter.metrics.catalog import INVOICE, INVOICES
 from exporter.metrics.extract import invoices
-from exporter.metrics.extract.invoices import SETTLED, Invoice, Invoices
+from exporter.metrics.extract.invoices import SETTLED, Invoice, Invoices, Place
 from exporter.metrics.extract.values import Samples, exact_sum, unix_time
 from exporter.model import ORG, InvoiceDetail, Metric, MetricSpec, Organization, Sample
 from exporter.pb import billing_pb2 as pb
@@ -159,7 +160,9 @@ class _Sweep:
         self._sums = {name: _Sum() for name in ("all", "unpaid", "overdue")}
         self._dues: list[tuple[float, int]] = []  # heaps of what is, or was, unpaid
         self._coming: list[tuple[float, int]] = []
-        self._newest: list[Invoice] = []  # of those above 0, as many as a median looks at
+        # Of those above 0 and of each place in a month, as many as a median looks at.
+        self._newest: defaultdict[Place, list[Invoice]] = defaultdict(list)
+        self._billed: Sequence[Invoice] = ()  # of the newest one's kind
         self.series: dict[str, dict[tuple[str, ...], Changes]] = {s.name: {} for s in SPECS}
 
     def pass_(self, moment: float, changed: Sequence[int]) -> None:
@@ -201,8 +204,7 @@ class _Sweep:
             self._known.add(index)
             self._sums["all"].add(invoice.usd)
             if math.isfinite(invoice.usd) and invoice.usd > 0:
-                newest = sorted([*self._newest, invoice], key=invoices.newest_first)
-                self._newest = newest[: 1 + invoices.MAX_FOR_MEDIAN]
+                self._bill(invoice)
                 if invoice.due is not None:
                     heappush(self._dues, (invoice.due, index))
                     heappush(self._coming, (invoice.due, index))
@@ -218,6 +220,15 @@ class _Sweep:
                 (members.add if now else members.remove)(index)
         self._shown.place(index, unpaid=unpaid)
 
+    def _bill(self, invoice: Invoice) -> None:
+        """Take in an invoice above 0: none that came before is newer."""
+        at = invoices.place(invoice.issued or 0.0)
+        newest = self._newest[at]
+        insort(newest, invoice, key=invoices.newest_first)
+        del newest[1 + invoices.MAX_FOR_MEDIAN :]
+        alike = [those for place, those in self._newest.items() if invoices.same_kind(place, at)]
+        self._billed = [*merge(*alike, key=invoices.newest_first)]
+
     def _view(self, moment: float) -> Invoices:
         """Return what the exporter's own extractors read, of those that read but little."""
         return Invoices(
@@ -225,7 +236,7 @@ class _Sweep:
             all=(),
             unpaid=(),
             overdue=(),
-            billed=self._newest,
+            billed=self._billed,
             shown=(),
             duplicates=(),
             next_change=self._earliest(self._coming, moment),

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from calendar import monthrange
+from datetime import UTC, date, datetime
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.metrics.catalog import COLLECTORS
+from exporter.metrics.extract.invoices import Place, place, same_kind
 from exporter.metrics.extract.invoices import view as view_invoices
 from exporter.metrics.extract.usage import view as view_usage
 from exporter.metrics.extract.values import label_text
@@ -372,14 +377,95 @@ def test_payments_fail_by_reason_or_by_time() -> None:
     assert samples("payment_last_failure_timestamp_seconds", answer) == {(): NOW - 5}
 
 
+def on(*dates: str) -> list[pb.InvoiceSummary]:
+    """Return invoices of these dates, the first over $1, the second over $2, and so on."""
+    return [
+        invoice(text, usd, "paid", issued=datetime.fromisoformat(f"{text}+00:00").timestamp())
+        for usd, text in enumerate(dates, 1)
+    ]
+
+
+def median_before(*billed: pb.InvoiceSummary) -> float | None:
+    """Return what invoices of the newest one's kind usually come to."""
+    return samples("invoice_previous_median_amount_usd", invoices(*billed)).get(())
+
+
 def test_the_newest_invoice_and_the_median_of_those_before_it() -> None:
     """Above 0 and dated only; six before the newest, and nothing under three."""
-    history = [invoice(str(n), 10.0 * n, "paid", issued=NOW - n * 30 * DAY) for n in range(1, 10)]
-    answer = invoices(*history, invoice("credit", -1.0, issued=NOW), invoice("undated", 999.0))
-    assert samples("invoice_latest_amount_usd", answer) == {(): 10.0}
-    assert samples("invoice_previous_median_amount_usd", answer) == {(): 45.0}  # 20 to 70
-    assert samples("invoice_previous_median_amount_usd", invoices(*history[:4])) == {(): 30.0}
-    assert samples("invoice_previous_median_amount_usd", invoices(*history[:3])) == {}
+    history = on(*(f"2026-{month:02}-01" for month in range(9, 0, -1)))
+    extra = invoice("credit", -1.0, issued=NOW), invoice("undated", 999.0)
+    answer = invoices(*history, *extra)
+    assert samples("invoice_latest_amount_usd", answer) == {(): 1.0}
+    assert median_before(*history, *extra) == 4.5  # of 2 to 7
+    assert median_before(*history[:4]) == 3.0
+    assert median_before(*history[:3]) is None
+    assert median_before(*extra) is None
+    assert median_before() is None
+
+
+def test_a_fee_is_not_what_usage_is_compared_with() -> None:
+    """Nor the other way round, though fees come between the invoices of usage."""
+    months = range(9, 0, -1)
+    usage_of = on(*(f"2026-{month:02}-01T00:10" for month in months))
+    fees = on(*(f"2026-{month:02}-14T17:00" for month in months))
+    for each, usd in [(each, 1000.0) for each in usage_of] + [(each, 20.0) for each in fees]:
+        each.invoice_amount = usd
+    assert median_before(*usage_of[:6], *fees) == 20.0
+    assert median_before(*usage_of, *fees[1:]) == 1000.0
+    assert median_before(*usage_of[:3], *fees[2:]) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "dates"),
+    [
+        ("the 31st", ["2026-05-31", "2026-04-30", "2026-03-31", "2026-02-28", "2026-01-31"]),
+        ("the 29th", ["2028-05-29", "2028-04-29", "2028-03-29", "2028-02-29", "2028-01-29"]),
+        ("the 29th", ["2026-03-29", "2026-02-28", "2026-01-29", "2025-12-29", "2025-11-29"]),
+        ("a day late", ["2026-05-02", "2026-04-01", "2026-03-01", "2026-02-01", "2026-01-01"]),
+        ("a day early", ["2026-05-13", "2026-04-14", "2026-03-14", "2026-02-14", "2026-01-14"]),
+        ("late", [f"2026-{n:02}-01T23:59:59.999" for n in range(5, 0, -1)]),
+    ],
+)
+def test_a_kind_is_a_day_of_the_month_or_its_end(kind: str, dates: list[str]) -> None:
+    """In UTC, one more or less; months end on different days."""
+    assert median_before(*on(*dates)) == 3.5, kind  # of 2 to 5
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ["2026-05-03", "2026-05-01", "2026-04-01", "2026-03-01"],
+        ["2026-05-01", "2026-04-30", "2026-03-31", "2026-02-28"],
+        ["2026-05-31", "2026-05-28", "2026-03-28", "2026-01-28"],
+        ["2026-05-02T00:00:00", "2026-04-30T23:59:59", "2026-03-31", "2026-02-28"],
+    ],
+)
+def test_other_days_are_another_kind(dates: list[str]) -> None:
+    """The last of a month and the first of the next one, too: a fee and usage."""
+    assert median_before(*on(*dates)) is None
+
+
+@given(st.integers(1, 31), st.dates(date(1971, 1, 1), date(9990, 1, 1)), st.integers(1, 300))
+def test_an_anniversary_is_one_kind_in_every_month(day: int, first: date, months: int) -> None:
+    """Whichever day it is, and however short the month; the first is another, but for the next."""
+
+    def billed(after: int) -> float:
+        years, month = divmod(first.month - 1 + after, 12)
+        year = first.year + years
+        last = monthrange(year, month + 1)[1]
+        return datetime(year, month + 1, min(day, last), 12, tzinfo=UTC).timestamp()
+
+    one, other = place(billed(0)), place(billed(months))
+    assert same_kind(one, other)
+    assert same_kind(other, one)
+    assert same_kind(one, Place(1, at_end=False)) == (day <= 2)
+
+
+def test_a_date_beyond_the_calendar_is_a_date() -> None:
+    """The API may say anything: what nobody could write down is no reason to end."""
+    strange = invoice("strange", 5.0, issued=2**62)
+    assert median_before(strange, *on("2026-03-28", "2026-02-28", "2026-01-28")) == 2.0
+    assert median_before(*on("2026-03-01", "2026-02-01")) is None
 
 
 DETAIL = invoices(

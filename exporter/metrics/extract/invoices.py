@@ -7,7 +7,10 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import date
+from functools import lru_cache
+from itertools import islice
+from typing import Final, NamedTuple
 
 from exporter.metrics.extract.values import (
     Samples,
@@ -21,6 +24,9 @@ from exporter.model import Reason, Sample, Withheld
 from exporter.pb import billing_pb2 as pb
 
 MIN_FOR_MEDIAN, MAX_FOR_MEDIAN = 3, 6
+A_DAY: Final = 86_400
+EPOCH: Final = date(1970, 1, 1).toordinal()
+LAST_DAYS: Final = 3  # of a month, which are one: a fee of the 31st comes on the 28th, too
 
 STATUSES = ("paid", "outstanding", "payment_processing", "other")
 SETTLED = frozenset({"paid", "free", "void"})
@@ -34,6 +40,13 @@ FAILURE_REASONS = (
     "processing_error",
     "other",
 )
+
+
+class Place(NamedTuple):
+    """Where in its month an invoice is dated, in UTC."""
+
+    day: int  # from 1
+    at_end: bool  # one of the month's last days
 
 
 class Invoice(NamedTuple):
@@ -153,14 +166,38 @@ def oldest_unpaid_due(invoices: Invoices) -> Samples:
     yield from optional(min((i.due for i in invoices.unpaid if i.due is not None), default=None))
 
 
+def place(issued: float) -> Place:
+    """Return where in its month a date is, in Unix seconds; one beyond the calendar is its end."""
+    return _place(min(int(issued // A_DAY) + EPOCH, date.max.toordinal() - LAST_DAYS))
+
+
+@lru_cache(maxsize=4096)
+def _place(day: int) -> Place:
+    then = date.fromordinal(day)
+    return Place(then.day, date.fromordinal(day + LAST_DAYS).month != then.month)
+
+
+def same_kind(one: Place, other: Place) -> bool:
+    """Tell whether two invoices are billed for the same thing, as their dates say.
+
+    Usage is billed on the first of a month, a fee on the anniversary of its beginning; either may
+    be a day early or late. The first is not the day after the last: that would make usage and the
+    fee of a 31st one kind.
+    """
+    return abs(one.day - other.day) <= 1 or (one.at_end and other.at_end)
+
+
 def latest_amount(invoices: Invoices) -> Samples:
     """Amount of the newest invoice above 0."""
     yield from optional(next((invoice.usd for invoice in invoices.billed), None))
 
 
 def previous_median_amount(invoices: Invoices) -> Samples:
-    """Median of up to six invoices before the newest; of fewer than three it says nothing."""
-    previous = [invoice.usd for invoice in invoices.billed[1 : 1 + MAX_FOR_MEDIAN]]
+    """Median of up to six invoices of the newest one's kind before it; none of fewer than three."""
+    dated = ((invoice.usd, place(invoice.issued)) for invoice in invoices.billed if invoice.issued)
+    _, newest = next(dated, (0.0, None))
+    alike = (usd for usd, at in dated if newest is not None and same_kind(at, newest))
+    previous = [*islice(alike, MAX_FOR_MEDIAN)]
     enough = len(previous) >= MIN_FOR_MEDIAN
     yield from optional(statistics.median(previous) if enough else None)
 
