@@ -14,9 +14,10 @@ EXPORTER: Final = "{{ $labels.instance }}"
 
 
 def looked_up(series: str, form: str) -> str:
-    """Return a template that shows another series of the alert's organization, if there is one."""
+    """Return a template that shows another series of the alert's organization."""
     query = f'printf "{series}{{org_id=%q}}" $labels.org_id | query'
-    return f"{{{{ with {query} }}}}{{{{ . | first | value | {form} }}}}{{{{ end }}}}"
+    found = f"{{{{ . | first | value | {form} }}}}"
+    return f"{{{{ with {query} }}}}{found}{{{{ else }}}}unknown{{{{ end }}}}"
 
 
 def dollars(series: str) -> str:

@@ -27,6 +27,10 @@ from exporter.rules.series import (
 # What nobody scrapes: the lower bound of the forecast.
 MONTH_END_LOWER = "viam_billing_month_end_lower_usd"
 
+# What is paid at the moment, and whether there is no payment method: parts of what is scraped.
+IN_FLIGHT = "viam_billing_invoices_payment_in_flight_amount_usd"
+NO_METHOD = "viam_billing_payment_method_none"
+
 # By metric: what is fresh of it, and the value for data that is fresh and rightly lacks it.
 USAGE_WITHOUT = f"0 * {by_organization('viam_billing_usage_month_to_date_usd')}"
 INVOICES_WITHOUT = f"0 * {by_organization('viam_billing_invoices_unpaid')}"
@@ -58,6 +62,14 @@ REMEMBERED = {
             "viam_billing_invoice_previous_median_amount_usd",
         )
     },
+    IN_FLIGHT: (
+        by_organization('viam_billing_invoices_amount_usd{status="payment_processing"}'),
+        INVOICES_WITHOUT,
+    ),
+    NO_METHOD: (
+        by_organization('viam_billing_payment_method_info{payment_method="none"}'),
+        f"0 * {by_organization('viam_billing_payment_method_info')}",
+    ),
     "viam_billing_payment_method_verification_pending": (
         by_organization("viam_billing_payment_method_verification_pending"),
         "",

@@ -73,6 +73,7 @@ Interval = Annotated[Duration, AfterValidator(_interval)]
 Amount = Annotated[float, BeforeValidator(number)]
 Share = Annotated[Amount, AfterValidator(_share)]
 Job = Annotated[str, BeforeValidator(_job)]
+Severity = Literal["critical", "warning", "info"]
 
 
 class Part(BaseModel):
@@ -124,8 +125,10 @@ class Thresholds(Part):
 class Alerting(Part):
     """How long a condition must hold, and how severe it is then."""
 
-    severity: Literal["critical", "warning", "info"]
+    severity: Severity
     hold: Duration = Field(alias="for")
+    # The severity while something speaks for its ending well, of alerts that know of such a thing.
+    mitigated: Severity | None = None
 
 
 class Settings(Part):

@@ -68,7 +68,9 @@ def ours(documents: Iterable[str]) -> Mapping[str, str]:
         for panel in panels
         for source in (panel["datasource"], *(target["datasource"] for target in panel["targets"]))
     )
-    rules = [r for group in yaml.safe_load(ALERTS.read_text())["groups"] for r in group["rules"]]
+    groups = yaml.safe_load(ALERTS.read_text())["groups"]
+    # An alert of several severities is one.
+    rules = [*{rule["alert"]: rule for group in groups for rule in group["rules"]}.values()]
     runbooks = ["runbook_url" in rule["annotations"] for rule in rules]
     tests = "".join(path.read_text() for path in TESTS.glob("test_*.py"))
     tested = [f'"{rule["alert"]}"' in tests for rule in rules]

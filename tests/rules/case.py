@@ -41,6 +41,12 @@ class Case:
     about: Labels = field(default_factory=lambda: ACME)
     dashboard: str = "viam-billing-organization?var-organization=acme-1"
     delay: int = 0  # seconds until what changed is trouble
+    case: str = ""  # of several of one alert
+
+    @property
+    def id(self) -> str:
+        """Return what to call it in the names of tests."""
+        return f"{self.alert} {self.case}".strip()
 
     def fired(self) -> Mapping[str, Labels]:
         """Return the alert's labels and annotations."""

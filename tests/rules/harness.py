@@ -22,7 +22,9 @@ from generate.rules import LINKS
 RULES: Final = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules"
 FILES: Final = (RULES / "viam-billing.rules.yml", RULES / "viam-billing.alerts.yml")
 GROUPS: Final = [g for path in FILES for g in yaml.safe_load(path.read_text())["groups"]]
-ALERTS: Final = {r["alert"]: r for g in GROUPS for r in g["rules"] if "alert" in r}
+ALERT_RULES: Final = [r for g in GROUPS for r in g["rules"] if "alert" in r]
+# By name; of several of one name, the one that is told of the worst.
+ALERTS: Final = {r["alert"]: r for r in reversed(ALERT_RULES)}
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 ACME: Final = {"org_id": "acme-1", "org_name": "Acme Robotics"}
 FIRST: Final = {"job": "viam-billing", "instance": "exporter-0:8426"}

@@ -10,6 +10,9 @@ START, END = -10 * DAY, 20 * DAY
 PER_HOUR: Final = 1.0
 SPENT: Final = PER_HOUR * 24 * 10  # month to date when time begins
 REASONS: Final = ("card_declined", "expired_card", "other")
+STATUSES: Final = ("paid", "outstanding", "payment_processing", "other")
+CARD: Final = {"payment_method": "card", "card_brand": "visa"}
+NO_METHOD: Final = {"payment_method": "none", "card_brand": ""}
 SPENDS_ON: Final = "per_machine"
 
 
@@ -60,6 +63,10 @@ def add_organization(pages: Pages, target: Labels, org: Labels) -> None:
         ("viam_billing_usage_corrections_usd_total", 0),
     ):
         pages.set(name, same(value), both)
+    pages.set("viam_billing_payment_method_info", same(1), both, CARD)
+    for status in STATUSES:
+        pages.set("viam_billing_invoices", same(0), both, status=status)
+        pages.set("viam_billing_invoices_amount_usd", same(0), both, status=status)
     for reason in REASONS:
         name = "viam_billing_invoices_payment_failed_amount_usd"
         pages.set(name, same(0), both, reason=reason)

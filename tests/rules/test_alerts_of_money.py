@@ -2,27 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from rules.case import Case, check, on_page
-from rules.harness import ACME, DAY, FIRST, HOUR, MINUTE, gone, same, then
-from rules.healthy import healthy
+from rules.harness import (
+    ACME,
+    DAY,
+    FIRST,
+    HOUR,
+    MINUTE,
+    Pages,
+    Values,
+    between,
+    gone,
+    hold,
+    rising,
+    same,
+    series,
+    then,
+)
+from rules.healthy import CARD, NO_METHOD, healthy
+from rules.trouble import withdraw
 
 UNPAID = {
     on_page("viam_billing_invoices_unpaid"): same(1),
     on_page("viam_billing_invoices_unpaid_amount_usd"): same(312.5),
 }
-CASES = (
-    Case(
+OVERDUE = UNPAID | {
+    on_page("viam_billing_invoices_overdue"): same(1),
+    on_page("viam_billing_invoices_overdue_amount_usd"): same(312.5),
+}
+FAILED_AMOUNT = "viam_billing_invoices_payment_failed_amount_usd"
+FAILED = UNPAID | {on_page(FAILED_AMOUNT, reason="card_declined"): same(312.5)}
+IN_PAYMENT = on_page("viam_billing_invoices_amount_usd", status="payment_processing")
+METHOD = "viam_billing_payment_method_info"
+WITHOUT_METHOD = {on_page(METHOD, **CARD): gone, on_page(METHOD, **NO_METHOD): same(1)}
+UNVERIFIED = on_page("viam_billing_payment_method_verification_pending")
+
+
+def due_soon(case: str, trouble: Mapping[str, Values], *, automatic: bool = False) -> Case:
+    """Return a case of an invoice that is due soon."""
+    summary = "payment is automatic" if automatic else "may not be paid automatically"
+    end = (
+        "The payment method will be charged."
+        if automatic
+        else "A payment failed, or no payment method is there that works."
+    )
+    return Case(
         "ViamBillingInvoiceDueSoon",
-        "warning",
+        "info" if automatic else "warning",
         "money",
-        "An unpaid invoice is due soon.",
+        f"An unpaid invoice is due soon, and {summary}.",
         "Acme Robotics has invoices over $312.50 that are unpaid and not overdue. The first is due "
-        "at 1970-01-03 00:00:00 +0000 UTC.",
-        UNPAID | {on_page("viam_billing_invoice_next_due_timestamp_seconds"): same(2 * DAY)},
+        f"at 1970-01-03 00:00:00 +0000 UTC. {end}",
+        {
+            **UNPAID,
+            on_page("viam_billing_invoice_next_due_timestamp_seconds"): same(2 * DAY),
+            **trouble,
+        },
+        case=case,
+    )
+
+
+CASES = (
+    due_soon("automatic", {}, automatic=True),
+    due_soon("payment failed", FAILED),
+    due_soon("no method", WITHOUT_METHOD),
+    due_soon("unverified", {UNVERIFIED: same(1)}),
+    Case(
+        "ViamBillingInvoiceOverdue",
+        "critical",
+        "money",
+        "An unpaid invoice is past its due date.",
+        "Acme Robotics owes $312.50 on invoices whose due date has passed.",
+        OVERDUE,
     ),
     Case(
         "ViamBillingInvoiceOverdue",
@@ -30,11 +86,27 @@ CASES = (
         "money",
         "An unpaid invoice is past its due date.",
         "Acme Robotics owes $312.50 on invoices whose due date has passed.",
-        UNPAID
-        | {
-            on_page("viam_billing_invoices_overdue"): same(1),
-            on_page("viam_billing_invoices_overdue_amount_usd"): same(312.5),
-        },
+        OVERDUE | {IN_PAYMENT: same(20)},
+        case="something else is paid",
+    ),
+    Case(
+        "ViamBillingInvoiceOverdue",
+        "critical",
+        "money",
+        "An unpaid invoice is past its due date.",
+        "Acme Robotics owes $312.50 on invoices whose due date has passed.",
+        OVERDUE | {IN_PAYMENT: gone},
+        case="nobody knows what is paid",
+    ),
+    Case(
+        "ViamBillingInvoiceOverdue",
+        "warning",
+        "money",
+        "An unpaid invoice is past its due date, and a payment is in flight.",
+        "Acme Robotics owes $312.50 on invoices whose due date has passed. Payments of $312.50 are "
+        "in flight.",
+        OVERDUE | {IN_PAYMENT: same(312.5)},
+        case="in flight",
     ),
     Case(
         "ViamBillingPaymentFailed",
@@ -42,20 +114,36 @@ CASES = (
         "money",
         "The last payment of an unpaid invoice failed.",
         "Acme Robotics has unpaid invoices over $312.50 whose last payment failed: card_declined.",
-        UNPAID
-        | {
-            on_page(
-                "viam_billing_invoices_payment_failed_amount_usd", reason="card_declined"
-            ): same(312.5)
-        },
+        FAILED,
         {"reason": "card_declined"},
+    ),
+    Case(
+        "ViamBillingPaymentFailed",
+        "warning",
+        "money",
+        "The last payment of an unpaid invoice failed, and another one is in flight.",
+        "Acme Robotics has unpaid invoices over $312.50 whose last payment failed: card_declined. "
+        "Payments of $400.00 are in flight.",
+        FAILED | {IN_PAYMENT: same(400)},
+        {"reason": "card_declined"},
+        case="in flight",
+    ),
+    Case(
+        "ViamBillingPaymentMethodMissing",
+        "warning",
+        "money",
+        "There is no payment method, and something is owed or was spent.",
+        "Acme Robotics has no payment method. Unpaid invoices come to $312.50, the outstanding "
+        "balance to $0.00, this billing period so far to $0.00.",
+        UNPAID | WITHOUT_METHOD | {on_page("viam_billing_usage_month_to_date_usd"): same(0)},
     ),
     Case(
         "ViamBillingInvoiceUnusuallyLarge",
         "warning",
         "money",
-        "The newest invoice is much larger than the ones before.",
-        "Acme Robotics has a new invoice over $2100.00. The median of the ones before is $690.00.",
+        "The newest invoice is much larger than those of its kind before it.",
+        "Acme Robotics has a new invoice over $2100.00. The median of those of its kind before it "
+        "is $690.00.",
         {on_page("viam_billing_invoice_latest_amount_usd"): same(2100)},
     ),
     Case(
@@ -73,7 +161,7 @@ CASES = (
         "A bank account awaits verification, and nothing can be paid from it until then.",
         "Acme Robotics pays from a bank account that is not verified yet. Unpaid invoices come to "
         "$312.50.",
-        UNPAID | {on_page("viam_billing_payment_method_verification_pending"): same(1)},
+        UNPAID | {UNVERIFIED: same(1)},
     ),
     Case(
         "ViamBillingBudgetExceeded",
@@ -86,7 +174,7 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_an_alert_of_money_fires_in_full_and_in_time(case: Case, tmp_path: Path) -> None:
     """With every label and annotation, not before its time, and not for long after."""
     check(case, tmp_path)
@@ -105,4 +193,91 @@ def test_a_large_invoice_is_told_of_for_a_week(tmp_path: Path) -> None:
     fires = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}})'
     for days, told in ((1, False), (1.5, True), (2.5, True), (7.5, True), (8.5, False)):
         pages.expect_sample(fires, int(days * DAY) - every, *[("{}", 1.0)] * told)
+    pages.check(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ViamBillingInvoiceOverdue", "ViamBillingPaymentFailed"])
+def test_an_alert_changes_its_severity_with_the_payment(name: str, tmp_path: Path) -> None:
+    """Never both, never none: the other one is pending at once, through an outage, too."""
+    pages = healthy(5 * 60)
+    for key, values in (OVERDUE | FAILED).items():
+        pages.input[key] = between(pages.input[key], 20, 280, values)
+    pages.input[IN_PAYMENT] = then((same(0), 80), (same(312.5), 140), same(0))
+    withdraw(pages, FIRST, 100, 90)
+    for minute, severity in (
+        (79, "critical"),
+        (82, None),
+        (98, "warning"),
+        (185, "warning"),  # what is paid is remembered, as is what is owed
+        (218, "warning"),
+        (222, None),
+        (238, "critical"),
+    ):
+        fires = f'ALERTS{{alertname="{name}", alertstate="firing"}}'
+        expect_severity(pages, f"count by (severity) ({fires})", minute, severity)
+    # Some alert of that name at each minute, and never two.
+    there = f'count(ALERTS{{alertname="{name}"}})'
+    pages.expect_near(f"sum_over_time(({there})[200m:1m])", 240 * MINUTE + 1, 200)
+    pages.expect_near(f"max_over_time(({there})[200m:1m])", 240 * MINUTE + 1, 1)
+    assert hold(name) == 15 * MINUTE
+    pages.check(tmp_path)
+
+
+def expect_severity(pages: Pages, expr: str, minute: int, severity: str | None) -> None:
+    """Expect one alert with that severity, or none."""
+    samples = [(series("", severity=severity), 1.0)] if severity else []
+    pages.expect_sample(expr, minute * MINUTE, *samples)
+
+
+def test_what_is_unknown_of_a_payment_method_is_a_warning(tmp_path: Path) -> None:
+    """Its collector may be off, and then nothing says that payment is automatic."""
+    pages = healthy(60)
+    pages.drop(METHOD)
+    for key, values in due_soon("", {}).trouble.items():
+        pages.input[key] = values
+    fires = 'count by (severity) (ALERTS{alertstate="firing"})'
+    expect_severity(pages, fires, 30, "warning")
+    pages.expect("ViamBillingPaymentMethodMissing", 55 * MINUTE)
+    pages.check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [
+        ({}, False),
+        ({"usage_month_to_date_usd": same(3)}, True),
+        ({"outstanding_balance_usd": same(4)}, True),
+        ({"invoices_unpaid_amount_usd": same(5)}, True),
+        ({"usage_month_to_date_usd": rising(-9, 0.01)}, False),
+    ],
+    ids=["nothing", "spent", "outstanding", "unpaid", "credited"],
+)
+def test_whoever_owes_nothing_needs_no_payment_method(
+    amount: Mapping[str, Values], tmp_path: Path, *, told: bool
+) -> None:
+    """Nor does one that spent nothing, as with a free tier; a second replica changes nothing."""
+    pages = healthy(2 * 60)
+    pages.drop(METHOD)
+    pages.set("viam_billing_usage_month_to_date_usd", same(0), FIRST, ACME)
+    pages.set(METHOD, same(1), FIRST, ACME, NO_METHOD)
+    for name, values in amount.items():
+        pages.set(f"viam_billing_{name}", values, FIRST, ACME)
+    second = {key.replace("exporter-0", "exporter-1"): v for key, v in pages.input.items()}
+    pages.input |= second
+    fires = 'count(ALERTS{alertname="ViamBillingPaymentMethodMissing", alertstate="firing"})'
+    pages.expect_sample(fires, 58 * MINUTE)
+    pages.expect_sample(fires, 90 * MINUTE, *[("{}", 1.0)] * told)
+    pages.check(tmp_path)
+
+
+def test_a_period_that_begins_has_nothing_to_pay_yet(tmp_path: Path) -> None:
+    """At rollover month to date is 0 again; what becomes an invoice is owed then."""
+    pages = healthy(4 * 60)
+    pages.drop(METHOD)
+    pages.set(METHOD, same(1), FIRST, ACME, NO_METHOD)
+    month = then((same(240), 90), (same(0), 60), rising(1, 0.1))
+    pages.set("viam_billing_usage_month_to_date_usd", month, FIRST, ACME)
+    fires = 'count(ALERTS{alertname="ViamBillingPaymentMethodMissing", alertstate="firing"})'
+    for minute, told in ((88, True), (93, False), (200, False), (225, True)):
+        pages.expect_sample(fires, minute * MINUTE, *[("{}", 1.0)] * told)
     pages.check(tmp_path)

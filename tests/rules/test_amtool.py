@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
-from rules.harness import ALERTS, RULES
+from rules.harness import ALERT_RULES, ALERTS, RULES
 
 FOLDER: Final = RULES.parents[1] / "alertmanager"
 CONFIGURATION: Final = FOLDER / "alertmanager.yml"
@@ -50,6 +51,11 @@ def test_an_alert_reaches_whom_it_should(alert: str, org_id: str, receivers: str
     """By its own labels: severity, area and organization."""
     labels = {**ALERTS[alert]["labels"], "alertname": alert}
     labels |= {"org_id": org_id} if org_id else {}
+    route(receivers, **labels)
+
+
+def route(receivers: str, **labels: str) -> None:
+    """Fail unless an alert with these labels reaches these receivers."""
     told = run(
         "amtool",
         "config",
@@ -60,6 +66,20 @@ def test_an_alert_reaches_whom_it_should(alert: str, org_id: str, receivers: str
         *(f"{key}={value}" for key, value in labels.items()),
     )
     assert receivers in told
+
+
+def test_what_is_mitigated_wakes_nobody() -> None:
+    """An invoice that is overdue while its payment is in flight is a ticket, and no page."""
+    severities = {rule["labels"]["severity"] for rule in of("ViamBillingInvoiceOverdue")}
+    assert severities == {"critical", "warning"}
+    route("finance-email", severity="warning", area="money", org_id="acme-1")
+    assert {r["labels"]["severity"] for r in of("ViamBillingInvoiceDueSoon")} == {"warning", "info"}
+    route("nobody", severity="info", area="money", org_id="acme-1")
+
+
+def of(alert: str) -> list[Mapping[str, Any]]:
+    """Return the rules of an alert."""
+    return [rule for rule in ALERT_RULES if rule["alert"] == alert]
 
 
 def test_the_organization_in_the_routes_is_one_of_the_example() -> None:

@@ -28,11 +28,11 @@ def alertmanager_of_ours(tmp_path: Path) -> Iterator[int]:
         yield port
 
 
-def fire(port: int, *alerts: str) -> None:
-    """Fire alerts, written as `Name`, or `Name of-organization`."""
+def fire(port: int, *alerts: str, **labels: str) -> None:
+    """Fire alerts, written as `Name`, or `Name of-organization`, with their labels and others."""
     for text in alerts:
         name, _, org_id = text.partition(" ")
-        labels = ALERTS[f"ViamBilling{name}"]["labels"] | ({"org_id": org_id} if org_id else {})
+        own = ALERTS[f"ViamBilling{name}"]["labels"] | ({"org_id": org_id} if org_id else {})
         subprocess.run(
             [
                 "amtool",
@@ -40,7 +40,7 @@ def fire(port: int, *alerts: str) -> None:
                 "add",
                 f"--alertmanager.url=http://127.0.0.1:{port}",
                 f"alertname=ViamBilling{name}",
-                *(f"{key}={value}" for key, value in labels.items()),
+                *(f"{key}={value}" for key, value in (own | labels).items()),
             ],
             check=True,
             capture_output=True,
@@ -80,3 +80,22 @@ def test_an_outage_everywhere_is_told_once(port: int) -> None:
     fire(port, "UpstreamOutage acme", "DataStale beta", "CredentialsRefused acme")
     fire(port, "UpstreamOutageEverywhere", "DiscoveryFailing")
     assert silent(port) == {"UpstreamOutage acme", "DataStale beta", "DiscoveryFailing"}
+
+
+def test_an_alert_silences_itself_with_a_lesser_severity(port: int) -> None:
+    """Of the same organization; what another alert is about is told, however small."""
+    fire(port, "InvoiceOverdue acme", "InvoiceOverdue beta", severity="warning")
+    fire(port, "InvoiceDueSoon beta", "PaymentFailed acme", severity="info")
+    assert silent(port) == {"InvoiceDueSoon beta"}  # which the invoice that is overdue silences
+    fire(port, "InvoiceOverdue acme", "PaymentFailed beta")
+    assert silent(port) == {"InvoiceDueSoon beta", "InvoiceOverdue acme"}
+    fire(port, "PaymentFailed acme", severity="warning")
+    silenced = {"InvoiceDueSoon beta", "InvoiceOverdue acme", "PaymentFailed acme"}
+    assert silent(port) == silenced
+
+
+def test_alerts_of_equal_severity_silence_each_other_in_no_way(port: int) -> None:
+    """As of two reasons, or two collectors."""
+    for reason in ("card_declined", "expired_card"):
+        fire(port, "PaymentFailed acme", reason=reason, severity="warning")
+    assert silent(port) == set()

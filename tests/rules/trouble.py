@@ -17,7 +17,7 @@ from rules.harness import (
     same,
     series,
 )
-from rules.healthy import add_exporter, add_organization
+from rules.healthy import NO_METHOD, add_exporter, add_organization
 
 STEP: Final = 2 * MINUTE
 AN_HOUR: Final = HOUR // STEP
@@ -30,9 +30,10 @@ OF_MONEY: Final = (
     "ViamBillingInvoiceUnusuallyLarge",
     "ViamBillingOutstandingBalance",
     "ViamBillingPaymentFailed",
+    "ViamBillingPaymentMethodMissing",
 )
 # What an organization keeps on the page when its data is withdrawn.
-KEPT: Final = ("_total", "_info", "_budget_usd", "_poll_interval_seconds", "_collector_")
+KEPT: Final = ("_total", "_org_info", "_budget_usd", "_poll_interval_seconds", "_collector_")
 
 
 def trouble(hours: float, *targets: Labels) -> Pages:
@@ -59,6 +60,8 @@ def add_trouble(pages: Pages, target: Labels, org: Labels) -> None:
         ("viam_billing_budget_usd", 100),
     ):
         pages.set(name, same(value), target, org)
+    pages.drop("viam_billing_payment_method_info", {**target, **org})
+    pages.set("viam_billing_payment_method_info", same(1), target, org, NO_METHOD)
     failed = "viam_billing_invoices_payment_failed_amount_usd"
     pages.set(failed, same(300), target, org, reason="card_declined")
 
