@@ -2,10 +2,10 @@
 
 `rule_files` puts them together, and has the files in alertmanager/, which are for Alertmanager.
 `rule_settings` reads what rules are made with: settings.yml, and what a file of the user's changes
-of it. `series` has the names of what is recorded, `recording`, `readings` and `remembered` how.
-`alerts_on_exporters`, `alerts_on_polls`, `alerts_on_money` and `alerts_on_spend` have the alerts,
-which `alert` gives their texts. `expressions` are what many of them are made of, and `rule` is what
-ends up in a file.
+of it. `series` has the names of what is recorded; `recording`, `exporters`, `readings`,
+`remembered` and `staleness` how. `alerts_on_exporters`, `alerts_on_polls`, `alerts_on_money` and
+`alerts_on_spend` have the alerts, which `alert` gives their texts. `expressions` are what many of
+them are made of, and `rule` is what ends up in a file.
 
 Nothing that polls imports this room: it brings a parser of PromQL along.
 """

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exporter.rules.alert import EXPORTER, Alerts
+from exporter.rules.exporters import down
 from exporter.rules.expressions import lately
 from exporter.rules.rule import Alert
-from exporter.rules.series import SHARDS_MISSING
+from exporter.rules.series import EXPORTERS, SHARDS_MISSING
 
 OWN = "viam_billing_exporter_"
 A_DAY = 86_400  # the ceiling's UTC day, which no setting shortens
@@ -15,10 +16,9 @@ A_DAY = 86_400  # the ceiling's UTC day, which no setting shortens
 
 def alerts(make: Alerts) -> Iterator[Alert]:
     """Yield the alerts."""
-    up = f'up{{job="{make.settings.job}"}}'
     yield make.about_exporter(
         "ViamBillingExporterDown",
-        f"{up} == 0 or absent({up})",
+        f"({down(make.settings)}) > 0 or absent({EXPORTERS})",
         "Prometheus cannot scrape the exporter.",
         "{{ with $labels.instance }}The exporter at {{ . }} cannot be scraped."
         "{{ else }}Prometheus has no exporter to scrape.{{ end }} "

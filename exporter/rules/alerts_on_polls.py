@@ -8,7 +8,7 @@ from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts
 from exporter.rules.expressions import END, by_organization, lately, named
 from exporter.rules.rule import Alert
 from exporter.rules.rule_settings import seconds
-from exporter.rules.series import MEDIAN_DAY, SEEN, SINCE, TYPE_COST
+from exporter.rules.series import MEDIAN_DAY, SEEN, STALE, TYPE_COST
 
 # Alert, its cause as a matcher, what happened, and what it means for the organization.
 CAUSES = (
@@ -43,24 +43,30 @@ CAUSES = (
         "was polled, and the answer cannot be used",
     ),
 )
-LAST_SUCCESS = "viam_billing_collector_last_success_timestamp_seconds"
-INTERVAL = "viam_billing_poll_interval_seconds"
 
 
 def alerts(make: Alerts) -> Iterator[Alert]:
     """Yield the alerts."""
     yield from _failing(make)
-    yield _stale(make)
+    yield make.about_organization(
+        "ViamBillingDataStale",
+        named(f"{STALE} > 0"),
+        "A bill could not be read for two poll intervals.",
+        f"{ORGANIZATION} was last polled successfully {{{{ $value | humanizeDuration }}}} ago"
+        "{{ with $labels.collector }} (collector {{ . }}){{ end }}.",
+    )
     yield _frozen(make)
     yield from _untrusted(make)
 
 
 def _failing(make: Alerts) -> Iterator[Alert]:
+    """Yield an alert for each cause, of organizations whose last success is too long ago."""
     window = make.settings.windows.missed_scrapes
 
     def failing(cause: str) -> str:
         failures = f"max_over_time(viam_billing_collector_failure{{{cause}}}[{window}])"
-        return f"count by (org_id) ({by_organization(failures, 'collector')} > 0)"
+        fail = f"{by_organization(failures, 'collector')} > 0"
+        return f"count by (org_id) (({fail}) and on (org_id, collector) {STALE})"
 
     for name, cause, summary, happened in CAUSES:
         yield make.about_organization(
@@ -76,25 +82,6 @@ def _failing(make: Alerts) -> Iterator[Alert]:
         "The billing API does not answer for most organizations.",
         "The billing API does not answer for {{ $value | humanizePercentage }} of the "
         "organizations. Their last good amounts stay until they are too old.",
-    )
-
-
-def _stale(make: Alerts) -> Alert:
-    """Without any success, an organization is as old as we have known it."""
-    window = make.settings.windows.missed_scrapes
-    succeeded = by_organization(lately(LAST_SUCCESS, window), "collector")
-    attempted = by_organization(lately("viam_billing_collector_success", window), "collector")
-    never = f"0 * {attempted} + on (org_id) group_left () {SINCE}"
-    since = f"({succeeded}) or ({never}) or on (org_id) ({SINCE})"
-    allowed = (
-        f"{make.settings.thresholds.stale_intervals} * {by_organization(lately(INTERVAL, window))}"
-    )
-    return make.about_organization(
-        "ViamBillingDataStale",
-        named(f"time() - ({since}) > on (org_id) group_left () {allowed}"),
-        "A bill could not be read for two poll intervals.",
-        f"{ORGANIZATION} was last polled successfully {{{{ $value | humanizeDuration }}}} ago"
-        "{{ with $labels.collector }} (collector {{ . }}){{ end }}.",
     )
 
 

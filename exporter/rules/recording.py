@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from exporter.rules.exporters import exporters
 from exporter.rules.expressions import (
     END,
     START,
@@ -65,8 +66,7 @@ def _presence(settings: Settings) -> Iterator[Recording]:
     The exporter that loaded its configuration last names an organization. While an exporter is
     missing, those on no page stay for a while: nobody knows whether they left.
     """
-    up = f'up{{job="{settings.job}"}}'
-    yield Recording(EXPORTERS_DOWN, f"count({up} == 0) or sum(absent({up}))")
+    yield from exporters(settings)
     yield Recording(
         SHARDS_MISSING,
         "max(viam_billing_exporter_total_shards) "

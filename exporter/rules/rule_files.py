@@ -13,6 +13,7 @@ from exporter.rules.recording import recordings
 from exporter.rules.remembered import remembered
 from exporter.rules.rule import Group, written
 from exporter.rules.rule_settings import Settings
+from exporter.rules.staleness import staleness
 
 # By area: the label of the alerts, and the last part of their group's name.
 ALERTS: Final = {
@@ -30,7 +31,11 @@ ALERTMANAGER: Final = Path(__file__).resolve().with_name("alertmanager")
 def files(settings: Settings, links: Links = NO_LINKS) -> Mapping[str, str]:
     """Return the text of each file for Prometheus, by name."""
     recording = (
-        Group("viam-billing", settings.interval, [*recordings(settings), *remembered(settings)]),
+        Group(
+            "viam-billing",
+            settings.interval,
+            [*recordings(settings), *remembered(settings), *staleness(settings)],
+        ),
         Group("viam-billing-hourly", interval(settings), readings(settings)),
     )
     alerting = (

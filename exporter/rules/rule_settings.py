@@ -55,12 +55,6 @@ def _share(amount: float) -> float:
     return amount
 
 
-def _job(value: object) -> object:
-    if not isinstance(value, str) or not value.isprintable() or {'"', "\\"} & set(value):
-        raise ValueError("must be a string without quotes and backslashes")
-    return value
-
-
 # What pydantic says of a value of another kind, and what people who write YAML understand.
 KINDS: Final = {
     **dict.fromkeys(("model_type", "dict_type"), "must be a mapping"),
@@ -72,7 +66,6 @@ Day = Annotated[Duration, AfterValidator(_day)]
 Interval = Annotated[Duration, AfterValidator(_interval)]
 Amount = Annotated[float, BeforeValidator(number)]
 Share = Annotated[Amount, AfterValidator(_share)]
-Job = Annotated[str, BeforeValidator(_job)]
 Severity = Literal["critical", "warning", "info"]
 
 
@@ -89,6 +82,7 @@ class Windows(Part):
     missed_scrapes: Duration
     memory: Duration
     exporter_outage: Duration
+    handover: Duration
 
     def days(self, count: float) -> str:
         """Return that many days."""
@@ -107,6 +101,7 @@ class Thresholds(Part):
     """From where on something is worth an alert."""
 
     stale_intervals: Amount
+    stale_after: Duration
     frozen: Duration
     outage_share: Share
     requests_left_share: Share
@@ -134,7 +129,6 @@ class Alerting(Part):
 class Settings(Part):
     """The whole file."""
 
-    job: Job
     interval: Interval
     windows: Windows
     forecast: Forecast

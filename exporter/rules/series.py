@@ -9,10 +9,15 @@ from __future__ import annotations
 from typing import Final
 
 # Which organizations there are, and which exporters.
-SEEN: Final = "org:viam_billing_org_info:seen"
-SINCE: Final = "org_id:viam_billing_org_info:since"
+EXPORTERS: Final = "exporter:viam_billing_exporter_build_info:seen"
 EXPORTERS_DOWN: Final = "fleet:viam_billing_exporters_down:count"
 SHARDS_MISSING: Final = "fleet:viam_billing_exporter_shards_missing:count"
+SEEN: Final = "org:viam_billing_org_info:seen"
+SINCE: Final = "org_id:viam_billing_org_info:since"
+
+# When collectors had a success, and for how long those had none that had none for too long.
+SUCCEEDED: Final = "org_id_collector:viam_billing_collector_last_success_timestamp_seconds:last"
+STALE: Final = "org_id_collector:viam_billing_collector_success_age_seconds:stale"
 
 # The current period.
 MONTH_TO_DATE: Final = "org:viam_billing_usage_month_to_date_usd:max"

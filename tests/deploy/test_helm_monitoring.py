@@ -81,11 +81,11 @@ def test_a_monitor_finds_the_pods(by: str) -> None:
 
 
 @pytest.mark.parametrize("by", MONITORS)
-def test_targets_are_labelled_as_the_rules_and_the_counters_need(by: str) -> None:
-    """With the job of the rules, and an instance that a pod keeps with another address."""
+def test_targets_are_labelled_as_the_counters_need(by: str) -> None:
+    """With the job of other configurations, and an instance that a pod keeps with its name."""
     found = manifests({"scrape": {"by": by, "relabelings": [{"action": "keep"}]}})
     job, instance, more = endpoint(one(found, MONITORS[by]))["relabelings"]
-    assert job == {"targetLabel": "job", "replacement": SETTINGS.job}
+    assert job == {"targetLabel": "job", "replacement": "viam-billing"}
     assert instance["sourceLabels"] == ["__meta_kubernetes_namespace", "__meta_kubernetes_pod_name"]
     assert instance["targetLabel"] == "instance"
     assert more == {"action": "keep"}

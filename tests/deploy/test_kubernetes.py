@@ -13,7 +13,6 @@ import yaml
 
 from exporter.config import load
 from exporter.metrics.catalog import LABEL_NAMES
-from exporter.rules import rule_settings
 from support import dashboards
 from support.kubernetes import (
     KUBERNETES,
@@ -177,5 +176,5 @@ def test_a_prometheus_without_the_operator_finds_the_pods(tmp_path: Path) -> Non
     first, second = sorted(kept, key=lambda labels: labels["__scheme__"])
     assert (first["__scheme__"], first["__metrics_path__"]) == ("http", "/metrics")
     assert (second["__scheme__"], second["__metrics_path__"]) == ("https", "/viam/bills")
-    assert first["job"] == rule_settings.load().job
+    assert first["job"] == "viam-billing"
     assert first["instance"] == "monitoring/viam-billing-exporter-0"

@@ -24,9 +24,11 @@ RECORDED: Final = [rule for group in GROUPS for rule in group["rules"] if "recor
 # The first part of a recorded series' name, and the labels that it stands for.
 LEVELS: Final[dict[str, set[str]]] = {
     "fleet": set(),
+    "exporter": set(TARGET),
     "org": {"org_id", "org_name"},
     "org_resource_type": {"org_id", "org_name", "resource_type"},
     "org_id": {"org_id"},
+    "org_id_collector": {"org_id", "collector"},
     "org_id_basis": {"org_id", "basis"},
     "org_id_reading": {"org_id", "reading"},
     "org_id_reason": {"org_id", "reason"},

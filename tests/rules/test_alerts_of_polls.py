@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from rules.case import Case, check, of_exporter, on_page
-from rules.harness import COLLECTORS, DAY, FIRST, Values, same, series
+from rules.case import BEGINS, Case, check, of_exporter, on_page
+from rules.harness import (
+    ACME,
+    COLLECTORS,
+    DAY,
+    FIRST,
+    HOUR,
+    MINUTE,
+    Pages,
+    Values,
+    between,
+    gone,
+    rising,
+    same,
+    series,
+    then,
+)
+from rules.healthy import add_exporter, add_organization, healthy
 
 SECOND: Final = {"job": "viam-billing", "instance": "exporter-1:8426"}
 OWN: Final = "viam_billing_exporter_"
 ON_EXPORTERS: Final = "viam-billing-exporter"
 
 
+LAST_SUCCESS: Final = "viam_billing_collector_last_success_timestamp_seconds"
+SUCCEEDED: Final = (BEGINS - 1) * MINUTE  # when those that fail had a success
+STALE: Final = 45 * 60  # seconds without a success that are too many, at 15 minutes' intervals
+
+
 def failing(cause: str, *collectors: str) -> dict[str, Values]:
     """Return the series of collectors that fail for a cause."""
     name = "viam_billing_collector_failure"
-    return {on_page(name, collector=which, cause=cause): same(1) for which in collectors}
+    return {on_page(name, collector=which, cause=cause): same(1) for which in collectors} | {
+        on_page(LAST_SUCCESS, collector=which): same(SUCCEEDED) for which in collectors
+    }
 
 
 POLLS = (
@@ -30,6 +54,7 @@ POLLS = (
         "Acme Robotics was polled with an API key that is refused, or whose file cannot be read. "
         "Collectors that fail: 3.",
         failing("credentials", *COLLECTORS),
+        delay=STALE,
     ),
     Case(
         "ViamBillingPermissionDenied",
@@ -39,6 +64,7 @@ POLLS = (
         "Acme Robotics was polled with an API key that may not read its bill. "
         "Collectors that fail: 1.",
         failing("permission", "invoices"),
+        delay=STALE,
     ),
     Case(
         "ViamBillingUpstreamOutage",
@@ -48,6 +74,7 @@ POLLS = (
         "Acme Robotics was polled without an answer, or with an error of the server. "
         "Collectors that fail: 3.",
         failing("outage", *COLLECTORS),
+        delay=STALE,
     ),
     Case(
         "ViamBillingUpstreamOutageEverywhere",
@@ -59,6 +86,7 @@ POLLS = (
         failing("outage", "usage"),
         about={},
         dashboard=ON_EXPORTERS,
+        delay=STALE,
     ),
     Case(
         "ViamBillingThrottled",
@@ -68,6 +96,7 @@ POLLS = (
         "Acme Robotics was polled too often for the billing API or for the ceiling on requests. "
         "Collectors that fail: 2.",
         failing("throttled", "usage", "invoices"),
+        delay=STALE,
     ),
     Case(
         "ViamBillingAnswersUnusable",
@@ -76,20 +105,17 @@ POLLS = (
         "The billing API answers with something that cannot be used.",
         "Acme Robotics was polled, and the answer cannot be used. Collectors that fail: 2.",
         failing("invalid_answer", "usage") | failing("other", "invoices"),
+        delay=STALE,
     ),
     Case(
         "ViamBillingDataStale",
         "warning",
         "polling",
         "A bill could not be read for two poll intervals.",
-        "Acme Robotics was last polled successfully 39m 0s ago (collector usage).",
-        {
-            on_page(
-                "viam_billing_collector_last_success_timestamp_seconds", collector="usage"
-            ): same(19 * 60)
-        },
+        "Acme Robotics was last polled successfully 1h 4m 0s ago (collector usage).",
+        {on_page(LAST_SUCCESS, collector="usage"): same(SUCCEEDED)},
         {"collector": "usage"},
-        delay=2 * 15 * 60,
+        delay=STALE,
     ),
     Case(
         "ViamBillingUpstreamFrozen",
@@ -228,3 +254,126 @@ EXPORTERS = (
 def test_an_alert_of_polls_fires_in_full_and_in_time(case: Case, tmp_path: Path) -> None:
     """With every label and annotation, not before its time, and not for long after."""
     check(case, tmp_path)
+
+
+OF_EACH: Final = 'count by (alertname, org_id) (ALERTS{alertstate="firing", area="polling"})'
+NOTHING_READ: Final = ("DataStale", "UpstreamOutage", "UpstreamOutageEverywhere")
+
+
+def told(pages: Pages, at: float, *alerts: str) -> None:
+    """Expect these alerts about polls to fire at a time in seconds, and no others."""
+    labels = [series("", alertname=f"ViamBilling{alert}") for alert in alerts]
+    expr = f"count by (alertname) ({OF_EACH})"
+    pages.expect_sample(expr, int(at), *((each, 1.0) for each in labels))
+
+
+def exactly(values: Sequence[str]) -> Values:
+    """Return values that are given one by one."""
+    return lambda _: " ".join(values)
+
+
+def polled_hourly(hours: int, *failed: int, restart: float = 1000) -> Pages:
+    """Return pages of an organization that is polled each hour, and whose polls fail in some.
+
+    The exporter may be restarted without storage at an hour: it then knows of no success before.
+    """
+    step = 5 * MINUTE
+    pages = healthy(hours * HOUR // step, step)
+    pages.set("viam_billing_poll_interval_seconds", same(HOUR), FIRST, ACME)
+    last, success, failure = [], [], []
+    for at in range(0, hours * HOUR, step):
+        polls = [hour for hour in range(hours) if hour * HOUR <= at and hour not in failed]
+        polls = [hour for hour in polls if at < restart * HOUR or hour >= restart]
+        fails = at // HOUR in failed
+        last.append(str(max(polls) * HOUR) if polls else "stale")
+        success.append("0" if fails else "1")
+        failure.append("1" if fails else "stale")
+    for collector in COLLECTORS:
+        which = {**FIRST, **ACME, "collector": collector}
+        for name, values in (
+            (LAST_SUCCESS, last),
+            ("viam_billing_collector_success", success),
+        ):
+            pages.set(name, exactly(values), which)
+        name = "viam_billing_collector_failure"
+        pages.set(name, exactly(failure), which, cause="outage")
+    return pages
+
+
+def test_a_poll_that_fails_is_no_news_however_seldom_one_is_made(tmp_path: Path) -> None:
+    """At an hour's interval, it fails for an hour; the next one but one is what counts."""
+    pages = polled_hourly(9, 2, 5, 6, 7)
+    for hour in (2.9, 3.1, 5.9, 6.1):
+        told(pages, hour * HOUR)
+    told(pages, 6.5 * HOUR, *NOTHING_READ)
+    told(pages, 8.2 * HOUR)
+    pages.check(tmp_path)
+
+
+def test_a_restart_makes_no_success_older(tmp_path: Path) -> None:
+    """Without storage the exporter has forgotten it; Prometheus has not."""
+    pages = polled_hourly(10, 5, 6, restart=5)
+    told(pages, 5.9 * HOUR)
+    told(pages, 6.5 * HOUR, *NOTHING_READ)
+    told(pages, 7.3 * HOUR)
+    pages.check(tmp_path)
+
+
+def test_whoever_never_was_polled_counts_from_when_it_is_known(tmp_path: Path) -> None:
+    """By its own interval, too."""
+    pages = polled_hourly(4, 0, 1, 2, 3)
+    told(pages, 1.9 * HOUR)
+    told(pages, 2.6 * HOUR, *NOTHING_READ)
+    pages.check(tmp_path)
+
+
+def test_what_is_polled_often_may_fail_for_three_quarters_of_an_hour(tmp_path: Path) -> None:
+    """Nobody wants to hear of two polls that failed within ten minutes."""
+    pages = healthy(3 * 60)
+    pages.set("viam_billing_poll_interval_seconds", same(5 * MINUTE), FIRST, ACME)
+    for key, values in failing("throttled", "usage").items():
+        pages.input[key] = between(pages.input.get(key, gone), BEGINS, 100, values)
+    told(pages, 60 * MINUTE)
+    told(pages, 83 * MINUTE, "DataStale", "Throttled")
+    told(pages, 150 * MINUTE)
+    pages.check(tmp_path)
+
+
+def test_a_bill_that_one_replica_reads_is_read(tmp_path: Path) -> None:
+    """The other one's failure keeps nobody from knowing it."""
+    pages = healthy(2 * 60)
+    add_exporter(pages, SECOND)
+    add_organization(pages, SECOND, ACME)
+    for key, values in failing("credentials", *COLLECTORS).items():
+        pages.input[key.replace("exporter-0", "exporter-1")] = values
+    told(pages, 110 * MINUTE)
+    pages.check(tmp_path)
+
+
+def test_a_collector_that_is_switched_off_is_not_stale(tmp_path: Path) -> None:
+    """Nobody asks for what it would know."""
+    pages = healthy(3 * 60)
+    for key in [key for key in pages.input if 'collector="invoices"' in key]:
+        pages.input[key] = then((pages.input[key], 30), gone)
+    told(pages, 170 * MINUTE)
+    pages.check(tmp_path)
+
+
+def test_an_outage_of_most_is_told_before_that_of_each(tmp_path: Path) -> None:
+    """Polls of an interval fail one after the other; Alertmanager silences what comes later."""
+    pages = Pages(3 * 60)
+    add_exporter(pages, FIRST)
+    for number in range(5):
+        org = {"org_id": f"o{number}", "org_name": f"O{number}"}
+        add_organization(pages, FIRST, org)
+        succeeded = 30 + 3 * number  # minutes
+        for collector in COLLECTORS:
+            which = {**FIRST, **org, "collector": collector}
+            last = then((rising(0, MINUTE), succeeded), same(succeeded * MINUTE))
+            pages.set(LAST_SUCCESS, last, which)
+            fails = then((gone, succeeded), same(1))
+            pages.set("viam_billing_collector_failure", fails, which, cause="outage")
+    # The third of five is old after 36 + 45 minutes, the first fires after 30 + 45 + 15.
+    told(pages, 84 * MINUTE)
+    told(pages, 89 * MINUTE, "UpstreamOutageEverywhere")
+    pages.check(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from rules.harness import (
@@ -32,6 +33,8 @@ OF_MONEY: Final = (
     "ViamBillingPaymentFailed",
     "ViamBillingPaymentMethodMissing",
 )
+# What comes of polls that fail, once they have failed for long.
+OF_OUTAGE: Final = ("ViamBillingDataStale", "ViamBillingUpstreamOutage")
 # What an organization keeps on the page when its data is withdrawn.
 KEPT: Final = ("_total", "_org_info", "_budget_usd", "_poll_interval_seconds", "_collector_")
 
@@ -70,9 +73,11 @@ def fail(pages: Pages, target: Labels, start: int, steps: int) -> None:
     """Let every poll of an exporter fail for so long that the data is withdrawn."""
     withdraw(pages, target, start, steps)
     for collector in COLLECTORS:
-        labels = {**target, **ACME, "collector": collector, "cause": "outage"}
-        key = series("viam_billing_collector_failure", labels)
+        labels = {**target, **ACME, "collector": collector}
+        key = series("viam_billing_collector_failure", labels, cause="outage")
         pages.input[key] = between(gone, start, steps, same(1))
+        key = series("viam_billing_collector_last_success_timestamp_seconds", labels)
+        pages.input[key] = between(pages.input[key], start, steps, same(start * STEP))
 
 
 def withdraw(pages: Pages, target: Labels, start: int, steps: int) -> None:
@@ -83,10 +88,20 @@ def withdraw(pages: Pages, target: Labels, start: int, steps: int) -> None:
     pages.during(target, start, steps, *lost)
 
 
-def expect_throughout(pages: Pages, at: int, steps: int, *alerts: str, org: Labels = ACME) -> None:
-    """Expect alerts to have fired at every one of the last so many evaluations, once each."""
+def expect_throughout(
+    pages: Pages,
+    at: int,
+    steps: int,
+    *alerts: str,
+    org: Labels = ACME,
+    apart_from: Collection[str] = (),
+) -> None:
+    """Expect alerts to have fired at every one of the last so many evaluations, once each.
+
+    And no others, apart from those that are looked at elsewhere.
+    """
     window = f"{steps * STEP // MINUTE - 1}m"
-    for alert in sorted(ALERTS):
+    for alert in sorted(ALERTS.keys() - set(apart_from)):
         fired = f'ALERTS{{alertname="{alert}", alertstate="firing", org_id="acme-1"}}'
         samples = [(series("", org), float(steps))] if alert in alerts else []
         expr = f"sum by (org_id, org_name) (count_over_time({fired}[{window}]))"

@@ -65,7 +65,12 @@ WRONG: Final = {
     "interval: 5m": [
         "rules.yml:1: interval: must be below 5m, after which Prometheus takes series for gone"
     ],
-    "job: 'viam\"billing'": ["rules.yml:1: job: must be a string without quotes and backslashes"],
+    "alerts:\n  ViamBillingInvoiceOverdue: {mitigated: page}": [
+        "rules.yml:2: alerts.ViamBillingInvoiceOverdue.mitigated: must be critical, warning or info"
+    ],
+    f"alerts:\n  {SPIKE}: {{mitigated: info}}": [
+        f"rules.yml:2: alerts.{SPIKE}.mitigated: unknown key: known here are for, severity"
+    ],
     "thresholds:\n  0123456789abcdef0123456789abcdef:\n    a: 1\n    a: 1": [
         f"rules.yml:3: thresholds: unknown key: known here are {THRESHOLDS}",
         "rules.yml:4: thresholds: appears twice: keep one",
