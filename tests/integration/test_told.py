@@ -1,7 +1,8 @@
 """From the bill to the message: simulator, exporter, Prometheus, Alertmanager, all of them real.
 
 A month takes a minute. The account pays its invoices ten days late, because its card is declined
-until then, and spends its budget within days. So each of it is told once a month, and resolves.
+until then, and the payment takes four days. It spends its budget within days. So each of it is told
+once a month, and resolves.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from support.prometheus import prometheus
 
 MONTH: Final = 60.0  # seconds
 SPEED: Final = 30 * 86_400 / MONTH
-LATE: Final = PaymentHabit(paid_after=25.0, failure="card_declined")
+LATE: Final = PaymentHabit(paid_after=25.0, failure="card_declined", processing=4.0)
 ALERTMANAGER: Final = ROOT / "deploy" / "alertmanager"
 OVERDUE, FAILED = "ViamBillingInvoiceOverdue", "ViamBillingPaymentFailed"
 BUDGET, DOWN = "ViamBillingBudgetExceeded", "ViamBillingExporterDown"
@@ -230,7 +231,7 @@ def test_what_is_wrong_arrives_in_words_and_resolves(tmp_path: Path) -> None:
             ]
             for value in (float(text) for _, text in series["values"])
         }
-    overdue = inbox.told("finance-email", OVERDUE, "firing")
+    overdue = inbox.told("on-call-pagerduty", OVERDUE, "firing")
     assert overdue is not None
     assert overdue["labels"]["org_name"] == who.name
     said = re.fullmatch(
@@ -242,12 +243,25 @@ def test_what_is_wrong_arrives_in_words_and_resolves(tmp_path: Path) -> None:
     assert said[2] in amounts - {"$0.00"}
     assert overdue["annotations"]["runbook_url"].endswith("#viambillinginvoiceoverdue")
     assert overdue["annotations"]["dashboard_url"].endswith(f"var-organization={who.id}")
-    failed = inbox.told("finance-email", FAILED, "firing")
+    failed = inbox.told("on-call-pagerduty", FAILED, "firing")
     assert failed is not None
     assert failed["labels"]["reason"] == "card_declined"
     assert failed["annotations"]["description"].endswith(
         "whose last payment failed: card_declined."
     )
+    # Nobody is paged while the payment takes its time.
+    severities = {
+        receiver: {
+            alert["labels"]["severity"]
+            for alert in inbox.alerts(receiver, 0)
+            if alert["labels"]["alertname"] == OVERDUE
+        }
+        for receiver in ("finance-email", "on-call-pagerduty")
+    }
+    assert severities == {
+        "finance-email": {"critical", "warning"},
+        "on-call-pagerduty": {"critical"},
+    }
     spent = inbox.told("finance-email", BUDGET, "firing")
     assert spent is not None
     assert "$120.00" in spent["annotations"]["description"]
