@@ -5,6 +5,7 @@ VENV := .venv
 PEER := .venv-peer
 WHEEL := .venv-wheel
 TOOLS := .tools
+NEWER := .prometheus-newer
 # Programs that the tests start, by Debian package. Playwright's own takes libatomic1.
 DEBIAN := prometheus prometheus-alertmanager openssl curl wget chromium pipx \
 	buildah debootstrap docker-compose systemd libatomic1
@@ -30,13 +31,13 @@ help: ## list the targets
 demo: venv ## run the exporter on a simulated billing service, at http://localhost:8426
 	$(BIN)/viam-billing-exporter --demo
 
-test: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done ## run all tests but the hours-long ones
+test: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## run all tests but the hours-long ones
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) $(QUICK) tests/rules
 	$(BIN)/pytest --installed=$(WHEEL) -m "not slow" $(SLOWER)
 
-test-full: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done ## run all tests
+test-full: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## run all tests
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random $(QUICK) tests/rules
@@ -81,6 +82,12 @@ $(TOOLS)/.done: tests/tools/package.json tests/tools/package-lock.json tests/too
 	cd $(TOOLS) && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --silent
 	cd $(TOOLS) && $(PYTHON) -m zipfile -e node_modules/@aws-cdk/*/lib/layer.zip unpacked
 	cd $(TOOLS) && mv unpacked/*/* . && chmod +x helm kubectl && rm -r unpacked node_modules
+	@touch $@
+
+# Prometheus and Alertmanager of a newer Debian, beside the installed ones.
+$(NEWER)/.done: tests/newer_prometheus.sh
+	@tests/debian_packages.sh debian-archive-keyring
+	tests/newer_prometheus.sh $(NEWER)
 	@touch $@
 
 # What the tests start as a user does: the wheel, and what runs with it, and nothing else.
@@ -156,5 +163,5 @@ BUILDER ?= docker
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 clean: ## remove what the targets made and git ignores
-	rm -rf $(VENV) $(PEER) $(WHEEL) $(TOOLS) build dist deploy/helm/viam-billing-exporter/files \
+	rm -rf $(VENV) $(PEER) $(WHEEL) $(TOOLS) $(NEWER) build dist deploy/helm/viam-billing-exporter/files \
 		deploy/kubernetes/components/prometheus-operator/made-by-make-helm .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -13,7 +13,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
-from support import installed
+from support import installed, stacks
 
 # No test may fail because the machine is busy, nor by chance: what `make test` tries repeats
 # from run to run. `make test-full` tries something else each time.
@@ -68,6 +68,14 @@ def pytest_report_header() -> str:
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Tell whether expected output is to be rewritten rather than compared."""
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(scope="module", params=stacks.STACKS)
+def stack(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Have the programs of each Prometheus and Alertmanager on the PATH; returns its name."""
+    name: str = request.param
+    with stacks.on_the_path(name):
+        yield name
 
 
 @pytest.fixture(scope="session", autouse=True)

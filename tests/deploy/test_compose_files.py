@@ -103,6 +103,7 @@ def test_the_exporter_stores_in_a_volume_of_its_own(files: Sequence[str]) -> Non
     assert volume.source == ("demo-data" if files == STACK else "exporter-data")
 
 
+@pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
 @BOTH
 def test_every_flag_is_one_that_the_program_knows(name: str, files: Sequence[str]) -> None:
@@ -114,6 +115,7 @@ def test_every_flag_is_one_that_the_program_knows(name: str, files: Sequence[str
     assert flags <= known
 
 
+@pytest.mark.usefixtures("stack")
 def test_prometheus_takes_its_files(tmp_path: Path) -> None:
     """The configuration, and the rules where it looks for them."""
     command = lay_out(SERVICES["prometheus"], tmp_path)
@@ -124,6 +126,7 @@ def test_prometheus_takes_its_files(tmp_path: Path) -> None:
     assert len(re.findall(r"rules found", run.stdout)) == 2
 
 
+@pytest.mark.usefixtures("stack")
 def test_alertmanager_takes_its_files(tmp_path: Path) -> None:
     """The configuration, and the templates where it looks for them."""
     command = lay_out(SERVICES["alertmanager"], tmp_path)

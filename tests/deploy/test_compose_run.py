@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(4 * WITHIN)
 
 
 @dataclass(frozen=True)
-class Stack:
+class Running:
     """What runs, in a network where services have the names that they have in the stack."""
 
     enter: Sequence[str]
@@ -43,9 +43,9 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def programs(stack: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Run all but Grafana, and in place of Mailpit something that tells us what it got."""
-    root = tmp_path_factory.mktemp("stack")
+    root = tmp_path_factory.mktemp(stack)
     hosts = root / "hosts"
     hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *services())))
     with ExitStack() as open_ones:
@@ -58,7 +58,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             command = lay_out(services()[name], folder)
             in_a_hurry(folder)
             open_ones.enter_context(running(*enter, *program, *command))
-        yield Stack(enter, mail)
+        yield Running(enter, mail)
         mail.kill()  # it has nothing to clean up
 
 
@@ -68,27 +68,31 @@ def in_a_hurry(folder: Path) -> None:
         file.write_text(PATIENT.sub(r"\1: 1s", file.read_text()))
 
 
-def test_prometheus_scrapes_the_exporter(stack: Stack) -> None:
+def test_prometheus_scrapes_the_exporter(programs: Running) -> None:
     """By the name of its service."""
 
     def target() -> Mapping[str, Any] | None:
-        active = stack.ask("targets").get("activeTargets", ())
+        active = programs.ask("targets").get("activeTargets", ())
         return next((each for each in active if each["health"] == "up"), None)
 
     found = until(target, "the target is up")
     assert found["labels"] == {"instance": "exporter:8426", "job": "viam-billing"}
     organizations = f"query?query={quote('count(viam_billing_up == 1)')}"
     until(
-        lambda: [each["value"][1] for each in stack.ask(organizations).get("result", ())] == ["8"],
+        lambda: (
+            [each["value"][1] for each in programs.ask(organizations).get("result", ())] == ["8"]
+        ),
         "all of the demo is there",
     )
 
 
-def test_prometheus_has_our_rules(stack: Stack) -> None:
+def test_prometheus_has_our_rules(programs: Running) -> None:
     """Every group of them is evaluated without an error."""
 
     def evaluated() -> Sequence[Mapping[str, Any]]:
-        rules = [rule for group in stack.ask("rules").get("groups", ()) for rule in group["rules"]]
+        rules = [
+            rule for group in programs.ask("rules").get("groups", ()) for rule in group["rules"]
+        ]
         return rules if rules and all(rule["health"] != "unknown" for rule in rules) else []
 
     rules = until(evaluated, "all rules were evaluated", WITHIN)
@@ -96,9 +100,9 @@ def test_prometheus_has_our_rules(stack: Stack) -> None:
     assert {"alerting", "recording"} == {rule["type"] for rule in rules}
 
 
-def test_what_is_wrong_in_the_demo_arrives_as_mail(stack: Stack) -> None:
+def test_what_is_wrong_in_the_demo_arrives_as_mail(programs: Running) -> None:
     """Through Alertmanager, to those whom our routes name, in our words."""
-    line = stack.mail.stdout.wait_for(r'^.*"finance@example\.com".* owes .*$', WITHIN)[0]
+    line = programs.mail.stdout.wait_for(r'^.*"finance@example\.com".* owes .*$', WITHIN)[0]
     told = json.loads(line)
     assert "firing" in told["subject"]
     assert re.search(r"owes \$\d+\.\d\d on invoices whose due date has passed", told["text"])

@@ -101,6 +101,7 @@ def test_the_rules_are_the_repository_s() -> None:
     assert len({each["metadata"]["name"] for each in found}) == len(FILES)
 
 
+@pytest.mark.usefixtures("stack")
 def test_promtool_takes_the_rules(tmp_path: Path) -> None:
     """As they come out of the objects."""
     for each in of(manifests(VARIATIONS["rules and dashboards"]), "PrometheusRule"):

@@ -138,6 +138,7 @@ def discovered(job: Any, pods: list[dict[str, str]], folder: Path) -> list[dict[
     return [each["labels"] for each in targets]
 
 
+@pytest.mark.usefixtures("stack")
 def test_a_prometheus_without_the_operator_finds_the_pods(tmp_path: Path) -> None:
     """By what the pods of the base say of themselves; ports and pods that are others' it drops."""
     (job,) = yaml.safe_load(SCRAPE.read_text())["scrape_configs"]

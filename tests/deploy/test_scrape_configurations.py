@@ -89,6 +89,7 @@ def scrape(folder: Path, name: str, targets: list[str]) -> None:
         assert {state["labels"]["job"] for state in states} == {JOB}
 
 
+@pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_promtool_accepts_it(file: Path, secrets: Path) -> None:
     """As a configuration of its own, and so as one of `scrape_config_files`.
@@ -129,12 +130,14 @@ def test_the_limit_is_above_what_an_exporter_sends(name: str) -> None:
     assert job["scrape_interval"] == like["scrape_interval"]
 
 
+@pytest.mark.usefixtures("stack")
 def test_prometheus_scrapes_shards_on_this_machine(tmp_path: Path) -> None:
     """With static.yml: each organization comes from one of them."""
     with shards() as targets:
         scrape(tmp_path, "static.yml", targets)
 
 
+@pytest.mark.usefixtures("stack")
 def test_prometheus_scrapes_shards_over_tls_with_a_password(secrets: Path) -> None:
     """With tls.yml, and the files where it looks for them."""
     with shards(f"--web.config.file={secrets / 'viam-billing' / 'web.yml'}") as targets:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from math import fsum
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -39,11 +40,17 @@ pytestmark = pytest.mark.timeout(300)  # the first waits for the quarter to be m
 Choices = Mapping[str, str | Sequence[str]]
 
 
+@pytest.fixture(scope="session")
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Have the quarter scraped, once for all that evaluate rules on it."""
+    return database.scraped(tmp_path_factory.mktemp("quarter"))
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Make the quarter, and serve it."""
-    folder = tmp_path_factory.mktemp("quarter") / "made"
-    database.make(folder)
+def server(scraped: Path, stack: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Record what the rules make of the quarter, and serve it."""
+    folder = tmp_path_factory.mktemp("quarter") / stack
+    database.make(folder, scraped)
     with database.serving(folder) as running:
         yield running
 

@@ -16,6 +16,7 @@ import pytest
 
 from support.documents import COMMANDS, STANDSTILL, Block, blocks, pages, shows
 from support.process import ROOT, until
+from support.stacks import PROGRAMS, STACKS
 from support.terminal import Terminal, terminal
 
 SERVICE: Final = re.compile(r"^<!-- service: (.*) -->$", re.MULTILINE)
@@ -29,6 +30,13 @@ PAGES: Final = [
     page
     for page, found in RUN.items()
     if page not in COMMAND_PAGES and any(block.kind == "run" for block in found)
+]
+# With each Prometheus and Alertmanager, if they are among what is typed.
+TYPED: Final = [
+    pytest.param(page, stack, id=f"{page.relative_to(ROOT)}-{stack}")
+    for page in PAGES
+    for stack in STACKS
+    if stack == "installed" or any(name in b.text for b in RUN[page] for name in PROGRAMS)
 ]
 
 
@@ -54,7 +62,8 @@ def succeeds(block: Block, it: Terminal) -> bool:
     return difference(block, it.type(block)) is None
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(("page", "stack"), TYPED, indirect=["stack"])
+@pytest.mark.usefixtures("stack")
 def test_what_a_page_says_to_type_works(page: Path, tmp_path: Path) -> None:
     """From the top to the bottom, by somebody who has done what stands above."""
     with terminal(tmp_path, {block.place for block in RUN[page]}) as it:

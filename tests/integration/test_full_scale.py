@@ -15,6 +15,7 @@ ROUND = 900.0  # seconds for the first round of polls, of which most is the simu
 SCRAPES = 3
 
 
+@pytest.mark.usefixtures("stack")
 @pytest.mark.slow
 @pytest.mark.timeout(2 * ROUND)
 def test_prometheus_takes_every_sample_of_a_large_fleet(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ BUDGET, DOWN = "ViamBillingBudgetExceeded", "ViamBillingExporterDown"
 SPENT: Final = f"ALERTS{{alertname='{BUDGET}', alertstate='firing'}}"
 WITHIN: Final = 3 * MONTH  # seconds until something that happens every month has happened
 
-pytestmark = pytest.mark.timeout(10 * MONTH)
+pytestmark = [pytest.mark.timeout(10 * MONTH), pytest.mark.usefixtures("stack")]
 
 
 @dataclass

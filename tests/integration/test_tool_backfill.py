@@ -51,6 +51,7 @@ def write_blocks(past: Path, data: Path) -> None:
     assert made.returncode == 0, made.stderr
 
 
+@pytest.mark.usefixtures("stack")
 def test_blocks_and_live_data_are_one_continuous_graph(tmp_path: Path) -> None:
     """The series of the past are those that are scraped: no gap, no jump, no second series."""
     with simulated(tmp_path, "--organizations=2") as file:
@@ -197,6 +198,7 @@ ODD = [
 ]
 
 
+@pytest.mark.usefixtures("stack")
 def test_promtool_takes_ids_with_all_that_passes_for_an_end_of_line(tmp_path: Path) -> None:
     """A sample is a line whatever its labels hold: only a line feed ends one."""
     response = pb.GetInvoicesSummaryResponse()

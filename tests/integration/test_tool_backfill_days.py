@@ -70,6 +70,7 @@ def asked(*exporters: FakeExporter) -> Iterator[list[str]]:
         yield [first.flag, *flags]
 
 
+@pytest.mark.usefixtures("stack")
 def test_the_documented_queries_draw_bars(tmp_path: Path) -> None:
     """In the real Prometheus: each day where it begins, less corrections; a gap where none is."""
     today = int(time.time() // DAY)

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import yaml
@@ -53,29 +54,35 @@ class Server:
         return [{"metric": {}, "value": found}] if data["resultType"] == "scalar" else found
 
 
-def make(folder: Path) -> None:
-    """Make the database in `folder`. Takes about a minute."""
-    data = folder / "data"
-    data.mkdir(parents=True)
+def scraped(folder: Path) -> Path:
+    """Return a file in `folder` with what is scraped, as OpenMetrics. Takes about a minute."""
     text = folder / "scrapes.om"
     with text.open("w") as file:
         scrapes.write(file, folder)
-    _add(data, text)
+    return text
+
+
+def make(folder: Path, samples: Path) -> None:
+    """Make the database in `folder`, of a file with what is scraped."""
+    data = folder / "data"
+    data.mkdir(parents=True)
+    _add(data, samples)
+    text = folder / "recorded.om"
     for level in _levels([*_rules("rules"), *_firing()]):
         with serving(folder) as server, text.open("w") as file:
             for rule in level:
                 file.writelines(_evaluate(rule, server))
             file.write("# EOF\n")
         _add(data, text)
+        text.unlink()
 
 
 def _add(data: Path, text: Path) -> None:
-    """Move samples from OpenMetrics into blocks. Two hours each, the default, would take ages."""
+    """Add samples in OpenMetrics as blocks. Two hours each, the default, would take ages."""
     command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "-q"]
     command += ["--max-block-duration=720h", str(text), str(data)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    text.unlink()
 
 
 def _evaluate(rule: Rule, server: Server) -> Iterator[str]:
@@ -141,7 +148,8 @@ def _needs(rule: Rule) -> set[str]:
 def main(folder: str, port: str = "9090") -> None:
     """Make the database unless it is there, and serve it until interrupted."""
     if not Path(folder, "data").exists():
-        make(Path(folder))
+        with TemporaryDirectory() as other:
+            make(Path(folder), scraped(Path(other)))
     with serving(Path(folder), int(port)):
         threading.Event().wait()
 
