@@ -17,10 +17,11 @@ INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
 PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
 	$(shell find exporter -name __pycache__ -prune -o -print)
 
-# The quick tests are of functions, and use all processors. The others are of processes, ports and
-# deadlines: each has the machine for itself.
+# The quick tests are of functions, and use all processors. So do those marked `together`, a file in
+# one process. The rest are of processes, ports and deadlines: each has the machine for itself.
 QUICK := --numprocesses=auto tests/unit tests/lint tests/golden
-SLOWER := tests/deploy tests/integration tests/peer
+TOGETHER := --numprocesses=auto --dist=loadgroup tests/deploy tests/integration
+ALONE := tests/integration tests/peer
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-full check bench venv generate rules dashboards helm stack lock sbom audit dist image clean
@@ -35,13 +36,15 @@ test: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## run all
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) $(QUICK) tests/rules
-	$(BIN)/pytest --installed=$(WHEEL) -m "not slow" $(SLOWER)
+	$(BIN)/pytest --installed=$(WHEEL) -m "together and not slow" $(TOGETHER)
+	$(BIN)/pytest --installed=$(WHEEL) -m "not together and not slow" $(ALONE)
 
 test-full: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## run all tests
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random $(QUICK) tests/rules
-	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random $(SLOWER)
+	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "together and not slow" $(TOGETHER)
+	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "slow or not together" $(ALONE)
 
 check: venv lint ## the quick part: format, lint, types, imports, generated files, unit tests
 	$(BIN)/pytest -m "not long" $(QUICK)

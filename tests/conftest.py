@@ -64,6 +64,25 @@ def pytest_report_header() -> str:
     return f"installed: {installed.folder()}"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist and `-m` are to see it
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which of the slower tests `make test` runs at once: no port or deadline of ours is in it.
+
+    Those of a file share what they make, so they have one process, as have those of a group.
+    """
+    for item in items:
+        fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
+        if item.path.parent.name == "deploy" or is_of_tool(item) or "stack" in fixtures:
+            item.add_marker("together")
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
+def is_of_tool(item: pytest.Item) -> bool:
+    """Tell whether a test is of a command that ends by itself."""
+    return item.path.name.startswith("test_tool_")
+
+
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Tell whether expected output is to be rewritten rather than compared."""
@@ -96,7 +115,7 @@ def grpc_stays_up() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test in which the exporter blocks the event loop; a command holds up only itself."""
-    if request.path.name.startswith("test_tool_"):
+    if is_of_tool(request.node):
         yield
         return
     with blockbuster_ctx("exporter"):
