@@ -36,6 +36,7 @@ test: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## run all
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) $(QUICK) tests/rules
+	@$(BIN)/python -m generate chart # or several processes would write the same files
 	$(BIN)/pytest --installed=$(WHEEL) -m "together and not slow" $(TOGETHER)
 	$(BIN)/pytest --installed=$(WHEEL) -m "not together and not slow" $(ALONE)
 
@@ -43,6 +44,7 @@ test-full: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## ru
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random $(QUICK) tests/rules
+	@$(BIN)/python -m generate chart # or several processes would write the same files
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "together and not slow" $(TOGETHER)
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "slow or not together" $(ALONE)
 

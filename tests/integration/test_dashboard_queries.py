@@ -35,7 +35,7 @@ SCRAPE_INTERVAL: Final = 60  # seconds, as the data source is told
 STEPS: Final = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
-pytestmark = pytest.mark.timeout(300)  # the first waits for the quarter to be made
+pytestmark = pytest.mark.timeout(600)  # the first waits for the quarter to be made
 
 Choices = Mapping[str, str | Sequence[str]]
 

@@ -11,6 +11,8 @@ import json
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import pytest
+
 from integration.test_canaries import (
     EVERY_WAY,
     TALKATIVE,
@@ -90,6 +92,7 @@ def test_what_a_server_repeats_of_a_key_is_not_shown(tmp_path: Path) -> None:
 WAYS = ("json", "html", "redirect", "401", "500", "header", "hang up")
 
 
+@pytest.mark.timeout(300)  # many commands, one after another
 def test_what_repeats_the_password_of_an_exporter_is_not_shown(tmp_path: Path) -> None:
     """Whoever answers there, and in whatever way."""
     password = f"{canary()}:{canary()}"
