@@ -64,6 +64,7 @@ def test_it_writes_what_the_repository_has(tmp_path: Path) -> None:
     assert contents(tmp_path / "rules") == ours
 
 
+@pytest.mark.usefixtures("stack")
 def test_prometheus_and_alertmanager_take_the_files(tmp_path: Path) -> None:
     """The rules by the very lines that are printed, from a folder whose name YAML must quote."""
     folder = tmp_path / "a folder: mine"
@@ -131,6 +132,7 @@ def test_an_address_that_would_break_the_links_is_wrong_usage(flag: str, tmp_pat
     assert contents(tmp_path) == {}
 
 
+@pytest.mark.usefixtures("stack")
 def test_settings_change_what_they_name(tmp_path: Path) -> None:
     """Severity, time and threshold; the other rules are as they were."""
     (tmp_path / "settings.yml").write_text(
