@@ -17,10 +17,11 @@ INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
 PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
 	$(shell find exporter -name __pycache__ -prune -o -print)
 
-# The quick tests are of functions, and use all processors. So do those marked `together`, a file in
-# one process. The rest are of processes, ports and deadlines: each has the machine for itself.
+# The quick tests are of functions, and use all processors. So do those that tests/conftest.py marks
+# as `together`, a file in one process. The rest are of processes, ports and deadlines: each has the
+# machine for itself.
 QUICK := --numprocesses=auto tests/unit tests/lint tests/golden
-TOGETHER := --numprocesses=auto --dist=loadgroup tests/deploy tests/integration
+TOGETHER := --numprocesses=auto --dist=loadfile tests/deploy tests/integration
 ALONE := tests/integration tests/peer
 
 .DEFAULT_GOAL := help

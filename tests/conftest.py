@@ -14,6 +14,7 @@ from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
 from support import installed, stacks
+from support.workers import Scheduling
 
 # No test may fail because the machine is busy, nor by chance: what `make test` tries repeats
 # from run to run. `make test-full` tries something else each time.
@@ -64,18 +65,19 @@ def pytest_report_header() -> str:
     return f"installed: {installed.folder()}"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist and `-m` are to see it
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which of the slower tests `make test` runs at once: no port or deadline of ours is in it.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
+    """Share out files in our own way."""
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
-    Those of a file share what they make, so they have one process, as have those of a group.
-    """
+
+@pytest.hookimpl(tryfirst=True)  # for `-m`
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark those of the slower tests that need neither a quiet machine nor one to themselves."""
     for item in items:
         fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
         if item.path.parent.name == "deploy" or is_of_tool(item) or "stack" in fixtures:
             item.add_marker("together")
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 def is_of_tool(item: pytest.Item) -> bool:

@@ -17,7 +17,7 @@ from support.packages import COMMIT
 from support.process import ROOT
 
 # The base has to be made first, and pip to fetch what runs.
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("image")]
+pytestmark = pytest.mark.timeout(600)
 
 HOME: Final = PurePosixPath("opt/viam-billing-exporter")
 # buildah leaves an empty file where it has put one of its own while something ran.

@@ -16,8 +16,8 @@ from support.container import ENVIRON, USER, Image, innermost, sealed
 from support.namespace import namespace
 from support.process import TOOL, Process, parse, running, until
 
-# The image has to be built first, once for all in this group.
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("image")]
+# The image has to be built first.
+pytestmark = pytest.mark.timeout(600)
 
 STORAGE: Final = "viam_billing_exporter_storage_"
 STORED: Final = f"{STORAGE}last_write_successful"
