@@ -108,6 +108,52 @@ def test_the_page_shows_such_a_table() -> None:
     )
 
 
+def test_the_page_of_the_forecast_shows_such_a_table() -> None:
+    """And what comes of an organization without a forecast, or of one alone."""
+    (block,) = commands_of("docs/commands/forecast.md", __file__)
+    ((command_line, expected),) = block.steps
+    acme = line("1", org_name="Acme Robotics", month_to_date_usd=446.19, budget_usd=480.0)
+    acme |= {"forecast_usd": 496.84, "forecast_lower_usd": 471.3, "forecast_upper_usd": 530.02}
+    acme |= {"budget_exhausted_at": "2026-11-29T11:00:00Z"}
+    other = line("2", org_name="Quillback Harvesting", month_to_date_usd=731.41, budget_usd=1200.0)
+    other |= {"forecast_usd": 814.43, "forecast_lower_usd": 790.75, "forecast_upper_usd": 836.2}
+    exporter = fleet(acme, other)
+    with serving(exporter) as flags:
+        arguments = command_line.replace("http://localhost:8426", exporter.url).split()[1:]
+        done = within(*arguments)
+    assert shows(
+        expected, f"{done.stderr}{done.stdout}".replace(exporter.url, "http://localhost:8426")
+    )
+    method = {"name": "weekday", "forecast_usd": 496.84, "weight": 0.75, "past_error": 0.031}
+    methods = [method, method | {"name": "newer_than_this", "weight": 0.25, "past_error": None}]
+    told = {"forecast_methods": methods, "forecast_closed_period_error": -0.0214}
+    with serving(fleet(acme | told, line("3", org_name="New"))) as flags:
+        whole = within("forecast", *flags).stdout
+        alone = within("forecast", *flags, "--organization=Acme Robotics").stdout
+    assert "Total, without 1 unknown" in whole
+    assert "weekday" not in whole
+    assert "Total" not in alone
+    assert "At the middle of the last period it was 2.1% too low." in alone
+    rows = [line.split() for line in alone.splitlines() if line]
+    assert [
+        *[
+            "same",
+            "weekdays",
+            "of",
+            "the",
+            "last",
+            "four",
+            "weeks",
+            "75.0",
+            "%",
+            "3.1",
+            "%",
+            "496.84",
+        ]
+    ] in rows
+    assert ["newer_than_this", "25.0", "%", "496.84"] in rows
+
+
 def test_what_is_withheld_reads_so() -> None:
     """Null and `withheld`, and the total is withheld, too."""
     withheld = [{"collector": "usage", "reason": "nan", "samples": 3}]

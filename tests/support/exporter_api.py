@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from support.process import serving
 
@@ -122,4 +122,5 @@ class FakeExporter:
 
 def fleet(*lines: Mapping[str, Any], **keys: Any) -> FakeExporter:
     """Return an exporter of these organizations, whose days are not asked for."""
-    return FakeExporter({LIST: (200, page(*lines, **keys))})
+    whole = {f"{LIST}/{quote(each['org_id'], safe='')}": (200, each) for each in lines}
+    return FakeExporter({LIST: (200, page(*lines, **keys)), **whole})
