@@ -8,7 +8,7 @@ from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts
 from exporter.rules.expressions import END, by_organization, lately, named
 from exporter.rules.rule import Alert
 from exporter.rules.rule_settings import seconds
-from exporter.rules.series import MEDIAN_DAY, SEEN, STALE, TYPE_COST
+from exporter.rules.series import SEEN, STALE, TYPE_COST
 
 # Alert, its cause as a matcher, what happened, and what it means for the organization.
 CAUSES = (
@@ -91,11 +91,13 @@ def _frozen(make: Alerts) -> Alert:
     Either an organization that spent something on most days spends nothing, or the period ended
     and no other one begins.
     """
-    frozen, day = make.settings.thresholds.frozen, make.settings.windows.day
+    frozen, windows = make.settings.thresholds.frozen, make.settings.windows
+    day = windows.day
     window = make.settings.windows.missed_scrapes
     changed = 'viam_billing_collector_last_change_timestamp_seconds{collector="usage"}'
     still = f"time() - {by_organization(lately(changed, window))} > {seconds(frozen)}"
-    spends = f"{MEDIAN_DAY} offset {frozen} > 0"
+    days = f"{by_organization('viam_billing_spend_yesterday_usd')}[{windows.days(7)}:{day}]"
+    spends = f"quantile_over_time(0.5, {days} offset {frozen}) > 0"
     over = f"{by_organization(lately(END, window))} < time() - {seconds(day)}"
     success = lately('viam_billing_collector_success{collector="usage"}', window)
     return make.about_organization(

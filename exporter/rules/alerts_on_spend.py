@@ -3,56 +3,148 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts, dollars
-from exporter.rules.expressions import END, by_organization, named
-from exporter.rules.remembered import MONTH_END_LOWER
+from exporter.rules.expressions import END, by_organization, lately, named, picked
 from exporter.rules.rule import Alert
-from exporter.rules.series import LARGEST_DAY, MONTH_TO_DATE, NET_DAY, TYPE_COST, TYPE_DAY, last
+from exporter.rules.rule_settings import seconds
+from exporter.rules.series import SINCE, SPIKE, SUCCEEDED, last
 
-BUDGET = last("viam_billing_budget_usd")
-ENDED = f"({last(END)} > 0) <= time()"
+BUDGET: Final = last("viam_billing_budget_usd")
+SPENT: Final = last("viam_billing_usage_month_to_date_usd")
+LOWER: Final = last("viam_billing_forecast_lower_usd")
+ENDED: Final = f"({last(END)} > 0) <= time()"
+TYPE_DAY: Final = "viam_billing_resource_spend_yesterday_usd"
+TYPE_EXPECTED: Final = "viam_billing_resource_spend_expected_day_usd"
+DAY_BEGAN: Final = "viam_billing_spend_yesterday_start_timestamp_seconds"
+TYPES_TOLD: Final = 3
+CENT: Final = 0.005
+
+DATE: Final = '{{ (. | first | value | toTime).Format "2006-01-02" }}'
+USD: Final = '{{ . | first | value | printf "$%.2f" }}'
 
 
 def alerts(make: Alerts) -> Iterator[Alert]:
-    """Yield the alerts."""
-    limits, windows = make.settings.thresholds, make.settings.windows
-    spent, lower = last("viam_billing_usage_month_to_date_usd"), last(MONTH_END_LOWER)
-    allowed = f"{limits.budget_used} * ({BUDGET} >= 0)"
-    yield make.about_organization(
-        "ViamBillingBudgetExceeded",
-        named(f"({spent} > {allowed}) unless ({ENDED})"),
-        "More was spent in this billing period than the budget allows.",
-        f"{ORGANIZATION} has spent {DOLLARS} in this billing period. "
-        f"The budget is {dollars(BUDGET)}.",
-    )
+    """Yield the alerts. Those on budgets and spikes look at what is remembered."""
+    yield from _budgets(make)
+    yield _unwatched(make)
+    yield _spike(make)
+    yield _new_cost_type(make)
+
+
+def _asked(expr: str, then: str) -> str:
+    """Return a template that goes on if an expression with `%[1]q` for the organization has any."""
+    quoted = expr.replace('"', r"\"")
+    return f'{{{{ with printf "{quoted}" $labels.org_id | query }}}}{then}{{{{ end }}}}'
+
+
+def _of_it(metric: str, *labels: str) -> str:
+    """Return a metric of the alert's organization, of the exporter that is picked for it."""
+    return picked(f"{metric}{{org_id=%[1]q}}", *labels)
+
+
+def _exhausted(text: str) -> str:
+    """Return a template that says when the budget is used up, where that is known."""
+    return _asked(_of_it("viam_billing_budget_exhausted_timestamp_seconds"), f"{text} {DATE}.")
+
+
+def _budgets(make: Alerts) -> Iterator[Alert]:
+    """Yield those on budgets: of the levels, the highest that is reached fires alone."""
+    levels = make.settings.thresholds.budget_used
+    for level, above in reversed([*zip(levels, (*levels[1:], None), strict=True)]):
+        share = f"{level * 100:g} %"
+        reached = f"{SPENT} > {level} * ({BUDGET} >= 0)"
+        severity = {}
+        if above is not None:
+            reached += f" unless {SPENT} > {above} * ({BUDGET} >= 0)"
+            severity["severity"] = "info"
+        yield make.about_organization(
+            "ViamBillingBudgetUsed",
+            named(f"({reached}) unless ({ENDED})"),
+            f"More than {share} of the budget of this billing period is used.",
+            f"{ORGANIZATION} has spent {DOLLARS} in this billing period. "
+            f"The budget is {dollars(BUDGET)}."
+            + _exhausted(" It was used up on" if level >= 1 else " At this pace it is used up on"),
+            budget=share,
+            **severity,
+        )
     yield make.about_organization(
         "ViamBillingBudgetForecastExceeded",
-        named(f"({lower} > {allowed}) unless ({ENDED})"),
+        named(f"({LOWER} > ({BUDGET} >= 0)) unless ({ENDED})"),
         "Even the lower bound of the forecast is above the budget.",
         f"{ORGANIZATION} will spend at least {DOLLARS} by the end of the billing period, "
-        f"if it goes on like this. The budget is {dollars(BUDGET)}.",
+        f"if it goes on like this. The budget is {dollars(BUDGET)}."
+        + _exhausted(" At this pace it is used up on"),
     )
-    today, before = by_organization(NET_DAY), by_organization(LARGEST_DAY)
-    yield make.about_organization(
+
+
+def _unwatched(make: Alerts) -> Alert:
+    limits, window = make.settings.thresholds, make.settings.windows.missed_scrapes
+    interval = by_organization(lately("viam_billing_poll_interval_seconds", window))
+    # Also where usage is not polled at all: then nothing is stale, and no budget is watched.
+    read = f"""{by_organization(f'{SUCCEEDED}{{collector="usage"}}')} or {SINCE}"""
+    allowed = (
+        f"clamp_min({limits.stale_intervals} * {interval}, {seconds(limits.budget_unwatched)})"
+    )
+    return make.about_organization(
+        "ViamBillingBudgetUnwatched",
+        named(f"time() - ({read}) > {allowed} and {BUDGET} >= 0"),
+        "An organization has a budget, and what it spends cannot be read.",
+        f"{ORGANIZATION} has a budget of {dollars(BUDGET)}. What it has spent was last read "
+        "{{ $value | humanizeDuration }} ago, or never since then: nobody would be told that the "
+        "budget is used up.",
+    )
+
+
+def _spike(make: Alerts) -> Alert:
+    def spike(day: str, then: str) -> str:
+        return _asked(f'{SPIKE}{{day="{day}",org_id=%[1]q}} > 0', then)
+
+    yesterday, expected = (
+        _of_it(f"viam_billing_spend_{what}_usd") for what in ("yesterday", "expected_day")
+    )
+    more = f"{_of_it(TYPE_DAY, 'resource_type')} - {_of_it(TYPE_EXPECTED, 'resource_type')}"
+    types = f"sort_desc(topk({TYPES_TOLD}, {more}) > {CENT})"
+    limit = _of_it("viam_billing_spend_expected_today_upper_usd")
+    return make.about_organization(
         "ViamBillingSpendSpike",
-        named(
-            f"({today} > {limits.spike_factor} * {before}) "
-            f"and ({today} - {before} > {limits.spike_usd})"
+        named(f"{by_organization(SPIKE)} > 0"),
+        "A day cost far more than was expected.",
+        f"{ORGANIZATION} has spent far more than was expected."
+        + spike(
+            "yesterday",
+            f" The last whole day{_asked(_of_it(DAY_BEGAN), f', {DATE},')} came to {USD}"
+            + _asked(
+                f"{yesterday} - {expected}",
+                f", {USD} more than{_asked(expected, f' the {USD} expected')}",
+            )
+            + "."
+            + _asked(
+                types,
+                " More than expected, before discounts:"
+                "{{ range $i, $type := . }}{{ if $i }},{{ end }} {{ $type.Labels.resource_type }} "
+                '{{ $type.Value | printf "$%.2f" }}{{ end }}.',
+            ),
+        )
+        + spike(
+            "today",
+            f" Today has come to {USD} so far{_asked(limit, f'; up to {USD} is no spike')}.",
         ),
-        "The last day cost far more than any day of the two weeks before.",
-        f"{ORGANIZATION} has spent {DOLLARS} in the last day. The most expensive day of the two "
-        f"weeks before came to {dollars(LARGEST_DAY)}.",
     )
-    # A reading every quarter of a day: what was on a bill stays on it until the period ends.
-    history = f"[{windows.days(13)}:{windows.days(0.25)}] offset {windows.day}"
-    seen = f"max_over_time(({by_organization(TYPE_COST, 'resource_type')}){history}) > 0"
-    known = f"{MONTH_TO_DATE} offset {windows.days(14)}"
-    new = f"{by_organization(TYPE_DAY, 'resource_type')} > {limits.new_cost_type_usd}"
-    yield make.about_organization(
+
+
+def _new_cost_type(make: Alerts) -> Alert:
+    """Return the alert. What had a number a day ago is not new, only rare, if 0 is expected."""
+    spent = picked(TYPE_DAY, "resource_type")
+    known = by_organization(f"{TYPE_DAY} offset {make.settings.windows.day}", "resource_type")
+    return make.about_organization(
         "ViamBillingNewCostType",
-        named(f"({new}) unless ({seen}) and on (org_id) ({known})"),
-        "An organization pays for something that it did not pay for in the last 14 days.",
-        f"{ORGANIZATION} has spent {DOLLARS} on {{{{ $labels.resource_type }}}} in the last day, "
-        "and nothing in the two weeks before.",
+        named(
+            f"({spent} > {make.settings.thresholds.new_cost_type_usd}) "
+            f"and ({picked(TYPE_EXPECTED, 'resource_type')} == 0) unless {known}"
+        ),
+        "An organization pays for something that it did not pay for in the four weeks before.",
+        f"{ORGANIZATION} has spent {DOLLARS} on {{{{ $labels.resource_type }}}} on the last whole "
+        "day, before discounts, and nothing in the four weeks before.",
     )

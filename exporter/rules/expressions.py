@@ -7,7 +7,7 @@ is what changes.
 
 from __future__ import annotations
 
-from exporter.rules.series import SEEN
+from exporter.rules.series import PICKED, SEEN
 
 START = "viam_billing_usage_period_start_timestamp_seconds"
 END = "viam_billing_usage_period_end_timestamp_seconds"
@@ -18,47 +18,22 @@ def by_organization(metric: str, *labels: str) -> str:
     return f"max by ({', '.join(('org_id', *labels))}) ({metric})"
 
 
+def picked(metric: str, *labels: str) -> str:
+    """Return the same of the exporter that is picked for each organization.
+
+    Amounts that belong together come from one exporter so.
+    """
+    return by_organization(f"{metric} and on (job, instance, org_id) {PICKED}", *labels)
+
+
+def picked_or_any(metric: str, *labels: str) -> str:
+    """Return the same, or what any other exporter has where the picked one has nothing."""
+    return f"{picked(metric, *labels)} or {by_organization(metric, *labels)}"
+
+
 def lately(gauge: str, window: str) -> str:
     """Return a gauge's last value, though a scrape or two were missed."""
     return f"last_over_time({gauge}[{window}])"
-
-
-def of_newest_period(metric: str, *labels: str) -> str:
-    """One value for each organization, of the exporters that have seen its newest period.
-
-    The largest of all would be the old period's, for as long as one exporter still has it.
-    """
-    return by_organization(
-        f"{metric} unless on (job, instance, org_id) "
-        f"({START} < on (org_id) group_left () {by_organization(START)})",
-        *labels,
-    )
-
-
-def growth(counter: str, window: str) -> str:
-    """What a counter of each organization grew by.
-
-    Each exporter counts for itself, so the increase comes first. A new name begins a new series,
-    so an exporter's series of one organization are summed.
-    """
-    return by_organization(f"sum without (org_name) (increase({counter}[{window}]))")
-
-
-def growth_of_resource_types(counter: str, known_by: str, window: str) -> str:
-    """Return the same by resource type, with what a new type's counter began with.
-
-    A resource type gets its counter with its first cost, which `increase` cannot see. It counts
-    whole if the same exporter had the organization, but not the type, when the window began.
-    """
-    same = "job, instance, org_id"
-    new = (
-        f"({counter} unless on ({same}, resource_type) {counter} offset {window}) "
-        f"and on ({same}) ({known_by} offset {window})"
-    )
-    return by_organization(
-        f"sum without (org_name) ({new}) or sum without (org_name) (increase({counter}[{window}]))",
-        "resource_type",
-    )
 
 
 def named(expr: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -55,6 +55,12 @@ def _share(amount: float) -> float:
     return amount
 
 
+def _levels(amounts: Sequence[float]) -> Sequence[float]:
+    if not amounts or sorted(set(amounts)) != [*amounts]:
+        raise ValueError("must be a list of amounts, each above the one before")
+    return amounts
+
+
 # What pydantic says of a value of another kind, and what people who write YAML understand.
 KINDS: Final = {
     **dict.fromkeys(("model_type", "dict_type"), "must be a mapping"),
@@ -67,6 +73,7 @@ Interval = Annotated[Duration, AfterValidator(_interval)]
 Amount = Annotated[float, BeforeValidator(number)]
 Share = Annotated[Amount, AfterValidator(_share)]
 Severity = Literal["critical", "warning", "info"]
+Levels = Annotated[Sequence[Amount], AfterValidator(_levels)]
 
 
 class Part(BaseModel):
@@ -89,14 +96,6 @@ class Windows(Part):
         return times(self.day, count)
 
 
-class Forecast(Part):
-    """When a pace is believed."""
-
-    early_share: Share
-    unknown_low: Amount
-    unknown_high: Amount
-
-
 class Thresholds(Part):
     """From where on something is worth an alert."""
 
@@ -110,10 +109,9 @@ class Thresholds(Part):
     large_invoice_factor: Amount
     large_invoice_usd: Amount
     large_invoice_news: Duration
-    budget_used: Amount
-    spike_factor: Amount
+    budget_used: Levels
+    budget_unwatched: Duration
     spike_usd: Amount
-    spike_known_days: Amount
     new_cost_type_usd: Amount
 
 
@@ -131,7 +129,6 @@ class Settings(Part):
 
     interval: Interval
     windows: Windows
-    forecast: Forecast
     thresholds: Thresholds
     alerts: Mapping[str, Alerting]
 

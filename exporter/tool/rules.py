@@ -35,7 +35,7 @@ FILE for --settings has only what differs from the defaults, for example:
   thresholds:
     due_soon: 7d
   alerts:
-    ViamBillingBudgetExceeded: {{severity: critical}}
+    ViamBillingBudgetUsed: {{severity: critical}}
 
 {EXIT_CODES}
 """

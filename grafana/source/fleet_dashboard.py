@@ -6,26 +6,27 @@ from collections.abc import Sequence
 from typing import Final
 
 from exporter.rules.series import (
-    BUDGET,
-    BUDGET_FORECAST,
+    ALL_FORECAST,
+    ALL_MONTH_TO_DATE,
     BUDGET_USED,
-    FORECAST,
     MONTH_TO_DATE,
-    OUTSTANDING,
-    OVERDUE,
-    UNPAID,
-    of_fleet,
+    WITHOUT_FORECAST,
 )
 from grafana.source import board, days, headlines
 from grafana.source.board import EXPORTER, INVOICES, ORGANIZATION, THIS_ORGANIZATION, Board, to
 from grafana.source.freshness import DATA_AGE, DATA_AGE_IN_INTERVALS, ORGANIZATIONS_STALE
 from grafana.source.money_panels import (
+    BUDGET,
+    COUNTED_ON_THE_RIGHT,
     DASHED,
     FILLED,
+    FORECAST,
     NO_BUDGET,
     NO_RULES,
     NOTHING_POLLED,
-    THIN,
+    OUTSTANDING,
+    OVERDUE,
+    UNPAID,
     firing,
     fixed,
 )
@@ -52,6 +53,7 @@ from grafana.source.promql import (
     by_id,
     metric,
     named,
+    picked,
     recorded,
     spent,
     spent_on_day,
@@ -114,14 +116,14 @@ def _wrong() -> Sequence[Panel]:
 def _money() -> Sequence[Panel]:
     return (
         headlines.month_so_far(),
-        headlines.forecast(),
+        headlines.forecast_of_all(),
         stat(
             "Forecast of budgets",
             "Forecast of the organizations that have a budget, as a share of all these budgets. "
             "Below 80 % is comfortable. Above 100 % at least one will exceed its own: the table "
             "below says which.",
-            f"sum({recorded(FORECAST)} and on (org_id) {recorded(BUDGET)})"
-            f" / sum({recorded(BUDGET)} and on (org_id) {recorded(FORECAST)})",
+            f"sum({picked(FORECAST)} and on (org_id) {picked(BUDGET)})"
+            f" / sum({picked(BUDGET)} and on (org_id) {picked(FORECAST)})",
             unit=SHARE,
             empty=NO_BUDGET,
             colours=OF_BUDGET,
@@ -151,30 +153,31 @@ def _breakdown() -> Sequence[Panel]:
             width=24,
         ),
         lines(
-            "Whole fleet: month so far, forecast and budget",
+            "Whole fleet: month so far and forecast",
             "All organizations, whatever is chosen above. Month so far climbs from $0 in each "
-            "period and ends at its forecast. Above the budget, the table below says whose it is.",
-            Query(of_fleet(MONTH_TO_DATE), "month so far"),
-            Query(of_fleet(FORECAST), "forecast"),
-            Query(of_fleet(BUDGET), "sum of budgets"),
+            "period and ends at its forecast. Organizations without a forecast are not in it: they "
+            "are counted on the right.",
+            Query(ALL_MONTH_TO_DATE, "month so far"),
+            Query(ALL_FORECAST, "forecast"),
+            Query(f"{WITHOUT_FORECAST} > 0", "organizations without"),
             unit=USD_AXIS,
             empty=NO_RULES,
             styles=[
                 ("month so far", [FILLED, fixed("blue")]),
                 ("forecast", [DASHED, fixed("purple")]),
-                ("sum of budgets", [THIN, fixed("orange")]),
+                ("organizations without", COUNTED_ON_THE_RIGHT),
             ],
         ),
         lines(
-            "Whole fleet: what is owed",
-            "All organizations, whatever is chosen above. Jumps when invoices come, on the first "
-            "of the month above all, and falls as they are paid. Overdue should stay at $0. The "
-            "balance leaves out invoices of the current cycle.",
-            Query(of_fleet(UNPAID), "unpaid invoices"),
-            Query(of_fleet(OUTSTANDING), "outstanding balance"),
-            Query(of_fleet(OVERDUE), "overdue"),
+            "What is owed",
+            "Jumps when invoices come, on the first of the month above all, and falls as they "
+            "are paid. Overdue should stay at $0. The balance leaves out invoices of the current "
+            "cycle.",
+            Query(f"sum({by_id(UNPAID)})", "unpaid invoices", "6h"),
+            Query(f"sum({by_id(OUTSTANDING)})", "outstanding balance", "6h"),
+            Query(f"sum({by_id(OVERDUE)})", "overdue", "6h"),
             unit=USD_AXIS,
-            empty=NO_RULES,
+            empty=NOTHING_POLLED,
             styles=[
                 ("unpaid invoices", [fixed("blue")]),
                 ("outstanding balance", [fixed("purple"), DASHED]),
@@ -187,7 +190,7 @@ def _breakdown() -> Sequence[Panel]:
 
 
 def _movers() -> Panel:
-    week, before = by_id(days.WEEK), by_id(days.WEEK_BEFORE)
+    week, before = picked(days.WEEK), picked(days.WEEK_BEFORE)
     return table(
         "Movers of the week",
         "Spend of the last seven whole UTC days beside that of the seven before, before "
@@ -197,7 +200,8 @@ def _movers() -> Panel:
         _ORGANIZATION,
         Column(
             "Last 7 days",
-            f"{named(days.WEEK)} and on (org_id) topk({MOVERS}, abs({week} - {before}))",
+            f"{picked(days.WEEK, labels='org_id, org_name')}"
+            f" and on (org_id) topk({MOVERS}, abs({week} - {before}))",
             unit=USD,
         ),
         Column("7 days before", before, unit=USD, width=115),
@@ -223,20 +227,20 @@ def _organizations() -> Sequence[Panel]:
             _ORGANIZATION,
             Column("_known", named("viam_billing_org_info"), shown=False),
             Column("Month so far", by_id(MONTH_TO_DATE), unit=USD),
-            Column("Forecast", by_id(FORECAST), unit=USD),
-            Column("Budget", by_id(BUDGET), unit=USD),
+            Column("Forecast", picked(FORECAST), unit=USD),
+            Column("Budget", picked(BUDGET), unit=USD),
             Column(
                 "Used", by_id(BUDGET_USED), unit=SHARE, colours=OF_BUDGET, cell=GAUGE, width=170
             ),
             Column(
                 "Forecast of budget",
-                by_id(BUDGET_FORECAST),
+                f"{picked(FORECAST)} / ({picked(BUDGET)} > 0)",
                 unit=SHARE,
                 colours=OF_BUDGET,
                 cell=TEXT,
                 width=150,
             ),
-            Column("Last 7 days", by_id(days.WEEK), unit=USD),
+            Column("Last 7 days", picked(days.WEEK), unit=USD),
             Column("Owed", by_id(UNPAID), unit=USD),
             Column("Overdue", by_id(OVERDUE), unit=USD, colours=NONE_IS_GOOD, cell=TEXT),
             Column("Data age", DATA_AGE_IN_INTERVALS, colours=INTERVALS_OLD, cell=TEXT, decimals=1),

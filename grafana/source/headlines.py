@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.rules.series import FORECAST, MONTH_TO_DATE, OVERDUE, UNPAID
-from grafana.source.money_panels import FAILED, NO_RULES, NOTHING_POLLED
-from grafana.source.panels import COUNT, DAYS_LEFT, NONE_IS_GOOD, USD, Panel, stat
-from grafana.source.promql import by_id, metric, most, recorded
+from exporter.rules.series import MONTH_TO_DATE
+from grafana.source.money_panels import (
+    FAILED,
+    FORECAST,
+    NO_FORECAST,
+    NO_RULES,
+    NOTHING_POLLED,
+    OVERDUE,
+    UNPAID,
+)
+from grafana.source.panels import (
+    COUNT,
+    DAYS_LEFT,
+    NONE_IS_GOOD,
+    USD,
+    Beside,
+    Panel,
+    stat,
+)
+from grafana.source.promql import by_id, metric, most, picked, recorded, without
 
 FAILED_SUM: Final = f"sum({most('org_id, reason', metric(FAILED))})"
 NEXT_DUE: Final = "viam_billing_invoice_next_due_timestamp_seconds"
@@ -19,9 +35,9 @@ def overdue(url: str | None = None) -> Panel:
         "Overdue",
         "Sum of the unpaid invoices whose due date has passed. Should be $0. The calendar of dues "
         "on the dashboard of invoices says which; pay them, or ask why they were not paid.",
-        f"sum({recorded(OVERDUE)})",
+        f"sum({by_id(OVERDUE)})",
         unit=USD,
-        empty=NO_RULES,
+        empty=NOTHING_POLLED,
         colours=NONE_IS_GOOD,
         url=url,
     )
@@ -62,9 +78,9 @@ def owed(url: str | None = None) -> Panel:
         "Owed",
         "Sum of the unpaid invoices, due or not. What the current period has cost is not part of "
         "it. Compare it with what is overdue.",
-        f"sum({recorded(UNPAID)})",
+        f"sum({by_id(UNPAID)})",
         unit=USD,
-        empty=NO_RULES,
+        empty=NOTHING_POLLED,
         url=url,
     )
 
@@ -85,9 +101,23 @@ def forecast() -> Panel:
     """Return what the period will cost."""
     return stat(
         "Forecast of the month",
-        "What the current period will cost if it goes on as it has: the middle of several "
-        "estimates. The dashboard of an organization has the bounds.",
-        f"sum({recorded(FORECAST)})",
+        "Where the exporter expects the current period to end, from the organization's own days. "
+        "The bounds are in the row of the budget. It comes with the first good poll.",
+        picked(FORECAST),
         unit=USD,
-        empty="Not enough known yet",
+        empty=NO_FORECAST,
+    )
+
+
+def forecast_of_all() -> Panel:
+    """Return what the period will cost all organizations that are chosen."""
+    return stat(
+        "Forecast of the month",
+        "Where the exporter expects the current period to end, all organizations together. Those "
+        "without a forecast are not in it: how many they are stands beside it. The dashboard of an "
+        "organization has the bounds.",
+        f"sum({picked(FORECAST)})",
+        unit=USD,
+        empty=NO_FORECAST,
+        beside=Beside("expected", "organizations without", without(FORECAST), COUNT, "orange"),
     )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from exporter.rules.series import OUTSTANDING, OVERDUE, OVERDUE_COUNT, UNPAID
 from grafana.source import board, headlines, invoice_tables
 from grafana.source.board import Board
 from grafana.source.invoice_tables import (
@@ -20,7 +19,15 @@ from grafana.source.invoice_tables import (
     STATUS_COLUMN,
     moment,
 )
-from grafana.source.money_panels import FAILED, FILLED, NO_RULES, NOTHING_POLLED, fixed
+from grafana.source.money_panels import (
+    FAILED,
+    FILLED,
+    NOTHING_POLLED,
+    OUTSTANDING,
+    OVERDUE,
+    UNPAID,
+    fixed,
+)
 from grafana.source.panels import (
     COUNT,
     DATE,
@@ -37,9 +44,10 @@ from grafana.source.panels import (
     states,
 )
 from grafana.source.payments import PENDING, payments
-from grafana.source.promql import by_id, metric, most, recorded
+from grafana.source.promql import by_id, metric, most
 from grafana.source.tables import TEXT, Column, table
 
+OVERDUE_COUNT: Final = "viam_billing_invoices_overdue"
 # Days past due, up to which an amount is in a class of age; the last class has no end.
 AGES: Final = (0, 15, 30, 60)
 AGE_COLOURS: Final = ("blue", "yellow", "orange", "red", "dark-red")
@@ -51,9 +59,9 @@ def _wrong() -> Sequence[Panel]:
         stat(
             "Overdue invoices",
             "How many unpaid invoices are past their due date. Should be 0.",
-            f"sum({recorded(OVERDUE_COUNT)})",
+            f"sum({by_id(OVERDUE_COUNT)})",
             unit=COUNT,
-            empty=NO_RULES,
+            empty=NOTHING_POLLED,
             colours=NONE_IS_GOOD,
         ),
         headlines.failed_payments(),
@@ -87,11 +95,11 @@ def _ageing() -> Sequence[Panel]:
             "Owed and overdue",
             "Jumps when invoices come and falls as they are paid. Overdue should stay at $0. The "
             "balance is Viam's own number, and leaves out invoices of the current cycle.",
-            Query(f"sum({recorded(UNPAID)})", "unpaid invoices"),
-            Query(f"sum({recorded(OUTSTANDING)})", "outstanding balance"),
-            Query(f"sum({recorded(OVERDUE)})", "overdue"),
+            Query(f"sum({by_id(UNPAID)})", "unpaid invoices"),
+            Query(f"sum({by_id(OUTSTANDING)})", "outstanding balance"),
+            Query(f"sum({by_id(OVERDUE)})", "overdue"),
             unit=USD_AXIS,
-            empty=NO_RULES,
+            empty=NOTHING_POLLED,
             width=8,
             styles=[
                 ("unpaid invoices", [fixed("blue")]),
@@ -115,7 +123,7 @@ def _ageing() -> Sequence[Panel]:
 def _classes_of_age() -> Sequence[Query]:
     """Return the sums of unpaid invoices by days past due, 0 where none is in a class."""
     past_due = f"(time() - {moment('due')}) / 86400"
-    none = f"0 * sum({recorded(UNPAID)})"
+    none = f"0 * sum({by_id(UNPAID)})"
     classes = []
     for after, until, name in zip((None, *AGES), (*AGES, None), _class_names(), strict=True):
         bounds = f"{past_due} > {after}" if after is not None else past_due

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+from grafana.source.panels import COUNT
+
 FAILED: Final = "viam_billing_invoices_payment_failed_amount_usd"
+UNPAID: Final = "viam_billing_invoices_unpaid_amount_usd"
+OVERDUE: Final = "viam_billing_invoices_overdue_amount_usd"
+OUTSTANDING: Final = "viam_billing_outstanding_balance_usd"
+BUDGET: Final = "viam_billing_budget_usd"
+FORECAST: Final = "viam_billing_forecast_usd"
 
 NOTHING_POLLED: Final = "Nothing polled yet"
 NO_RULES: Final = "No data: are the recording rules loaded?"
 NO_BUDGET: Final = "No budget set"
+NO_FORECAST: Final = "No forecast yet"
 
 
 def firing(severity: str) -> str:
@@ -27,3 +36,12 @@ def fixed(name: str) -> Property:
 DASHED: Final[Property] = ("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})
 THIN: Final[Property] = ("custom.lineWidth", 1)
 FILLED: Final[Property] = ("custom.fillOpacity", 15)
+# Of a series of numbers beside money.
+COUNTED_ON_THE_RIGHT: Final[Sequence[Property]] = (
+    fixed("text"),
+    THIN,
+    ("unit", COUNT),
+    ("decimals", 0),
+    ("min", 0),
+    ("custom.axisPlacement", "right"),
+)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exporter.rules.series import BUDGET, BUDGET_USED, ELAPSED, OUTSTANDING
+from exporter.rules.series import BUDGET_USED
 from grafana.source import board, days, headlines, invoice_tables
 from grafana.source.board import CHOSEN_ORGANIZATION, EXPORTER, INVOICES, Board, to
 from grafana.source.freshness import DATA_AGE, parts_table
-from grafana.source.money_panels import NO_BUDGET, NO_RULES, NOTHING_POLLED
+from grafana.source.money_panels import BUDGET, NO_BUDGET, NOTHING_POLLED, OUTSTANDING
 from grafana.source.panels import (
     COUNT,
     DATE,
@@ -20,7 +20,7 @@ from grafana.source.panels import (
     stat,
     value_map,
 )
-from grafana.source.promql import by_id, metric
+from grafana.source.promql import by_id, metric, picked
 from grafana.source.spend_panels import END, NET, START, budget, period, spend
 
 
@@ -67,16 +67,16 @@ def _money() -> Sequence[Panel]:
         stat(
             "Budget",
             "What the organization may spend in a period, from the exporter's configuration.",
-            by_id(BUDGET),
+            picked(BUDGET),
             unit=USD,
             empty=NO_BUDGET,
         ),
         stat(
             "Period over",
             "Share of the billing period that is over. Budget used should not be far above it.",
-            by_id(ELAPSED),
+            f"clamp((time() - {picked(START)}) / ({picked(END)} - {picked(START)} > 0), 0, 1)",
             unit=SHARE,
-            empty=NO_RULES,
+            empty=NOTHING_POLLED,
         ),
         days.last_week(),
         headlines.owed(to(INVOICES, CHOSEN_ORGANIZATION)),
@@ -112,7 +112,7 @@ def _payment() -> Sequence[Panel]:
             "period is not part of it. Click for the invoices.",
             by_id(OUTSTANDING),
             unit=USD,
-            empty=NO_RULES,
+            empty=NOTHING_POLLED,
             url=to(INVOICES, CHOSEN_ORGANIZATION),
         ),
         stat(

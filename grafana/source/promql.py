@@ -1,7 +1,9 @@
 """Pieces of expressions.
 
-A metric of the exporter may come from several replicas and shards: `most` counts an organization
-once before anything is added up. What the rules record has no label `job`, and is counted once.
+A metric of the exporter may come from several replicas and shards: an organization is counted once
+before anything is added up. `picked` takes the amounts that belong together from one exporter, the
+rules' choice; `most` takes the greatest. What the rules record has no label `job`, and is counted
+once.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Final
 from exporter.metrics import catalog
 from exporter.rules.readings import MEMORY as READING_DAYS
 from exporter.rules.readings import SPENT
-from exporter.rules.series import ANSWERED, READINGS
+from exporter.rules.series import ANSWERED, PICKED, READINGS
 
 BY_ORGANIZATION: Final = frozenset(spec.name for spec in catalog.SPECS)
 JOB: Final = 'job=~"$job"'
@@ -44,6 +46,17 @@ def by_id(name: str, *matchers: str) -> str:
     """Return a metric, or a recorded series, by nothing but the id of the organization."""
     select = recorded if ":" in name else metric
     return most("org_id", select(name, *matchers))
+
+
+def picked(name: str, *matchers: str, labels: str = "org_id") -> str:
+    """Return a metric of the exporter that the rules picked for each organization."""
+    chosen = f"{PICKED}{{{JOB},{ORGANIZATION}}}"
+    return most(labels, f"{metric(name, *matchers)} and on (job, instance, org_id) {chosen}")
+
+
+def without(name: str) -> str:
+    """Return how many organizations a sum of such a metric leaves out; nothing if it is none."""
+    return f"count({by_id('viam_billing_org_info')} unless on (org_id) {picked(name)})"
 
 
 def named(name: str, *matchers: str) -> str:

@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from exporter.rules.series import (
-    BUDGET,
-    FORECAST,
-    FORECAST_LOWER,
-    FORECAST_UPPER,
-    MONTH_TO_DATE,
-    TYPE_COST,
-)
+from exporter.rules.series import MONTH_TO_DATE, TYPE_COST
 from grafana.source import days, promql
-from grafana.source.money_panels import DASHED, FILLED, NO_RULES, NOTHING_POLLED, fixed
-from grafana.source.panels import SHARE, USD, USD_AXIS, Panel, Query, bars, lines
-from grafana.source.promql import by_id, metric, most, recorded, spent_on_day
+from grafana.source.money_panels import (
+    BUDGET,
+    DASHED,
+    FILLED,
+    FORECAST,
+    NO_FORECAST,
+    NO_RULES,
+    NOTHING_POLLED,
+    fixed,
+)
+from grafana.source.panels import DATE, SHARE, USD, USD_AXIS, Panel, Query, bars, lines, stat
+from grafana.source.promql import by_id, metric, most, picked, recorded, spent_on_day
 from grafana.source.tables import GAUGE, Column, table
 
 START: Final = "viam_billing_usage_period_start_timestamp_seconds"
 END: Final = "viam_billing_usage_period_end_timestamp_seconds"
 NET: Final = "viam_billing_usage_net_cost_usd"
+LOWER: Final = "viam_billing_forecast_lower_usd"
+UPPER: Final = "viam_billing_forecast_upper_usd"
+EXHAUSTED: Final = "viam_billing_budget_exhausted_timestamp_seconds"
+PAST_ERROR: Final = "viam_billing_forecast_closed_period_error_ratio"
 GROSS: Final = "viam_billing_usage_gross_cost_usd"
 DISCOUNT: Final = "viam_billing_usage_discount_usd"
 CORRECTIONS: Final = "viam_billing_usage_corrections_usd_total"
@@ -56,16 +62,52 @@ def share_on_day(labels: str, selector: str) -> str:
 def budget() -> Sequence[Panel]:
     """Return the row of the budget."""
     return (
+        stat(
+            "Lower bound",
+            "At most one period in ten ends below it. Above the budget, an alert says so.",
+            picked(LOWER),
+            unit=USD,
+            empty=NO_FORECAST,
+            width=6,
+        ),
+        stat(
+            "Upper bound",
+            "Four periods in five end between the bounds. They are wide while little is known of "
+            "the organization.",
+            picked(UPPER),
+            unit=USD,
+            empty=NO_FORECAST,
+            width=6,
+        ),
+        stat(
+            "Budget used up",
+            "When the budget is used up at the forecast's pace, or was. A day before the period's "
+            "end leaves time to find what grew, in the rows below.",
+            f"1000 * {picked(EXHAUSTED)}",
+            unit=DATE,
+            empty="Not in this period",
+            width=6,
+        ),
+        stat(
+            "Error of the last forecast",
+            "Of the period that ended last: its forecast at its middle against what it came to, "
+            "less 1. Below 0 the forecast was too low. Usually within the bounds of that day.",
+            picked(PAST_ERROR),
+            unit=SHARE,
+            empty="No forecast to compare yet",
+            width=6,
+        ),
         lines(
             "Budget burn and forecast",
             "Month to date climbs towards the forecast, which should stay below the budget and "
-            "come to rest as the period goes on. The band is from the lower to the upper bound. "
-            "Only when the lower one is above the budget is it as good as lost.",
+            "come to rest as the period goes on. The band is from the lower to the upper bound: "
+            "four periods in five end within it. Only when the lower one is above the budget is it "
+            "as good as lost.",
             Query(by_id(MONTH_TO_DATE), "month to date"),
-            Query(by_id(BUDGET), "budget"),
-            Query(by_id(FORECAST), "forecast"),
-            Query(by_id(FORECAST_UPPER), "upper bound"),
-            Query(by_id(FORECAST_LOWER), "lower bound"),
+            Query(picked(BUDGET), "budget"),
+            Query(picked(FORECAST), "forecast"),
+            Query(picked(UPPER), "upper bound"),
+            Query(picked(LOWER), "lower bound"),
             unit=USD_AXIS,
             empty=NO_RULES,
             height=9,
@@ -167,19 +209,22 @@ def spend() -> Sequence[Panel]:
 def period() -> Sequence[Panel]:
     """Return the row of what the current period is made of."""
     cost = most("resource_type", recorded(TYPE_COST, OF_TYPE))
-    day = most("resource_type", metric(days.TYPE_DAY, OF_TYPE))
+    day, expected = (
+        picked(name, OF_TYPE, labels="resource_type")
+        for name in (days.TYPE_DAY, days.TYPE_EXPECTED)
+    )
     net = f"sum by (source_type, tier) ({most(BY_SOURCE, metric(NET, OF_SOURCE))})"
     return (
         table(
             "Resource types",
-            "What the current period has cost so far by what it was for, and what the last whole "
-            "UTC day did, before discounts and corrections. A share of the day far above that of "
-            "the period is a change: the bars by resource type say since when.",
+            "What the current period has cost so far by what it was for, what the last whole UTC "
+            "day did, and what was expected of it, before discounts and corrections. A day far "
+            "above what was expected is a change: the bars by resource type say since when.",
             Column("Resource type", label="resource_type"),
             Column("This period", cost, unit=USD),
             Column("Share", f"{cost} / on () group_left () sum({cost})", unit=SHARE, cell=GAUGE),
             Column("Last whole day", day, unit=USD),
-            Column("Its share", f"{day} / on () group_left () sum({day})", unit=SHARE, cell=GAUGE),
+            Column("Expected", expected, unit=USD),
             key="resource_type",
             empty=NOTHING_POLLED,
             sort="This period",

@@ -36,8 +36,8 @@ SPEED: Final = 30 * 86_400 / MONTH
 LATE: Final = PaymentHabit(paid_after=25.0, failure="card_declined", processing=4.0)
 ALERTMANAGER: Final = ROOT / "deploy" / "alertmanager"
 OVERDUE, FAILED = "ViamBillingInvoiceOverdue", "ViamBillingPaymentFailed"
-BUDGET, DOWN = "ViamBillingBudgetExceeded", "ViamBillingExporterDown"
-SPENT: Final = f"ALERTS{{alertname='{BUDGET}', alertstate='firing'}}"
+BUDGET, DOWN = "ViamBillingBudgetUsed", "ViamBillingExporterDown"
+SPENT: Final = f"ALERTS{{alertname='{BUDGET}', alertstate='firing', severity='warning'}}"
 WITHIN: Final = 3 * MONTH  # seconds until something that happens every month has happened
 
 pytestmark = [pytest.mark.timeout(10 * MONTH), pytest.mark.usefixtures("stack")]

@@ -14,6 +14,8 @@ STATUSES: Final = ("paid", "outstanding", "payment_processing", "other")
 CARD: Final = {"payment_method": "card", "card_brand": "visa"}
 NO_METHOD: Final = {"payment_method": "none", "card_brand": ""}
 SPENDS_ON: Final = "per_machine"
+PER_DAY: Final = 24 * PER_HOUR
+KNOWN: Final = 20 * DAY  # of the ledger
 
 
 def healthy(steps: int, step: int = 60) -> Pages:
@@ -61,6 +63,18 @@ def add_organization(pages: Pages, target: Labels, org: Labels) -> None:
         ("viam_billing_invoice_previous_median_amount_usd", 690),
         ("viam_billing_payment_method_verification_pending", 0),
         ("viam_billing_usage_corrections_usd_total", 0),
+        ("viam_billing_spend_today_usd", PER_DAY / 2),
+        ("viam_billing_spend_yesterday_usd", PER_DAY),
+        ("viam_billing_spend_yesterday_start_timestamp_seconds", -DAY),
+        ("viam_billing_spend_7d_usd", 7 * PER_DAY),
+        ("viam_billing_spend_expected_day_usd", PER_DAY),
+        ("viam_billing_spend_expected_day_upper_usd", 40),
+        ("viam_billing_spend_expected_today_upper_usd", 40),
+        ("viam_billing_ledger_known_seconds", KNOWN),
+        ("viam_billing_ledger_estimated_seconds", 0),
+        ("viam_billing_forecast_usd", 30 * PER_DAY),
+        ("viam_billing_forecast_lower_usd", 700),
+        ("viam_billing_forecast_upper_usd", 740),
     ):
         pages.set(name, same(value), both)
     pages.set("viam_billing_payment_method_info", same(1), both, CARD)
@@ -77,6 +91,8 @@ def add_organization(pages: Pages, target: Labels, org: Labels) -> None:
     pages.set("viam_billing_usage_cost_usd", amount, both, on, source_type="org", tier="")
     pages.set("viam_billing_usage_resource_spend_usd_total", amount, both, on)
     pages.set("viam_billing_usage_resource_corrections_usd_total", same(0), both, on)
+    for name in ("spend_yesterday_usd", "spend_expected_day_usd"):
+        pages.set(f"viam_billing_resource_{name}", same(PER_DAY), both, on)
     for collector in COLLECTORS:
         which = {**both, "collector": collector}
         now = rising(0, pages.step)

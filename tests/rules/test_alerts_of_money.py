@@ -1,4 +1,4 @@
-"""Alerts about invoices, payments and budgets: silent, not rash, firing in full, resolved."""
+"""Alerts about invoices and payments: silent, not rash, firing in full, resolved."""
 
 from __future__ import annotations
 
@@ -162,14 +162,6 @@ CASES = (
         "Acme Robotics pays from a bank account that is not verified yet. Unpaid invoices come to "
         "$312.50.",
         UNPAID | {UNVERIFIED: same(1)},
-    ),
-    Case(
-        "ViamBillingBudgetExceeded",
-        "warning",
-        "spend",
-        "More was spent in this billing period than the budget allows.",
-        "Acme Robotics has spent $2345.67 in this billing period. The budget is $2000.00.",
-        {on_page("viam_billing_usage_month_to_date_usd"): same(2345.67)},
     ),
 )
 

@@ -1,22 +1,23 @@
-"""Alerts that compare spend with the days and weeks before.
-
-Scrapes are four minutes apart and rules are evaluated each half hour. Looks at odd half hours
-fall between scrapes, so that no window begins or ends on one.
-"""
+"""Alerts about budgets and spend: silent, not rash, firing in full, resolved."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from rules.case import Case
+import pytest
+
+from rules.case import BEGINS, Case, check, on_page
 from rules.harness import (
     ACME,
     DAY,
     FIRST,
     HOUR,
+    MINUTE,
     Pages,
-    between,
+    Values,
     gone,
     rising,
     same,
@@ -24,45 +25,274 @@ from rules.harness import (
     stopped,
     then,
 )
-from rules.healthy import healthy
+from rules.healthy import SPENDS_ON, healthy
 
-STEP: Final = 240
-ODD: Final = HOUR // 2
-A_DAY: Final = DAY // STEP
+MONTH_TO_DATE: Final = on_page("viam_billing_usage_month_to_date_usd")
+EXHAUSTED: Final = on_page("viam_billing_budget_exhausted_timestamp_seconds")
+YESTERDAY: Final = on_page("viam_billing_spend_yesterday_usd")
+TODAY: Final = on_page("viam_billing_spend_today_usd")
+LATE: Final = 15 * MINUTE  # a step of the tests of what takes hours
 
 
-def pages(days: int) -> Pages:
-    """Return that many days of a healthy page."""
-    made = healthy(days * A_DAY, STEP)
-    made.every = HOUR // 2
-    return made
+def of_type(what: str, resource_type: str) -> str:
+    """Return a series of the last whole day by resource type."""
+    return on_page(f"viam_billing_resource_spend_{what}_usd", resource_type=resource_type)
+
+
+def budget(share: str, severity: str, description: str, spent: float, exhausted: Values) -> Case:
+    """Return the case of a level of the budget that is reached."""
+    return Case(
+        "ViamBillingBudgetUsed",
+        severity,
+        "spend",
+        f"More than {share} of the budget of this billing period is used.",
+        f"Acme Robotics has spent {description}",
+        {MONTH_TO_DATE: same(spent), EXHAUSTED: exhausted},
+        {"budget": share},
+    )
 
 
 SPIKE: Final = Case(
     "ViamBillingSpendSpike",
     "warning",
     "spend",
-    "The last day cost far more than any day of the two weeks before.",
-    "Acme Robotics has spent $224.56 in the last day. The most expensive day of the two weeks "
-    "before came to $24.00.",
+    "A day cost far more than was expected.",
+    "Acme Robotics has spent far more than was expected. The last whole day, 1969-12-31, came to "
+    "$224.56, $200.56 more than the $24.00 expected. More than expected, before discounts: "
+    "per_machine $164.56, simulation_compute $36.00.",
+    {
+        YESTERDAY: same(224.56),
+        of_type("yesterday", SPENDS_ON): same(188.56),
+        of_type("yesterday", "simulation_compute"): same(36),
+        of_type("expected_day", "simulation_compute"): same(0),
+        of_type("yesterday", "data_upload"): same(1),
+        of_type("expected_day", "data_upload"): same(2),
+    },
 )
-NEW_TYPE: Final = Case(
-    "ViamBillingNewCostType",
-    "info",
-    "spend",
-    "An organization pays for something that it did not pay for in the last 14 days.",
-    "Acme Robotics has spent $12.00 on simulation_compute in the last day, and nothing in the two "
-    "weeks before.",
-    labels={"resource_type": "simulation_compute"},
+RUNAWAY: Final = replace(
+    SPIKE,
+    description="Acme Robotics has spent far more than was expected. Today has come to $99.50 so "
+    "far; up to $40.00 is no spike.",
+    trouble={TODAY: same(99.5)},
 )
-FORECAST: Final = Case(
-    "ViamBillingBudgetForecastExceeded",
-    "warning",
-    "spend",
-    "Even the lower bound of the forecast is above the budget.",
-    "Acme Robotics will spend at least $719.94 by the end of the billing period, if it goes on "
-    "like this. The budget is $600.00.",
-)
+CASES: Final[Mapping[str, Case]] = {
+    "half of the budget": budget(
+        "50 %",
+        "info",
+        "$1000.01 in this billing period. The budget is $2000.00. At this pace it is used up on "
+        "1970-01-13.",
+        1000.01,
+        same(12 * DAY),
+    ),
+    "most of it": budget(
+        "80 %",
+        "info",
+        "$2000.00 in this billing period. The budget is $2000.00.",
+        2000,
+        gone,
+    ),
+    "all of it": budget(
+        "100 %",
+        "warning",
+        "$2345.67 in this billing period. The budget is $2000.00. It was used up on 1969-12-31.",
+        2345.67,
+        same(-HOUR),
+    ),
+    "the forecast": Case(
+        "ViamBillingBudgetForecastExceeded",
+        "warning",
+        "spend",
+        "Even the lower bound of the forecast is above the budget.",
+        "Acme Robotics will spend at least $2000.50 by the end of the billing period, if it goes "
+        "on like this. The budget is $2000.00. At this pace it is used up on 1970-01-20.",
+        {
+            on_page("viam_billing_forecast_lower_usd"): same(2000.5),
+            EXHAUSTED: same(19 * DAY + HOUR),
+        },
+    ),
+    "a bill that cannot be read": Case(
+        "ViamBillingBudgetUnwatched",
+        "warning",
+        "spend",
+        "An organization has a budget, and what it spends cannot be read.",
+        "Acme Robotics has a budget of $2000.00. What it has spent was last read 4h 0m 0s ago, or "
+        "never since then: nobody would be told that the budget is used up.",
+        {
+            on_page(
+                "viam_billing_collector_last_success_timestamp_seconds", collector="usage"
+            ): same(BEGINS * LATE)
+        },
+        delay=3 * HOUR,
+    ),
+    "a day": SPIKE,
+    "today": RUNAWAY,
+    "both": replace(
+        SPIKE,
+        description=f"{SPIKE.description} Today has come to $99.50 so far; up to $40.00 is no "
+        "spike.",
+        trouble={**SPIKE.trouble, **RUNAWAY.trouble},
+    ),
+    "something new": Case(
+        "ViamBillingNewCostType",
+        "info",
+        "spend",
+        "An organization pays for something that it did not pay for in the four weeks before.",
+        "Acme Robotics has spent $12.00 on simulation_compute on the last whole day, before "
+        "discounts, and nothing in the four weeks before.",
+        {
+            of_type("yesterday", "simulation_compute"): same(12),
+            of_type("expected_day", "simulation_compute"): same(0),
+        },
+        {"resource_type": "simulation_compute"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_an_alert_of_spend_fires_in_full_and_in_time(case: Case, tmp_path: Path) -> None:
+    """With every label and annotation, not before its time, and not for long after."""
+    check(case, tmp_path)
+
+
+SILENT: Final[Mapping[str, Mapping[str, Values]]] = {
+    "below every level": {MONTH_TO_DATE: same(1000)},
+    "a forecast whose lower bound is the budget": {
+        on_page("viam_billing_forecast_usd"): same(2500),
+        on_page("viam_billing_forecast_lower_usd"): same(2000),
+    },
+    "a day that is dear as such days are": {
+        YESTERDAY: same(500),
+        on_page("viam_billing_spend_expected_day_usd"): same(480),
+        on_page("viam_billing_spend_expected_day_upper_usd"): same(600),
+    },
+    "a spike of a few dollars": {YESTERDAY: same(48.9), TODAY: same(64.9)},
+    "a catch-up: what is estimated was not expected": {
+        YESTERDAY: same(900),
+        on_page("viam_billing_spend_expected_day_usd"): gone,
+        on_page("viam_billing_spend_expected_day_upper_usd"): gone,
+        of_type("yesterday", "simulation_compute"): same(36),
+        of_type("expected_day", SPENDS_ON): gone,
+    },
+    "a new organization, of which no week is known": {
+        YESTERDAY: same(900),
+        TODAY: same(900),
+        on_page("viam_billing_spend_expected_day_usd"): gone,
+        on_page("viam_billing_spend_expected_day_upper_usd"): gone,
+        on_page("viam_billing_spend_expected_today_upper_usd"): gone,
+        of_type("expected_day", SPENDS_ON): gone,
+    },
+    "something new for less than a dollar": {
+        of_type("yesterday", "simulation_compute"): same(0.9),
+        of_type("expected_day", "simulation_compute"): same(0),
+    },
+    "no budget at all": {
+        on_page("viam_billing_budget_usd"): gone,
+        MONTH_TO_DATE: same(5000),
+        on_page("viam_billing_forecast_lower_usd"): same(6000),
+        on_page("viam_billing_collector_last_success_timestamp_seconds", collector="usage"): gone,
+    },
+}
+OF_SPEND: Final = sorted({case.alert for case in CASES.values()})
+
+
+@pytest.mark.parametrize("changes", SILENT.values(), ids=SILENT)
+def test_nothing_is_told_of_what_is_no_trouble(
+    changes: Mapping[str, Values], tmp_path: Path
+) -> None:
+    """After half a day, when every alert would have had the time."""
+    pages = healthy(12 * HOUR // LATE, LATE)
+    pages.input.update(changes)
+    for alert in OF_SPEND:
+        pages.expect(alert, 11 * HOUR)
+    pages.check(tmp_path)
+
+
+def firing(alert: str) -> str:
+    """Return a selector of the alerts of a name that fire."""
+    return f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
+
+
+def test_one_level_is_told_at_a_time(tmp_path: Path) -> None:
+    """The next one takes the place of the one before."""
+    pages = healthy(12 * HOUR // LATE, LATE)
+    spent = then((same(900), 4), (same(1100), 8), (same(1700), 8), same(2100))
+    pages.input[MONTH_TO_DATE] = spent
+    for at, told in ((2.5, "50 %"), (4.5, "80 %"), (6.5, "100 %")):
+        budgets = f"count by (budget) ({firing('ViamBillingBudgetUsed')})"
+        pages.expect_sample(budgets, int(at * HOUR), (series("", {"budget": told}), 1))
+    pages.check(tmp_path)
+
+
+def test_a_budget_is_unwatched_though_its_bill_was_never_read(tmp_path: Path) -> None:
+    """Then it is as old as the organization is known; more than two of its own poll intervals."""
+    pages = healthy(14 * HOUR // LATE, LATE)
+    pages.drop("viam_billing_collector_last_success_timestamp_seconds")
+    seldom = {"org_id": "beta-2", "org_name": "Beta"}
+    for key, values in list(pages.input.items()):
+        if "acme-1" in key:
+            other = key.replace("acme-1", "beta-2").replace(ACME["org_name"], "Beta")
+            pages.input[other] = values
+    pages.set("viam_billing_poll_interval_seconds", same(5 * HOUR), FIRST, seldom)
+    told = f"count by (org_id) ({firing('ViamBillingBudgetUnwatched')})"
+    acme, beta = ('{org_id="acme-1"}', 1), ('{org_id="beta-2"}', 1)
+    pages.expect_sample(told, 2 * HOUR)
+    pages.expect_sample(told, 5 * HOUR, acme)
+    pages.expect_sample(told, 11 * HOUR, acme, beta)
+    pages.check(tmp_path)
+
+
+def a_runaway_at_midnight(poll: int) -> Pages:
+    """Return two days, on the first of which two hundred dollars go at noon.
+
+    The first good answer of the second day comes some steps after midnight.
+    """
+    step = 4 * MINUTE
+    day, noon = DAY // step, DAY // 2 // step
+    pages = healthy(2 * day, step)
+    per_step = 24 / day
+    first = ((rising(0, per_step), noon), (rising(212, per_step), day - noon))
+    pages.input[TODAY] = then(*first, (gone, poll), rising(poll * per_step, per_step))
+    pages.input[YESTERDAY] = then((same(24), day + poll), same(224))
+    began = on_page("viam_billing_spend_yesterday_start_timestamp_seconds")
+    pages.input[began] = then((same(-DAY), day + poll), same(0))
+    limit = on_page("viam_billing_spend_expected_today_upper_usd")
+    pages.input[limit] = then((same(40), day), (gone, poll), same(44))
+    return pages
+
+
+def test_a_runaway_is_told_before_midnight_and_once(tmp_path: Path) -> None:
+    """Of today, and from the first answer of the next day on of the day before, without a break."""
+    poll = 10
+    pages = a_runaway_at_midnight(poll)
+    before, after = 23 * HOUR, DAY + (poll + 5) * pages.step
+    of_today = "Today has come to $223.00 so far; up to $40.00 is no spike."
+    of_the_day = "The last whole day, 1970-01-01, came to $224.00, $200.00 more than the $24.00 "
+    for at, text in ((before, of_today), (after, f"{of_the_day}expected.")):
+        told = f"Acme Robotics has spent far more than was expected. {text}"
+        pages.expect(SPIKE.alert, at, replace(SPIKE, description=told).fired())
+    pages.expect(SPIKE.alert, 12 * HOUR + 20 * MINUTE)
+    lasts = after - before
+    throughout = f"sum(count_over_time({firing(SPIKE.alert)}[{lasts}s]))"
+    pages.expect_sample(throughout, after - 2 * MINUTE, ("{}", lasts / pages.step))
+    pages.check(tmp_path)
+
+
+def test_a_new_cost_type_is_no_news_on_the_day_after(tmp_path: Path) -> None:
+    """Nor is one that comes back within four weeks: it had a number a day before."""
+    step = 15 * MINUTE
+    day = DAY // step
+    pages = healthy(4 * day, step)
+    new, rare = "simulation_compute", "trigger_notification"
+    for name, usual in ((new, gone), (rare, same(0))):
+        pages.input[of_type("yesterday", name)] = then((usual, day), same(12))
+        pages.input[of_type("expected_day", name)] = then((usual, day), same(0))
+    told = f"count by (resource_type) ({firing('ViamBillingNewCostType')})"
+    pages.expect_sample(told, DAY - HOUR)
+    pages.expect_sample(told, DAY + HOUR, (series("", {"resource_type": new}), 1))
+    pages.expect_sample(told, 2 * DAY + HOUR)
+    pages.check(tmp_path)
+
+
 FROZEN: Final = Case(
     "ViamBillingUpstreamFrozen",
     "warning",
@@ -71,88 +301,45 @@ FROZEN: Final = Case(
     "Acme Robotics has had the same usage for 3d 4h 34m 0s, though it spends on most days or its "
     "billing period is over.",
 )
+ODD: Final = HOUR // 2
 
 
-def spend_at_once(made: Pages, day: int) -> None:
-    """Let two hundred dollars be spent at once."""
-    for name in ("viam_billing_usage_month_to_date_usd", "viam_billing_usage_spend_usd_total"):
-        usual = made.input[series(name, FIRST, ACME)]
-        more = rising(240 + day * 24 + 200, 24 / A_DAY)
-        made.set(name, then((usual, day * A_DAY), more), FIRST, ACME)
-
-
-def begin_to_use(made: Pages, resource_type: str, day: int, until: int = 0) -> None:
-    """Let something cost twelve dollars from a day on, and in the first days until one."""
-    costs = {"resource_type": resource_type, "source_type": "org", "tier": ""}
-    counted = {"resource_type": resource_type}
-    for metric, value, labels in (
-        ("cost_usd", 12, costs),
-        ("resource_spend_usd_total", 12, counted),
-        ("resource_corrections_usd_total", 0, counted),
-    ):
-        values = between(same(value), until * A_DAY, (day - until) * A_DAY, gone)
-        made.set(f"viam_billing_usage_{metric}", values, FIRST, ACME, labels)
-
-
-def test_a_spend_spike_is_one_against_the_own_last_weeks(tmp_path: Path) -> None:
-    """Two hundred dollars at once, of an organization that spends a dollar an hour."""
-    made = pages(11)
-    spend_at_once(made, 9)
-    trouble = 9 * DAY
-    made.expect(SPIKE.alert, trouble - ODD)
-    made.expect(SPIKE.alert, trouble + ODD // 2)
-    made.expect(SPIKE.alert, trouble + 7 * ODD, SPIKE.fired())
-    made.expect(SPIKE.alert, trouble + DAY + 5 * ODD)
-    made.check(tmp_path)
-
-
-def test_a_new_cost_type_is_told_once_and_one_that_returns_is_not(tmp_path: Path) -> None:
-    """A type that was on the bill ten days ago is no news."""
-    made = pages(17)
-    begin_to_use(made, "simulation_compute", 15)
-    begin_to_use(made, "trigger_notification", 15, until=6)
-    trouble = 15 * DAY
-    made.expect(NEW_TYPE.alert, trouble - ODD)
-    made.expect(NEW_TYPE.alert, trouble + 5 * ODD, NEW_TYPE.fired())
-    made.expect(NEW_TYPE.alert, trouble + DAY + 5 * ODD)
-    made.check(tmp_path)
-
-
-def test_an_organization_that_is_hardly_known_has_no_spikes_and_no_news(tmp_path: Path) -> None:
-    """There is nothing to compare with yet."""
-    made = pages(5)
-    spend_at_once(made, 3)
-    begin_to_use(made, "simulation_compute", 3)
-    made.expect_silence(3 * DAY + 5 * ODD)
-    made.check(tmp_path)
-
-
-def test_a_forecast_is_not_believed_before_a_week_is_known(tmp_path: Path) -> None:
-    """Until then the lower bound is far down; afterwards a steady pace needs no margin."""
-    made = pages(8)
-    made.set("viam_billing_budget_usd", same(600), FIRST, ACME)
-    made.expect(FORECAST.alert, 5 * DAY + ODD)
-    made.expect(FORECAST.alert, 6 * DAY + ODD)
-    made.expect(FORECAST.alert, 7 * DAY + ODD, FORECAST.fired())
-    made.check(tmp_path)
+def seldom_evaluated(days: int) -> Pages:
+    """Return that many days of a healthy page, with scrapes four minutes apart."""
+    made = healthy(days * DAY // 240, 240)
+    made.every = ODD
+    return made
 
 
 def test_a_bill_that_stands_still_is_told_of_whoever_usually_spends(tmp_path: Path) -> None:
     """Three days: a weekend is shorter."""
-    made = pages(12)
-    begins = 8 * A_DAY
+    made = seldom_evaluated(12)
+    begins = 8 * DAY // made.step
     changed = "viam_billing_collector_last_change_timestamp_seconds"
     for key, usual in list(made.input.items()):
         if key.startswith(("viam_billing_usage_", changed)):
             made.input[key] = stopped(usual, begins)
+    made.input[YESTERDAY] = then((same(24), 9 * DAY // made.step), same(0))
     made.expect(FROZEN.alert, 11 * DAY - ODD)
     made.expect(FROZEN.alert, 11 * DAY + 9 * ODD, FROZEN.fired())
     made.check(tmp_path)
 
 
+def test_a_bill_of_somebody_who_spends_once_a_week_may_stand_still(tmp_path: Path) -> None:
+    """Nothing was to be expected."""
+    made = seldom_evaluated(12)
+    for key, usual in list(made.input.items()):
+        if key.startswith("viam_billing_collector_last_change_timestamp_seconds"):
+            made.input[key] = stopped(usual, 8 * DAY // made.step)
+    of_a_week = ((same(0), 6 * DAY // made.step), (same(168), DAY // made.step))
+    made.input[YESTERDAY] = then(*of_a_week, same(0))
+    made.expect(FROZEN.alert, 11 * DAY + 9 * ODD)
+    made.check(tmp_path)
+
+
 def test_a_bill_that_cannot_be_read_does_not_stand_still(tmp_path: Path) -> None:
     """Polls that fail have alerts of their own."""
-    made = pages(1)
+    made = seldom_evaluated(1)
     made.set("viam_billing_usage_period_end_timestamp_seconds", same(-2 * DAY), FIRST, ACME)
     usage = {"collector": "usage"}
     changed = "viam_billing_collector_last_change_timestamp_seconds"

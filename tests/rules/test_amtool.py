@@ -42,8 +42,8 @@ def test_amtool_accepts_the_configuration() -> None:
         ("ViamBillingUpstreamOutageEverywhere", "", "operators-slack"),
         ("ViamBillingUnknownCostType", "acme-1", "nobody"),
         ("ViamBillingInvoiceOverdue", "acme-1", "on-call-pagerduty,finance-email"),
-        ("ViamBillingBudgetExceeded", "acme-1", "finance-email"),
-        ("ViamBillingBudgetExceeded", "3c59dc04-8e88-4d24-8c5b-1f4d2a6e7a01", "team-slack"),
+        ("ViamBillingBudgetUsed", "acme-1", "finance-email"),
+        ("ViamBillingBudgetUsed", "3c59dc04-8e88-4d24-8c5b-1f4d2a6e7a01", "team-slack"),
         ("ViamBillingNewCostType", "acme-1", "nobody"),
     ],
 )

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import yaml
 
 from exporter.pb import billing_pb2 as pb
 from exporter.rules.readings import SELDOM
 from exporter.rules.series import ANSWERED, READINGS
-from rules.harness import DAY, FILES, HOUR, MINUTE, Pages, rising, series
-from rules.inference import metrics
+from rules.harness import DAY, HOUR, MINUTE, Pages, rising, series
 from rules.lived import MONTH, SCRAPED, Bill, Life, Span, even, live, with_events
+from rules.needed import only_needed
 from support.dashboards import ANY, dashboards, expand, targets
 
 PER_DAY: Final = 30.0
@@ -55,18 +54,7 @@ QUERIES: Final = (FLEET, ONE, MARKS, *PARTS)
 @pytest.fixture(scope="module", name="rules")
 def those_needed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file with the rules that the bars need: a few of them take less time than all."""
-    document = yaml.safe_load(FILES[0].read_text())
-    groups = document["groups"]
-    exprs: Mapping[str, str] = {r["record"]: r["expr"] for group in groups for r in group["rules"]}
-    needed, left = set[str](), {name for query in QUERIES for name in metrics(query)}
-    while left:
-        needed |= left
-        left = {n for name in left if name in exprs for n in metrics(exprs[name])} - needed
-    for group in groups:
-        group["rules"] = [rule for rule in group["rules"] if rule["record"] in needed]
-    made = tmp_path_factory.mktemp("rules") / "needed.yml"
-    made.write_text(yaml.safe_dump(document))
-    return made
+    return only_needed(QUERIES, tmp_path_factory.mktemp("rules"))
 
 
 def check(pages: Pages, rules: Path, folder: Path) -> None:

@@ -63,7 +63,7 @@ def test_the_worse_of_two_silences_the_other_of_the_same_organization(port: int)
     both = ("InvoiceDueSoon", "BudgetForecastExceeded", "DataStale", "OutstandingBalance")
     fire(port, *(f"{name} {org_id}" for name in both for org_id in ("acme", "beta")))
     assert silent(port) == set()
-    fire(port, "InvoiceOverdue acme", "BudgetExceeded acme", "CredentialsRefused acme")
+    fire(port, "InvoiceOverdue acme", "BudgetUsed acme", "CredentialsRefused acme")
     assert silent(port) == {f"{name} acme" for name in both}
 
 

@@ -5,14 +5,18 @@ What is asked are the dashboards' own queries, of what real exporters showed in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from exporter.rules.series import PICKED
 from rules.harness import ACME, DAY, FIRST, HOUR, Pages, same, series
+from rules.healthy import add_exporter
 from rules.lived import Bill, Life, even, live
-from support.dashboards import ANY, expand, targets
+from rules.needed import only_needed
+from support.dashboards import query
 
 PER_DAY: Final = 43.0
 WEEK: Final = 7 * PER_DAY  # $301
@@ -26,14 +30,10 @@ FLEET, ONE = "viam-billing-fleet", "viam-billing-organization"
 OF_ACME: Final = {"org_id": ACME["org_id"]}
 
 
-def query(uid: str, title: str, letter: str = "A") -> str:
-    """Return a query of a panel."""
-    (found,) = (
-        target.expr
-        for target in targets()
-        if (target.uid, target.panel["title"], target.query["refId"]) == (uid, title, letter)
-    )
-    return expand(found, ANY)
+@pytest.fixture(scope="module", name="rules")
+def those_needed(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
+    """Return the rules by which one exporter is picked."""
+    return [only_needed([PICKED], tmp_path_factory.mktemp("rules"))]
 
 
 def expect_whole_days(pages: Pages) -> None:
@@ -64,7 +64,7 @@ def expect_whole_days(pages: Pages) -> None:
     pages.expect_near(of_type, LOOKED_AT, PER_DAY, machine, within=CENT)
 
 
-def test_the_exporter_was_away_for_three_days(tmp_path: Path) -> None:
+def test_the_exporter_was_away_for_three_days(tmp_path: Path, rules: Sequence[Path]) -> None:
     """The last 7 days are $301: the counters' growth, of the time since it is back, is $197."""
     lives = Life(ends=AWAY, storage="kept"), Life(BACK, storage="kept")
     pages = live(tmp_path, 10, BILL, *lives).pages
@@ -73,30 +73,30 @@ def test_the_exporter_was_away_for_three_days(tmp_path: Path) -> None:
     pages.expect_near(f"sum(increase({counter}[7d]))", LOOKED_AT, 197, within=2)
     # Estimated are the three days, and ten of the period before the first answer.
     pages.expect_near(query(ONE, "Days not known"), LOOKED_AT, 13, OF_ACME)
-    pages.check(tmp_path, [])
+    pages.check(tmp_path, rules)
 
 
-def test_the_api_was_away_for_three_days(tmp_path: Path) -> None:
+def test_the_api_was_away_for_three_days(tmp_path: Path, rules: Sequence[Path]) -> None:
     """What it says when it is back is no day's spend: a day is $43."""
     pages = live(tmp_path, 10, Bill(even(PER_DAY), away=[(AWAY, BACK)])).pages
     expect_whole_days(pages)
     back = BACK + DAY // 2
     pages.expect_near(query(FLEET, "Last whole day"), back, PER_DAY, within=CENT)
     pages.expect_near(query(ONE, "Today so far"), back, PER_DAY / 2, OF_ACME, within=PER_DAY / 48)
-    pages.check(tmp_path, [])
+    pages.check(tmp_path, rules)
 
 
-def test_two_replicas_are_one_organization(tmp_path: Path) -> None:
-    """Their days differ by what each could see: one of their numbers is shown, never both."""
+def test_two_replicas_are_one_organization(tmp_path: Path, rules: Sequence[Path]) -> None:
+    """Their days differ by what each could see: those of the one that knows more are shown."""
     lives = Life(ends=AWAY, storage="kept"), Life(BACK, storage="kept"), Life(700, instance=SECOND)
     pages = live(tmp_path, 10, BILL, *lives).pages
     expect_whole_days(pages)
     for title in ("Last whole day", "Last 7 days"):
         pages.expect_sample(query(FLEET, title, "B"), LOOKED_AT)
-    pages.check(tmp_path, [])
+    pages.check(tmp_path, rules)
 
 
-def test_a_week_that_nobody_knows_is_no_number(tmp_path: Path) -> None:
+def test_a_week_that_nobody_knows_is_no_number(tmp_path: Path, rules: Sequence[Path]) -> None:
     """Neither 0 nor a part of it: a period ended in the outage. The sum says how many it lacks."""
     bill = Bill(even(PER_DAY), starts=(-10 * DAY, 3.0 * DAY + 12 * HOUR), away=[(AWAY, BACK)])
     pages = live(tmp_path, 10, bill).pages
@@ -110,18 +110,23 @@ def test_a_week_that_nobody_knows_is_no_number(tmp_path: Path) -> None:
     # Pace compares days with weeks of the same organizations: of none.
     pages.expect_sample(query(FLEET, "Pace"), LOOKED_AT)
     pages.expect_near(query(FLEET, "Pace", "C"), LOOKED_AT, 1)
-    pages.check(tmp_path, [])
+    pages.check(tmp_path, rules)
 
 
 @pytest.mark.parametrize("known", [0, 1, 2])
-def test_a_sum_says_how_many_organizations_it_leaves_out(known: int, tmp_path: Path) -> None:
+def test_a_sum_says_how_many_organizations_it_leaves_out(
+    known: int, tmp_path: Path, rules: Sequence[Path]
+) -> None:
     """Of three, two of which have an exporter each that sees a little more than the other."""
     pages = Pages(2, HOUR)
     for number in range(3):
         org = {"org_id": f"o{number}", "org_name": f"O{number}"}
         for extra, instance in enumerate((FIRST["instance"], SECOND)):
             target = {**FIRST, "instance": instance}
+            add_exporter(pages, target)
             pages.set("viam_billing_org_info", same(1), target, org)
+            pages.set("viam_billing_ledger_known_seconds", same(extra * DAY), target, org)
+            pages.set("viam_billing_ledger_estimated_seconds", same(0), target, org)
             if number < known:
                 pages.set("viam_billing_spend_yesterday_usd", same(10 + extra), target, org)
                 pages.set("viam_billing_spend_7d_usd", same(70 + extra), target, org)
@@ -132,4 +137,4 @@ def test_a_sum_says_how_many_organizations_it_leaves_out(known: int, tmp_path: P
             pages.expect_sample(query(FLEET, title), HOUR)
         pages.expect_near(query(FLEET, title, "B"), HOUR, 3 - known)
     pages.expect_near(query(FLEET, "Pace", "C"), HOUR, 3 - known)
-    pages.check(tmp_path, [])
+    pages.check(tmp_path, rules)

@@ -22,7 +22,7 @@ from rules.healthy import NO_METHOD, add_exporter, add_organization
 
 STEP: Final = 2 * MINUTE
 AN_HOUR: Final = HOUR // STEP
-OF_BUDGETS: Final = ("ViamBillingBudgetExceeded", "ViamBillingBudgetForecastExceeded")
+OF_BUDGETS: Final = ("ViamBillingBudgetUsed", "ViamBillingBudgetForecastExceeded")
 OF_MONEY: Final = (
     *OF_BUDGETS,
     "ViamBillingBankAccountUnverified",
@@ -32,6 +32,7 @@ OF_MONEY: Final = (
     "ViamBillingOutstandingBalance",
     "ViamBillingPaymentFailed",
     "ViamBillingPaymentMethodMissing",
+    "ViamBillingSpendSpike",
 )
 # What comes of polls that fail, once they have failed for long.
 OF_OUTAGE: Final = ("ViamBillingDataStale", "ViamBillingUpstreamOutage")
@@ -61,6 +62,7 @@ def add_trouble(pages: Pages, target: Labels, org: Labels) -> None:
         ("viam_billing_outstanding_balance_usd", 500),
         ("viam_billing_payment_method_verification_pending", 1),
         ("viam_billing_budget_usd", 100),
+        ("viam_billing_spend_yesterday_usd", 500),
     ):
         pages.set(name, same(value), target, org)
     pages.drop("viam_billing_payment_method_info", {**target, **org})

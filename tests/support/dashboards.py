@@ -129,3 +129,13 @@ def _selectors(node: promql_parser.Expr, aggregation: str, function: str) -> Ite
         function = node.func.name
     for part in parts(node):
         yield from _selectors(part, aggregation, function)
+
+
+def query(uid: str, title: str, letter: str = "A") -> str:
+    """Return a query of a panel, with everything chosen."""
+    (found,) = (
+        target.expr
+        for target in targets()
+        if (target.uid, target.panel["title"], target.query["refId"]) == (uid, title, letter)
+    )
+    return expand(found, ANY)
