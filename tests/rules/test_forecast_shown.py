@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from exporter.pb import billing_pb2 as pb
 from exporter.rules.series import ALL_FORECAST, BUDGET_USED, PICKED, WITHOUT_FORECAST, last
 from rules.harness import ACME, DAY, FILES, FIRST, HOUR, MINUTE, Pages, series
 from rules.lived import MONTH, Bill, Life, even, live, with_events
@@ -88,4 +89,33 @@ def test_a_catch_up_after_an_outage_is_no_spike_and_no_news(tmp_path: Path) -> N
     stale = 'ALERTS{alertname="ViamBillingUpstreamOutage",alertstate="firing"}'
     told = f"count by (org_id) (count_over_time({stale}[3d]))"
     pages.expect_sample(told, 13 * DAY, (series("", {"org_id": ACME["org_id"]}), 1))
+    pages.check(tmp_path, FILES)
+
+
+def test_a_runaway_is_told_today_and_by_its_type_the_day_after(tmp_path: Path) -> None:
+    """Two hundred dollars at noon, of something else than what it usually spends on."""
+    noon, of = 9 * DAY + 12 * HOUR, 200.0
+
+    def on_something_else(answer: pb.GetCurrentMonthUsageResponse) -> None:
+        costs = answer.resource_usage_costs_by_source[0].resource_usage_costs
+        costs.usage_costs[0].cost -= of
+        costs.usage_costs.add(resource_type=pb.USAGE_COST_TYPE_REMOTE_CONTROL, cost=of)
+
+    runaway = with_events(even(PER_DAY), (noon, of))
+    bill = Bill(runaway, odd=[(noon, 20 * DAY)], wrong=on_something_else)
+    pages = live(tmp_path, 12, bill).pages
+    pages.every = 15 * MINUTE
+    spike = "ViamBillingSpendSpike"
+    fires = f'count(ALERTS{{alertname="{spike}",alertstate="firing"}})'
+    pages.expect_sample(fires, noon - HOUR)
+    pages.expect_sample(fires, noon + 2 * HOUR, ("{}", 1))
+    pages.expect_sample(fires, 10 * DAY + 6 * HOUR, ("{}", 1))
+    pages.expect_sample(fires, 11 * DAY + 6 * HOUR)
+    type_of = f"sort_desc(topk(1, {query(ONE, 'Resource types', 'C')} - "
+    type_of += f"{query(ONE, 'Resource types', 'D')}))"
+    other = series("", {"resource_type": "remote_control"})
+    pages.expect_sample(f"({type_of}) > bool 199", 10 * DAY + 6 * HOUR, (other, 1))
+    news = 'count by (resource_type) (ALERTS{alertname="ViamBillingNewCostType"})'
+    pages.expect_sample(news, 10 * DAY + 6 * HOUR, (other, 1))
+    pages.expect_sample(news, 11 * DAY + 6 * HOUR)
     pages.check(tmp_path, FILES)
