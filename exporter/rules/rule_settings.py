@@ -57,7 +57,7 @@ def _share(amount: float) -> float:
 
 def _levels(amounts: Sequence[float]) -> Sequence[float]:
     if not amounts or sorted(set(amounts)) != [*amounts]:
-        raise ValueError("must be a list of amounts, each above the one before")
+        raise ValueError("must be amounts, each above the one before")
     return amounts
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.config import ConfigError
 from exporter.rules import rule_settings
+from exporter.rules.rule_files import files
 from exporter.rules.rule_settings import Settings, Thresholds, load
 
 DURATION: Final = "must be a duration with a unit, such as 15m or 1h30m"
@@ -60,6 +62,16 @@ WRONG: Final = {
     "thresholds:\n  spike_usd: -1": ["rules.yml:2: thresholds.spike_usd: must not be below 0"],
     "thresholds:\n  outage_share: 50": [
         "rules.yml:2: thresholds.outage_share: must not be above 1"
+    ],
+    "thresholds:\n  budget_used: 1": ["rules.yml:2: thresholds.budget_used: must be a list"],
+    **{
+        f"thresholds:\n  budget_used: {levels}": [
+            "rules.yml:2: thresholds.budget_used: must be amounts, each above the one before"
+        ]
+        for levels in ("[]", "[1, 0.8]", "[0.5, 0.5]")
+    },
+    "thresholds:\n  budget_used: [half]": [
+        "rules.yml:2: thresholds.budget_used[0]: must be a finite number"
     ],
     "windows: {day: 25h}": ["rules.yml:1: windows.day: must not be above 1d"],
     "interval: 5m": [
@@ -184,3 +196,18 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
         with chdir(tmp_path), pytest.raises(ConfigError) as caught:
             load(Path(name))
         assert str(caught.value) == f"{name}: {message}"
+
+
+def test_levels_of_a_budget_are_each_an_alert_and_the_last_has_its_severity(
+    tmp_path: Path,
+) -> None:
+    """However many there are; one may be above the whole."""
+    text = "thresholds: {budget_used: [0.9, 1.25]}\n"
+    text += "alerts: {ViamBillingBudgetUsed: {severity: critical}}\n"
+    made = yaml.safe_load(files(read(text, tmp_path))["viam-billing.alerts.yml"])
+    rules = [rule for group in made["groups"] for rule in group["rules"]]
+    budgets = [r["labels"] for r in rules if r["alert"] == "ViamBillingBudgetUsed"]
+    assert [(labels["budget"], labels["severity"]) for labels in budgets] == [
+        ("125 %", "critical"),
+        ("90 %", "info"),
+    ]
