@@ -168,6 +168,7 @@ def test_nothing_that_came_later_is_used(spends: list[float | None], later: list
     assert all(0 <= each.usd < each.upper for each in found if each is not None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("pattern", "found", "false"),
     [

@@ -90,6 +90,7 @@ def test_there_is_a_forecast_from_the_first_answer_on() -> None:
     watched(Meter(), scenario)
 
 
+@pytest.mark.long
 def test_a_fee_on_the_first_neither_moves_the_end_nor_the_bounds() -> None:
     """$300 on the first and $28.63 a day: on day five of the third month it ends at $1,159."""
     fees: Spent = flat(859 / 30)
@@ -128,6 +129,7 @@ def test_an_outage_makes_the_month_no_cheaper() -> None:
     watched(meter, scenario)
 
 
+@pytest.mark.long
 def test_an_answer_of_an_earlier_period_or_without_an_amount_has_none() -> None:
     """What is behind says nothing of the month, and neither does an accident."""
     meter = Meter()
@@ -151,6 +153,7 @@ def test_an_answer_of_an_earlier_period_or_without_an_amount_has_none() -> None:
     watched(meter, scenario)
 
 
+@pytest.mark.long
 def test_at_the_end_of_a_period_it_is_month_to_date() -> None:
     """And in the middle of the next one it is said how wrong that was half a month before."""
     meter = Meter(start=MIDNIGHT)
@@ -321,6 +324,7 @@ def test_days_that_nothing_was_learned_from_are_learned_later(tmp_path: Path) ->
     run(main())
 
 
+@pytest.mark.long
 def test_midnights_work_is_spread_over_ten_minutes() -> None:
     """An organization that is polled each minute has a time of its own; meanwhile nothing jumps."""
     meter = Meter()
