@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from exporter.forecast import by_resource, patterns
 from exporter.forecast.expectation import Expectations
@@ -14,6 +14,8 @@ from exporter.forecast.outlook import Basis, Outlook
 from exporter.forecast.record import HORIZONS, Record
 from exporter.model import ExpectedDay
 from exporter.state.day_rows import DAY, Day
+
+LEAST_DAYS: Final = 2  # known: a single one may be odd, and today is as good
 
 
 class Begun(NamedTuple):
@@ -44,16 +46,19 @@ def begin(learned: Learned, days: Mapping[int, Day], day: int, period: Period) -
     record, said = learned
     past = history(days, day, period)
     fees = patterns.fees(past)
-    spends = patterns.without(fees, past.spends)
+    credit = patterns.credit(past)
+    spends = patterns.without(fees, credit, past.spends)
     record.compare(past, spends)
     ahead = past.ahead(AHEAD)
     level = spends[patterns.level_start(spends) :]
-    methods = expected(Known(day, spends, level, past.places, ahead))
+    enough = len(known(spends)) >= LEAST_DAYS
+    methods = expected(Known(day, spends, level, past.places, ahead)) if enough else {}
     usual = mean(known(past.spends[-FOUR_WEEKS:]))
     sums = {name: _sums(each) for name, each in methods.items()}
     names = sorted(methods)
     blended = _blended(record, names, sums)
-    record.expect(day, usual, sums, blended)
+    if names:
+        record.expect(day, usual, sums, blended)
     rest = max(1.0, period.end / DAY - day)
     weights = record.weights(names, rest)
     # As many as the period has left, and one more, for it may be late; none if nothing is known.
@@ -67,7 +72,7 @@ def begin(learned: Learned, days: Mapping[int, Day], day: int, period: Period) -
         for number, place in enumerate(ahead[: min(count, max(0, period.until - day))])
     ]
     fee = math.fsum(fee.usd for fee in fees if fee.is_on(ahead[0]))
-    said.expect(days, day, blended[0] + fee, usual)
+    said.expect(days, day, (blended[0] if names else usual) + fee, usual)
     types = by_resource.series(past, days)
 
     def expected_on(number: int, place: Place | None) -> ExpectedDay | None:
@@ -88,7 +93,7 @@ def begin(learned: Learned, days: Mapping[int, Day], day: int, period: Period) -
             min(names, key=lambda name: (-weights[name], name), default=SO_FAR),
             blend,
             [(number, usd) for number, usd in ahead_fees if usd],
-            patterns.credit(past),
+            credit.usd,
             record.bounds(rest),
             day_before,
             expected_on(day, ahead[0]),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from exporter.forecast.history import FOUR_WEEKS, WEEK, Place, known, mean, median
+from exporter.forecast.history import FOUR_WEEKS, WEEK, Place, known, mean
 from exporter.forecast.patterns import ODD
 
 AHEAD: Final = 35  # days: a month and some
@@ -41,23 +42,27 @@ def _mean(days: int) -> Method:
 
 
 def _median(days: int) -> Method:
-    return lambda past: _flat(median(_last(past, days)))
+    return lambda past: _flat(_middle(_last(past, days)))
 
 
 def _usual(days: int) -> Method:
     def method(past: Known) -> Expected:
         amounts = _last(past, days)
-        # The lower one of two in the middle: of few days, one may well be odd.
-        middle = sorted(amounts)[(len(amounts) - 1) // 2]
-        return _flat(mean([usd for usd in amounts if usd <= ODD * middle] or amounts))
+        middle = _middle(amounts)
+        return _flat(mean([usd for usd in amounts if usd <= ODD * middle]))
 
     return method
+
+
+def _middle(amounts: Sequence[float]) -> float:
+    """Return the median, the lower one of two: of few days, one may well be odd."""
+    return sorted(amounts)[(len(amounts) - 1) // 2]
 
 
 def _trimmed(days: int) -> Method:
     def method(past: Known) -> Expected:
         amounts = sorted(_last(past, days))
-        cut = len(amounts) // WEEK
+        cut = math.ceil((len(amounts) - 2) / WEEK)  # of three days on, one may well be odd
         return _flat(mean(amounts[cut : len(amounts) - cut]))
 
     return method
@@ -153,9 +158,11 @@ METHODS: Final[Mapping[str, Named]] = {
     "trend": Named("trend of the last four weeks", _trend),
     "growth": Named("growth of the last two weeks", _growth),
 }
-SO_FAR: Final = "period_so_far"  # in place of all of them on an organization's first day
+SO_FAR: Final = "period_so_far"  # in place of all of them on an organization's first two days
 # Which are trusted until a bill has shown which are right: odd days do not move them.
 ROBUST: Final = {"usual_day_of_7d", "usual_day_of_28d", "median_7d", "trimmed_mean_14d"}
+# Which take what changed lately for what goes on: an odd day does not make them better than others.
+GOES_ON: Final = {"trend", "growth"}
 
 
 def expected(past: Known) -> Mapping[str, Sequence[float]]:

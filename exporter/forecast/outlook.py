@@ -9,7 +9,7 @@ from typing import NamedTuple
 from exporter.forecast import patterns
 from exporter.forecast.history import Period, mean
 from exporter.forecast.methods import SO_FAR
-from exporter.forecast.record import NOTHING_OR_TWICE
+from exporter.forecast.record import LEAST, NOTHING_OR_TWICE
 from exporter.model import ExpectedDay
 from exporter.state.day_rows import DAY
 from exporter.state.ledger import day_of
@@ -83,7 +83,7 @@ class Outlook(NamedTuple):
     period: Period
     usual: float  # a day
     method: str  # that which counts most
-    days: Sequence[float]  # on each day ahead, without fees; none if no day is over yet
+    days: Sequence[float]  # on each day ahead, without fees; none while too few days are known
     fees: Sequence[tuple[int, float]]  # on days ahead, by their index
     credit: float  # what the period's end will bring
     bounds: tuple[float, float] | None  # of what is ahead, as shares of the usual
@@ -99,11 +99,13 @@ class Outlook(NamedTuple):
         ahead = left.rest(self._days(answer)) + self._fees(answer, left)
         credit = self._credit(answer)
         low, high = self._bounds(ahead, left.days)
+        # A fee is not always to the cent what it was.
+        of_fees = LEAST * math.fsum(usd for index, usd in self.fees if index >= left.today)
         usd = _end(answer, ahead - credit)
         # A credit that may come takes the lower bound below month to date, and never the forecast.
         spent = answer.month_to_date
-        lower = max(spent - credit, spent + ahead - credit + low)
-        return usd, min(lower, usd), _end(answer, ahead + high)
+        lower = max(spent - credit, spent + ahead - credit + low - of_fees)
+        return usd, min(lower, usd), _end(answer, ahead + high + of_fees)
 
     def said(self, basis: Basis, answer: Answered) -> Sequence[Said]:
         """Return what each method says, those that count most first."""
@@ -133,7 +135,7 @@ class Outlook(NamedTuple):
         return None
 
     def _days(self, answer: Answered) -> Sequence[float]:
-        """Return what is expected of each day; as the period went so far if no day is over."""
+        """Return what is expected of each day; as the period went so far without any."""
         if self.days:
             return self.days
         passed = max(answer.at - self.period.start, 0.0) / DAY

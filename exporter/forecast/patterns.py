@@ -34,6 +34,13 @@ class Fee(NamedTuple):
         return self.day == (place.left if self.from_end else place.passed)
 
 
+class Credit(NamedTuple):
+    """What is taken back at the end of each period."""
+
+    usd: float = 0.0  # that is still to come in this one
+    seen: Sequence[int] = ()  # when, as indices into the history
+
+
 def fees(history: History) -> Sequence[Fee]:
     """Return the fees that came on the same day of the last two periods, and alike.
 
@@ -111,31 +118,40 @@ def _around(spends: Sequence[float | None], index: int) -> list[float]:
     return known([*spends[max(0, index - WEEK) : index], *spends[index + 1 : index + WEEK + 1]])
 
 
-def without(fees: Iterable[Fee], spends: Sequence[float | None]) -> Sequence[float | None]:
-    """Return what was spent beside fees: on their days, what was usual around them."""
-    seen = {index for fee in fees for index in fee.seen}
+def without(
+    fees: Iterable[Fee], credit: Credit, spends: Sequence[float | None]
+) -> Sequence[float | None]:
+    """Return what was spent beside fees and credits: on their days, what was usual around them."""
+    seen = {index for fee in fees for index in fee.seen} | set(credit.seen)
     bare = [None if index in seen else usd for index, usd in enumerate(spends)]
     return [
         median(_around(bare, index)) if index in seen else usd for index, usd in enumerate(spends)
     ]
 
 
-def credit(history: History) -> float:
-    """Return what will be taken back at the period's end, if it was at the ends of the last two."""
+def credit(history: History) -> Credit:
+    """Return what will be taken back at the period's end, if it was at the ends of the last two.
+
+    With what its day had less than usual: spend that it takes back at once is never seen.
+    """
     found: defaultdict[int, float] = defaultdict(float)  # by the day after the period
+    seen = []
     for number, usd in history.corrections.items():
-        place = history.places[number - history.first]
+        index = number - history.first
+        place, spend = history.places[index], history.spends[index]
         if place is not None and number < history.period.first and place.left < LAST_DAYS:
-            found[number + place.left + 1] += usd
+            hidden = median(_around(history.spends, index)) - (spend or 0.0)
+            found[number + place.left + 1] += usd + max(0.0, hidden)
+            seen.append(index)
     ends = sorted(found)[-2:]
     if len(ends) < 2 or ends[1] != history.period.first:  # noqa: PLR2004 - the last two
-        return 0.0
+        return Credit()
     low, high = sorted(found[end] for end in ends)
     if high > ALIKE * low or ends[1] - ends[0] > PERIOD_AND_MORE:
-        return 0.0
+        return Credit()
     begun = history.period.until - LAST_DAYS
-    seen = sum(usd for number, usd in history.corrections.items() if number >= begun)
-    return max(0.0, found[ends[1]] - seen)
+    came = sum(usd for number, usd in history.corrections.items() if number >= begun)
+    return Credit(max(0.0, found[ends[1]] - came), seen)
 
 
 def level_start(spends: Sequence[float | None]) -> int:

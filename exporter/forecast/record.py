@@ -11,8 +11,8 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from exporter.forecast.history import History, known
-from exporter.forecast.methods import METHODS, ROBUST
+from exporter.forecast.history import History, known, mean
+from exporter.forecast.methods import GOES_ON, METHODS, ROBUST
 
 HORIZONS: Final = (1, 3, 7, 14, 28)  # days for which what was expected is compared
 FADING: Final = 0.98  # a comparison: newer ones count more
@@ -137,15 +137,19 @@ class Record:
             count += near * error.compared
         return Error(total, count)
 
-    def _trust(self, name: str, days: float) -> float:
-        """Return the error by which a method is weighed."""
-        total, count = self._error(name, days)
-        first = ROBUST_ERROR if name in ROBUST else OTHER_ERROR
-        return (first + total) / (1 + count) + NEVER_BETTER
-
     def weights(self, names: Sequence[str], days: float) -> Mapping[str, float]:
         """Return how much each method counts, of 1, for so many days ahead."""
-        errors = {name: self._trust(name, days) for name in names}
+        found = {name: self._error(name, days) for name in names}
+        most = max((error.compared for error in found.values()), default=0.0)
+        whole = [error.total / most for error in found.values() if error.compared == most > 0]
+        # A method that could say nothing before would not have known better then.
+        instead = mean(whole)
+        errors = {}
+        for name, error in found.items():
+            first = ROBUST_ERROR if name in ROBUST else OTHER_ERROR
+            missed = most - error.compared if name in GOES_ON else 0.0
+            total = first + error.total + missed * instead
+            errors[name] = total / (1 + missed + error.compared) + NEVER_BETTER
         best = min(errors.values(), default=1.0)
         shares = {name: (best / error) ** SHARPNESS for name, error in errors.items()}
         total = math.fsum(shares.values())

@@ -239,7 +239,7 @@ def test_a_table_has_the_forecast_its_methods_and_each_day(tmp_path: Path) -> No
     flag = written(tmp_path, row(1, 1.0), row(23, 30.0), row(24 * 5, 150.0), row(24 * 5 + 1, 151.0))
     code, shown = terminal("forecast", flag, folder=tmp_path)
     assert code == 0
-    assert "Forecast: 897.85 USD, between 151.00 and 1,644.70" in shown
+    assert "Forecast: 895.95 USD, between 151.00 and 1,640.91" in shown
     assert "median of the last week" in shown
     assert "average of the last eight weeks" not in shown
     assert "Month to date at 2026-11-06T01:00:00Z: 151.00 USD" in shown

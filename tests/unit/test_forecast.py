@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -80,6 +81,23 @@ def test_there_is_a_forecast_from_the_first_answer_on() -> None:
     assert found.upper == pytest.approx(2 * (found.usd - 2) + 2)
 
 
+def test_until_two_days_are_known_it_is_the_period_so_far() -> None:
+    """One day may be odd, as with a fee on the first; the pace of two is nearer to the usual."""
+    spent = [240 * (hour > 0) + 1.0 * hour for hour in range(73)]
+    for hours in (24, 47):
+        found = forecast(month(spent[: hours + 1]))
+        assert found.usd == pytest.approx(spent[hours] / hours * 31 * 24)
+    assert [each.name for each in said(month(spent[:48]))] == [SO_FAR]
+    assert forecast(month(spent[:49])).usd < 240 + 31 * 24 * 3
+
+
+def test_growth_that_begins_after_an_odd_day_is_not_trusted_for_it() -> None:
+    """It could say nothing before; that others did not foresee the day does not make it right."""
+    hourly = [usd / 24 for usd in [*[10.0] * 9, 120.0, *[10.0] * 8] for _ in range(24)]
+    weights = {each.name: each.weight for each in said(month([0.0, *itertools.accumulate(hourly)]))}
+    assert weights["growth"] < weights["usual_day_of_28d"]
+
+
 def test_an_answer_without_dates_has_no_forecast() -> None:
     """Nobody knows when the period will end."""
     for start, end in ((None, START + MONTH), (START, None), (START, START)):
@@ -142,6 +160,9 @@ def test_a_fee_that_is_expected_is_in_it_until_it_was_seen() -> None:
     for hours in (5 * 24, 16 * 24 - 1, 16 * 24 + 3, 16 * 24 + 23, 20 * 24):
         found = forecast(r for r in readings if r.time <= start + hours * HOUR)
         assert found.usd == pytest.approx(end, rel=0.03), hours
+        if hours < 17 * 24:  # nor is a fee to the cent what it was
+            assert found.upper - found.usd > 0.019 * 300
+            assert found.usd - found.lower > 0.019 * 300 or found.lower == found.usd
 
 
 def _hourly(spends: Sequence[float]) -> Iterable[spending.Reading]:

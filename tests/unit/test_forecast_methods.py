@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from exporter.forecast.history import Place
-from exporter.forecast.methods import AHEAD, METHODS, Known, expected
+from exporter.forecast.methods import AHEAD, METHODS, ROBUST, Known, expected
 
 WEEK = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0]  # the first day ahead is as its first one
 MONTH = 30  # days
@@ -46,6 +46,14 @@ def test_means_and_medians_are_the_same_every_day(name: str, usd: float) -> None
     found = ahead(name, known([*WEEK * 7, *last]))
     assert len(set(found)) == 1
     assert found[0] == pytest.approx(usd)
+
+
+@pytest.mark.parametrize("name", sorted(ROBUST))
+def test_a_first_day_that_is_odd_moves_none_that_are_trusted(name: str) -> None:
+    """A fee on the first is in it: two or three other days are enough to tell."""
+    assert set(ahead(name, known([130.0, 10.0, 10.0]))) == {10.0}
+    if name != "trimmed_mean_14d":
+        assert set(ahead(name, known([130.0, 10.0]))) == {10.0}
 
 
 def test_weekdays_are_those_of_the_last_four_weeks() -> None:

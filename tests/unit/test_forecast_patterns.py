@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from exporter.forecast.history import History, Period, history
-from exporter.forecast.patterns import credit, fees, level_start, without
+from exporter.forecast.patterns import Credit, credit, fees, level_start, without
 from exporter.state.day_rows import DAY, UNKNOWN, Day, Entry
 
 MARCH, APRIL, MAY = 0, 31, 61  # days since the first of them, which is day 0
@@ -45,7 +45,7 @@ def test_a_fee_that_came_on_the_same_date_of_two_months_comes_back() -> None:
     (fee,) = fees(spends)
     assert (fee.from_end, fee.day, fee.usd, fee.seen) == (False, 16, 240.0, [16, APRIL + 16])
     assert [day for day, place in enumerate(spends.ahead(31)) if fee.is_on(place)] == [16]
-    assert without([fee], spends.spends) == [10.0] * MAY
+    assert without([fee], Credit(), spends.spends) == [10.0] * MAY
 
 
 def test_a_fee_on_the_last_day_is_counted_from_the_end() -> None:
@@ -89,17 +89,27 @@ def test_a_first_fee_at_the_edge_of_a_period_is_expected_again() -> None:
 
 def test_a_credit_at_two_ends_comes_back_at_the_third() -> None:
     """After one end, or if the amounts are not alike, it does not."""
-    assert credit(past(bill(MAY + 5, {}), {APRIL - 1: 50.0, MAY - 1: 60.0})) == 60.0
-    assert credit(past(bill(MAY + 5, {}), {APRIL - 1: 50.0, MAY - 2: 60.0})) == 60.0
-    assert credit(past(bill(MAY + 5, {}), {MAY - 1: 60.0})) == 0.0
-    assert credit(past(bill(MAY + 5, {}), {APRIL - 1: 20.0, MAY - 1: 60.0})) == 0.0
-    assert credit(past(bill(MAY + 5, {}), {12: 50.0, APRIL + 12: 50.0})) == 0.0
+    assert credit(past(bill(MAY + 5, {}), {APRIL - 1: 50.0, MAY - 1: 60.0})).usd == 60.0
+    assert credit(past(bill(MAY + 5, {}), {APRIL - 1: 50.0, MAY - 2: 60.0})).usd == 60.0
+    assert credit(past(bill(MAY + 5, {}), {MAY - 1: 60.0})).usd == 0.0
+    assert credit(past(bill(MAY + 5, {}), {APRIL - 1: 20.0, MAY - 1: 60.0})).usd == 0.0
+    assert credit(past(bill(MAY + 5, {}), {12: 50.0, APRIL + 12: 50.0})).usd == 0.0
 
 
 def test_a_credit_that_came_is_not_expected_once_more() -> None:
     """What is left of it is."""
     ends = {APRIL - 1: 60.0, MAY - 1: 60.0}
-    assert credit(past(bill(MAY + 30, {}), ends | {MAY + 29: 45.0})) == 15.0
+    assert credit(past(bill(MAY + 30, {}), ends | {MAY + 29: 45.0})).usd == 15.0
+
+
+def test_spend_that_a_credit_hides_is_taken_back_with_it() -> None:
+    """A day on which nothing was seen but the credit. It is as usual for all that look at days."""
+    spends = bill(MAY + 5, {})
+    spends[APRIL - 1] = spends[MAY - 1] = 0.0
+    history = past(spends, {APRIL - 1: 50.0, MAY - 1: 50.0})
+    found = credit(history)
+    assert found.usd == 60.0
+    assert without([], found, history.spends) == [10.0] * len(history.spends)
 
 
 def test_a_new_level_begins_where_it_is_clear() -> None:
