@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from exporter.forecast.history import History, known, mean
+from exporter.forecast.history import History, known
 from exporter.forecast.methods import GOES_ON, METHODS, ROBUST
 
 HORIZONS: Final = (1, 3, 7, 14, 28)  # days for which what was expected is compared
@@ -142,8 +142,8 @@ class Record:
         found = {name: self._error(name, days) for name in names}
         most = max((error.compared for error in found.values()), default=0.0)
         whole = [error.total / most for error in found.values() if error.compared == most > 0]
-        # A method that could say nothing before would not have known better then.
-        instead = mean(whole)
+        # A method that could say nothing before would have been no better than the best.
+        instead = min(whole, default=0.0)
         errors = {}
         for name, error in found.items():
             first = ROBUST_ERROR if name in ROBUST else OTHER_ERROR
