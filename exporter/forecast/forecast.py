@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from exporter.forecast import by_resource, patterns
+from exporter.forecast import by_resource, patterns, spikes
 from exporter.forecast.expectation import Expectations
-from exporter.forecast.history import FOUR_WEEKS, Period, Place, history, known, mean
+from exporter.forecast.history import FOUR_WEEKS, Period, history, known, mean
 from exporter.forecast.methods import AHEAD, SO_FAR, Known, expected
 from exporter.forecast.outlook import Basis, Outlook
 from exporter.forecast.record import HORIZONS, Record
-from exporter.model import ExpectedDay
-from exporter.state.day_rows import DAY, Day
+from exporter.state.day_rows import DAY, UNKNOWN, Day
 
 LEAST_DAYS: Final = 2  # known: a single one may be odd, and today is as good
 
@@ -74,17 +73,9 @@ def begin(learned: Learned, days: Mapping[int, Day], day: int, period: Period) -
     fee = math.fsum(fee.usd for fee in fees if fee.is_on(ahead[0]))
     said.expect(days, day, (blended[0] if names else usual) + fee, usual)
     types = by_resource.series(past, days)
-
-    def expected_on(number: int, place: Place | None) -> ExpectedDay | None:
-        limit = said.on(number)
-        if limit is None:
-            return None
-        usd = by_resource.expected(types, number, place)
-        return ExpectedDay(*limit, ExpectedDay.packed(usd))
-
     day_before = None
-    if past.places and days[day - 1].is_observed:
-        day_before = expected_on(day - 1, past.places[-1])
+    if days.get(day - 1, UNKNOWN).is_observed:
+        day_before = spikes.expected_on(said, types, day - 1, past.places[-1])
     return Begun(
         Outlook(
             day,
@@ -96,7 +87,7 @@ def begin(learned: Learned, days: Mapping[int, Day], day: int, period: Period) -
             credit.usd,
             record.bounds(rest),
             day_before,
-            expected_on(day, ahead[0]),
+            spikes.expected_on(said, types, day, ahead[0]),
         ),
         Basis(
             {name: methods[name][:count] for name in names},

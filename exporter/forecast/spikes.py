@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.forecast import by_resource
+from exporter.forecast.by_resource import Series
 from exporter.forecast.expectation import Expectations
-from exporter.forecast.history import Period, history
+from exporter.forecast.history import Period, Place, history
 from exporter.model import ExpectedDay
 from exporter.state.day_rows import Day
 
@@ -42,6 +43,16 @@ def compared(day: Day, expected: ExpectedDay) -> Compared | None:
     return Compared(day.spend, expected, sorted(more, key=lambda each: (-each[1], each[0])))
 
 
+def expected_on(
+    said: Expectations, types: Series, day: int, place: Place | None
+) -> ExpectedDay | None:
+    """Return what a day was expected to cost before it began; None if nothing was said of it."""
+    limit = said.on(day)
+    if limit is None:
+        return None
+    return ExpectedDay(*limit, ExpectedDay.packed(by_resource.expected(types, day, place)))
+
+
 def expectations(
     days: Mapping[int, Day], first: int, until: int, period: Period, said: Expectations
 ) -> Mapping[int, ExpectedDay]:
@@ -55,9 +66,7 @@ def expectations(
     types = by_resource.series(past, days)
     found = {}
     for number in range(max(first, past.first), until):
-        limit = said.on(number)
-        if limit is not None:
-            place = past.places[number - past.first]
-            usd = by_resource.expected(types, number, place)
-            found[number] = ExpectedDay(*limit, ExpectedDay.packed(usd))
+        day = expected_on(said, types, number, past.places[number - past.first])
+        if day is not None:
+            found[number] = day
     return found

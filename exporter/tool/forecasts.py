@@ -95,8 +95,7 @@ def _table(every: Sequence[WholeOrganization], total_of: str) -> None:
     ]
     known = [each.forecast_usd for each in every if each.forecast_usd is not None]
     spent = [each.month_to_date_usd for each in every if each.month_to_date_usd is not None]
-    lacking = len(every) - len(known)
-    title = f"{total_of}, without {lacking} unknown" if lacking else total_of
+    title = outcomes.with_forecasts(total_of, [each.forecast_usd for each in every])
     total = (title, money(exact_sum(spent)), money(exact_sum(known)), "", "", "", "")
     if len(every) == 1:
         output.show(columns, rows)

@@ -68,6 +68,17 @@ def total_of(read: Sized, failures: Collection[ReadFailure]) -> str:
     return f"Total of {len(read)} of {len(read) + len(failures)} organizations"
 
 
+def with_forecasts(total: str, forecasts: Sequence[float | None]) -> str:
+    """Return what a line of totals is called that adds up forecasts: how many it lacks, too."""
+    match sum(usd is None for usd in forecasts):
+        case 0:
+            return total
+        case 1:
+            return f"{total}; 1 has no forecast"
+        case lacking:
+            return f"{total}; {lacking} have no forecast"
+
+
 def report(failures: Iterable[ReadFailure]) -> None:
     """Say on standard error what could not be read, and why."""
     for what, _, error in failures:

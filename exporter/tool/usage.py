@@ -152,6 +152,7 @@ def _table(lines: Sequence[UsageLine], total_of: str, *, told: bool) -> None:
         }
     if told:
         amounts["Forecast"] = [each.line.forecast_usd for each in lines]
+        total_of = outcomes.with_forecasts(total_of, amounts["Forecast"])
     rows = [
         Row(
             (

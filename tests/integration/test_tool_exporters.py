@@ -84,7 +84,7 @@ def test_a_table_has_month_to_date_forecast_and_budget(tmp_path: Path) -> None:
         ["beta", "2025-06-01", "to", "2025-07-01", "10.00"],
         ["new"],
         ["─" * len(plain.stdout.splitlines()[1].strip())],
-        ["Total", "133.45", "246.90"],
+        ["Total;", "2", "have", "no", "forecast", "133.45", "246.90"],
     ]
 
 
@@ -130,7 +130,7 @@ def test_the_page_of_the_forecast_shows_such_a_table() -> None:
     with serving(fleet(acme | told, line("3", org_name="New"))) as flags:
         whole = within("forecast", *flags).stdout
         alone = within("forecast", *flags, "--organization=Acme Robotics").stdout
-    assert "Total, without 1 unknown" in whole
+    assert "Total; 1 has no forecast" in whole
     assert "weekday" not in whole
     assert "Total" not in alone
     assert "At the middle of the last period it was 2.1% too low." in alone
