@@ -21,6 +21,7 @@ from rules.lived import MONTH, SCRAPED, Bill, Life, Span, even, live, with_event
 from rules.needed import only_needed
 from support.dashboards import ANY, dashboards, expand, targets
 
+pytestmark = pytest.mark.timeout(300)  # promtool goes through many days
 PER_DAY: Final = 30.0
 PER_HOUR: Final = PER_DAY / 24
 LATE: Final = 1.5 * PER_HOUR  # a poll and a reading may be as old, at each end of a day

@@ -18,6 +18,7 @@ from rules.lived import MONTH, Bill, Life, even, live, with_events
 from rules.needed import only_needed
 from support.dashboards import query
 
+pytestmark = pytest.mark.timeout(300)  # promtool goes through many days
 PER_DAY: Final = 30.0
 SECOND: Final = "exporter-1:8426"
 FLEET, ONE = "viam-billing-fleet", "viam-billing-organization"

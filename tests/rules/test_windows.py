@@ -18,6 +18,7 @@ from rules.lived import Bill, Life, even, live
 from rules.needed import only_needed
 from support.dashboards import query
 
+pytestmark = pytest.mark.timeout(300)  # promtool goes through many days
 PER_DAY: Final = 43.0
 WEEK: Final = 7 * PER_DAY  # $301
 AWAY, BACK = 2 * DAY, 5 * DAY
