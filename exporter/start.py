@@ -35,14 +35,15 @@ def tool() -> NoReturn:
     if sys.stdout is None:
         os.write(2, CLOSED)
         os._exit(1)
-    if sys.argv[1:2] == ["simulate"]:
+    simulates = sys.argv[1:2] == ["simulate"]
+    if simulates:
         _take_signals(0)
         _ignore_hangups()
     else:
         _take_signals(1, STOPPED)
     from exporter.tool import command  # noqa: PLC0415 - what takes long
 
-    _end(command.main, unread=1)
+    _end(command.main, unread=0 if simulates else 1)
 
 
 def _have_standard_streams() -> None:

@@ -56,7 +56,8 @@ asyncio.run(read())
 
 FIRST, *_ = demo_fleet(SEED)
 DAYS = re.compile(
-    r"viam_billing_(resource_)?spend_(today|yesterday|previous|\d)|viam_billing_closed_"
+    r"viam_billing_(resource_)?spend_(today|yesterday|previous|expected|\d)"
+    r"|viam_billing_(forecast_)?closed_"
 )
 READ = [
     endpoint.path.replace(ANY_ID, FIRST.id) for endpoint in ENDPOINTS if "GET" in endpoint.methods

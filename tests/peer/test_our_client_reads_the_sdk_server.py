@@ -80,7 +80,9 @@ TIMES = tuple(
 # Growth since the exporter's first sight of a bill that does not grow.
 SPENT = re.compile(r"viam_billing_usage_(resource_)?(spend|corrections)_usd_total")
 # What is made of several answers, and of when they came: tests/unit/test_days.py has it.
-DAYS = re.compile(r"viam_billing_((resource_)?spend_|ledger_|closed_period_)")
+DAYS = re.compile(
+    r"viam_billing_((resource_)?spend_|ledger_|closed_period_|forecast_|budget_exhausted_)"
+)
 OWN = re.compile(r"viam_billing_exporter_|process_|python_")
 
 Key = tuple[str, frozenset[tuple[str, str]]]
