@@ -1,7 +1,7 @@
 """From an organization's counters and days to its forecast, with each good answer.
 
 What is made once a day is in `Spend.outlook`, and survives a restart. The forecast itself is made
-anew with each answer, in some microseconds. Amounts are US dollars, moments Unix seconds.
+with each answer, in some microseconds. Amounts are US dollars, moments Unix seconds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LEARNED: Final = 8  # days at once, of those that are there without what was lea
 def look_ahead(spend: Spend, at: float, before: Forecast | None, wait: float = 0.0) -> Spend:
     """Return counters and days with what is expected after an answer that they have taken in.
 
-    That is made anew in each period, and on each day, but not in the first `wait` seconds of it.
+    That is made once in each period and on each day, but not in the first `wait` seconds of a day.
     The answer came at `at`, and `before` is the forecast of the one before.
     """
     ledger, period = spend.ledger, _period(spend)
@@ -75,7 +75,7 @@ def forecast(
         is_over = answered.month_to_date >= budget and answered.month_to_date > 0
         if not is_over:
             exhausted = outlook.reached(answered, budget) if upper >= budget else None
-        elif before is not None and before.is_over:
+        elif before is not None and before.is_over and _is_of(outlook.period, before.exhausted):
             exhausted = before.exhausted
         else:
             exhausted = _used_up(spend, answered, budget)
@@ -128,6 +128,10 @@ def _known(
     # A clock that was set back may show a day before the one that the answer is noted on.
     at = max(at, known.outlook.day * DAY)
     return known, Answered(at, month_to_date, today.spend, today.corrections)
+
+
+def _is_of(period: Period, moment: float | None) -> bool:
+    return moment is not None and moment >= period.start
 
 
 def _period(spend: Spend) -> Period | None:

@@ -33,8 +33,8 @@ from exporter.state.spend import advance, is_settled, unchanged, without_answer
 USAGE = "usage"
 COLLECTOR = {collector.name: collector for collector in COLLECTORS}
 AT_ONCE = 2047  # bytes
-# Seconds after midnight in which organizations have what they are expected to cost made anew, one
-# after another. Polls that are further apart are spread over more time by themselves.
+# Seconds after midnight over which the daily work of the forecast is spread, one organization after
+# another. Polls that are further apart are spread over more time by themselves.
 SPREAD = 600.0
 
 
@@ -123,14 +123,36 @@ def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
     kept_days: int,
 ) -> Taken:
     """Return a good answer, compared with the one before."""
-    taken = _taken_in(state, unit, raw, detail, now, kept_days)
-    if unit.collector != USAGE or taken.spend is None:
-        return taken
+    spend = state.spend
+    collector, before = COLLECTOR[unit.collector], state.collectors[unit.collector].answer
+    if before is not None:
+        before = at(state.organization, unit, before, detail, now)
+        counted = spend if unit.collector == USAGE else None
+        settled = counted is None or is_settled(counted, before.received, now.time)
+        if settled and before.digest == digest(raw):
+            answer = before.again(now)
+            if counted is not None and not is_noted(counted.ledger, now.time):
+                ledger = note(counted.ledger, unchanged(counted), now.time, kept_days)
+                spend = replace(counted, ledger=ledger)
+            return _looking_ahead(state, unit, answer, spend)
+    answer, view = take_in(collector, state.organization, raw, detail, now)
+    if before is not None and before.fragments == answer.fragments:
+        answer = answer._replace(changed=before.changed)
+    if isinstance(view, Usage):
+        spend = _counted(spend, view, before, now.time, kept_days)
+    return _looking_ahead(state, unit, answer, spend)
+
+
+def _looking_ahead(
+    state: OrganizationState, unit: Unit, answer: Answer, spend: Spend | None
+) -> Taken:
+    """Return what a good answer makes, with the forecast if it is about usage."""
     organization, before = state.organization, state.forecast
+    if unit.collector != USAGE or spend is None:
+        return Taken(answer, spend, before)
     wait = SPREAD * _place(organization.id) if organization.interval < SPREAD else 0.0
-    spend = ahead.look_ahead(taken.spend, now.time, before, wait)
-    found = forecast(organization, taken.answer, spend, before)
-    return taken._replace(spend=spend, forecast=found)
+    spend = ahead.look_ahead(spend, answer.received, before, wait)
+    return Taken(answer, spend, forecast(organization, answer, spend, before))
 
 
 def forecast(
@@ -147,34 +169,6 @@ def forecast(
 def _place(org_id: str) -> float:
     """Return a place between 0 and 1 that is the organization's own."""
     return zlib.crc32(org_id.encode()) / 2**32
-
-
-def _taken_in(  # noqa: PLR0913
-    state: OrganizationState,
-    unit: Unit,
-    raw: bytes,
-    detail: InvoiceDetail,
-    now: Moment,
-    kept_days: int,
-) -> Taken:
-    spend = state.spend
-    collector, before = COLLECTOR[unit.collector], state.collectors[unit.collector].answer
-    if before is not None:
-        before = at(state.organization, unit, before, detail, now)
-        counted = spend if unit.collector == USAGE else None
-        settled = counted is None or is_settled(counted, before.received, now.time)
-        if settled and before.digest == digest(raw):
-            answer = before.again(now)
-            if counted is not None and not is_noted(counted.ledger, now.time):
-                ledger = note(counted.ledger, unchanged(counted), now.time, kept_days)
-                spend = replace(counted, ledger=ledger)
-            return Taken(answer, spend, state.forecast)
-    answer, view = take_in(collector, state.organization, raw, detail, now)
-    if before is not None and before.fragments == answer.fragments:
-        answer = answer._replace(changed=before.changed)
-    if isinstance(view, Usage):
-        spend = _counted(spend, view, before, now.time, kept_days)
-    return Taken(answer, spend, state.forecast)
 
 
 def _counted(

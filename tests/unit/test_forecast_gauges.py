@@ -260,6 +260,16 @@ def test_a_catch_up_is_no_spike() -> None:
     watched(meter, scenario)
 
 
+def test_a_budget_that_a_fee_uses_up_at_once_was_not_used_up_last_month() -> None:
+    """Each period has its own day, though the budget is never unused between two answers."""
+    second = MIDNIGHT + 30 * DAY
+    fees = plus(plus(flat(30.0), 200.0, MIDNIGHT + HOUR / 2), 200.0, second + HOUR / 2)
+    moments = (MIDNIGHT + 20 * DAY, second + DAY)
+    first, after = watched_with(100.0, Meter(fees, start=MIDNIGHT, late=HOUR), *moments)
+    assert first == pytest.approx(MIDNIGHT, abs=DAY)
+    assert after == pytest.approx(second, abs=DAY)
+
+
 def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     """Forecast, bounds and past error are there before the first poll, and go on after it."""
     meter = Meter(start=MIDNIGHT - 40 * DAY)
