@@ -24,7 +24,7 @@ class FaultFile:
         """Put the faults of the file in force in place of those before, or return its errors.
 
         All or nothing: with an error, each a line for people, the faults before stay. Those of
-        a good file begin anew, also the ones that were there before.
+        a good file start over, also the ones that were there before.
         """
         try:
             lines = files.content(self._file).decode().splitlines()

@@ -91,7 +91,7 @@ class Front:
             self._reserved = None
 
     def _listen(self) -> None:
-        """Listen from now on: whoever connects before the loop's next turn has to wait for it."""
+        """Listen from now on. A client that connects before the loop's next turn waits for it."""
         listener = _bound(self._address)
         try:
             listener.listen()

@@ -51,7 +51,7 @@ class FaultSet:
     """The faults of one simulator, in the order in which they were injected.
 
     `organizations` are ids; a fault that names one by number means its place there, from 1.
-    Whoever subscribes is called after every change.
+    Subscribers are called after every change.
     """
 
     def __init__(self, organizations: Iterable[str], clock: SimulatedClock, rng: Random) -> None:

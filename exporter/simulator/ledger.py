@@ -63,7 +63,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """An invoice and what becomes of it. Whoever asks must not look beyond the moment."""
+    """An invoice and what becomes of it. A caller must not look beyond the moment."""
 
     id: str
     issued: float

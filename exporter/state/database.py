@@ -58,7 +58,7 @@ class Database:
 
     @contextmanager
     def use(self) -> Iterator[sqlite3.Connection]:
-        """Give the database: opened anew if it is another one, or was set aside at the last use."""
+        """Give the database: reopened if it is another one, or was set aside at the last use."""
         with self._turn:
             if self._closed:  # a thread that came too late: the file is good
                 raise StorageError(f"{self.file} is closed")

@@ -131,7 +131,7 @@ class Place:
                 and os.path.samestat(os.fstat(self._made), self.file.stat())
                 and self._has_log()
             )
-        except OSError:  # gone, or of a share that was mounted anew
+        except OSError:  # gone, or of a share that was remounted
             return False
 
     def _has_log(self) -> bool:

@@ -63,7 +63,7 @@ class Stored(NamedTuple):
     organizations: Mapping[str, SavedOrganization]  # by id
     found: Mapping[str, tuple[FoundOrganization, ...]]  # by the id of the key, in order of ids
     opening: int  # of the database that it was read from
-    complete: bool = True  # else whoever wrote it was killed, and may have known more
+    complete: bool = True  # else the process that wrote it was killed, and may have known more
 
 
 class Storage:
@@ -328,7 +328,7 @@ def _ledger(
 ) -> Ledger | None:
     """Return the days of an organization that growth can still be spread over, and their windows.
 
-    `usage` is the last good answer, whoever stored it.
+    `usage` is the last good answer, whichever release stored it.
     """
     if head is not None:
         answered = head.windows.answered
