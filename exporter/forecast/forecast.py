@@ -10,8 +10,8 @@ from exporter.forecast import by_resource, patterns, spikes
 from exporter.forecast.expectation import Expectations
 from exporter.forecast.history import FOUR_WEEKS, Period, history, known, mean
 from exporter.forecast.methods import AHEAD, SO_FAR, Known, expected
-from exporter.forecast.outlook import Basis, Outlook
-from exporter.forecast.record import HORIZONS, Record
+from exporter.forecast.outlook import Basis, FeeAhead, Outlook
+from exporter.forecast.record import HORIZONS, LEAST, Record
 from exporter.state.day_rows import DAY, UNKNOWN, Day
 
 LEAST_DAYS: Final = 2  # known: a single one may be odd, and today is as good
@@ -67,8 +67,14 @@ def begin(learned: Learned, days: Mapping[int, Day], day: int, period: Period) -
         for number in range(count)
     ]
     ahead_fees = [
-        (number, math.fsum(fee.usd for fee in fees if fee.is_on(place)))
+        FeeAhead(
+            number,
+            math.fsum(fee.usd for fee in due),
+            # A fee is not always to the cent what it was.
+            math.fsum(max(LEAST * fee.usd, fee.margin) for fee in due),
+        )
         for number, place in enumerate(ahead[: min(count, max(0, period.until - day))])
+        if (due := [fee for fee in fees if fee.is_on(place)])
     ]
     fee = math.fsum(fee.usd for fee in fees if fee.is_on(ahead[0]))
     said.expect(days, day, (blended[0] if names else usual) + fee, usual)
@@ -83,8 +89,9 @@ def begin(learned: Learned, days: Mapping[int, Day], day: int, period: Period) -
             usual,
             min(names, key=lambda name: (-weights[name], name), default=SO_FAR),
             blend,
-            [(number, usd) for number, usd in ahead_fees if usd],
+            ahead_fees,
             credit.usd,
+            credit.margin,
             record.bounds(rest),
             day_before,
             spikes.expected_on(said, types, day, ahead[0]),

@@ -10,19 +10,19 @@ from typing import Final, NamedTuple
 
 from exporter.forecast.history import Period
 from exporter.forecast.methods import SO_FAR
-from exporter.forecast.outlook import Basis, Outlook
+from exporter.forecast.outlook import Basis, FeeAhead, Outlook
 from exporter.forecast.record import HORIZONS, NAMES
 from exporter.model import ExpectedDay
 
 # What tells apart what releases with other methods keep.
-FORM: Final = zlib.crc32(f"2 {NAMES} {HORIZONS}".encode())
+FORM: Final = zlib.crc32(f"3 {NAMES} {HORIZONS}".encode())
 
 # The form, the first day, how many days and fees there are, and the length of two days'
-# expectations; the period's start and end, what is usual, the credit, the bounds, the amount at the
-# middle and the past error; flags, and the method that counts most. Then what is expected of each
-# day, the fees with their days, and the two days. What is not known is NaN.
-_HEAD: Final = struct.Struct("<IIBBHH8dBBB")
-_FEE: Final = struct.Struct("<Bd")
+# expectations; the period's start and end, what is usual, the credit and its margin, the bounds,
+# the amount at the middle and the past error; flags, and the method that counts most. Then what is
+# expected of each day, the fees with their days, and the two days. What is not known is NaN.
+_HEAD: Final = struct.Struct("<IIBBHH9dBBB")
+_FEE: Final = struct.Struct("<Bdd")
 _EXPECTED: Final = struct.Struct("<dd")
 # Behind that, a weight and an error for each method, and its days if it has any; then what was said
 # of the last days, after its length, and the record.
@@ -67,7 +67,7 @@ class Kept(NamedTuple):
         numbers = [
             math.nan if number is None else number
             for number in (
-                *(*outlook.period, outlook.usual, outlook.credit),
+                *(*outlook.period, outlook.usual, outlook.credit, outlook.credit_margin),
                 *(outlook.bounds or (None, None)),
                 *(self.middle.usd, self.past_error),
             )
@@ -78,7 +78,7 @@ class Kept(NamedTuple):
         parts = [
             _HEAD.pack(FORM, outlook.day, *counts, *numbers, *flags),
             _numbers(count).pack(*outlook.days),
-            *(_FEE.pack(index, usd) for index, usd in outlook.fees),
+            *(_FEE.pack(*fee) for fee in outlook.fees),
             before,
             on_it,
         ]
@@ -122,14 +122,14 @@ def _brief(kept: bytes) -> Brief | None:
     )
     if form != FORM:
         return None
-    start, end, usual, credit, *others = numbers
+    start, end, usual, credit, credit_margin, *others = numbers
     low, high, at_middle, past_error = [None if math.isnan(each) else each for each in others]
     at = _HEAD.size
     days = _numbers(count).unpack_from(kept, at)
     at += 8 * count
     until = at + _FEE.size * fees
-    ahead = tuple(_FEE.iter_unpack(kept[at:until]))
-    if any(index >= count for index, _ in ahead):
+    ahead = tuple(map(FeeAhead._make, _FEE.iter_unpack(kept[at:until])))
+    if any(fee.number >= count for fee in ahead):
         return None
     outlook = Outlook(
         day,
@@ -139,6 +139,7 @@ def _brief(kept: bytes) -> Brief | None:
         days,
         ahead,
         credit,
+        credit_margin,
         None if low is None or high is None else (low, high),
         _read_expected(kept[until : until + before]),
         _read_expected(kept[until + before : until + before + on_it]),

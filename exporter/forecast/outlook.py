@@ -9,7 +9,7 @@ from typing import NamedTuple
 from exporter.forecast import patterns
 from exporter.forecast.history import Period, mean
 from exporter.forecast.methods import SO_FAR
-from exporter.forecast.record import LEAST, NOTHING_OR_TWICE
+from exporter.forecast.record import NOTHING_OR_TWICE
 from exporter.model import ExpectedDay
 from exporter.state.day_rows import DAY
 from exporter.state.ledger import day_of
@@ -73,6 +73,14 @@ class Left(NamedTuple):
         yield self.last + 1, self.beyond, mean(days)
 
 
+class FeeAhead(NamedTuple):
+    """The fees of a day ahead, in US dollars."""
+
+    number: int  # of its day, from 0
+    usd: float
+    margin: float  # by how much they may be more or less
+
+
 class Outlook(NamedTuple):
     """What is expected from the start of a day on. It is made once a day. Amounts are US dollars.
 
@@ -84,8 +92,9 @@ class Outlook(NamedTuple):
     usual: float  # a day
     method: str  # that which counts most
     days: Sequence[float]  # on each day ahead, without fees; none while too few days are known
-    fees: Sequence[tuple[int, float]]  # on days ahead, by their index
+    fees: Sequence[FeeAhead]
     credit: float  # what the period's end will bring
+    credit_margin: float
     bounds: tuple[float, float] | None  # of what is ahead, as shares of the usual
     day_before: ExpectedDay | None = None
     on_it: ExpectedDay | None = None
@@ -99,12 +108,12 @@ class Outlook(NamedTuple):
         ahead = left.rest(self._days(answer)) + self._fees(answer, left)
         credit = self._credit(answer)
         low, high = self._bounds(ahead, left.days)
-        # A fee is not always to the cent what it was.
-        of_fees = LEAST * math.fsum(usd for index, usd in self.fees if index >= left.today)
+        of_fees = math.fsum(fee.margin for fee in self.fees if fee.number >= left.today)
+        margin = self.credit_margin if credit else 0.0
         usd = _end(answer, ahead - credit)
         # A credit that may come takes the lower bound below month to date, and never the forecast.
         spent = answer.month_to_date
-        lower = max(spent - credit, spent + ahead - credit + low - of_fees)
+        lower = max(spent - credit - margin, spent + ahead - credit + low - of_fees - margin)
         return usd, min(lower, usd), _end(answer, ahead + high + of_fees)
 
     def said(self, basis: Basis, answer: Answered) -> Sequence[Said]:
@@ -163,7 +172,7 @@ class Outlook(NamedTuple):
 
         What the day of the answer had above the usual was part of its fee.
         """
-        for index, usd in self.fees:
+        for index, usd, _ in self.fees:
             if index == left.today and left.of_today < 1:
                 seen = answer.spend - self.days[index] * (1 - left.of_today)
                 yield index, min(usd, max(0.0, usd - seen))

@@ -27,6 +27,7 @@ class Fee(NamedTuple):
     from_end: bool  # whether its day is counted from the period's end
     day: int  # of the period, from 0
     usd: float  # at the last time
+    margin: float  # by how much that was not what it was the time before; 0 after one time
     seen: Sequence[int]  # when, as indices into the history
 
     def is_on(self, place: Place) -> bool:
@@ -38,6 +39,7 @@ class Credit(NamedTuple):
     """What is taken back at the end of each period."""
 
     usd: float = 0.0  # that is still to come in this one
+    margin: float = 0.0  # by how much it was not what it was the time before
     seen: Sequence[int] = ()  # when, as indices into the history
 
 
@@ -47,10 +49,24 @@ def fees(history: History) -> Sequence[Fee]:
     One that came on the first day of this period, or at the end of the last one, is expected after
     one time, if nothing else was odd.
     """
-    found: list[Fee] = []
     spikes = dict(_spikes(history.spends))
-    for from_end in (False, True):
-        days = _days_of_period(history.places, from_end=from_end)
+    # Days at the end of months of 30 and 31 days can look as if they came on the same date.
+    found = max(
+        (_come_back(history, spikes, ways) for ways in ((False, True), (True, False))),
+        key=lambda fees: sum(len(fee.seen) for fee in fees),
+    )
+    taken = {index for fee in found for index in fee.seen}
+    once = [_at_an_edge(history, index, spikes[index]) for index in sorted(spikes.keys() - taken)]
+    return found if None in once else [*found, *filter(None, once)]
+
+
+def _come_back(
+    history: History, spikes: dict[int, float], from_end: Iterable[bool]
+) -> Sequence[Fee]:
+    """Return the fees that came back, looked for one way of counting after the other."""
+    found: list[Fee] = []
+    for way in from_end:
+        days = _days_of_period(history.places, from_end=way)
         seen: defaultdict[int, list[int]] = defaultdict(list)
         taken = {index for fee in found for index in fee.seen}
         for index in spikes.keys() - taken:
@@ -59,10 +75,9 @@ def fees(history: History) -> Sequence[Fee]:
         for day, indices in seen.items():
             indices.sort()
             if _comes_back(history, days, day, indices, spikes):
-                found.append(Fee(from_end, day, spikes[indices[-1]], indices))
-    taken = {index for fee in found for index in fee.seen}
-    once = [_at_an_edge(history, index, spikes[index]) for index in sorted(spikes.keys() - taken)]
-    return found if None in once else [*found, *filter(None, once)]
+                before, last = (spikes[index] for index in indices[-2:])
+                found.append(Fee(way, day, last, abs(last - before), indices))
+    return found
 
 
 def _at_an_edge(history: History, index: int, usd: float) -> Fee | None:
@@ -71,9 +86,9 @@ def _at_an_edge(history: History, index: int, usd: float) -> Fee | None:
     if place is None:
         return None
     if place.passed == 0 and index == begun:
-        return Fee(from_end=False, day=0, usd=usd, seen=[index])
+        return Fee(from_end=False, day=0, usd=usd, margin=0.0, seen=[index])
     if place.left <= LAST_DAYS and begun - LAST_DAYS - 1 <= index < begun:
-        return Fee(from_end=True, day=place.left, usd=usd, seen=[index])
+        return Fee(from_end=True, day=place.left, usd=usd, margin=0.0, seen=[index])
     return None
 
 
@@ -151,7 +166,7 @@ def credit(history: History) -> Credit:
         return Credit()
     begun = history.period.until - LAST_DAYS
     came = sum(usd for number, usd in history.corrections.items() if number >= begun)
-    return Credit(max(0.0, found[ends[1]] - came), seen)
+    return Credit(max(0.0, found[ends[1]] - came), high - low, seen)
 
 
 def level_start(spends: Sequence[float | None]) -> int:

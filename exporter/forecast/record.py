@@ -25,10 +25,11 @@ NEVER_BETTER: Final = 0.005  # of what was spent: no method is trusted beyond th
 MISSES: Final = 40  # the newest of the forecast itself, for each horizon
 ENOUGH: Final = 8  # of them, for bounds
 LOW, HIGH = 0.05, 0.95  # of the misses: what is beyond is rare
-MARGIN: Final = 1.3  # of the bounds, since the next miss may be larger than all before
+MARGIN: Final = 1.5  # of the bounds, since the next miss may be larger than all before
 OF_FEW: Final = 8.0  # the fewer misses there are, the more
 LEAST: Final = 0.02  # of what is usual in the time ahead
 LEAST_DAYS: Final = 0.25  # of what is usual: the last answer of a period comes before its end
+HALF: Final = 0.5  # of what was spent: errors are shares of that, where less was usual
 A_CENT: Final = 0.01  # US dollars a day: who spends less shows nothing of how wrong a method is
 NOTHING_OR_TWICE: Final = 0.0, 2.0  # of what is ahead: bounds while nothing is known
 
@@ -111,7 +112,8 @@ class Record:
         if len(spent) < horizon:
             return
         total = math.fsum(spent)
-        scale = expectation.usual * horizon
+        # Who has just begun spends many times what was usual, and that says little of a method.
+        scale = max(expectation.usual * horizon, HALF * total)
         for name, totals in expectation.totals.items():
             error = self._errors.get((name, horizon), NONE)
             self._errors[name, horizon] = error.plus(abs(totals[at] - total) / scale)

@@ -165,6 +165,30 @@ def test_a_fee_that_is_expected_is_in_it_until_it_was_seen() -> None:
             assert found.usd - found.lower > 0.019 * 300 or found.lower == found.usd
 
 
+def test_a_fee_is_as_uncertain_as_it_was_before() -> None:
+    """One that was 40 dollars more the last time may be as much more or less this time."""
+    days = spending.dates(3)
+    spends = [10.0 + (260 + 40 * date.month) * (date.of_month == 17) for date in days]
+    start = START + sum(date.month < 2 for date in days) * DAY
+    found = forecast(r for r in answers(_hourly(spends)) if r.time <= start + 12 * DAY)
+    assert found.upper - found.usd > 40
+    assert found.usd - found.lower > 40
+
+
+def test_who_has_just_begun_is_not_told_from_days_without_work() -> None:
+    """Neither the forecast nor its bounds are far beyond what a bill grew to."""
+    days = spending.dates(3)
+    spends = [
+        0.0 if date.number < 40 else 10 * min(1, 0.1 + (date.number - 40) / 20) for date in days
+    ]
+    readings = answers(_hourly(spends))
+    start = START + 61 * DAY
+    for number in (1, 5, 10, 20):
+        found = forecast(r for r in readings if r.time <= start + number * DAY)
+        assert 0.8 * 310 < found.usd < 1.5 * 310, number
+        assert found.upper < 4 * 310, number
+
+
 def _hourly(spends: Sequence[float]) -> Iterable[spending.Reading]:
     """Yield the bill of each hour; what is above ten dollars comes in the first hour of a day."""
     begun, spent = 0, 0.0
@@ -192,6 +216,15 @@ def test_a_credit_that_comes_back_is_in_the_forecast_and_not_in_the_upper_bound(
     last = forecast(r for r in readings if r.time <= before + 29 * DAY)
     assert last.usd == pytest.approx(290.0)
     assert last.lower < 250
+
+
+def test_a_credit_is_as_uncertain_as_it_was_before() -> None:
+    """It may be larger by as much as the last one was."""
+    days = spending.dates(3)
+    spends = [-60.0 - 30 * date.month if date.left == 0 else 10.0 for date in days]
+    before = spending.FIRST.timestamp() + sum(date.month < 2 for date in days) * DAY
+    found = forecast(r for r in answers(_hourly(spends)) if r.time <= before + 10 * DAY)
+    assert found.usd - found.lower > 30
 
 
 def test_what_was_right_before_counts_most() -> None:

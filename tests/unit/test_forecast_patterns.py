@@ -44,6 +44,7 @@ def test_a_fee_that_came_on_the_same_date_of_two_months_comes_back() -> None:
     spends = past(bill(MAY, {16: 200.0, APRIL + 16: 240.0}))
     (fee,) = fees(spends)
     assert (fee.from_end, fee.day, fee.usd, fee.seen) == (False, 16, 240.0, [16, APRIL + 16])
+    assert fee.margin == 40.0
     assert [day for day, place in enumerate(spends.ahead(31)) if fee.is_on(place)] == [16]
     assert without([fee], Credit(), spends.spends) == [10.0] * MAY
 
@@ -55,6 +56,14 @@ def test_a_fee_on_the_last_day_is_counted_from_the_end() -> None:
     assert [day for day, place in enumerate(past(bill(MAY, {})).ahead(31)) if fee.is_on(place)] == [
         30
     ]
+
+
+def test_a_batch_of_the_last_days_is_counted_from_the_end_as_a_whole() -> None:
+    """By date, two of three days of a month of 30 are on the days of one of 31, too."""
+    last_days = (0, 1, 2)
+    batch = {begin - 1 - left: 200.0 for begin in (APRIL, MAY) for left in last_days}
+    found = fees(past(bill(MAY + 2, batch)))
+    assert sorted((fee.from_end, fee.day) for fee in found) == [(True, left) for left in last_days]
 
 
 def test_once_is_no_fee_and_neither_are_amounts_that_are_not_alike() -> None:
@@ -89,7 +98,8 @@ def test_a_first_fee_at_the_edge_of_a_period_is_expected_again() -> None:
 
 def test_a_credit_at_two_ends_comes_back_at_the_third() -> None:
     """After one end, or if the amounts are not alike, it does not."""
-    assert credit(past(bill(MAY + 5, {}), {APRIL - 1: 50.0, MAY - 1: 60.0})).usd == 60.0
+    found = credit(past(bill(MAY + 5, {}), {APRIL - 1: 50.0, MAY - 1: 60.0}))
+    assert (found.usd, found.margin) == (60.0, 10.0)
     assert credit(past(bill(MAY + 5, {}), {APRIL - 1: 50.0, MAY - 2: 60.0})).usd == 60.0
     assert credit(past(bill(MAY + 5, {}), {MAY - 1: 60.0})).usd == 0.0
     assert credit(past(bill(MAY + 5, {}), {APRIL - 1: 20.0, MAY - 1: 60.0})).usd == 0.0
