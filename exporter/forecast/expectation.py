@@ -41,11 +41,14 @@ class Expectations:
         limit = self._limits.get(day)
         return None if limit is None or math.isnan(limit.upper) else limit
 
-    def expect(self, days: Mapping[int, Day], day: int, usd: float, usual: float) -> Limit | None:
+    def expect(
+        self, days: Mapping[int, Day], day: int, usd: float, usual: float, fee_before: float = 0.0
+    ) -> Limit | None:
         """Note what a day is expected to cost, and return it with its limit.
 
-        `days` are those before it, and `usual` is what a usual one of them costs. What was said of
-        a day first stays. None until seven days are known.
+        `days` are those before it, `usual` is what a usual one of them costs, and `fee_before` what
+        the last of them had of fees. What was said of a day first stays. None until seven days are
+        known.
         """
         if day in self._limits:
             return self.on(day)
@@ -58,13 +61,15 @@ class Expectations:
             return None
         upper = math.nan
         if len(observed) >= WEEK:
-            upper = self._upper(observed, day, usd, usual)
+            upper = self._upper(observed, day, usd, usual, fee_before)
         self._limits[day] = Limit(usd, upper)
         for old in sorted(self._limits)[:-KEPT]:
             del self._limits[old]
         return self.on(day)
 
-    def _upper(self, spends: Mapping[int, float], day: int, usd: float, usual: float) -> float:
+    def _upper(
+        self, spends: Mapping[int, float], day: int, usd: float, usual: float, fee_before: float
+    ) -> float:
         # Errors grow with the day: on that of a weekly burst they are those of the burst.
         least = HALF * usual
         errors = [
@@ -78,9 +83,10 @@ class Expectations:
         def margin(expected: float) -> float:
             return max(times * error * max(expected, least), QUARTER * expected, LEAST)
 
-        # The day after a spike that costs as much is no second one: it may be a new level.
-        before, spent = self._limits.get(day - 1), spends.get(day - 1)
-        if before is not None and spent is not None and spent > before.usd + margin(before.usd):
+        # The day after a spike that costs as much is no second one: it may be a new level. A fee is
+        # none.
+        before, spent = self._limits.get(day - 1), spends.get(day - 1, 0.0) - fee_before
+        if before is not None and spent > before.usd + margin(before.usd):
             return max(usd + margin(usd), spent * (1 + QUARTER))
         return usd + margin(usd)
 

@@ -47,9 +47,9 @@ def begin(learned: Learned, days: Mapping[int, Day], day: int, period: Period) -
     fees = patterns.fees(past)
     credit = patterns.credit(past)
     spends = patterns.without(fees, credit, past.spends)
-    record.compare(past, spends)
-    ahead = past.ahead(AHEAD)
     level = spends[patterns.level_start(spends) :]
+    record.compare(past, spends, mean(known(level[-FOUR_WEEKS:])))
+    ahead = past.ahead(AHEAD)
     enough = len(known(spends)) >= LEAST_DAYS
     methods = expected(Known(day, spends, level, past.places, ahead)) if enough else {}
     usual = mean(known(past.spends[-FOUR_WEEKS:]))
@@ -77,7 +77,8 @@ def begin(learned: Learned, days: Mapping[int, Day], day: int, period: Period) -
         if (due := [fee for fee in fees if fee.is_on(place)])
     ]
     fee = math.fsum(fee.usd for fee in fees if fee.is_on(ahead[0]))
-    said.expect(days, day, (blended[0] if names else usual) + fee, usual)
+    fee_before = (past.spends[-1] or 0.0) - (spends[-1] or 0.0) if spends else 0.0
+    said.expect(days, day, (blended[0] if names else usual) + fee, usual, max(0.0, fee_before))
     types = by_resource.series(past, days)
     day_before = None
     if days.get(day - 1, UNKNOWN).is_observed:

@@ -29,7 +29,7 @@ MARGIN: Final = 1.5  # of the bounds, since the next miss may be larger than all
 OF_FEW: Final = 8.0  # the fewer misses there are, the more
 LEAST: Final = 0.02  # of what is usual in the time ahead
 LEAST_DAYS: Final = 0.25  # of what is usual: the last answer of a period comes before its end
-HALF: Final = 0.5  # of what was spent: errors are shares of that, where less was usual
+BEGUN: Final = 3.0  # times what was usual: errors are shares of what is usual by now
 A_CENT: Final = 0.01  # US dollars a day: who spends less shows nothing of how wrong a method is
 NOTHING_OR_TWICE: Final = 0.0, 2.0  # of what is ahead: bounds while nothing is known
 
@@ -81,13 +81,16 @@ class Record:
         """The first day that it has not seen, in days since 1970; 0 if it has seen none."""
         return self._until
 
-    def compare(self, history: History, spends: Sequence[float | None]) -> None:
-        """Take in the days that are over. `spends` are those of the history, without fees."""
+    def compare(self, history: History, spends: Sequence[float | None], usual: float) -> None:
+        """Take in the days that are over. `spends` are those of the history, without fees.
+
+        `usual` is what is usual by now, in US dollars a day.
+        """
         for expectation in self._open:
             begin = expectation.day - history.first
             for at, horizon in enumerate(HORIZONS):
                 if self._until < expectation.day + horizon <= history.until and begin >= 0:
-                    self._compare(expectation, at, spends[begin : begin + horizon])
+                    self._compare(expectation, at, spends[begin : begin + horizon], usual)
         self._until = max(self._until, history.until)
         self._open = [each for each in self._open if each.day + HORIZONS[-1] > self._until]
 
@@ -106,14 +109,16 @@ class Record:
             single = {name: array("f", each) for name, each in totals.items()}
             self._open.append(Expectation(day, _single(usual), single, array("f", blended)))
 
-    def _compare(self, expectation: Expectation, at: int, spends: Sequence[float | None]) -> None:
+    def _compare(
+        self, expectation: Expectation, at: int, spends: Sequence[float | None], usual: float
+    ) -> None:
         horizon = HORIZONS[at]
         spent = known(spends)
         if len(spent) < horizon:
             return
         total = math.fsum(spent)
         # Who has just begun spends many times what was usual, and that says little of a method.
-        scale = max(expectation.usual * horizon, HALF * total)
+        scale = horizon * (usual if usual > BEGUN * expectation.usual else expectation.usual)
         for name, totals in expectation.totals.items():
             error = self._errors.get((name, horizon), NONE)
             self._errors[name, horizon] = error.plus(abs(totals[at] - total) / scale)

@@ -40,12 +40,14 @@ class Score(NamedTuple):
     below: float  # the share of those whose lower bound was too high
 
 
-def backtest(readings: Iterable[Reading]) -> Iterator[Guess]:
+def backtest(readings: Iterable[Reading], book: Book | None = None) -> Iterator[Guess]:
     """Yield what the forecast was at each UTC midnight after the first answer, in order.
 
-    Until that of the last answer. Each uses nothing that came after its midnight.
+    Until that of the last answer. Each uses nothing that came after its midnight. The answers are
+    taken into the book, if one is given: it has the days at the end.
     """
-    book, waiting, ready = Book(), list[Guess](), list[Guess]()
+    book = Book() if book is None else book
+    waiting, ready = list[Guess](), list[Guess]()
     days: dict[int, Compared] = {}
     first = -math.inf
     for reading in readings:

@@ -60,8 +60,8 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Measure, and print what came of it."""
     arguments = parser().parse_args()
-    if arguments.write and arguments.only != ALL:
-        parser().error("only a whole run is written: its parts are compared")
+    if arguments.write and arguments.only not in (ALL, "forecast"):
+        parser().error("only a whole run is written, for its parts are compared, or the forecast")
     load = os.getloadavg()[0]
     if load > QUIET:
         print("The machine is busy with something else: what is measured now is noise.")
@@ -88,7 +88,9 @@ def main() -> int:
     for table in summary:
         print(table.markdown())
     if arguments.write:
-        report.write([*findings.tables, *summary])
+        report.write(
+            findings.tables if arguments.only == "forecast" else [*findings.tables, *summary]
+        )
     return 0
 
 

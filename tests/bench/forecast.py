@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
 from typing import Final, NamedTuple
 
 from bench import spikes
@@ -13,7 +15,7 @@ from exporter.forecast.history import known, mean, median
 from exporter.state.day_rows import DAY, Day
 from exporter.tool.backtest import Guess, backtest, scores
 from exporter.tool.history_file import Reading
-from exporter.tool.replay import replay
+from exporter.tool.replay import Book
 from support import spending
 from support.usages import usage
 
@@ -74,37 +76,52 @@ class Result(NamedTuple):
         return self.ours / self.best
 
 
+class Judged(NamedTuple):
+    """A guess, and what the baselines said at its moment."""
+
+    guess: Guess
+    said: Mapping[str, float]  # US dollars at the period's end
+
+
 def run(setting: Setting) -> Findings:
-    """Replay bills of each pattern, and forecast at each midnight."""
-    guesses = {name: _guesses(name, setting.some(SEEDS, 2)) for name in spending.NAMES}
-    tables = []
-    for months in (0, LEARNT):
-        results = {pattern: _result(each, months) for pattern, each in guesses.items()}
-        name, title = (
-            ("third", "from the third month on")
-            if months
-            else ("first", "from the first answer on")
-        )
-        tables.append(_patterns(f"forecast-{name}", title, results))
-        tables.append(_total(f"forecast-{name}-total", title, results))
-    tables.append(spikes.run(setting))
+    """Replay bills of each pattern, and forecast at each midnight; on all processors."""
+    with ProcessPoolExecutor() as pool:
+        bills = product(spending.NAMES, range(setting.some(SEEDS, 2)))
+        judged: dict[str, list[Judged]] = {name: [] for name in spending.NAMES}
+        for name, found in pool.map(_judged, bills):
+            judged[name] += found
+        tables = []
+        for months in (0, LEARNT):
+            results = {pattern: _result(each, months) for pattern, each in judged.items()}
+            name, title = (
+                ("third", "from the third month on")
+                if months
+                else ("first", "from the first answer on")
+            )
+            tables.append(_patterns(f"forecast-{name}", title, results))
+            tables.append(_total(f"forecast-{name}-total", title, results))
+        tables.append(spikes.run(setting, pool))
     return Findings(tables=tables)
 
 
-def _guesses(name: str, seeds: int) -> Sequence[tuple[Guess, Mapping[str, float]]]:
-    """Return each forecast of some bills, with what the baselines say at that moment."""
+def _judged(of: tuple[str, int]) -> tuple[str, Sequence[Judged]]:
+    """Return a pattern's name, and each forecast of a bill of it."""
+    name, seed = of
+    bill = spending.bill(name, seed, MONTHS)
+    ends = {reading.period_start: reading.period_end for reading in bill}
+    book = Book()
+    guesses = [
+        *backtest((Reading(t, usage(usd, start, end)) for t, usd, start, end, _ in bill), book)
+    ]
+    past = book.past()
+    assert past is not None
     found = []
-    for seed in range(seeds):
-        bill = spending.bill(name, seed, MONTHS)
-        ends = {reading.period_start: reading.period_end for reading in bill}
-        readings = [Reading(t, usage(usd, start, end)) for t, usd, start, end, _ in bill]
-        past = replay(readings)
-        assert past is not None
-        for guess in backtest(readings):
-            assert guess.period_start is not None
-            end = ends[guess.period_start]
-            found.append((guess, _baselines(guess, end, past.days)))
-    return found
+    for guess in guesses:
+        assert guess.period_start is not None
+        # Without what each method said: it is not judged, and much to hand over.
+        short = guess._replace(said=())
+        found.append(Judged(short, _baselines(guess, ends[guess.period_start], past.days)))
+    return name, found
 
 
 def _baselines(guess: Guess, end: float, days: Mapping[int, Day]) -> Mapping[str, float]:
@@ -123,9 +140,9 @@ def _baselines(guess: Guess, end: float, days: Mapping[int, Day]) -> Mapping[str
     }
 
 
-def _result(guesses: Sequence[tuple[Guess, Mapping[str, float]]], months: int) -> Result:
+def _result(of_bills: Sequence[Judged], months: int) -> Result:
     begin = spending.FIRST.timestamp() + sum(date.month < months for date in DATES) * DAY
-    judged = [(g, said) for g, said in guesses if g.at >= begin and g.actual]
+    judged = [each for each in of_bills if each.guess.at >= begin and each.guess.actual]
     _, every = scores(guess for guess, _ in judged)
     errors = {
         name: mean([abs(said[name] / guess.actual - 1) for guess, said in judged if guess.actual])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+from itertools import product
 from typing import Final
 
 from bench.findings import Setting, Table
@@ -14,14 +16,15 @@ REGULAR: Final = ("flat", "weekend", *sorted(shocks.WITH_FEES), "weekly burst", 
 ERRATIC: Final = ("heavy tailed", "mostly idle", "batch at the months end")
 
 
-def run(setting: Setting) -> Table:
+def run(setting: Setting, pool: Executor) -> Table:
     """Replay bills of several types with shocks, and the same ones without."""
+    names, seeds = (*REGULAR, *ERRATIC), range(setting.some(SEEDS, 2))
+    total = {(name, has_shocks): Counts() for name in names for has_shocks in (True, False)}
+    for name, has_shocks, found in pool.map(_counts, product(names, seeds, (True, False))):
+        total[name, has_shocks] = total[name, has_shocks].plus(found)
     rows = []
-    for name in (*REGULAR, *ERRATIC):
-        with_shocks, without = Counts(), Counts()
-        for seed in range(setting.some(SEEDS, 2)):
-            with_shocks = with_shocks.plus(shocks.counts(shocks.bill(name, seed)))
-            without = without.plus(shocks.counts(shocks.bill(name, seed, shocks=False)))
+    for name in names:
+        with_shocks, without = total[name, True], total[name, False]
         rows.append(
             [
                 name,
@@ -34,6 +37,11 @@ def run(setting: Setting) -> Table:
         )
     columns = ("", "shocks found", "", "right type first", "false in 100 days", "without shocks")
     return Table("forecast-spikes", columns, rows)
+
+
+def _counts(of: tuple[str, int, bool]) -> tuple[str, bool, Counts]:
+    name, seed, has_shocks = of
+    return name, has_shocks, shocks.counts(shocks.bill(name, seed, shocks=has_shocks))
 
 
 def _percent(part: int, whole: int) -> str:

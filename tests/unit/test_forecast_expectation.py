@@ -52,6 +52,17 @@ def limit_after(expected: float, spent: float, days: int = 20) -> Limit:
     return limit
 
 
+def test_the_day_after_a_fee_has_the_usual_limit() -> None:
+    """The day after any other spike, as much again is no second one."""
+    days = [10.0] * 29
+    edge = said([*days, 200.0])[-1]
+    other = said([*days[:14], 200.0])[-1]
+    assert edge is not None
+    assert other is not None
+    assert edge.upper < 20
+    assert other.upper == 250.0
+
+
 def test_nothing_is_expected_until_seven_days_are_known() -> None:
     """One that is unknown does not count."""
     found = said([10.0, 10.0, None, *[10.0] * 6])
