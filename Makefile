@@ -17,12 +17,11 @@ INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
 PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
 	$(shell find exporter -name __pycache__ -prune -o -print)
 
-# The quick tests are of functions, and use all processors. So do those that tests/conftest.py marks
-# as `together`, a file in one process. The rest are of processes, ports and deadlines: each has the
-# machine for itself.
+# All processors are used, by the tests of functions one by one, by others a file in one process. Those
+# that measure time or memory are marked `alone`.
 QUICK := --numprocesses=auto tests/unit tests/lint tests/golden
-TOGETHER := --numprocesses=auto --dist=loadfile tests/deploy tests/integration
-ALONE := tests/integration tests/peer
+PROCESSES := tests/deploy tests/integration tests/peer
+TOGETHER := --numprocesses=auto --dist=loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-full check bench venv generate rules dashboards helm stack lock sbom audit dist image clean
@@ -38,16 +37,16 @@ test: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## run all
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) $(QUICK) tests/rules
 	@$(BIN)/python -m generate chart # or several processes would write the same files
-	$(BIN)/pytest --installed=$(WHEEL) -m "together and not slow" $(TOGETHER)
-	$(BIN)/pytest --installed=$(WHEEL) -m "not together and not slow" $(ALONE)
+	$(BIN)/pytest --installed=$(WHEEL) -m "not alone and not slow" $(TOGETHER) $(PROCESSES)
+	$(BIN)/pytest --installed=$(WHEEL) -m "alone and not slow" $(PROCESSES)
 
 test-full: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## run all tests
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random $(QUICK) tests/rules
 	@$(BIN)/python -m generate chart # or several processes would write the same files
-	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "together and not slow" $(TOGETHER)
-	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "slow or not together" $(ALONE)
+	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "not alone and not slow" $(TOGETHER) $(PROCESSES)
+	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "slow or alone" $(PROCESSES)
 
 check: venv lint ## the quick part: format, lint, types, imports, generated files, unit tests
 	$(BIN)/pytest -m "not long" $(QUICK)

@@ -71,20 +71,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Schedulin
     return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
-@pytest.hookimpl(tryfirst=True)  # for `-m`
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark those of the slower tests that need neither a quiet machine nor one to themselves."""
-    for item in items:
-        fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
-        if item.path.parent.name == "deploy" or is_of_tool(item) or "stack" in fixtures:
-            item.add_marker("together")
-
-
-def is_of_tool(item: pytest.Item) -> bool:
-    """Tell whether a test is of a command that ends by itself."""
-    return item.path.name.startswith("test_tool_")
-
-
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Tell whether expected output is to be rewritten rather than compared."""
@@ -117,7 +103,7 @@ def grpc_stays_up() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test in which the exporter blocks the event loop; a command holds up only itself."""
-    if is_of_tool(request.node):
+    if request.path.name.startswith("test_tool_"):
         yield
         return
     with blockbuster_ctx("exporter"):

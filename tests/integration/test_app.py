@@ -29,6 +29,8 @@ from exporter.state.storage import Storage
 from support.process import Response, get
 from support.simulated import FIRST, simulation
 
+pytestmark = pytest.mark.alone
+
 WHOLE = Shard()
 Scenario = Callable[[Daemon, Callable[[str], Awaitable[Response]]], Awaitable[None]]
 

@@ -21,6 +21,8 @@ from exporter.simulator import http2
 from integration.test_odd_answers import KEY, USAGE, client_of, configuration, failure
 from support.process import exporter, parse, until
 
+pytestmark = pytest.mark.alone
+
 WINDOW_UPDATE, PRIORITY, UNKNOWN = 8, 2, 0xEE
 FLOODS = {
     "ping": http2.frame(http2.PING, 0, 0, bytes(8)),

@@ -9,6 +9,8 @@ import pytest
 from support.process import OPENMETRICS, TOOL, exporter, get, running, until
 from support.prometheus import prometheus
 
+pytestmark = pytest.mark.alone
+
 ORGANIZATIONS = 10_000
 SERIES = 450_000  # at least
 ROUND = 900.0  # seconds for the first round of polls, of which most is the simulator's

@@ -33,6 +33,8 @@ from support.process import (
     until,
 )
 
+pytestmark = pytest.mark.alone
+
 HOLD: Final = """
 import fcntl, os, signal, sys
 signal.signal(signal.SIGIO, signal.SIG_IGN)

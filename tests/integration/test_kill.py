@@ -11,6 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from exporter.metrics.catalog import COLLECTORS
 from exporter.model import SavedOrganization, Spend
 from exporter.state.day_rows import records, unpacked
@@ -27,6 +29,8 @@ from support.process import (
     running,
     until,
 )
+
+pytestmark = pytest.mark.alone
 
 ORGANIZATIONS = 20
 KILLS = 10

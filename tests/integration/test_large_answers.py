@@ -34,6 +34,8 @@ from exporter.state.store import Store
 from support.process import exporter, get, until
 from support.reader import organization
 
+pytestmark = pytest.mark.alone
+
 ORGANIZATIONS = 32
 LARGEST = 4 * 1024 * 1024 - 64  # bytes; some are left for gRPC
 MAX_MEMORY = 256 * 1024  # KiB

@@ -13,6 +13,8 @@ import pytest
 from support.process import EXPORTER, PATIENCE, TOOL
 from support.standing import ENVIRON, Service, standing
 
+pytestmark = pytest.mark.alone
+
 NOWHERE = """
 api: {address: "127.0.0.1:1", tls: false}
 credentials: {api_key_id: a, api_key: b}

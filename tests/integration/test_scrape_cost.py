@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pytest
+
 import exporter
 from exporter.model import InvoiceDetail
 from exporter.polling.sharding import Shard
@@ -22,6 +24,8 @@ from exporter.web.serving import WebOptions, serve
 from support.process import OPENMETRICS, TEXT, get
 from support.reader import config, organization
 from support.rig import Rig
+
+pytestmark = pytest.mark.alone
 
 HOUSE = Path(exporter.__file__).parent
 SCRAPES = [

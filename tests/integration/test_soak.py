@@ -23,6 +23,8 @@ from exporter.simulator.injection import Injected
 from exporter.simulator.scenarios import SCENARIOS, Kind
 from support.process import Exporter, Series, exporter, get, parse
 
+pytestmark = pytest.mark.alone
+
 ORGANIZATIONS = 100
 INTERVAL, MAX_AGE = 3.0, 12.0
 SLACK = 3.0  # seconds that a page may be behind on a busy machine

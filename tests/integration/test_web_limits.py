@@ -30,6 +30,8 @@ from exporter.web.site import Site
 from exporter.web.toolkit import WebConfig
 from support.process import exporter, get
 
+pytestmark = pytest.mark.alone
+
 SHORT = Limits(handshake=0.2, headers=0.2, idle=0.2, stall=0.2, patience=0.1, check_interval=0.02)
 LONG = Limits(check_interval=0.02)
 DEADLINE = 20.0  # seconds, for what should take a fraction of one
