@@ -72,13 +72,14 @@ class Secret:
 class ApiKey:
     """A Viam API key: its id, which is no secret, and where the key itself is.
 
-    Exactly one of `secret` and `file` is set. A file is read again at every authentication,
-    so that a rotated key needs no restart.
+    Exactly one of `secret` and `file` is set. Files are read again at every authentication, so
+    that a rotated key needs no restart.
     """
 
-    id: str
+    id: str  # the path of `id_file` if there is one, for rotation changes what is in it
     secret: Secret | None = None
     file: Path | None = None
+    id_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

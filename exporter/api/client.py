@@ -28,12 +28,12 @@ from exporter.api.calls import (
 )
 from exporter.api.connections import Calls
 from exporter.api.failures import MAX_ANSWER_BYTES, MAX_CHUNK_BYTES, late, meaning
-from exporter.api.key_files import KeyFiles
+from exporter.api.key_files import KeyFiles, Revealed
 from exporter.api.proxy import Proxy
 from exporter.api.route import Route
 from exporter.api.tokens import Call, Tokens
 from exporter.config import ApiConfig
-from exporter.model import ApiKey, Cause, Clock, FoundOrganization, Secret
+from exporter.model import ApiKey, Cause, Clock, FoundOrganization
 from exporter.pb import app_pb2, auth_pb2, billing_pb2
 
 log = structlog.get_logger(__name__)
@@ -278,10 +278,10 @@ class BillingClient:
         self._tokens.close()
         await self._channel.close()
 
-    async def _fetch_token(self, key_id: str, key: Secret) -> str:
+    async def _fetch_token(self, revealed: Revealed) -> str:
         request = auth_pb2.AuthenticateRequest(
-            entity=key_id,
-            credentials=auth_pb2.Credentials(type="api-key", payload=key.reveal()),
+            entity=revealed.id,
+            credentials=auth_pb2.Credentials(type="api-key", payload=revealed.key.reveal()),
         )
         # It is refused when it carries a token.
         raw = await self._call(AUTHENTICATE.name, self._authenticate, request, NO_METADATA)

@@ -19,8 +19,9 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from exporter.api.billing import BillingError, TokenNeeded, invalid
 from exporter.api.calls import AUTHENTICATE
+from exporter.api.key_files import Revealed
 from exporter.api.retries import LONGEST_DELAY
-from exporter.model import ApiKey, Cause, Clock, Secret
+from exporter.model import ApiKey, Cause, Clock
 
 T = TypeVar("T")
 MetadataT = TypeVar("MetadataT")
@@ -60,7 +61,7 @@ class _Key(Generic[MetadataT]):
     """What is known of an API key."""
 
     token: Token[MetadataT] | None = None
-    secret: Secret | None = None  # that it logged in with last
+    revealed: Revealed | None = None  # that it logged in with last
     login: tuple[ApiKey, asyncio.Task[None]] | None = None  # under way
     failure: BillingError | None = None  # of the last login, if the server refused it
     refused: set[Call] = field(default_factory=set)  # calls that refuse tokens however new
@@ -86,13 +87,13 @@ class Tokens(Generic[MetadataT]):
 
     def __init__(
         self,
-        reveal: Callable[[ApiKey], Awaitable[Secret]],
-        authenticate: Callable[[str, Secret], Awaitable[str]],
+        reveal: Callable[[ApiKey], Awaitable[Revealed]],
+        authenticate: Callable[[Revealed], Awaitable[str]],
         *,
         carry: Callable[[str], MetadataT],
         clock: Clock,
     ) -> None:
-        """`reveal` returns a key itself, `authenticate` the token for a key's id and the key.
+        """`reveal` returns a key's id and the key itself, `authenticate` the token for them.
 
         Both raise BillingError. `carry` returns a token as calls carry it: something that does
         not show it.
@@ -210,7 +211,7 @@ class Tokens(Generic[MetadataT]):
         """Tell whether a login may help a call that refused a token."""
         if not self._pause_left(key) or call in token.accepted:  # which has expired since
             return True
-        if await self._reveal(api_key) == key.secret:
+        if await self._reveal(api_key) == key.revealed:
             return False
         key.end_pause()
         return True
@@ -245,16 +246,16 @@ class Tokens(Generic[MetadataT]):
             task.exception()  # nobody may be left who waits for it
 
     async def _fetch(self, key: _Key[MetadataT], api_key: ApiKey) -> None:
-        secret = await self._reveal(api_key)
-        if secret != key.secret:
+        revealed = await self._reveal(api_key)
+        if revealed != key.revealed:
             key.end_pause()
-            key.secret = secret
+            key.revealed = revealed
         elif key.put_off is not None and (left := key.put_off_until - self._clock.monotonic()) > 0:
             raise key.put_off.paused(0.0, left)
         elif key.failure is not None and (left := self._pause_left(key)):
             raise key.failure.paused(left)
         try:
-            token = self._token(await self._authenticate(api_key.id, secret))
+            token = self._token(await self._authenticate(revealed))
         except BillingError as error:
             refused = error.cause in (Cause.CREDENTIALS, Cause.INVALID_ANSWER)
             if refused and key.failure is not None:  # the first may be a slip

@@ -121,18 +121,21 @@ def _check_credentials(
     report: Report,
     key_file_rule: Callable[[Path], str | None],
 ) -> None:
-    """Check that there is one form of the key; one that is given but not valid counts."""
-    given = credentials.model_fields_set & {"api_key", "api_key_file"}
-    if len(given) > 1:
-        report.add(path, "must not have both api_key and api_key_file: keep one")
-    elif not given and report.sound(path):
-        report.add(path, "must have api_key or api_key_file")
-    if credentials.api_key_file is not None and (rule := key_file_rule(credentials.api_key_file)):
-        report.add((*path, "api_key_file"), rule)
+    """Check that there is one form of the id and of the key; one that is not valid counts."""
+    for value in ("api_key_id", "api_key"):
+        file = f"{value}_file"
+        given = credentials.model_fields_set & {value, file}
+        if len(given) > 1:
+            report.add(path, f"must not have both {value} and {file}: keep one")
+        elif not given and report.sound(path):
+            report.add(path, f"must have {value} or {file}")
+        named: Path | None = getattr(credentials, file)
+        if named is not None and (rule := key_file_rule(named)):
+            report.add((*path, file), rule)
 
 
 def _key_file_rule(path: Path) -> str | None:
-    """Return the rule that the content of a key file breaks, if any."""
+    """Return the rule that the content of a file breaks that holds a key or its id, if any."""
     try:
         read_key_file(path)
     except ValueError as error:

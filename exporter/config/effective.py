@@ -94,9 +94,10 @@ def _organization(organization: Organization) -> dict[str, Any]:
 
 
 def _credentials(api_key: ApiKey) -> dict[str, str]:
+    found = {"api_key_id" if api_key.id_file is None else "api_key_id_file": api_key.id}
     if api_key.file is not None:
-        return {"api_key_id": api_key.id, "api_key_file": str(api_key.file)}
-    return {"api_key_id": api_key.id, "api_key": str(api_key.secret)}
+        return found | {"api_key_file": str(api_key.file)}
+    return found | {"api_key": str(api_key.secret)}
 
 
 def _escape(value: object) -> object:

@@ -107,4 +107,6 @@ def _resolve(file: ConfigFile) -> Config:
 
 
 def _api_key(credentials: CredentialsConfig) -> ApiKey:
-    return ApiKey(credentials.api_key_id, credentials.api_key, credentials.api_key_file)
+    file = credentials.api_key_id_file
+    key_id = str(file) if credentials.api_key_id is None else credentials.api_key_id
+    return ApiKey(key_id, credentials.api_key, credentials.api_key_file, file)

@@ -111,16 +111,21 @@ class LimitsConfig(Section):
 
 
 class CredentialsConfig(Section):
-    """An API key of Viam: its id and one of the two forms of the key."""
+    """An API key of Viam: its id and the key, each in one of two forms."""
 
-    api_key_id: String = Field(description="Id of the API key.")
+    api_key_id: String | None = Field(default=None, description="Id of the API key.")
+    api_key_id_file: File | None = Field(
+        default=None,
+        description="File that holds the id and nothing else. A new key has a new id: with both "
+        "in files, replacing a key needs neither a reload nor a restart.",
+    )
     api_key: ApiKeyText | None = Field(
         default=None, description="The API key itself, best as `${NAME}` from the environment."
     )
     api_key_file: File | None = Field(
         default=None,
         description="File that holds the API key and nothing else. It is read at every "
-        "authentication, so that a rotated key needs no restart.",
+        "authentication.",
     )
 
 

@@ -214,13 +214,15 @@ def secret(value: object) -> Secret:
 
 
 def read_key_file(path: Path) -> Secret:
-    """Read an API key; a line end after it is not part of it.
+    """Read an API key, or its id; a line end after it is not part of it.
 
     Raises ValueError with the rule: missing, unreadable, no regular file (which could not be
     read again), too long, not UTF-8, empty, or with white space or control characters inside.
     """
     content = files.read(
-        path, MAX_KEY_FILE_BYTES, "must name a file that holds an API key and nothing else"
+        path,
+        MAX_KEY_FILE_BYTES,
+        "must name a file that holds an API key, or its id, and nothing else",
     )
     try:
         return secret(content.decode().rstrip("\r\n"))

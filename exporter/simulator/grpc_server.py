@@ -138,9 +138,9 @@ class Simulator:
         """Forget all tokens: every client has to authenticate again."""
         self._service.tokens.revoke_all()
 
-    def rotate(self, account_id: str, new_key: str) -> None:
+    def rotate(self, account_id: str, new_key: str, new_id: str | None = None) -> None:
         """Replace an account's key. The old one and its tokens are dead at once."""
-        self._service.tokens.rotate(self._service.accounts[account_id].api_key_id, new_key)
+        self._service.rotate(account_id, new_key, new_id)
 
     async def _serve(
         self, address: str, credentials: grpc.ServerCredentials | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from random import Random
 from typing import Any, Protocol, TypeAlias
 
@@ -72,6 +73,15 @@ class Service:
         self._clock = clock
         self._token_lifetime = math.inf if token_lifetime is None else token_lifetime
         self._faults = faults
+
+    def rotate(self, account_id: str, api_key: str, api_key_id: str | None = None) -> None:
+        """Replace the key of an account, and of those that share it; None keeps its id."""
+        old_id = self.accounts[account_id].api_key_id
+        new_id = old_id if api_key_id is None else api_key_id
+        self.tokens.rotate(old_id, new_id, api_key)
+        self._of_key[new_id] = self._of_key.pop(old_id)
+        for org_id in self._of_key[new_id]:
+            self.accounts[org_id] = replace(self.accounts[org_id], api_key_id=new_id)
 
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
         """Return what a gRPC server needs to serve the RPCs."""

@@ -53,10 +53,11 @@ class Tokens:
         """Forget all tokens: every client has to authenticate again."""
         self._grants.clear()
 
-    def rotate(self, api_key_id: str, api_key: str) -> None:
+    def rotate(self, old_id: str, api_key_id: str, api_key: str) -> None:
         """Replace a key. The old one and its tokens are dead at once."""
+        del self._keys[old_id]
         self._keys[api_key_id] = api_key
-        self._grants = {t: g for t, g in self._grants.items() if g.api_key_id != api_key_id}
+        self._grants = {t: g for t, g in self._grants.items() if g.api_key_id != old_id}
 
     def _forget_expired(self, now: float) -> None:
         """Drop the oldest tokens, up to the first that is alive. Most live equally long."""

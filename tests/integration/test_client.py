@@ -187,6 +187,30 @@ def test_a_rotated_key_file_is_read_again(tmp_path: Path) -> None:
     run(scenario)
 
 
+def test_a_key_with_a_new_id_is_picked_up_from_its_files(tmp_path: Path) -> None:
+    """A new key of Viam's has a new id. Until both files are written, the login is refused."""
+
+    async def scenario() -> None:
+        file, id_file = tmp_path / "key", tmp_path / "id"
+        file.write_text(FIRST.api_key + "\n")
+        id_file.write_text(FIRST.api_key_id + "\n")
+        key = ApiKey(str(id_file), file=file, id_file=id_file)
+        async with connected() as pair:
+            assert await pair.usage(key=key)
+            pair.simulator.rotate(FIRST.id, "new-key", "new-id")
+            file.write_text("new-key")
+            assert (await failure(pair.usage(key=key))).cause is Cause.CREDENTIALS
+            id_file.write_text("new-id")
+            assert await pair.usage(key=key)
+            id_file.unlink()
+            pair.simulator.revoke_tokens()
+            error = await failure(pair.usage(key=key))
+            assert (error.cause, error.code) == (Cause.CREDENTIALS, "KEY_FILE")
+            assert f"api_key_id_file {id_file}" in str(error)
+
+    run(scenario)
+
+
 def test_wrong_keys_fail_for_all_who_wait_and_are_tried_again() -> None:
     """A failure to authenticate is not kept: the next poll tries again."""
 

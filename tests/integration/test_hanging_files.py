@@ -165,7 +165,7 @@ async def read_keys(good: Path, bad: Sequence[Path]) -> None:
         for path in bad:
             with pytest.raises(BillingError, match="its file system hangs"):
                 await files.reveal(ApiKey("id", file=path))
-        assert (await files.reveal(ApiKey("id", file=good))).reveal() == "a-key"
+        assert (await files.reveal(ApiKey("id", file=good))).key.reveal() == "a-key"
 
 
 def test_keys_that_hang_hold_up_no_other_folder(tmp_path: Path) -> None:

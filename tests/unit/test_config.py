@@ -338,6 +338,24 @@ def test_key_file_is_relative_to_the_configuration(load_text: Load) -> None:
     assert config.credentials.file.read_text() == f"{KEY}\n"
 
 
+def test_an_id_may_be_in_a_file(load_text: Load) -> None:
+    """The key then goes by the file's path, which stays when a rotation changes the id."""
+    config = load_text(
+        "credentials: {api_key_id_file: viam.key, api_key_file: viam.key}\n"
+        "organizations: [{id: acme}]\n"
+    )
+    assert config.credentials is not None
+    assert config.credentials.id_file is not None
+    assert config.credentials.id == str(config.credentials.id_file)
+    assert config.credentials.id_file.read_text() == f"{KEY}\n"
+    shown = yaml.safe_load(effective(config))["credentials"]
+    assert shown == {
+        "api_key_id_file": config.credentials.id,
+        "api_key_file": config.credentials.id,
+    }
+    assert load_text(effective(config)) == config
+
+
 # --- Secrets ------------------------------------------------------------------------------
 
 
@@ -647,7 +665,7 @@ def test_effective_configuration_says_everything(load_text: Load) -> None:
     """It has every key of the file, and loads once the secrets are put back."""
     text = effective(load_text(MINIMAL))
     assert file_keys(yaml.safe_load(text)) >= {
-        key.path for key in keys() if not key.path.endswith("api_key_file")
+        key.path for key in keys() if not key.path.endswith(("api_key_file", "api_key_id_file"))
     }
     assert list(yaml.safe_load(text)) == [key.path for key in keys() if "." not in key.path]
     again = load_text(text.replace("<secret>", KEY))
@@ -717,7 +735,7 @@ def test_example_file_loads(tmp_path: Path) -> None:
     environ = {
         "VIAM_API_KEY_ID": "key-id",
         "VIAM_API_KEY": KEY,
-        "ACME_API_KEY_ID": "acme-key-id",
+        "ACME_API_KEY_ID_FILE": str(path),
         "ACME_API_KEY_FILE": str(path),
     }
     config = load(EXAMPLE, environ, ("org_id", "org_name"))
@@ -726,7 +744,7 @@ def test_example_file_loads(tmp_path: Path) -> None:
 
 
 def test_example_file_has_every_key_and_no_other() -> None:
-    """One credentials section shows `api_key`, the other, as it must, `api_key_file`."""
+    """One credentials section shows an id and a key, the other, as it must, files of them."""
 
     def same_credentials(paths: set[str]) -> set[str]:
         return {path.replace("organizations[].credentials", "credentials") for path in paths}

@@ -8,6 +8,7 @@ from typing import Any
 
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
+from exporter.api.key_files import Revealed
 from exporter.api.tokens import Call, Tokens
 from exporter.config import Config
 from exporter.model import ApiKey, Cause, Secret
@@ -30,11 +31,12 @@ class LoginReader(FakeReader):
         self.under_way = 0
         self.most_under_way = 0
 
-    async def _reveal(self, key: ApiKey) -> Secret:
+    async def _reveal(self, key: ApiKey) -> Revealed:
         assert key.secret is not None
-        return key.secret
+        return Revealed(key.id, key.secret)
 
-    async def _authenticate(self, key_id: str, _: Secret) -> str:
+    async def _authenticate(self, revealed: Revealed) -> str:
+        key_id = revealed.id
         self.logins[key_id] += 1
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)

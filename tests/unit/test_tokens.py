@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.api.billing import BillingError
+from exporter.api.key_files import Revealed
 from exporter.api.tokens import LONGEST_PAUSE, MAX_TOKEN_BYTES, Call, Tokens, expiry
 from exporter.model import ApiKey, Cause, Secret
 from support.virtual import START, VirtualClock, run
@@ -51,13 +52,13 @@ class Server:
     def __post_init__(self) -> None:
         self.tokens = Tokens(self._reveal, self._authenticate, carry=str, clock=self.clock)
 
-    async def _reveal(self, _: ApiKey) -> Secret:
-        return Secret(self.file)
+    async def _reveal(self, _: ApiKey) -> Revealed:
+        return Revealed("id", Secret(self.file))
 
-    async def _authenticate(self, _: str, key: Secret) -> str:
+    async def _authenticate(self, revealed: Revealed) -> str:
         self.logins.append(self.clock.monotonic())
         await asyncio.sleep(self.delay)
-        if key.reveal() != self.key:
+        if revealed.key.reveal() != self.key:
             raise refused("Authenticate")
         return self.grants(len(self.logins))
 
