@@ -45,7 +45,8 @@ ABOUT_THE_ORGANIZATION: Final = frozenset(
 REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
     grpc.StatusCode.UNAUTHENTICATED: "the API key was refused: check its id and the key",
     grpc.StatusCode.PERMISSION_DENIED: (
-        "the API key may not read this bill: it must belong to an owner of the organization"
+        "the API key may not read this bill: it needs scope organization and role Owner "
+        "(in a Viam module, VIAM_API_KEY is a machine's key)"
     ),
     grpc.StatusCode.NOT_FOUND: "the organization is not known: check its id",
     grpc.StatusCode.INVALID_ARGUMENT: "the request was refused: check the organization's id",

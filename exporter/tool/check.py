@@ -24,10 +24,10 @@ organization once, shows nothing of it, and says for each failure what is wrong 
 """
 # What to do, by cause; the error itself says what is wrong.
 ADVICE: Final[Mapping[Cause, str]] = {
-    Cause.CREDENTIALS: "create a key for an owner of the organization, or put the right id and "
-    "key of an existing one into the configuration",
-    Cause.PERMISSION: "take a key of an owner of this organization, and make sure that the id is "
-    "that of the organization which the key belongs to",
+    Cause.CREDENTIALS: "create a key with scope organization and role Owner, or correct the id and "
+    "the key in the configuration",
+    Cause.PERMISSION: "use a key of this organization with scope organization and role Owner, and "
+    "check the organization's id",
     Cause.OUTAGE: "look at the network, a proxy or firewall in between, and api.address",
     Cause.THROTTLED: "wait, and try again with fewer organizations at once (api.max_concurrency)",
     Cause.INVALID_ANSWER: "make sure that api.address is Viam's; if it is, report a bug",

@@ -45,11 +45,15 @@ def test_check_is_that_of_the_daemon(service: Service, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "wrong", "advice"),
     [
-        ("wrong-key:method=Authenticate", "the API key was refused", "create a key for an owner"),
+        (
+            "wrong-key:method=Authenticate",
+            "the API key was refused",
+            "create a key with scope organization",
+        ),
         (
             "permission-denied:method=GetCurrentMonthUsage",
             "may not read this bill",
-            "take a key of an owner",
+            "use a key of this organization",
         ),
         (
             "not-found:method=GetCurrentMonthUsage",
