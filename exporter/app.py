@@ -172,7 +172,7 @@ async def _opened(
     except LockedError as error:
         raise StartError(str(error)) from error
     except StorageError as error:
-        log.error("nothing was restored: trying again every second", reason=str(error))
+        log.error("cannot restore from storage; retrying every second", reason=str(error))
         telemetry.stored(successful=False)
         return storage, None
 
@@ -183,7 +183,7 @@ async def _save_last(saver: Saver) -> None:
         async with asyncio.timeout(LAST_SAVE):
             await saver.save()
     except TimeoutError:
-        log.error("the storage does not answer at the end: what changed last may be lost")
+        log.error("storage did not respond during shutdown: the latest changes may be lost")
 
 
 async def _close(storage: Storage) -> None:

@@ -42,12 +42,12 @@ Polls the Viam billing API for the organizations in its configuration and serves
 cost, balance and invoices as Prometheus metrics.
 """
 EPILOG: Final = """\
-There are three ways to say what to poll:
+There are three ways to configure what is polled:
   a configuration file    --config.file=exporter.yml
   the environment         VIAM_ORG_ID, VIAM_API_KEY_ID, and VIAM_API_KEY or VIAM_API_KEY_FILE
-  nothing yet             --demo, which polls a simulated billing service
+  neither                 --demo, which polls a simulated billing service
 
-Signals: SIGHUP reloads the configuration, SIGTERM and SIGINT stop.
+Signals: SIGHUP reloads the configuration; SIGTERM and SIGINT stop the exporter.
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 """
 
@@ -67,13 +67,13 @@ def parser() -> argparse.ArgumentParser:
         dest="config_file",
         metavar="FILE",
         type=path_argument,
-        help=f"the configuration (default: {DEFAULT_FILE}, if there is one)",
+        help=f"configuration file (default: {DEFAULT_FILE}, if it exists)",
     )
     root.add_argument(
         "--config.check",
         dest="config_check",
         action="store_true",
-        help="check the configuration, say what is wrong and where, and exit with 0 or 1",
+        help="check the configuration, report every error, and exit with 0 or 1",
     )
     root.add_argument(
         "--web.listen-address",
@@ -81,8 +81,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         type=listen_address,
         action="append",
-        help="where to serve: host:port, [v6]:port, or :port for every interface; "
-        f"may be given several times (default: {DEFAULT_ADDRESS})",
+        help="address to listen on: host:port, [v6]:port, or :port for all interfaces; repeatable "
+        f"(default: {DEFAULT_ADDRESS})",
     )
     root.add_argument(
         "--web.telemetry-path",
@@ -98,8 +98,8 @@ def parser() -> argparse.ArgumentParser:
         dest="storage_path",
         metavar="DIR",
         type=optional_path_argument,
-        help="folder that keeps the last good data, the spend counters and the ledger of days "
-        "across restarts; must be this process's own (default, and if empty: nothing is kept)",
+        help="folder that keeps the last good data, the spend counters and the ledger across "
+        "restarts; no other exporter may use it (default, and if empty: nothing is kept)",
     )
     root.add_argument(
         "--total-shards",
@@ -107,34 +107,35 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         type=_whole_number(1, MAX_SHARDS),
         default=1,
-        help="how many exporters share the organizations of the configuration, each of which "
-        "polls its part (default: %(default)s)",
+        help="number of exporters that share the organizations in the configuration (default: "
+        "%(default)s)",
     )
     root.add_argument(
         "--shard",
         metavar="N",
         type=_whole_number(0, MAX_SHARDS - 1),
-        help="which of them this is, from 0 on (default: the number at the end of the variable "
-        "POD_NAME, or without it of the host name, as a StatefulSet numbers its pods)",
+        help="number of this shard, counting from 0 (default: the number at the end of POD_NAME "
+        "or, if that is not set, of the host name, as a StatefulSet numbers its pods)",
     )
     root.add_argument(
         "--log.level",
         dest="log_level",
         choices=logs.LEVELS,
         default="info",
-        help="least severe messages to log (default: %(default)s)",
+        help="minimum level to log (default: %(default)s)",
     )
     root.add_argument(
         "--log.format",
         dest="log_format",
         choices=logs.FORMATS,
         default="logfmt",
-        help="format of the log, on standard error (default: %(default)s)",
+        help="log format; logs go to standard error (default: %(default)s)",
     )
     root.add_argument(
         "--demo",
         action="store_true",
-        help="poll a simulated billing service inside this process: no configuration, no account",
+        help="poll a simulated billing service inside this process; needs no configuration and no "
+        "account",
     )
     root.add_argument(
         "--version", action="version", version=str(version()), help="print the version"

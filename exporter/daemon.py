@@ -332,7 +332,7 @@ class Daemon:
 
 def _log_problems(problems: str) -> None:
     for problem in problems.splitlines():
-        log.error("configuration not reloaded, the old one stays", problem=problem)
+        log.error("configuration not reloaded; still using the old one", problem=problem)
 
 
 async def _listen(address: Address, others: Iterable[Address]) -> list[socket.socket]:
@@ -351,7 +351,7 @@ def _warn_of_strangers(listening: Iterable[socket.socket]) -> None:
     for each in listening:
         if not sockets.is_local(each):
             log.warning(
-                "listening beyond this machine without authentication: anyone who reaches the "
+                "listening for other machines without authentication: anyone who can reach the "
                 "address can read the bills",
                 address=sockets.address(each),
             )

@@ -48,10 +48,10 @@ REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
         "the API key may not read this bill: it needs scope organization and role Owner "
         "(in a Viam module, VIAM_API_KEY is a machine's key)"
     ),
-    grpc.StatusCode.NOT_FOUND: "the organization is not known: check its id",
+    grpc.StatusCode.NOT_FOUND: "unknown organization: check its id",
     grpc.StatusCode.INVALID_ARGUMENT: "the request was refused: check the organization's id",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "the server asks for fewer requests",
-    grpc.StatusCode.UNIMPLEMENTED: "the server does not know the call: check api.address",
+    grpc.StatusCode.UNIMPLEMENTED: "the server does not support this call: check api.address",
 }
 
 
@@ -150,11 +150,11 @@ CONNECTION_FAILED: Final = re.compile(
 CONNECTION_FAULTS: Final = (
     ("Connection refused", "the connection was refused"),
     ("Connection reset", "the connection was reset"),
-    ("http1.x server", "what answers there speaks HTTP/1 and no gRPC: check api.address"),
-    ("Failed parsing HTTP/2", "what answers there is no gRPC server: check api.address"),
+    ("http1.x server", "the server there speaks HTTP/1, not gRPC: check api.address"),
+    ("Failed parsing HTTP/2", "the server there is not a gRPC server: check api.address"),
     ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted: check it and api.ca_file"),
     ("Hostname Verification", "its certificate is for another name"),
-    ("andshake", "no TLS connection came about: check api.tls"),
+    ("andshake", "no TLS connection could be made: check api.tls"),
     ("DNS", "its name cannot be resolved"),
     ("omain name", "its name cannot be resolved"),
     ("unreachable", "its network cannot be reached"),

@@ -25,7 +25,7 @@ class Address:
         """Parse host:port, [v6]:port or :port. Raises ValueError."""
         match = _ADDRESS.fullmatch(text)
         if match is None or int(match["port"]) > MAX_PORT:
-            raise ValueError(f"{text!r} is no address: write host:port, [v6]:port or :port")
+            raise ValueError(f"{text!r} is not an address: write host:port, [v6]:port or :port")
         return cls(match["v6"] or match["host"] or "", int(match["port"]))
 
     def __str__(self) -> str:

@@ -225,7 +225,7 @@ class Discovery:
         left_out = sum(not is_usable(each.id) for each in listed)
         if self._records.leave_out(key_id, left_out):
             log.warning(
-                "organizations are left out: their ids are empty, too long or not printable",
+                "organizations skipped: their ids are empty, too long or not printable",
                 api_key_id=key_id,
                 organizations=left_out,
             )
@@ -235,7 +235,7 @@ class Discovery:
         before, failures = self._records.fail(key_id, error.failure)
         if before is None or before.cause is not error.cause:
             log.warning(
-                "cannot look for organizations: those that were found stay",
+                "discovery failed; keeping the organizations found before",
                 api_key_id=key_id,
                 cause=error.cause,
                 code=error.code,

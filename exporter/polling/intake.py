@@ -230,7 +230,7 @@ class Intake:
         now = self._now()
         if max(saved.received, saved.changed) > now.time + MAX_AHEAD:
             log.warning(
-                "a stored answer is of a day to come, and ignored",
+                "ignoring a stored answer dated in the future",
                 org=organization.id,
                 collector=collector,
             )
@@ -246,7 +246,11 @@ class Intake:
                 now,
             )
         except BillingError:
-            log.warning("a stored answer does not parse", org=organization.id, collector=collector)
+            log.warning(
+                "ignoring a stored answer that cannot be parsed",
+                org=organization.id,
+                collector=collector,
+            )
             return None
         self._note_due_date(Unit(organization.id, collector), answer)
         return answer

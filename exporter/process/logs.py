@@ -104,20 +104,22 @@ def take_what_python_prints() -> None:
 def _crashed(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    log.error("a bug ends the exporter", exc_info=(kind, error, traceback))
+    log.error("exiting because of a bug", exc_info=(kind, error, traceback))
 
 
 def _thread_crashed(arguments: threading.ExceptHookArgs) -> None:
     error = arguments.exc_value
     if error is not None:
-        log.error("a thread met a bug", exc_info=(type(error), error, arguments.exc_traceback))
+        log.error(
+            "a bug was caught in a thread", exc_info=(type(error), error, arguments.exc_traceback)
+        )
 
 
 def _not_raised(arguments: sys.UnraisableHookArgs) -> None:
     error = arguments.exc_value
     if error is not None:
         log.error(
-            "an error came where none can be raised",
+            "an error could not be raised",
             exc_info=(type(error), error, arguments.exc_traceback),
         )
 

@@ -41,7 +41,7 @@ class ServiceManager:
                     await loop.sock_sendall(sender, "\n".join(assignments).encode())
         except (OSError, ValueError) as error:  # ValueError: no such address can be
             if not self._warned:
-                log.warning("cannot tell systemd how the service is", reason=repr(error))
+                log.warning("cannot notify systemd", reason=repr(error))
             self._warned = True
 
     async def keep_alive(self, makes_progress: Callable[[], bool]) -> None:
@@ -58,7 +58,7 @@ class ServiceManager:
                 stalled = False
             elif not stalled:
                 stalled = True
-                log.error("polls have stopped: the watchdog of systemd will end the exporter")
+                log.error("polls have stopped: systemd's watchdog will restart the exporter")
             await asyncio.sleep(self.watchdog / PINGS)
 
 

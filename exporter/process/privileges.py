@@ -28,7 +28,9 @@ def start_without_tracing(environ: MutableMapping[str, str]) -> None:
     gRPC has read the variable when it was imported, and offers no way to change its mind.
     """
     if environ.pop(GRPC_TRACING, None) is not None:
-        log.warning("tracing of gRPC is left off: it prints access tokens", variable=GRPC_TRACING)
+        log.warning(
+            "gRPC tracing is disabled because it prints access tokens", variable=GRPC_TRACING
+        )
         logging.shutdown()  # what is not written by now would be lost
         os.execve(sys.executable, sys.orig_argv, environ)  # noqa: S606 - the same program
 
@@ -61,13 +63,13 @@ def warn(config: Config, file: Path, reader: Reader) -> None:
     `file` is where the configuration may stand.
     """
     if reader.user == 0:
-        log.warning("running as root, which is not needed: run it as a user of its own")
+        log.warning("running as root, which is not needed: use a dedicated user")
     for path in _key_files(config):
         if _others_read(path, reader):
-            log.warning("others can read a key file: chmod 0400", file=str(path))
+            log.warning("other users can read a key file: chmod 0400", file=str(path))
     if _others_read(file, reader) and _holds_key(file, config):
         log.warning(
-            "others can read the keys in the configuration: chmod 0400, or use api_key_file",
+            "other users can read the keys in the configuration: chmod 0400, or use api_key_file",
             file=str(file),
         )
 

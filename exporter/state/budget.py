@@ -58,7 +58,7 @@ class Budget:
                 raise BillingError(
                     Cause.THROTTLED,
                     "DAILY_LIMIT",
-                    "the requests of the day (api.max_requests_per_day) are used up",
+                    "the daily request limit (api.max_requests_per_day) is used up",
                 )
             self._unused -= 1
             self._tell()

@@ -65,7 +65,7 @@ class Database:
             try:
                 if self._connection is not None and not self._place.is_ours():
                     log.warning(
-                        "the storage was removed, moved or replaced: creating it again",
+                        "storage was removed, moved or replaced: recreating it",
                         file=str(self.file),
                     )
                     self._let_go()
@@ -129,7 +129,7 @@ class Database:
                 raise
             self._copied = self.opening
         log.warning(
-            "what is stored is older than the counters of this process, which go on: it is kept",
+            "stored data is older than this process's counters, which continue: a copy was kept",
             file=str(self.file),
             copied_to=str(aside),
         )
@@ -220,7 +220,7 @@ class Database:
                 f"cannot use {self.file}: {reason}, and cannot be set aside: {_words(error)}"
             ) from error
         log.warning(
-            "the stored state cannot be used: it is set aside",
+            "stored data cannot be used: the file was set aside",
             file=str(self.file),
             reason=reason,
             set_aside_as=str(self._aside),
@@ -241,7 +241,7 @@ class Database:
             return
         self.is_complete = False
         log.warning(
-            "recovered what could be read from the file that was set aside",
+            "recovered readable data from the file that was set aside",
             set_aside_as=str(aside),
             rows=salvage.taken,
         )

@@ -198,10 +198,10 @@ class Place:
                 try:
                     self.system.close_to_others(self.folder)
                 except OSError as error:
-                    self._tell("cannot close the storage folder to others", error)
+                    self._tell("cannot restrict access to the storage folder", error)
             elif "others" not in self._told:
                 self._told.add("others")
-                log.warning("others can enter the storage folder", folder=str(self.folder))
+                log.warning("other users can enter the storage folder", folder=str(self.folder))
 
     def _lock(self, descriptor: int) -> None:
         try:
@@ -213,14 +213,16 @@ class Place:
             ) from error
         except OSError as error:  # as on some network shares
             self.has_locks = False
-            self._tell("cannot lock the storage folder: let no other process use it", error)
+            self._tell(
+                "cannot lock the storage folder: make sure that no other process uses it", error
+            )
             return
         try:
             self.system.lock_range(descriptor)
             self.has_locks = True
         except OSError as error:
             self.has_locks = False
-            self._tell("cannot lock the database: let no other program open it", error)
+            self._tell("cannot lock the database: make sure that no other program opens it", error)
 
     def _tell(self, event: str, error: OSError) -> None:
         if event not in self._told:

@@ -148,9 +148,9 @@ class Saver:
         """Say in a metric whether the last write succeeded, and in the log when that changes."""
         self._telemetry.stored(successful=error is None)
         if error is not None and self._successful:
-            log.error("cannot store: a restart would lose what is polled now", reason=error)
+            log.error("cannot write to storage: a restart would lose recent data", reason=error)
         elif error is None and not self._successful:
-            log.info("storing again")
+            log.info("writing to storage again")
         self._successful = error is None
 
 

@@ -166,7 +166,7 @@ class Storage:
             opening, complete = self._database.opening, self._database.is_complete
         if there > good:
             count, file = there - good, str(self._database.file)
-            log.warning("damaged rows in storage are ignored", file=file, rows=count)
+            log.warning("ignoring damaged rows in storage", file=file, rows=count)
         organizations = {
             org_id: SavedOrganization(org_id, answers.get(org_id, {}), spends.get(org_id))
             for org_id in answers.keys() | spends.keys()

@@ -33,8 +33,8 @@ def add_configuration(command: argparse.ArgumentParser) -> None:
         dest="config_file",
         metavar="FILE",
         type=path_argument,
-        help=f"the exporter's configuration (default: {DEFAULT_FILE}, if there is one, else the "
-        "environment)",
+        help=f"the exporter's configuration file (default: {DEFAULT_FILE} if it exists, otherwise "
+        "the environment)",
     )
     command.add_argument(
         "--organization",
@@ -43,7 +43,7 @@ def add_configuration(command: argparse.ArgumentParser) -> None:
         type=from_system,
         action="append",
         default=[],
-        help="only this organization, by id or name; may be given several times (default: all)",
+        help="only this organization, by id or name; repeatable (default: all)",
     )
 
 
@@ -88,7 +88,7 @@ def moment(text: str) -> float:
 def warn_of_future(moment: float | None, now: float) -> None:
     """Say so if the day that --since names has not come yet: nothing is of then."""
     if moment is not None and moment > now:
-        complain("--since lies in the future")
+        complain("--since is in the future")
 
 
 def within(text: str, low: float, high: float) -> float:

@@ -27,19 +27,16 @@ from exporter.tool.past_invoices import History, history
 DAY: Final = 86_400.0
 # Prometheus has written no block of the last hours itself yet: one of ours would be in its way.
 HEAD: Final = 3 * 3600.0
-NO_DAYS: Final = (
-    "days are left out: the ledger that has them is read with --exporter or --storage.path"
-)
+NO_DAYS: Final = "days are left out: to include them, use --exporter or --storage.path"
 NO_INVOICES: Final = "invoices are left out: there is no configuration to read them with"
 DESCRIPTION: Final = """\
-Writes the past as OpenMetrics with timestamps, to standard output: what the invoices tell of what
-was unpaid and overdue, and each invoice, as the exporter would have shown it; and what was spent on
-each day, from the ledger of a running exporter (--exporter) or of one that is stopped
-(--storage.path). Nothing of the last three hours is written, because Prometheus itself still has
-those in the making.
+Writes past data to standard output, as OpenMetrics with timestamps: invoices and the amounts that
+were unpaid and overdue, as the exporter would have shown them; and the spend of each day, from the
+ledger of a running exporter (--exporter) or the storage of a stopped one (--storage.path). The last
+three hours are left out, because Prometheus has not written its own block for them yet.
 """
 EPILOG: Final = f"""\
-To put it into Prometheus, with the labels that its target has there:
+To import it into Prometheus, with the labels of the target there:
   viam-billing backfill --label=job=viam-billing --label=instance=localhost:8426 > past.om
   promtool tsdb create-blocks-from openmetrics past.om DATA_FOLDER_OF_PROMETHEUS
 
@@ -59,15 +56,15 @@ def define(command: argparse.ArgumentParser) -> None:
         type=_label,
         action="append",
         default=[],
-        help="a label for every series, such as the job and the instance of the target; may be "
-        "given several times",
+        help="label to add to every series, such as the job and the instance of the target; "
+        "repeatable",
     )
     command.add_argument(
         "--step",
         metavar="DURATION",
         type=_step,
         default="1h",
-        help="time between two samples about invoices; 5m fills a graph at any scale, at twelve "
+        help="time between two samples of invoices; 5m fills a graph at any zoom level, at twelve "
         "times the size (default: %(default)s)",
     )
     command.add_argument(
@@ -75,22 +72,23 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="DATE",
         type=declare.date,
         default=0.0,
-        help="begin with this day, YYYY-MM-DD in UTC (default: the first that is known)",
+        help="first day to write, YYYY-MM-DD in UTC (default: the first one known)",
     )
     command.add_argument(
         "--until",
         metavar="DATE",
         type=declare.date,
         default=math.inf,
-        help="end before this day, such as the first of the live data (default: three hours ago)",
+        help="write the days before this one, such as the first day of live data (default: until "
+        "three hours ago)",
     )
     command.add_argument(
         "--retention",
         metavar="DURATION",
         type=declare.seconds,
         default="15d",
-        help="how long Prometheus keeps data, to warn of what it would delete (default: "
-        "%(default)s, as Prometheus' own)",
+        help="how long Prometheus keeps data; older data is warned about (default: %(default)s, "
+        "like Prometheus)",
     )
 
 

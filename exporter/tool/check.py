@@ -18,9 +18,9 @@ from exporter.tool.errors import DONE, FAILED, WRONG_USAGE, CommandError, compla
 from exporter.tool.output import printable
 
 DESCRIPTION: Final = """\
-Checks the configuration, as `viam-billing-exporter --config.check` does: files that it names
-included, every error at once, no secret shown. With --connect it also reads the bill of each
-organization once, shows nothing of it, and says for each failure what is wrong and what to do.
+Checks the configuration and the files that it names, like `viam-billing-exporter --config.check`.
+All errors are reported at once, and no secret is shown. With --connect it also reads each
+organization's bill once, shows none of it, and says what to do about each failure.
 """
 # What to do, by cause; the error itself says what is wrong.
 ADVICE: Final[Mapping[Cause, str]] = {
@@ -28,12 +28,12 @@ ADVICE: Final[Mapping[Cause, str]] = {
     "the key in the configuration",
     Cause.PERMISSION: "use a key of this organization with scope organization and role Owner, and "
     "check the organization's id",
-    Cause.OUTAGE: "look at the network, a proxy or firewall in between, and api.address",
+    Cause.OUTAGE: "check the network, any proxy or firewall, and api.address",
     Cause.THROTTLED: "wait, and try again with fewer organizations at once (api.max_concurrency)",
     Cause.INVALID_ANSWER: "make sure that api.address is Viam's; if it is, report a bug",
-    Cause.OTHER: "look at the organization's id and api.address",
+    Cause.OTHER: "check the organization's id and api.address",
 }
-KEY_FILE: Final = "make the key file readable for the user that runs this"
+KEY_FILE: Final = "make the key file readable by the user who runs this"
 
 
 def define(command: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def define(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--connect",
         action="store_true",
-        help="read each organization's bill once, to see whether its key does",
+        help="read each organization's bill once to check its API key",
     )
 
 

@@ -17,15 +17,15 @@ from exporter.tool.errors import EXIT_CODES, FAILED, STOPPED, CommandError, comp
 
 NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # of the machine's
 COMMANDS: Final[Mapping[str, str]] = {
-    "check": "check the configuration, and with --connect each organization's key",
+    "check": "check the configuration and, with --connect, every API key",
     "usage": "show what the current month has cost so far",
-    "forecast": "show where the month will end, from a file of past answers",
-    "invoices": "list invoices, and what is owed",
+    "forecast": "show where the month will end, and how sure that is",
+    "invoices": "list invoices and what is owed",
     "pdf": "download invoices as PDF files",
-    "backfill": "write the past that invoices tell of, for promtool tsdb create-blocks-from",
-    "ledger": "copy the ledger of days from one storage to another",
+    "backfill": "write past invoices and days as OpenMetrics, for promtool",
+    "ledger": "copy the ledger from one storage to another",
     "rules": "write recording rules and alerts for Prometheus",
-    "simulate": "run a simulated billing service, to try the exporter without an account",
+    "simulate": "run a simulated billing service to try the exporter without an account",
 }
 
 
@@ -36,7 +36,7 @@ def parser(chosen: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     """
     root = argparse.ArgumentParser(
         prog="viam-billing",
-        description="Tools for Viam bills, beside the Prometheus exporter.",
+        description="Command-line tools for Viam bills.",
         epilog=EXIT_CODES,
         allow_abbrev=False,
     )

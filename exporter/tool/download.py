@@ -49,23 +49,23 @@ class PdfChecker:
         self.size = 0
 
     def write(self, chunk: bytes) -> None:
-        """Append a chunk. Raises BillingError for what is no PDF, and OSError."""
+        """Append a chunk. Raises BillingError for what is not a PDF, and OSError."""
         self.size += len(chunk)
         if self.size > self._most:
             raise _invalid(f"is larger than {self._most >> 20} MiB")
         if len(self._head) < len(HEAD):
             self._head = (self._head + chunk[: len(HEAD)])[: len(HEAD)]
             if not HEAD.startswith(self._head):
-                raise _invalid("is no PDF")
+                raise _invalid("is not a PDF")
         self._tail = (self._tail + chunk[-TAIL_WITHIN:])[-TAIL_WITHIN:]
         self._file.write(chunk)
 
     def finish(self) -> None:
         """Raise BillingError unless it was a whole PDF."""
         if self._head != HEAD:
-            raise _invalid("is no PDF")
+            raise _invalid("is not a PDF")
         if TAIL not in self._tail:
-            raise _invalid("is a PDF without its end")
+            raise _invalid("is an incomplete PDF")
 
 
 async def download(

@@ -40,21 +40,21 @@ def add(command: argparse.ArgumentParser) -> None:
         type=_url,
         action="append",
         default=[],
-        help="a running exporter, such as http://localhost:8426; for all shards, give each one "
-        "(default: none is asked)",
+        help="URL of a running exporter, such as http://localhost:8426; repeatable, once for each "
+        "shard (default: none)",
     )
     command.add_argument(
         "--exporter.user",
         dest="exporter_user",
         metavar="NAME",
         type=from_system,
-        help="the user to log in there as; the password goes over TLS, or to this machine, only",
+        help="user to log in as; the password is sent only over TLS or to this machine",
     )
     for name, what in (
-        ("password-file", "the file that holds that user's password"),
-        ("ca-file", "the authorities to trust there, PEM (default: the system's)"),
-        ("cert-file", "the client certificate to show there, PEM"),
-        ("key-file", "its key, PEM (default: in the certificate's file)"),
+        ("password-file", "file with that user's password"),
+        ("ca-file", "certificate authorities to trust, PEM (default: the system's)"),
+        ("cert-file", "client certificate, PEM"),
+        ("key-file", "key of the client certificate, PEM (default: in the same file)"),
     ):
         command.add_argument(
             f"--exporter.{name}",

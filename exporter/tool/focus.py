@@ -83,9 +83,9 @@ def gaps(found: Iterable[OrganizationUsage]) -> Iterator[tuple[Organization, str
     """Yield the organizations of which something is missing that the specification wants."""
     for bill in found:
         if any(row["BilledCost"] is None for row in _rows([bill])):
-            yield bill.organization, "a cost is no number, and has no row"
+            yield bill.organization, "a cost that is not a number was left out"
         if bill.usage.totals and None in (bill.usage.period_start, bill.usage.period_end):
-            yield bill.organization, "the billing period is not known, and its columns are empty"
+            yield bill.organization, "the billing period is unknown, so its columns are empty"
 
 
 def _rows(found: Iterable[OrganizationUsage]) -> Iterator[Mapping[str, Any]]:

@@ -28,17 +28,17 @@ from exporter.tool.replay import Past, replay
 FORMATS: Final = ("table", "json", "jsonl")
 STANDARD_INPUT: Final = Path("-")
 DESCRIPTION: Final = """\
-Shows where the billing period will end, how sure that is and how that is known: what a running
-exporter says (--exporter), or one that is stopped (--storage.path). With --history it does so for a
-file of what a bill was at past moments, with what was spent on each UTC day, and needs neither an
-account nor an exporter.
+Shows where the billing period will end, how certain that is, and which methods were used. The
+forecast comes from a running exporter (--exporter), from the storage of a stopped one
+(--storage.path), or from a file of past answers (--history), which takes neither an account nor an
+exporter and also shows the spend of each UTC day.
 """
 EPILOG: Final = f"""\
 FILE is CSV with the header
   {",".join(COLUMNS)}
-and, if wanted, a column for each resource type with its cost before discounts. A row is a good
-answer of the billing API, the oldest first. Times are RFC 3339 or Unix seconds. An empty cell is a
-date or a resource type that the answer does not have.
+and, optionally, a column for each resource type with its cost before discounts. Each row is a
+successful answer of the billing API, oldest first. Times are RFC 3339 or Unix seconds. A cell is
+empty if the answer lacks that date or resource type.
 
 {EXIT_CODES}
 """
@@ -53,27 +53,27 @@ def define(command: argparse.ArgumentParser) -> None:
         "--history",
         metavar="FILE",
         type=files.path_argument,
-        help="in place of an exporter, a file of past answers; - is standard input",
+        help="file of past answers, used instead of an exporter; - is standard input",
     )
     command.add_argument(
         "--at",
         metavar="TIME",
         type=declare.moment,
-        help="with --history, what was known at this time, RFC 3339 or Unix seconds: rows that "
-        "came later are left out (default: the time of the last row)",
+        help="with --history: show what was known at this time, RFC 3339 or Unix seconds; later "
+        "rows are ignored (default: the time of the last row)",
     )
     command.add_argument(
         "--backtest",
         action="store_true",
-        help="with --history, show what the forecast would have been at each midnight, and how "
-        "wrong",
+        help="with --history: show what the forecast would have been at each midnight, and how "
+        "wrong it was",
     )
     command.add_argument(
         "--output",
         choices=FORMATS,
         default="table",
-        help="a table for people, json for programs; with --backtest jsonl, a line a midnight "
-        "(default: %(default)s)",
+        help="table for people, json for programs; with --backtest also jsonl, one line for each "
+        "midnight (default: %(default)s)",
     )
 
 

@@ -23,9 +23,8 @@ from exporter.tool.output import Column, Row
 
 FORMATS: Final = ("table", "json", "csv")
 DESCRIPTION: Final = """\
-Lists the invoices of each organization, and below them what each organization owes, with the
-numbers that the exporter shows. Amounts are US dollars. Overdue: unpaid, and the due date has
-passed.
+Lists the invoices of each organization, followed by what it owes. The numbers are the exporter's
+own. Amounts are in US dollars. An unpaid invoice is overdue once its due date has passed.
 """
 COLUMNS: Final = (
     "org_id",
@@ -84,17 +83,15 @@ def define(command: argparse.ArgumentParser) -> None:
         "--output",
         choices=FORMATS,
         default="table",
-        help="a table for people, JSON or CSV for programs (default: %(default)s)",
+        help="table for people, JSON or CSV for programs (default: %(default)s)",
     )
     command.add_argument(
         "--sort",
         choices=SORTS,
-        help="by name, from the newest, from the one that is due first, or from the largest "
-        "(default: organizations as configured, each from its newest invoice)",
+        help="sort by name, newest first, earliest due date first, or largest first (default: "
+        "organizations as configured, invoices newest first)",
     )
-    command.add_argument(
-        "--unpaid", action="store_true", help="list only what somebody still has to pay"
-    )
+    command.add_argument("--unpaid", action="store_true", help="list unpaid invoices only")
 
 
 def _invoices(arguments: argparse.Namespace) -> int:

@@ -27,11 +27,11 @@ STANDARD_INPUT: Final = Path("-")
 MAX_LINE: Final = 64 * 1024 * 1024  # characters: four hundred days of a hundred types are 4 MB
 DESCRIPTION: Final = """\
 Copies ledgers from one storage to another, for example when organizations move to another shard or
-the exporter to another machine. `export` writes them to standard output, a line for each
-organization; `import` adds them to a storage. Neither contacts anything.
+the exporter moves to another machine. `export` writes them to standard output, one line for each
+organization; `import` adds them to a storage. Neither uses the network.
 
 No exporter may be using the storage. Existing data is never replaced: an organization that already
-has data only gets earlier days. An import that failed can be repeated.
+has data only gains earlier days. A failed import can be repeated.
 """
 EPILOG: Final = f"""\
 To move everything from one folder to another:

@@ -92,8 +92,8 @@ def add(command: argparse.ArgumentParser) -> None:
         dest="storage_path",
         metavar="DIR",
         type=path_argument,
-        help="in place of --exporter, the storage folder of an exporter that is not running; "
-        "nothing in it is changed",
+        help="storage folder of an exporter that is not running, used instead of --exporter; it is "
+        "not changed",
     )
 
 

@@ -53,7 +53,7 @@ def require(
     missing = [each for each in names if each not in there]
     if missing:
         report(failures)
-        reason = f"--organization={printable(missing[0])}: there is no such id or name"
+        reason = f"--organization={printable(missing[0])}: no such id or name"
         if failures:
             raise CommandError(f"{reason} among those that could be found")
         raise CommandError(reason, WRONG_USAGE)

@@ -26,13 +26,13 @@ from exporter.tool.output import printable
 from exporter.tool.progress import Progress, progress
 
 DESCRIPTION: Final = """\
-Downloads invoices as PDF files: the ones that are named by their ids, or all, or those since a
-day. A file appears only when it is whole, and what is there already is left alone: run it again
-after a failure, or every month.
+Downloads invoices as PDF files: those with the given ids, all of them (--all), or those since a day
+(--since). Files appear only once they are complete, and existing files are kept: run the command
+again after a failure, or every month.
 """
 EPILOG: Final = "\n".join(
     (
-        "In --name-template stands for",
+        "Fields of --name-template:",
         *(f"  {f'{{{field}}}':18}{meaning}" for field, meaning in file_names.FIELDS.items()),
         "",
         EXIT_CODES,
@@ -52,21 +52,21 @@ def define(command: argparse.ArgumentParser) -> None:
         "--since",
         metavar="DATE",
         type=declare.date,
-        help="download the invoices of this day, YYYY-MM-DD in UTC, and after it",
+        help="download invoices dated on or after this day, YYYY-MM-DD in UTC",
     )
     command.add_argument(
         "--dest",
         metavar="DIR",
         type=path_argument,
         default=Path("invoices"),
-        help="the folder to put them in, made if it is not there (default: %(default)s)",
+        help="folder to write to, created if necessary (default: %(default)s)",
     )
     command.add_argument(
         "--name-template",
         metavar="TEMPLATE",
         type=_template,
         default=file_names.DEFAULT_TEMPLATE,
-        help="name of a file below that folder, see below (default: %(default)s)",
+        help="path of each file below that folder, see below (default: %(default)s)",
     )
 
 
@@ -80,9 +80,7 @@ def _template(text: str) -> str:
 def _pdf(arguments: argparse.Namespace) -> int:
     named, every = arguments.invoices, arguments.all or arguments.since is not None
     if bool(named) == every:
-        raise CommandError(
-            "name invoices by id, or say --all or --since, and not both", WRONG_USAGE
-        )
+        raise CommandError("give invoice ids, or --all or --since, but not both", WRONG_USAGE)
     declare.warn_of_future(arguments.since, arguments.clock.time())
     config = bills.configuration(arguments)
     with prepared(arguments.dest, PRIVATE) as folder:

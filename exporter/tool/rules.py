@@ -26,12 +26,12 @@ NEW: Final = ".new"  # what the name of a file ends with that would replace some
 # Without a fragment, which comes of the alert's name; braces would be a template.
 _URL: Final = re.compile(r"https?://[\w.:\[\]-]+(?:[/?][\w.~:/?@!$&()*+,;=%-]*)?", re.ASCII)
 DESCRIPTION: Final = """\
-Writes the recording rules and alerts for Prometheus 2.42 or newer into a folder:
-viam-billing.rules.yml and viam-billing.alerts.yml. It contacts nothing, and needs no configuration
-and no key. Rules belong to a version, so run it again after an upgrade: it replaces its files.
+Writes recording rules and alerts for Prometheus 2.42 or newer to a folder, as
+viam-billing.rules.yml and viam-billing.alerts.yml. Needs no configuration, key or network. The
+rules belong to this version: run the command again after an upgrade to replace them.
 """
 EPILOG: Final = f"""\
-FILE for --settings has only what differs from the defaults, for example:
+The settings file has only what differs from the defaults, for example:
   thresholds:
     due_soon: 7d
   alerts:
@@ -49,13 +49,13 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=files.path_argument,
         default=Path("rules"),
-        help="the folder to put them in, made if it is not there (default: %(default)s)",
+        help="folder to write to, created if necessary (default: %(default)s)",
     )
     command.add_argument(
         "--settings",
         metavar="FILE",
         type=files.path_argument,
-        help="thresholds, times and severities that differ from the defaults, YAML",
+        help="YAML file with the thresholds, times and severities to change",
     )
     command.add_argument(
         "--runbooks",

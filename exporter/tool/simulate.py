@@ -33,8 +33,8 @@ from exporter.tool.arguments import address, describe, duration, seconds, within
 from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError, complain, require_room
 
 SIMULATE: Final = """\
-Runs a simulated Viam billing service: real gRPC, invented companies, no account, no
-internet. Prints an exporter configuration that fits it, and serves until interrupted.
+Runs a simulated Viam billing service: real gRPC, invented companies, no account, no internet.
+Prints an exporter configuration for it and serves until interrupted.
 """
 SIMULATE_EXAMPLE: Final = f"""\
 To try the exporter, in two terminals:
@@ -48,10 +48,10 @@ A fault is written NAME[:KEY=VALUE,...], for example
   --fault=unavailable:method=GetInvoicesSummary,share=0.2
   --fault=hang:organization=3
   --fault=nan:from=30s,until=1m
-KEY says what is hit: method=RPC, organization=ID or number from 1, share=0..1 of the calls,
-every=N (every n-th), times=N (no more than that), from=DURATION and until=DURATION since the
-start. Faults of connections know nothing of method and organization, and `refuse` has a time only.
-SIGHUP reads the fault file again, and the certificate.
+Keys limit what a fault applies to: method=RPC, organization=ID or number from 1, share=0..1 of the
+calls, every=N (every n-th call), times=N (at most), from=DURATION and until=DURATION since the
+start. Connection faults take no method and no organization; `refuse` takes times only.
+SIGHUP reloads the fault file and the certificate.
 
 {catalogue()}
 """
@@ -68,99 +68,103 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         type=address,
         default="127.0.0.1:8427",
-        help="where to listen: host:port or [v6]:port, port 0 for any free one "
-        "(default: %(default)s)",
+        help="address to listen on: host:port or [v6]:port; port 0 picks a free one (default: "
+        "%(default)s)",
     )
     command.add_argument(
         "--allow-remote",
         action="store_true",
-        help="allow an address that other machines can reach; encrypted with --tls-cert only",
+        help="allow an address that other machines can reach; unencrypted unless --tls-cert is "
+        "given",
     )
     command.add_argument(
         "--organizations",
         metavar="N",
         type=_organizations,
-        help="that many generated organizations (default: eight with a story each, such as "
-        "a spent budget, a declined card, a credit)",
+        help="generate this many organizations (default: eight with a story each, such as a spent "
+        "budget, a declined card or a credit)",
     )
     command.add_argument(
         "--seed",
         metavar="N",
         type=int,
         default=1,
-        help="another seed, other ids, keys and costs; the same, the same (default: %(default)s)",
+        help="seed of ids, keys and costs; the same seed gives the same ones (default: "
+        "%(default)s)",
     )
     command.add_argument(
         "--speed",
         metavar="FACTOR",
         type=_speed,
         default=1.0,
-        help="how much faster than real time months pass; five minutes each at 8640 "
-        "(default: %(default)g)",
+        help="how much faster than real time to run; at 8640 a month takes five minutes (default: "
+        "%(default)g)",
     )
     command.add_argument(
         "--latency",
         metavar="DURATION",
         type=seconds,
         default=0.0,
-        help="wait this long before each answer (default: not at all)",
+        help="delay before each answer (default: none)",
     )
     command.add_argument(
         "--error-rate",
         metavar="SHARE",
         type=_share,
         default=0.0,
-        help="fail this share of the calls, 0 to 1, as in an outage (default: %(default)g)",
+        help="share of calls to fail, 0 to 1, as in an outage (default: %(default)g)",
     )
     command.add_argument(
         "--token-lifetime",
         metavar="DURATION",
         type=seconds,
-        help="let access tokens expire after this time (default: never)",
+        help="lifetime of access tokens (default: unlimited)",
     )
     command.add_argument(
         "--fault",
         metavar="FAULT",
         action="append",
         default=[],
-        help="inject a fault: NAME[:KEY=VALUE,...], see below; may be given several times",
+        help="fault to inject: NAME[:KEY=VALUE,...], see below; repeatable",
     )
     command.add_argument(
         "--fault-file",
         metavar="FILE",
         type=path_argument,
-        help="inject the faults in FILE, one a line, # for comments; read again on SIGHUP",
+        help="file of faults to inject, one per line, # for comments; reloaded on SIGHUP",
     )
     command.add_argument(
         "--tls-cert",
         metavar="FILE",
         type=path_argument,
-        help="serve TLS with this certificate, PEM (default: nothing is encrypted)",
+        help="certificate to serve TLS with, PEM (default: no encryption)",
     )
     command.add_argument(
         "--tls-key",
         metavar="FILE",
         type=path_argument,
-        help="the certificate's key, PEM (default: in the certificate's file)",
+        help="key of the certificate, PEM (default: in the certificate's file)",
     )
     command.add_argument(
         "--tls-ca",
         metavar="FILE",
         type=path_argument,
-        help="what the configuration printed trusts, PEM (default: the certificate itself)",
+        help="authorities for the printed configuration to trust, PEM (default: the certificate "
+        "itself)",
     )
     command.add_argument(
         "--poll-interval",
         metavar="DURATION",
         type=duration,
         default="15s",
-        help="the poll interval in the configuration printed (default: %(default)s)",
+        help="poll interval in the printed configuration (default: %(default)s)",
     )
     command.add_argument(
         "--config-out",
         metavar="FILE",
         type=path_argument,
-        help="write the configuration to FILE, for your eyes only (default: standard output)",
+        help="write the configuration to this file, readable only by you, instead of to standard "
+        "output",
     )
 
 
@@ -168,7 +172,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     where: Address = arguments.listen_address
     if not (where.is_loopback or arguments.allow_remote):
         raise CommandError(
-            f"other machines could reach {where}: listen on 127.0.0.1, or say --allow-remote",
+            f"other machines could reach {where}: listen on 127.0.0.1, or use --allow-remote",
             WRONG_USAGE,
         )
     if arguments.tls_cert is None and (arguments.tls_key or arguments.tls_ca):

@@ -23,9 +23,9 @@ from exporter.tool.usage_lines import COLUMNS, Bill, UsageLine, of_bill
 
 FORMATS: Final = ("table", "json", "csv", "focus", "focus-json")
 DESCRIPTION: Final = """\
-Shows what the current billing period has cost so far, from the billing API, with the numbers
-that the exporter shows; or what running exporters know (--exporter), or one that is stopped
-(--storage.path), for which no key is needed. Amounts are US dollars.
+Shows the cost of the current billing period so far. The numbers are the exporter's own. They come
+from the billing API or, without an API key, from running exporters (--exporter) or the storage of a
+stopped one (--storage.path). Amounts are in US dollars.
 """
 
 
@@ -50,14 +50,14 @@ def define(command: argparse.ArgumentParser) -> None:
         "--output",
         choices=FORMATS,
         default="table",
-        help="a table for people, JSON or CSV for programs, or the columns of FOCUS "
-        f"{focus.VERSION} as CSV or JSON (default: %(default)s)",
+        help=f"table for people, JSON or CSV for programs, or the columns of FOCUS {focus.VERSION} "
+        "as CSV or JSON (default: %(default)s)",
     )
     command.add_argument(
         "--sort",
         choices=SORTS,
-        help="by name, or by an amount from the largest (default: as configured, or by name with "
-        "--exporter alone)",
+        help="sort by name, or by amount with the largest first (default: as configured; by name "
+        "with --exporter alone)",
     )
 
 

@@ -97,7 +97,7 @@ class Connection(web.RequestHandler):
             super().connection_made(transport)
             admitted = self.site.admit(transport)
         except Exception:  # asyncio would leave it open
-            log.exception("a connection met a bug")
+            log.exception("a connection was closed because of a bug")
             admitted = False
         if not admitted:
             self.abort()
@@ -169,7 +169,7 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer what is no request, or met a bug, and repeat nothing of it, here or in the log."""
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.error("a request met a bug", exc_info=exc)
+            log.error("a request failed because of a bug", exc_info=exc)
         else:
             log.debug("no request", client=request.remote, error=type(exc).__name__)
         if request.writer.output_size > 0:

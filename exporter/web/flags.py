@@ -23,29 +23,30 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--web.systemd-socket",
         dest="systemd_socket",
         action="store_true",
-        help="serve at the sockets that systemd passes in, in place of an address",
+        help="listen on the sockets passed by systemd instead of on an address",
     )
     parser.add_argument(
         "--web.external-url",
         dest="external_url",
         metavar="URL",
         type=_argument_type(external_url),
-        help="how people reach the pages through a reverse proxy: links begin with its path",
+        help="URL under which people reach the pages through a reverse proxy; links start with its "
+        "path",
     )
     parser.add_argument(
         "--web.route-prefix",
         dest="route_prefix",
         metavar="PATH",
         type=_argument_type(route_prefix),
-        help="path below which all pages are (default: the path of --web.external-url)",
+        help="path prefix of all pages (default: the path of --web.external-url)",
     )
     parser.add_argument(
         "--web.config.file",
         dest="web_config_file",
         metavar="FILE",
         type=path_argument,
-        help="TLS, basic authentication, response headers and a rate limit, in the format of "
-        "Prometheus' exporter-toolkit; read again when it changes",
+        help="file with TLS, basic authentication, response headers and a rate limit, in the "
+        "format of Prometheus' exporter-toolkit; reloaded when it changes",
     )
     parser.add_argument(
         "--web.allowed-host",
@@ -54,9 +55,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=_argument_type(allowed_host),
         action="append",
         default=[],
-        help="a further name that people reach the pages by: without authentication they answer to "
-        "addresses, localhost, the machine's names, that of --web.external-url and these; "
-        "may be given several times",
+        help="additional host name to answer to. Without authentication, pages answer only to "
+        "addresses, localhost, the machine's names, the host of --web.external-url and these; "
+        "repeatable",
     )
     parser.add_argument(
         "--web.enable-lifecycle",
@@ -70,14 +71,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=_argument_type(_count),
         default=DEFAULT_MAX_REQUESTS,
-        help="scrapes in flight, above which the answer is 503, after a wait; 0 for no limit "
-        "(default: %(default)s)",
+        help="maximum number of scrapes in flight; more wait a moment, then get a 503; 0 for no "
+        "limit (default: %(default)s)",
     )
     parser.add_argument(
         "--web.health-without-auth",
         dest="health_without_auth",
         action="store_true",
-        help="leave /-/healthy and /-/ready open when basic authentication is on",
+        help="serve /-/healthy and /-/ready without authentication",
     )
 
 

@@ -16,7 +16,7 @@ TEXTS: Final[Mapping[int, str]] = {
     HTTPStatus.METHOD_NOT_ALLOWED: "method not allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "a request must not have a body",
     HTTPStatus.MISDIRECTED_REQUEST: (
-        "this is not one of the names that the exporter knows: allow it with --web.allowed-host"
+        "this host name is not allowed: add it with --web.allowed-host"
     ),
     HTTPStatus.TOO_MANY_REQUESTS: "too many requests",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "request line or header too long",

@@ -156,11 +156,11 @@ class Server:
         except OSError as error:  # an SSLError is one
             if isinstance(error, UnreadableCertificateError) and not self._warned_of_certificate:
                 self._warned_of_certificate = True
-                log.warning("a client was turned away: its certificate has names that are no text")
+                log.warning("rejected a client whose certificate has names that are not text")
             log.debug("no TLS connection", reason=type(error).__name__)
             accepted.close()
         except Exception:
-            log.exception("a connection met a bug")
+            log.exception("a connection was closed because of a bug")
             accepted.close()
 
 

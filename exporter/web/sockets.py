@@ -61,7 +61,7 @@ def bind_all(addresses: Iterable[tuple[int, tuple[object, ...]]]) -> list[socket
         raise
     for host, reason in missing:
         log.warning(
-            "not listening at an address that this machine does not have",
+            "skipping a listen address that this machine does not have",
             address=host,
             reason=reason.strerror,
         )

@@ -264,7 +264,7 @@ def test_what_cannot_be_read_is_an_error_and_no_empty_answer() -> None:
         assert error(answer, 503).endswith("from the storage: /storage: the disk fails")
         assert answer.headers["Retry-After"] == "10"
         assert error(ask(port, f"{LIST}/bug/days"), 500) == "internal server error"
-    assert "a request met a bug" in [log["event"] for log in logs]
+    assert "a request failed because of a bug" in [log["event"] for log in logs]
 
 
 class Waiting(Archive):

@@ -448,7 +448,7 @@ def test_tracing_of_grpc_is_left_off_with_a_warning(tmp_path: Path) -> None:
     """Its traces hold the authorization metadata; whoever turned them on is told."""
     flag = configuration(tmp_path, free_port(), echoing("nobody there"))
     with talkative(flag) as it:
-        warnings = [line for line in written(it.process).splitlines() if "tracing of gRPC" in line]
+        warnings = [line for line in written(it.process).splitlines() if "gRPC tracing" in line]
         assert len(warnings) == 1
         assert "variable=GRPC_TRACE" in warnings[0]
         environ = Path(f"/proc/{it.process._popen.pid}/environ").read_text()

@@ -75,7 +75,7 @@ def test_storage_that_hangs_holds_up_neither_the_start_nor_the_end(tmp_path: Pat
             until(lambda: is_locked(tmp_path / "state" / "lock"), "it has the folder")
             early.stop()
         with exporter(*flags) as it:
-            it.process.stderr.wait_for("nothing was restored.*its file system hangs")
+            it.process.stderr.wait_for("cannot restore from storage.*its file system hangs")
             it.wait_until_ready()
             assert "viam_billing_exporter_storage_last_write_successful 0.0" in it.scrape()
             it.process.stop()
@@ -98,7 +98,7 @@ def test_storage_that_begins_to_hang_is_not_waited_for_at_the_end(tmp_path: Path
             other.replace(file)  # it notices, and opens the new one
             until(lambda: waits_for_a_lease(it.process), "it hangs")
             it.process.stop()
-        assert it.process.stderr.text.count("the storage does not answer at the end") == 1
+        assert it.process.stderr.text.count("storage did not respond during shutdown") == 1
 
 
 def is_locked(file: Path) -> bool:

@@ -266,7 +266,7 @@ mount --bind disk disk && mount -o remount,ro,bind disk || exit 3
 dd if=/dev/zero of=back/state/exporter.db bs=4096 count=1 conv=notrunc status=none
 log "level=error .*it is damaged .*, and cannot be set aside: Read-only file system"
 umount disk || exit 3
-log "storing again"
+log "writing to storage again"
 kill $exporter; wait $exporter
 """
 

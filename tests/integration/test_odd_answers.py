@@ -259,8 +259,8 @@ def test_what_names_no_organization_blames_none(code: int) -> None:
 @pytest.mark.parametrize(
     ("greeting", "words"),
     [
-        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "speaks HTTP/1 and no gRPC"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "is no gRPC server"),
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "speaks HTTP/1, not gRPC"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "is not a gRPC server"),
     ],
 )
 def test_what_is_no_server_of_grpc_is_told_so(greeting: bytes, words: str) -> None:
@@ -275,7 +275,7 @@ def test_what_is_no_server_of_grpc_is_told_so(greeting: bytes, words: str) -> No
         server = await asyncio.start_server(greet, "127.0.0.1", 0)
         async with server, client_of(server.sockets[0].getsockname()[1]) as client:
             error = await failure(client.read(USAGE, "o", KEY))
-            assert str(error).endswith(f"what answers there {words}: check api.address")
+            assert str(error).endswith(f"the server there {words}: check api.address")
 
     asyncio.run(scenario())
 
@@ -464,7 +464,7 @@ def logged(flag: str) -> list[tuple[str, str]]:
     assert CANARY.decode() not in shown
     lines = [json.loads(line) for line in shown.splitlines()]
     told = [(line["level"], line["msg"]) for line in lines]
-    sign = "cannot look for organizations: those that were found stay"
+    sign = "discovery failed; keeping the organizations found before"
     assert told.count(("warning", sign)) == 1
     assert 0 < told.count(("warning", "poll failed")) <= len(ReadRpc)  # one for each call
     return told

@@ -299,4 +299,4 @@ def test_every_line_is_of_the_format_also_those_of_python(form: str, tmp_path: P
         "RuntimeError: the end",
     ):
         assert sum(part in line for line in lines) == 1, part
-    assert "a bug ends the exporter" in lines[-1]
+    assert "exiting because of a bug" in lines[-1]

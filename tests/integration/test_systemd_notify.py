@@ -103,4 +103,4 @@ def test_a_manager_that_is_gone_stops_nothing(tmp_path: Path) -> None:
     with exporter("--demo", environ=nowhere) as it:
         it.wait_until_ready()
         it.process.stop()
-        assert it.process.stderr.text.count("cannot tell systemd") == 1
+        assert it.process.stderr.text.count("cannot notify systemd") == 1

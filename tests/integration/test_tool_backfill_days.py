@@ -203,7 +203,7 @@ def test_only_one_organization() -> None:
     assert 'org_id="b"' in done.stdout
     assert [path for path, _ in exporters[0].asked if path.endswith("/days")] == []
     assert nobody.returncode == 2
-    assert "--organization=Nobody: there is no such id or name" in nobody.stderr
+    assert "--organization=Nobody: no such id or name" in nobody.stderr
 
 
 def test_without_a_ledger_and_without_a_configuration_there_is_nothing(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_sorting_and_choosing(service: Service) -> None:
     ]
     refused = within("usage", "--organization=Nobody", service.flag)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == "viam-billing: --organization=Nobody: there is no such id or name\n"
+    assert refused.stderr == "viam-billing: --organization=Nobody: no such id or name\n"
 
 
 def test_a_name_that_two_organizations_have_means_both(service: Service, tmp_path: Path) -> None:
@@ -377,7 +377,7 @@ def test_a_key_that_cannot_list_hides_no_other(service: Service, tmp_path: Path)
     missing = within("usage", "--organization=Nobody", flag)
     assert (missing.returncode, missing.stdout) == (1, "")
     assert missing.stderr.splitlines()[0] == first
-    assert "there is no such id or name among those that could be found" in missing.stderr
+    assert "no such id or name among those that could be found" in missing.stderr
 
 
 def test_discovery_that_finds_nobody(service: Service, tmp_path: Path) -> None:

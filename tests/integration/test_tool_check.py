@@ -57,10 +57,10 @@ def test_check_is_that_of_the_daemon(service: Service, tmp_path: Path) -> None:
         ),
         (
             "not-found:method=GetCurrentMonthUsage",
-            "the organization is not known",
-            "look at the organization's id",
+            "unknown organization",
+            "check the organization's id",
         ),
-        ("unimplemented:method=GetCurrentMonthUsage", "does not know the call", "api.address"),
+        ("unimplemented:method=GetCurrentMonthUsage", "does not support this call", "api.address"),
         ("garbage:method=GetCurrentMonthUsage", "does not parse", "that api.address is Viam's"),
     ],
 )

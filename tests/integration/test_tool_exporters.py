@@ -179,7 +179,7 @@ def test_sorting_and_choosing() -> None:
         assert names("--organization=b", "--organization=Acme") == ["Acme", "beta"]
         refused = within("usage", "--organization=Nobody", *flags)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.endswith("--organization=Nobody: there is no such id or name\n")
+    assert refused.stderr.endswith("--organization=Nobody: no such id or name\n")
 
 
 def test_what_an_exporter_cannot_poll_is_said() -> None:

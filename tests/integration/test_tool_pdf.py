@@ -98,8 +98,8 @@ def test_some_invoices_by_name_and_by_day(configuration: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ((), "name invoices by id, or say --all or --since, and not both"),
-        (("--all", "one"), "name invoices by id, or say --all or --since, and not both"),
+        ((), "give invoice ids, or --all or --since, but not both"),
+        (("--all", "one"), "give invoice ids, or --all or --since, but not both"),
         (("--since=yesterday",), "must be a day as YYYY-MM-DD"),
         (("--all", "--name-template=../{id}"), "must be a relative path"),
         (("--all", "--name-template=/tmp/{id}"), "must be a relative path"),
@@ -119,11 +119,11 @@ def test_wrong_usage_is_explained(arguments: tuple[str, ...], reason: str, tmp_p
     ("fault", "reason"),
     [
         ("broken-stream", "the server is unavailable"),
-        ("short-stream", "what came is a PDF without its end"),
+        ("short-stream", "what came is an incomplete PDF"),
         ("not-found:method=GetInvoicePdf", "the invoice has no file"),
         ("huge:method=GetInvoicePdf,size=40", "is larger than 32 MiB"),
         ("garbage:method=GetInvoicePdf", "does not parse"),
-        ("empty:method=GetInvoicePdf", "what came is no PDF"),
+        ("empty:method=GetInvoicePdf", "what came is not a PDF"),
         ("hang:method=GetInvoicePdf", "nothing came for as long as a request may take"),
     ],
 )
@@ -169,7 +169,7 @@ def test_a_day_that_has_not_come_is_said(configuration: str, tmp_path: Path) -> 
     """A typing mistake in --since would read as if there was nothing to pay."""
     done = within("pdf", "--since=2062-05-01", configuration, folder=tmp_path)
     assert (done.returncode, done.stdout) == (0, "0 downloaded, 0 there already, 0 failed\n")
-    assert done.stderr == "viam-billing: --since lies in the future\n"
+    assert done.stderr == "viam-billing: --since is in the future\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

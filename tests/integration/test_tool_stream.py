@@ -156,12 +156,12 @@ class Memory:
 @pytest.mark.parametrize(
     ("chunks", "reason"),
     [
-        ([b"<html>"], "is no PDF"),
-        ([b"%P", b"", b"D", b"X"], "is no PDF"),
-        ([], "is no PDF"),
-        ([b"%PDF"], "is no PDF"),
-        ([b"%PDF-1.4 half"], "is a PDF without its end"),
-        ([b"%PDF-1.4 %%EOF", b"x" * TAIL_WITHIN], "is a PDF without its end"),
+        ([b"<html>"], "is not a PDF"),
+        ([b"%P", b"", b"D", b"X"], "is not a PDF"),
+        ([], "is not a PDF"),
+        ([b"%PDF"], "is not a PDF"),
+        ([b"%PDF-1.4 half"], "is an incomplete PDF"),
+        ([b"%PDF-1.4 %%EOF", b"x" * TAIL_WITHIN], "is an incomplete PDF"),
         ([b"%PDF-1.4", b"x" * 5000], "is larger than 0 MiB"),
     ],
 )

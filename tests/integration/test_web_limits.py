@@ -502,7 +502,7 @@ def test_whatever_a_connection_raises_ends_that_connection() -> None:
     with capture_logs() as logs:
         asyncio.run(main())
     assert [log["event"] for log in logs if log["log_level"] == "error"] == [
-        "a connection met a bug"
+        "a connection was closed because of a bug"
     ]
 
 

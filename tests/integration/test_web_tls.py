@@ -266,7 +266,7 @@ def test_a_certificate_that_cannot_be_read_ends_its_connection_only(authority: A
         for _ in range(2):
             assert ask(it.port, client(authority, "odd")) == b""
             assert ask(it.port, client(authority, "good")).endswith(b"healthy\n")
-        assert it.process.stderr.text.count("its certificate has names that are no text") == 1
+        assert it.process.stderr.text.count("whose certificate has names that are not text") == 1
         assert "level=error" not in it.process.stderr.text
         assert "Traceback" not in it.process.stderr.text
 

@@ -98,5 +98,5 @@ def test_what_the_log_says_of_trouble_is_on_the_page() -> None:
 def test_what_an_error_says_is_on_the_page() -> None:
     """Else a user has a command that ended, or a poll that failed, and nothing to look up."""
     said = set(raised())
-    assert "the requests of the day (api.max_requests_per_day) are used up" in said
+    assert "the daily request limit (api.max_requests_per_day) is used up" in said
     assert {text for text in said if not covered(text, documented())} == set()

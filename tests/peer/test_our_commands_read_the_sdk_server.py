@@ -98,10 +98,10 @@ def test_focus_adds_up(folder: Path) -> None:
     """To the month to date, however the API's parts differ from its totals."""
     done = command("usage", "--output=focus-json", folder=folder)
     assert done.returncode == 1
-    no_period = "the billing period is not known, and its columns are empty"
+    no_period = "the billing period is unknown, so its columns are empty"
     assert done.stderr.splitlines() == [
         f"viam-billing: Dunlinstone: {no_period}",
-        "viam-billing: Eiderfell: a cost is no number, and has no row",
+        "viam-billing: Eiderfell: a cost that is not a number was left out",
         f"viam-billing: Eiderfell: {no_period}",
         f"viam-billing: Gannetrow: {no_period}",
     ]

@@ -36,6 +36,6 @@ def test_an_address_reads_and_writes_alike(
 )
 def test_what_is_no_address_is_refused_by_name(text: str) -> None:
     """With the ways to write one."""
-    with pytest.raises(ValueError, match="no address: write host:port") as caught:
+    with pytest.raises(ValueError, match="not an address: write host:port") as caught:
         Address.parse(text)
     assert repr(text) in str(caught.value)

@@ -179,9 +179,7 @@ def test_a_storage_that_cannot_be_read_is_no_empty_answer() -> None:
     with pytest.raises(Refusal) as caught:
         ask(StorageError("/var/lib/bills: the disk fails"))
     assert caught.value.status == 503
-    assert caught.value.message == (
-        "the days cannot be read from the storage: /var/lib/bills: the disk fails"
-    )
+    assert caught.value.message == ("cannot read days from storage: /var/lib/bills: the disk fails")
     assert caught.value.headers == {"Retry-After": "10"}
 
 

@@ -55,7 +55,7 @@ def test_a_key_file_that_others_can_read_is_named(tmp_path: Path, mode: int) -> 
     """Whether the group or everybody."""
     key = ApiKey("id", file=file(tmp_path / "key", mode))
     assert warnings(config(key), tmp_path / "none.yml") == [
-        "key: others can read a key file: chmod 0400"
+        "key: other users can read a key file: chmod 0400"
     ]
 
 
@@ -76,7 +76,7 @@ def test_a_file_that_is_read_by_way_of_its_group_is_right(
     for groups, user in (({owner.st_gid}, owner.st_uid + 1), ({owner.st_gid}, owner.st_uid)):
         with structlog.testing.capture_logs() as entries:
             privileges.warn(config(key), tmp_path / "none.yml", Reader(user, groups))
-        others = [entry for entry in entries if "others" in entry["event"]]
+        others = [entry for entry in entries if "other users" in entry["event"]]
         assert bool(others) is (warned or user == owner.st_uid)
 
 
@@ -112,7 +112,7 @@ def test_a_configuration_with_a_key_in_it_must_not_be_open(tmp_path: Path) -> No
     """Closed it may hold one."""
     path = file(tmp_path / "exporter.yml", 0o644, f"api_key: {KEY}\n")
     (warning,) = warnings(config(INLINE), path)
-    assert warning.startswith("exporter.yml: others can read the keys")
+    assert warning.startswith("exporter.yml: other users can read the keys")
     path.chmod(0o600)
     assert not warnings(config(INLINE), path)
 

@@ -394,7 +394,7 @@ def test_a_folder_that_is_removed_while_it_runs_is_made_again_with_all_that_is_k
                 await rig.poller.configure(ONE, api)
                 await asyncio.sleep(3)
             assert [each["event"] for each in logs] == [
-                "the storage was removed, moved or replaced: creating it again"
+                "storage was removed, moved or replaced: recreating it"
             ]
             after = await kept(rig)
             assert after["here"] == before["here"]
@@ -440,7 +440,7 @@ def test_storage_that_hangs_costs_persistence_only(tmp_path: Path) -> None:
             with capture_logs() as logs:
                 await asyncio.sleep(90)
             assert (rig.value(STORED), rig.value(MONTH_TO_DATE)) == (0.0, 10.0)
-            (failed,) = (each for each in logs if each["event"].startswith("cannot store"))
+            (failed,) = (each for each in logs if each["event"].startswith("cannot write to storage"))
             assert failed["reason"].endswith("does not answer: its file system hangs")
             api.answers[USAGE] = usage(11.0)
             await asyncio.sleep(300)

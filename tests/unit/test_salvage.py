@@ -37,8 +37,8 @@ PAGE: Final = 4096
 FIRST, LAST = 20_000, 20_399  # days
 ORG_IDS: Final = [f"o{number}" for number in range(5)]
 FOUND: Final = {"key": (FoundOrganization("o1", "One"),)}
-SET_ASIDE: Final = "the stored state cannot be used: it is set aside"
-GOES_ON: Final = "recovered what could be read from the file that was set aside"
+SET_ASIDE: Final = "stored data cannot be used: the file was set aside"
+GOES_ON: Final = "recovered readable data from the file that was set aside"
 NOT_TAKEN: Final = "older days were not recovered from the file that was set aside"
 
 Days = Mapping[int, bytes]

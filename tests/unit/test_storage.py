@@ -160,7 +160,7 @@ def test_a_folder_of_ours_that_is_open_is_closed_and_one_of_others_is_left_alone
     with capture_logs() as logs:
         stored(shared)
     assert stat.S_IMODE(shared.stat().st_mode) == 0o755
-    assert [entry["event"] for entry in logs] == ["others can enter the storage folder"]
+    assert [entry["event"] for entry in logs] == ["other users can enter the storage folder"]
 
 
 def test_a_second_process_is_refused(folder: Path) -> None:
@@ -205,8 +205,8 @@ def test_a_truncated_file_is_set_aside_and_its_beginning_goes_on(folder: Path) -
     assert all(saved.spend is None or saved.spend == SPEND for saved in found.values())
     assert (folder / f"{FILE}.set-aside-1").exists()
     assert [each["event"] for each in logs[:2]] == [
-        "the stored state cannot be used: it is set aside",
-        "recovered what could be read from the file that was set aside",
+        "stored data cannot be used: the file was set aside",
+        "recovered readable data from the file that was set aside",
     ]
 
 

@@ -105,7 +105,7 @@ def test_a_row_of_a_wrong_shape_is_left_out(folder: Path, row: tuple[Any, ...]) 
         stored = read(folder)
     assert stored[:2] == ({"acme": ACME}, FOUND)
     assert [(each["event"], each["rows"]) for each in logs] == [
-        ("damaged rows in storage are ignored", 1)
+        ("ignoring damaged rows in storage", 1)
     ]
 
 
@@ -157,7 +157,7 @@ def test_only_a_lock_that_is_held_means_another_process(folder: Path) -> None:
         (folder / "lock").unlink()  # it takes the folder again, and does not say it twice
         assert storage.read().organizations == {}
     told = [each["event"] for each in logs if "lock" in each["event"]]
-    assert told == ["cannot lock the storage folder: let no other process use it"]
+    assert told == ["cannot lock the storage folder: make sure that no other process uses it"]
     with (folder / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(StorageError, match="in use by another process"):
@@ -179,7 +179,7 @@ def test_a_file_system_that_locks_only_whole_files_keeps_other_exporters_out(fol
         with closing(sqlite3.connect(folder / FILE)) as other:  # SQLite has no lock on it
             assert other.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
     told = [each["event"] for each in logs if "lock" in each["event"]]
-    assert told == ["cannot lock the database: let no other program open it"]
+    assert told == ["cannot lock the database: make sure that no other program opens it"]
 
 
 def test_a_mode_that_cannot_be_set_is_told_and_nothing_more(folder: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_mode_that_cannot_be_set_is_told_and_nothing_more(folder: Path) -> Non
     with capture_logs() as logs, closing(Storage(folder, system=Fixed())) as storage:
         assert storage.read().organizations == {"acme": ACME}
         storage.save([], ["acme"])
-    assert [each["event"] for each in logs] == ["cannot close the storage folder to others"]
+    assert [each["event"] for each in logs] == ["cannot restrict access to the storage folder"]
 
 
 # --- What happens to it while it is open ---
@@ -260,7 +260,7 @@ def test_a_log_that_goes_away_is_noticed_at_the_next_write(
         happen(folder)
         with capture_logs() as logs, pytest.raises(UnreadError):
             storage.save([ACME], [], opening=opening)
-        assert logs[0]["event"] == "the storage was removed, moved or replaced: creating it again"
+        assert logs[0]["event"] == "storage was removed, moved or replaced: recreating it"
         stored = storage.read()
         storage.save([ACME], [], opening=stored.opening)
     assert read(folder).organizations == {"acme": ACME}
@@ -293,7 +293,7 @@ def test_a_folder_that_goes_away_is_made_again(
         with capture_logs() as logs, pytest.raises(UnreadError):
             storage.save([ACME], [], opening=opening)
         assert [each["event"] for each in logs] == [
-            "the storage was removed, moved or replaced: creating it again"
+            "storage was removed, moved or replaced: recreating it"
         ]
         stored = storage.read()
         assert stored.organizations == {}

@@ -194,7 +194,7 @@ def test_what_is_missing_is_named() -> None:
     it = bill([(1, "", [(1, math.nan), (2, 4.0)], 0.0, 0.0)], start=0)
     assert [row["BilledCost"] for row in focus.rows([it])] == [4.0]
     assert [what.partition(" ")[2][:10] for _, what in focus.gaps([it])] == [
-        "cost is no",
+        "cost that ",
         "billing pe",
     ]
     assert [*focus.gaps([bill([])])] == []

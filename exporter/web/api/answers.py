@@ -88,7 +88,7 @@ class Api:
         except StorageError as error:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                f"the days cannot be read from the storage: {error}",
+                f"cannot read days from storage: {error}",
                 {"Retry-After": "10"},
             ) from error
         plain_days = (listing.plain(number, days[number]) for number in sorted(days))

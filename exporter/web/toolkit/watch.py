@@ -54,7 +54,7 @@ class WebConfigFile:
         # Of a wrong version also the files before it: one of them may be what has to be mended.
         self._seen = {**now, **reader.seen} if problems else dict(reader.seen)
         for problem in problems:
-            log.error("web configuration not taken, the old one stays", problem=problem)
+            log.error("web configuration not reloaded; still using the old one", problem=problem)
         if problems:
             return False
         self.current = loaded
