@@ -334,8 +334,9 @@ async def _demo(
 
         def announce(addresses: Sequence[str], organizations: int) -> None:
             host = f"{scheme}://localhost:{addresses[0].rpartition(':')[2]}{prefix}"
+            plural = "" if organizations == 1 else "s"
             Lines(None if sys.stdout is None else sys.stdout.fileno()).put(
-                f"{running} shows simulated bills, organizations: {organizations}\n"
+                f"{running}: serving simulated bills for {organizations} organization{plural}\n"
                 f"  {host + '/':<34}status\n"
                 f"  {host + arguments.telemetry_path:<34}metrics, for Prometheus to scrape\n"
                 "Stop with Ctrl-C."

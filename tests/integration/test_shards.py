@@ -95,7 +95,7 @@ def test_a_part_of_the_demo() -> None:
     with exporter("--demo", f"--shard={LAST.ordinal}", f"--total-shards={LAST.total}") as it:
         it.wait_until_ready()
         assert up(it) == {THIRD: 1.0}
-        assert "simulated bills, organizations: 1\n" in it.process.stdout.text
+        assert "serving simulated bills for 1 organization\n" in it.process.stdout.text
 
 
 def test_a_ceiling_with_less_than_a_request_for_each_shard_ends_the_start(tmp_path: Path) -> None:
