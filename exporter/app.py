@@ -161,7 +161,7 @@ async def _opened(
     """Open the storage; returns what is in it, too. Raises StartError if another has it."""
     if folder is None:
         log.info(
-            "nothing is stored: counters and days will be lost when this process ends",
+            "no storage: counters and days will be lost when this process ends",
             days=IN_MEMORY,
         )
         return None, None

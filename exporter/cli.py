@@ -198,7 +198,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     privileges.leave_no_core_dump()
     memory.give_back()
     if shard.total > 1:
-        log.info("polling a shard only", shard=shard.ordinal, total_shards=shard.total)
+        log.info("polling one shard only", shard=shard.ordinal, total_shards=shard.total)
     try:
         _run(arguments, running, shard, lines)
     except ConfigError as error:

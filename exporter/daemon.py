@@ -229,7 +229,7 @@ class Daemon:
         after = {each.id for each in own.organizations}
         if before != after:
             log.info(
-                "other organizations were found",
+                "discovered organizations changed",
                 organizations=len(after),
                 new=len(after - before),
                 gone=len(before - after),

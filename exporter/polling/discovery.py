@@ -113,7 +113,7 @@ class Discovery:
         self._due: Deadlines[str] = Deadlines()  # by key id, on the monotonic clock
         self._asking: set[asyncio.Task[None]] = set()
         self._slow: set[asyncio.Task[None]] = set()  # of those, the ones without a place
-        self._news = False  # other organizations were found, or it has settled, since `changed`
+        self._news = False  # discovered organizations changed, or it has settled, since `changed`
         self._wake = asyncio.Event()
         self._apply_configuration()
 
@@ -216,7 +216,7 @@ class Discovery:
             self._news |= answer != self._found.get(key_id)
             self._found[key_id] = answer
             if self._records.succeed(key_id, self._clock.time()) is not None:
-                log.info("organizations can be looked for again", api_key_id=key_id)
+                log.info("discovery works again", api_key_id=key_id)
         self._due.set(key_id, self._clock.monotonic() + wait)
         self._news |= self._records.settled and not settled
         self._tell()

@@ -111,7 +111,7 @@ class Storage:
                     raise
             if not told:
                 told = True
-                log.info("another process has the storage: waiting for it", seconds=LOCKED)
+                log.info("waiting for another process to release the storage", seconds=LOCKED)
             await asyncio.sleep(LOOK)
 
     def close(self) -> None:

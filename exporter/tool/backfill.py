@@ -172,7 +172,7 @@ def _write(arguments: argparse.Namespace, config: Config | None, past: _Past) ->
     put("# EOF\n")
     outcomes.report(past.failures)
     if not count:
-        complain("nothing to write: nothing is known of that time, or no step ends in it")
+        complain("nothing to write: there is no data for that time, or no step falls in it")
         return FAILED if past.failures else DONE
     for each in histories:
         if each.uncertain_from < end:
@@ -194,15 +194,15 @@ def _advise(arguments: argparse.Namespace, pasts: Sequence[History | PastDays], 
     names = {name for name, _ in arguments.labels}
     if missing := [name for name in ("job", "instance") if name not in names]:
         complain(
-            f"these series are not those of a target, which have the labels {' and '.join(missing)}"
-            " too: see --label"
+            f"these series lack the labels {' and '.join(missing)} that a target's have: "
+            "see --label"
         )
     starts = [past.start for past in pasts if past.start is not None]
     first = max(min(starts, default=now), arguments.since)
     if now - first > arguments.retention:
         days = math.ceil((now - first) / DAY)
         complain(
-            f"the first sample is of {output.day(first)}, and a Prometheus that keeps "
-            f"{format_duration(arguments.retention)} deletes such blocks: let it keep {days}d or "
-            "more (storage.tsdb.retention.time), and then say so with --retention"
+            f"the first sample is from {output.day(first)}, and Prometheus deletes it with a "
+            f"retention of {format_duration(arguments.retention)}: set storage.tsdb.retention.time "
+            f"to {days}d or more, then pass that as --retention"
         )

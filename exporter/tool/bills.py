@@ -95,7 +95,7 @@ def _chosen(found: Organizations, names: Sequence[str]) -> Organizations:
     require(names, every, failures)
     if not (every or failures):
         raise CommandError(
-            "no organizations: discovery found none whose name discovery.name_pattern takes"
+            "no organizations: discovery found none that match discovery.name_pattern"
         )
     wanted = [o for o in every if {o.id, o.name} & set(names)] if names else every
     return Organizations(wanted, failures, every)
@@ -205,8 +205,8 @@ class BillReader:
                 return error
             if left_out := sum(not is_usable(each.id) for each in listed):
                 complain(
-                    f"organizations of the key {key.id} that are left out, for their ids are "
-                    f"empty, too long or not printable: {left_out}"
+                    f"organizations of the key {key.id} skipped because their ids are empty, too "
+                    f"long or not printable: {left_out}"
                 )
             return usable(listed)
 

@@ -86,7 +86,7 @@ def access(arguments: argparse.Namespace) -> Access | None:
         )
     if (user is None) is not (password_file is None):
         raise CommandError(
-            "--exporter.user and --exporter.password-file need each other", WRONG_USAGE
+            "--exporter.user and --exporter.password-file must be given together", WRONG_USAGE
         )
     if user is not None and not re.fullmatch(r"[^:\x00-\x1f\x7f\ud800-\udfff]+", user):
         raise CommandError(
@@ -99,7 +99,7 @@ def access(arguments: argparse.Namespace) -> Access | None:
         plain_text = url.scheme == "http" and not is_loopback(url.hostname or "")
         if user is not None and plain_text:
             raise CommandError(
-                f"the password would travel to {url.geturl()} in plain text: use https://, or an "
+                f"the password would be sent to {url.geturl()} in plain text: use https://, or an "
                 "address of this machine",
                 WRONG_USAGE,
             )

@@ -120,7 +120,7 @@ def _show(history: Iterator[Reading], name: str, arguments: argparse.Namespace) 
     past = replay(history, arguments.at)
     if past is None:
         when = "" if arguments.at is None else f" up to {plain.moment(arguments.at)}"
-        raise CommandError(f"{name}: has no row{when}, so nothing is known")
+        raise CommandError(f"{name}: no rows{when}")
     if arguments.output == "json":
         output.write_json(_plain(past))
     else:

@@ -19,8 +19,8 @@ from exporter.tool.output import Column, Row, printable
 
 SHOWN = 0.01  # of the weight: methods that count for less are left out of tables
 NOWHERE = (
-    "name where the past is: --exporter=URL of a running exporter, --storage.path=DIR of one that "
-    "is stopped, or --history=FILE of past answers"
+    "give --exporter=URL of a running exporter, --storage.path=DIR of a stopped one, or "
+    "--history=FILE of past answers"
 )
 
 

@@ -260,7 +260,7 @@ class ReloadedFiles:
             complain(problem)
         if not problems:
             count = len(self._faults) if self._faults is not None else 0
-            print(f"viam-billing: read again; faults in the file: {count}", file=sys.stderr)
+            print(f"viam-billing: fault file reloaded; faults: {count}", file=sys.stderr)
 
 
 def _no_password() -> str:

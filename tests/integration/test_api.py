@@ -261,7 +261,7 @@ def test_what_cannot_be_read_is_an_error_and_no_empty_answer() -> None:
     states = [state(organization(each, max_age=3600.0)) for each in ("o1", "bug")]
     with capture_logs() as logs, served(*states, archive=Broken) as port:
         answer = ask(port, f"{LIST}/o1/days")
-        assert error(answer, 503).endswith("from the storage: /storage: the disk fails")
+        assert error(answer, 503).endswith("from storage: /storage: the disk fails")
         assert answer.headers["Retry-After"] == "10"
         assert error(ask(port, f"{LIST}/bug/days"), 500) == "internal server error"
     assert "a request failed because of a bug" in [log["event"] for log in logs]

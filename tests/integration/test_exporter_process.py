@@ -323,7 +323,7 @@ def test_an_empty_storage_path_turns_it_off(tmp_path: Path) -> None:
     That nothing is stored is said once: in the log, and on the status page.
     """
     file = write(tmp_path, configuration(free_port()))
-    said = "nothing is stored: counters and days will be lost when this process ends"
+    said = "no storage: counters and days will be lost when this process ends"
     with exporter(f"--config.file={file}", "--storage.path=") as it:
         assert "viam_billing_exporter_storage" not in it.scrape()
         assert it.process.stderr.text.count(said) == 1

@@ -38,7 +38,7 @@ CENT = 0.005
 LISTEN = "--web.listen-address=127.0.0.1:0"
 SPEND = "viam_billing_usage_spend_usd_total"
 STORED = "viam_billing_exporter_storage_last_write_successful 1.0"
-WAITING = "another process has the storage: waiting for it"
+WAITING = "waiting for another process to release the storage"
 LAST_SUCCESS = "viam_billing_collector_last_success_timestamp_seconds"
 
 

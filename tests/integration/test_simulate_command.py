@@ -167,10 +167,10 @@ def test_a_hangup_reads_the_fault_file_again(tmp_path: Path) -> None:
         settings = yaml.safe_load(file.read_text())
         assert status(settings) == "OK"
         for text, line, expected in (
-            ("aborted\n", "viam-billing: read again; faults in the file: 1\n", "ABORTED"),
+            ("aborted\n", "viam-billing: fault file reloaded; faults: 1\n", "ABORTED"),
             ("hang\nnonsense\n", f"viam-billing: {faults}:2: unknown fault 'nonsense'", "ABORTED"),
-            ("refuse\n", "viam-billing: read again; faults in the file: 1\n", "UNAVAILABLE"),
-            ("", "viam-billing: read again; faults in the file: 0\n", "OK"),
+            ("refuse\n", "viam-billing: fault file reloaded; faults: 1\n", "UNAVAILABLE"),
+            ("", "viam-billing: fault file reloaded; faults: 0\n", "OK"),
         ):
             faults.write_text(text)
             process.send_signal(signal.SIGHUP)
@@ -201,7 +201,7 @@ def test_tls_is_in_the_configuration(tmp_path: Path) -> None:
         ):
             assert encrypted.version()
         process.send_signal(signal.SIGHUP)
-        assert announcement(process) == "viam-billing: read again; faults in the file: 0\n"
+        assert announcement(process) == "viam-billing: fault file reloaded; faults: 0\n"
         stop(process)
     assert load(file, {}, frozenset()).api.tls
 

@@ -148,8 +148,10 @@ def test_what_would_make_it_useless_is_said(service: Service) -> None:
     assert done.returncode == 0
     missing, first, second = done.stderr.splitlines()
     assert f"{missing}\n" == NO_DAYS
-    assert "have the labels job and instance too: see --label" in first
-    assert "a Prometheus that keeps 15d deletes such blocks" in second
+    assert (
+        "these series lack the labels job and instance that a target's have: see --label" in first
+    )
+    assert "Prometheus deletes it with a retention of 15d" in second
     future = within("backfill", "--since=2062-05-01", service.flag)
     assert future.stderr.startswith("viam-billing: --since is in the future\n")
 

@@ -151,7 +151,7 @@ def test_since_and_until_are_days() -> None:
     assert list(bars(done.stdout)) == [TODAY - 9, TODAY - 8]
     assert none.returncode == 0
     assert samples(none.stdout) == []
-    assert "nothing to write: nothing is known of that time, or no step ends in it" in none.stderr
+    assert "nothing to write: there is no data for that time, or no step falls in it" in none.stderr
 
 
 def test_a_day_that_ended_within_the_last_three_hours_is_left_to_prometheus() -> None:
@@ -167,9 +167,8 @@ def test_a_retention_that_deletes_them_is_warned_of() -> None:
     """By the first day, as by the first invoice."""
     with asked(ledger()) as flags:
         done = within("backfill", "--retention=5d", *flags)
-    assert f"the first sample is of {text_of(TODAY - 10)}, and a Prometheus that keeps 5d" in (
-        done.stderr
-    )
+    told = f"the first sample is from {text_of(TODAY - 10)}, and Prometheus deletes it with a "
+    assert told + "retention of 5d" in done.stderr
 
 
 def test_shards_are_merged_and_a_missing_one_is_named() -> None:

@@ -385,8 +385,7 @@ def test_discovery_that_finds_nobody(service: Service, tmp_path: Path) -> None:
     done = within("usage", discovering(service, tmp_path, name_pattern="nobody"))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "viam-billing: no organizations: discovery found none whose name discovery.name_pattern "
-        "takes\n"
+        "viam-billing: no organizations: discovery found none that match discovery.name_pattern\n"
     )
 
 

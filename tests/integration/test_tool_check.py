@@ -87,7 +87,7 @@ def test_check_tells_the_network_from_the_keys(service: Service, tmp_path: Path)
     done = within("check", "--connect", folder=tmp_path)
     assert done.returncode == 1
     assert "the server cannot be reached: the connection was refused" in done.stderr
-    assert "To do: look at the network" in done.stderr
+    assert "To do: check the network" in done.stderr
 
 
 @pytest.mark.parametrize("command", [("check", "--connect"), ("backfill", "--step=1d")])

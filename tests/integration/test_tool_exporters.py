@@ -369,8 +369,8 @@ def test_a_password_does_not_travel_in_plain_text(host: str, password: str) -> N
         done = within("usage", *flags, f"--exporter=http://{host}", "--exporter.user=me", password)
     assert (done.returncode, done.stdout, exporter.asked) == (2, "", [])
     assert done.stderr == (
-        f"viam-billing: the password would travel to http://{host} in plain text: use https://, or "
-        "an address of this machine\n"
+        f"viam-billing: the password would be sent to http://{host} in plain text: use https://, "
+        "or an address of this machine\n"
     )
 
 
@@ -385,7 +385,7 @@ WRONG = {
     ),
     "no password": (
         ["--exporter=http://[::1]", "--exporter.user=me"],
-        "--exporter.user and --exporter.password-file need each other",
+        "--exporter.user and --exporter.password-file must be given together",
     ),
     "a colon": (
         ["--exporter=http://[::1]", "--exporter.user=a:b", "--exporter.password-file=x"],

@@ -134,8 +134,7 @@ def test_at_leaves_out_what_came_later(tmp_path: Path) -> None:
     early = within("forecast", flag, "--at=2026-11-01T00:00:00Z")
     assert (early.returncode, early.stdout) == (1, "")
     assert early.stderr == (
-        f"viam-billing: {tmp_path / 'past.csv'}: has no row up to 2026-11-01T00:00:00Z, so nothing "
-        "is known\n"
+        f"viam-billing: {tmp_path / 'past.csv'}: no rows up to 2026-11-01T00:00:00Z\n"
     )
     wrong = within("forecast", flag, "--at=yesterday")
     assert wrong.returncode == 2
@@ -178,9 +177,7 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (code, "")
         assert done.stderr.endswith(reason)
     done = within("forecast", written(tmp_path))
-    assert (
-        done.stderr == f"viam-billing: {tmp_path / 'past.csv'}: has no row, so nothing is known\n"
-    )
+    assert done.stderr == f"viam-billing: {tmp_path / 'past.csv'}: no rows\n"
 
 
 def test_a_row_that_is_none_is_told_with_its_place(tmp_path: Path) -> None:
@@ -199,8 +196,8 @@ def test_without_a_past_it_says_what_is_missing() -> None:
     done = within("forecast")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "viam-billing: name where the past is: --exporter=URL of a running exporter, "
-        "--storage.path=DIR of one that is stopped, or --history=FILE of past answers\n"
+        "viam-billing: give --exporter=URL of a running exporter, --storage.path=DIR of a stopped "
+        "one, or --history=FILE of past answers\n"
     )
 
 

@@ -440,7 +440,9 @@ def test_storage_that_hangs_costs_persistence_only(tmp_path: Path) -> None:
             with capture_logs() as logs:
                 await asyncio.sleep(90)
             assert (rig.value(STORED), rig.value(MONTH_TO_DATE)) == (0.0, 10.0)
-            (failed,) = (each for each in logs if each["event"].startswith("cannot write to storage"))
+            (failed,) = (
+                each for each in logs if each["event"].startswith("cannot write to storage")
+            )
             assert failed["reason"].endswith("does not answer: its file system hangs")
             api.answers[USAGE] = usage(11.0)
             await asyncio.sleep(300)

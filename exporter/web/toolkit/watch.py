@@ -58,7 +58,7 @@ class WebConfigFile:
         if problems:
             return False
         self.current = loaded
-        log.info("web configuration loaded again")
+        log.info("web configuration reloaded")
         return True
 
 
