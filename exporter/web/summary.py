@@ -12,7 +12,16 @@ from exporter.forecast import ahead
 from exporter.forecast.outlook import Said
 from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.report import MONTH_TO_DATE, OrganizationReport, report_on
-from exporter.model import Answer, Forecast, InvoiceDetail, Moment, OrganizationState
+from exporter.model import (
+    Answer,
+    Cause,
+    Failure,
+    Forecast,
+    InvoiceDetail,
+    Moment,
+    OrganizationState,
+    Windows,
+)
 from exporter.page.limit import Limit
 from exporter.polling.schedule import Unit
 from exporter.state.messages import unpacked
@@ -42,6 +51,11 @@ class PageContext(NamedTuple):
     limit: Limit = Limit()
 
 
+def words(cause: Cause) -> str:
+    """Return a cause as people read it."""
+    return cause.replace("_", " ")
+
+
 class Summary:
     """What is known of an organization. Only what is asked for is worked out."""
 
@@ -56,19 +70,31 @@ class Summary:
     @cached_property
     def level(self) -> str:
         """BAD if a poll failed, WAIT before the first ones, else OK."""
-        states = self.state.collectors.values()
-        if any(each.failure is not None for each in states):
+        if self.failures:
             return BAD
-        return OK if all(each.polled for each in states) else WAIT
+        return OK if all(each.polled for each in self.state.collectors.values()) else WAIT
+
+    @cached_property
+    def failures(self) -> Mapping[str, Failure]:
+        """Why the last poll failed, of each collector that it failed of."""
+        collectors = self.state.collectors.items()
+        return {name: each.failure for name, each in collectors if each.failure is not None}
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether polls fail and there is no collector whose last one succeeded."""
+        states = self.state.collectors.values()
+        return bool(self.failures) and not any(each.polled and not each.failure for each in states)
 
     @property
     def state_text(self) -> str:
-        """The state, and its reason."""
-        collectors = self.state.collectors.items()
+        """The state in a few words. Of failures it has the causes only."""
         if self.level == BAD:
-            failures = [(name, each.failure) for name, each in collectors if each.failure]
-            text = "; ".join(f"{name}: {failure.message}" for name, failure in failures)
+            causes = ", ".join(dict.fromkeys(words(each.cause) for each in self.failures.values()))
+            what = "" if self.is_unreadable else f"{', '.join(self.failures)} "
+            text = f"{what}cannot be read: {causes}"
         elif self.level == WAIT:
+            collectors = self.state.collectors.items()
             waiting = [name for name, each in collectors if not each.polled]
             text = f"waiting for the first poll since the start: {', '.join(waiting)}"
         else:
@@ -156,6 +182,11 @@ class Summary:
     def forecast_usd(self) -> float | None:
         """US dollars."""
         return self.forecast.usd if self.forecast else None
+
+    @property
+    def windows(self) -> Windows | None:
+        """What was spent on the last days; None while month to date is not known."""
+        return self.report.windows
 
     @property
     def methods(self) -> Sequence[Said]:

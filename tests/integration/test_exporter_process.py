@@ -327,7 +327,7 @@ def test_an_empty_storage_path_turns_it_off(tmp_path: Path) -> None:
     with exporter(f"--config.file={file}", "--storage.path=") as it:
         assert "viam_billing_exporter_storage" not in it.scrape()
         assert it.process.stderr.text.count(said) == 1
-        assert "keeps 62 days, until the exporter ends" in get(it.port, "/").text
+        assert "keeps 62 days, in memory only" in get(it.port, "/").text
     with exporter(f"--config.file={file}", f"--storage.path={tmp_path / 'state'}") as it:
         assert said not in it.process.stderr.text
         assert "keeps 400 days<" in get(it.port, "/").text

@@ -12,6 +12,7 @@ from exporter.model import Cause, Failure
 from exporter.simulator import demo_fleet
 from support.browser import DESK, PHONE, Browser, Theme, browser
 from support.process import Exporter, exporter
+from support.reader import organization
 from support.served import served
 from support.status import ended, invoices, state, usage
 from support.virtual import START
@@ -88,7 +89,7 @@ def test_the_form_searches_and_filters_with_the_keyboard_alone(desk: Browser) ->
     page.get_by_label("Name or id").fill("<script>document.title = 'in'</script>")
     page.keyboard.press("Enter")
     page.wait_for_url("**script*")
-    assert page.get_by_text("No organization fits.").is_visible()
+    assert page.get_by_text("No organization matches.").is_visible()
     assert page.title() == "Viam billing exporter"
 
 
@@ -120,6 +121,36 @@ def test_everybody_can_read_the_page_of_one_in_trouble(theme: Theme, width: int)
     ):
         page = opened.open("/organizations/o1")
         assert page.get_by_role("region", name="Periods that have ended").is_visible()
+        assert opened.obstacles() == ""
+        assert opened.overflow == 0
+        assert opened.complaints == []
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_read_that_there_is_an_outage(theme: Theme, width: int) -> None:
+    """Above everything else, with its reason once."""
+    reason = "the server cannot be reached: it does not answer"
+    failure = Failure(Cause.OUTAGE, "UNAVAILABLE", reason)
+    down = [
+        state(
+            organization(f"o{n}", name=f"O{n}", max_age=3600.0),
+            usage(1.0),
+            polled=True,
+            failure=failure,
+            failing_since=START - 60,
+        )
+        for n in range(3)
+    ]
+    with served(*down) as port, browser(port, width=width, theme=theme) as opened:
+        page = opened.open()
+        headline = page.get_by_text("3 of 3 organizations cannot be read, since 11:59 UTC")
+        assert headline.is_visible()
+        box, table = headline.bounding_box(), page.get_by_role("table").bounding_box()
+        assert box is not None
+        assert table is not None
+        assert box["y"] < table["y"]
+        assert page.get_by_text(reason).count() == 1
         assert opened.obstacles() == ""
         assert opened.overflow == 0
         assert opened.complaints == []

@@ -19,9 +19,11 @@ def said(looks: DiscoveryStatus | None) -> str:
 
 def test_it_says_how_fresh_the_list_of_organizations_is() -> None:
     """Of all keys, so of the one that answered longest ago."""
-    assert "first look under way" in said(DiscoveryStatus(2, {}, None))
-    assert "asked 10 min ago with 2 API keys" in said(DiscoveryStatus(2, {}, START - 600))
-    assert "asked 10 min ago with 1 API key" in (one := said(DiscoveryStatus(1, {}, START - 600)))
+    assert "in progress for the first time" in said(DiscoveryStatus(2, {}, None))
+    assert "last completed 10 min ago, with 2 API keys" in said(DiscoveryStatus(2, {}, START - 600))
+    assert "last completed 10 min ago, with 1 API key" in (
+        one := said(DiscoveryStatus(1, {}, START - 600))
+    )
     assert "1 API keys" not in one
     assert "Discovery" not in said(None)
 
@@ -30,7 +32,7 @@ def test_a_failure_names_the_key_and_what_is_wrong() -> None:
     """The first of several. An id is text, whatever stands in it."""
     failing = {"<b>one": REFUSED, "two": REFUSED}
     assert (
-        "fails with 2 of 3 API keys, what was found stays: "
+        "fails for 2 of 3 API keys; organizations already found stay. "
         "<b>one: Authenticate: the API key was refused"
     ) in said(DiscoveryStatus(3, failing, START))
 
@@ -38,4 +40,4 @@ def test_a_failure_names_the_key_and_what_is_wrong() -> None:
 def test_before_it_is_known_what_there_is_the_page_says_so() -> None:
     """Or a page without organizations would pass for a good one."""
     facts = replace(FACTS, ready=False, settled=False, discovery=DiscoveryStatus(1, {}, None))
-    assert "it is not known yet which others there are" in status(facts=facts).text
+    assert "discovery has not finished, so there may be more" in status(facts=facts).text

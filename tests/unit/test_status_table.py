@@ -21,6 +21,7 @@ from support.reader import organization
 from support.status import CONTEXT, FACTS, invoices, state, status, usage
 
 OUTAGE = Failure(Cause.OUTAGE, "UNAVAILABLE", "the server cannot be reached")
+THROTTLED = Failure(Cause.THROTTLED, "RESOURCE_EXHAUSTED", "the server asks for fewer requests")
 NOBODY = CONTEXT._replace(next_poll=lambda _unit: None)
 
 
@@ -71,21 +72,31 @@ def test_a_state_has_its_reason_in_words() -> None:
     assert waiting == "waiting for the first poll since the start: billing_information"
     assert status(named("a", *everything, polled=True)).row("a")[8] == "up"
     failing = status(named("a", *everything, polled=True, failure=OUTAGE)).row("a")[8]
-    assert "usage: the server cannot be reached; billing_information: " in failing
+    assert failing == "cannot be read: outage"
+    partly = named("a", *everything, polled=True)
+    usage_only = {"usage": partly.collectors["usage"]._replace(failure=THROTTLED)}
+    partly = partly._replace(collectors={**partly.collectors, **usage_only})
+    assert status(partly).row("a")[8] == "usage cannot be read: throttled"
 
 
 def test_the_exporter_itself_is_there() -> None:
     """Version, uptime, configuration and polls; and while it is not ready, what is left."""
     text = status(named("a"), context=NOBODY).text
-    for words in ("1.2.3", "2 h", "0123456789ab", "3 good, 1 failed", "polling 1 organization\n"):
+    for words in (
+        "1.2.3",
+        "2 h",
+        "0123456789ab",
+        "3 succeeded, 1 failed",
+        "Polling 1 organization.\n",
+    ):
         assert words in text, words
     text = status(named("a"), named("b"), facts=replace(FACTS, ready=False, unpolled=1)).text
-    assert "first polls under way, 1 of 2 organizations left" in text
+    assert "First polls in progress: 1 of 2 organizations left." in text
 
 
 def test_how_many_days_are_kept_is_there() -> None:
     """And that they are gone with the process, where nothing is stored."""
-    said = "until the exporter ends: nothing is stored"
+    said = "in memory only: a restart loses them"
     kept = status(named("a")).text
     assert "keeps 400 days" in kept
     assert said not in kept

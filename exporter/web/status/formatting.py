@@ -57,6 +57,20 @@ def day(unix: float) -> str:
     return f"{when:%Y-%m-%d}" if when else f"{unix:.0f} s after 1970"
 
 
+def since(unix: float, now: float) -> str:
+    """Say since when something is so, to the minute; the date only if it is not today's."""
+    when, today = _datetime(unix), _datetime(now)
+    if when is None:
+        return f"since {moment(unix)}"
+    form = "%H:%M" if today and when.date() == today.date() else "%Y-%m-%d %H:%M"
+    return f"since {when:{form}} UTC"
+
+
+def count(number: int, noun: str) -> str:
+    """Return so many of a thing."""
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
+
+
 def iso_time(unix: float) -> str:
     """Return a time as the attribute `datetime` has it; empty for what no calendar has."""
     when = _datetime(unix)

@@ -21,6 +21,7 @@ from exporter.polling.poller import Progress
 from exporter.state.ledger import STORED
 from exporter.web.status import formatting
 from exporter.web.status.detail import MAX_OF_PERIOD, detail
+from exporter.web.status.failing import failing
 from exporter.web.status.table import COLUMNS, FILTERS, Query, table
 from exporter.web.summary import OVERDUE, OWED, PageContext, Summary
 
@@ -37,6 +38,7 @@ FORMATS: Final = (
     "span",
     "ago",
     "ahead",
+    "count",
 )
 REASONS: Final[Mapping[str, str]] = {
     Reason.NAN: "not a number, or a sum with such a part",
@@ -125,6 +127,7 @@ class StatusPages:
             self._fixed,
             table=table(rows, Query.of(parameters)),
             total=len(rows),
+            failing=failing(rows),
             facts=facts,
             now=context.time,
             links=self._links,
@@ -134,9 +137,11 @@ class StatusPages:
         self, state: OrganizationState, context: PageContext, invoice_detail: InvoiceDetail
     ) -> str:
         """Return the page of an organization as HTML."""
+        summary = Summary(state, context)
         return self._organization.render(
             self._fixed,
-            it=detail(Summary(state, context), invoice_detail),
+            it=detail(summary, invoice_detail),
+            failing=failing([summary]),
             now=context.time,
             links=self._links or "../",
         )
