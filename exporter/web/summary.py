@@ -189,6 +189,11 @@ class Summary:
         return self.report.windows
 
     @property
+    def spend_28d(self) -> float | None:
+        """What was spent on the last 28 whole days, in US dollars; None unless all are known."""
+        return None if self.windows is None else self.windows.twenty_eight_days
+
+    @property
     def methods(self) -> Sequence[Said]:
         """What each method of the forecast says, those that count most first."""
         usage = self.current.get(USAGE)

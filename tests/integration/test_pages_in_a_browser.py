@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 
@@ -10,8 +11,9 @@ import pytest
 from exporter.demo import SEED
 from exporter.model import Cause, Failure
 from exporter.simulator import demo_fleet
+from exporter.web.status.formatting import usd
 from support.browser import DESK, PHONE, Browser, Theme, browser
-from support.process import Exporter, exporter
+from support.process import Exporter, exporter, get
 from support.reader import organization
 from support.served import served
 from support.status import ended, invoices, state, usage
@@ -53,6 +55,25 @@ def test_every_organization_is_there_and_leads_to_its_page(desk: Browser) -> Non
     page.get_by_role("link", name="Status").click()
     page.wait_for_url("**/")
     assert page.locator("table.cards").is_visible()
+
+
+def test_the_whole_table_is_in_sight(desk: Browser) -> None:
+    """At a desk nothing has to be scrolled to, with the pictures of days, too."""
+    page = desk.open()
+    table = page.get_by_role("region", name="Organizations")
+    assert table.evaluate("e => e.scrollWidth - e.clientWidth") == 0
+
+
+def test_the_picture_of_days_has_the_numbers_of_the_ledger(demo: Exporter, desk: Browser) -> None:
+    """On both pages, in the words that stand for it."""
+    listed = json.loads(get(demo.port, f"/api/v1/organizations/{GROSS.id}/days").text)["days"]
+    spends = [day["spend_usd"] for day in listed[-29:-1] if day["spend_usd"] is not None]
+    assert spends
+    numbers = f"to {listed[-2]['date']}: {usd(math.fsum(spends))} spent"
+    row = desk.open().get_by_role("row").filter(has_text=GROSS.name)
+    assert numbers in (row.get_by_role("img").locator("title").text_content() or "")
+    page = desk.open(f"/organizations/{GROSS.id}")
+    assert page.get_by_role("img", name=numbers).is_visible()
 
 
 def test_a_click_on_a_head_sorts_and_another_one_turns_it_round(desk: Browser) -> None:

@@ -41,10 +41,8 @@ def test_a_line_says_what_an_organization_spends_and_owes() -> None:
         {"id": "c", "invoice_amount": 99.0, "status": "paid", "due_date": -40},
     )
     html = status(named("Acme", usage(40.0, 10.0), bills, budget=80.0))
-    assert html.row("Acme")[1:8] == [
-        "$50.00",
-        "$100.00",
-        "62% of $80.00",
+    assert html.row("Acme")[1:4] == ["$50.00", "$100.00", "62% of $80.00"]
+    assert html.row("Acme")[5:9] == [
         "$42.00",
         "$30.00",
         "never",
@@ -55,28 +53,28 @@ def test_a_line_says_what_an_organization_spends_and_owes() -> None:
 def test_what_is_missing_says_why() -> None:
     """No number is not 0: nothing came yet, too old, or withheld."""
     nothing = status(named("none")).row("none")
-    assert (nothing[1], nothing[2], nothing[4]) == ("unknown", "none", "unknown")
+    assert nothing[1:6] == ["unknown", "none", "none", "unknown", "unknown"]
     old = status(named("old", usage(1.0), received=-4000.0)).row("old")
-    assert old[1] == "withdrawn"
-    assert "too old, withdrawn: usage" in old[8]
+    assert (old[1], old[4]) == ("withdrawn", "withdrawn")
+    assert "too old, withdrawn: usage" in old[-1]
     assert status(named("nan", usage(1.0, math.nan))).row("nan")[1] == "withheld"
     off = named("off", usage(1.0))
     off = off._replace(collectors={"usage": off.collectors["usage"]})
-    assert status(off).row("off")[4] == "not polled"
+    assert status(off).row("off")[5] == "not polled"
 
 
 def test_a_state_has_its_reason_in_words() -> None:
     """Up, waiting, or what failed and how."""
     everything = (usage(1.0), invoices())
-    waiting = status(named("a", *everything)).row("a")[8]
+    waiting = status(named("a", *everything)).row("a")[-1]
     assert waiting == "waiting for the first poll since the start: billing_information"
-    assert status(named("a", *everything, polled=True)).row("a")[8] == "up"
-    failing = status(named("a", *everything, polled=True, failure=OUTAGE)).row("a")[8]
+    assert status(named("a", *everything, polled=True)).row("a")[-1] == "up"
+    failing = status(named("a", *everything, polled=True, failure=OUTAGE)).row("a")[-1]
     assert failing == "cannot be read: outage"
     partly = named("a", *everything, polled=True)
     usage_only = {"usage": partly.collectors["usage"]._replace(failure=THROTTLED)}
     partly = partly._replace(collectors={**partly.collectors, **usage_only})
-    assert status(partly).row("a")[8] == "usage cannot be read: throttled"
+    assert status(partly).row("a")[-1] == "usage cannot be read: throttled"
 
 
 def test_the_exporter_itself_is_there() -> None:
@@ -167,7 +165,7 @@ def test_sums_are_of_all_that_fit_and_say_what_they_lack() -> None:
     """Not of one page only."""
     many = [named(f"o{number:03}", usage(0.1)) for number in range(PAGE_ROWS + 20)]
     html = status(*many, named("x"), page="2", sort="name")
-    assert html.row("All 121")[1] == "$12.00 without 1 unknown"
+    assert html.row("All 121")[1] == "$12.00 excludes 1 unknown"
 
 
 def test_ten_thousand_come_in_pages() -> None:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from exporter.forecast import ahead
 from exporter.forecast.spikes import Compared
-from exporter.state.day_rows import DAY, Day
+from exporter.state.day_rows import DAY, UNKNOWN, Day
 from exporter.state.ledger import between
 from exporter.web.summary import Summary
 
@@ -29,12 +29,25 @@ class DayDetail(NamedTuple):
         return sorted((each for each in spends if each[1]), key=lambda each: -each[1])
 
 
+def whole(summary: Summary) -> Sequence[tuple[int, Day]]:
+    """Return the whole days of the longest window, numbered from 1970 on, the oldest first.
+
+    Those of which the ledger has nothing are unknown. None while the amounts are withdrawn.
+    """
+    spend, windows = summary.state.spend, summary.windows
+    if spend is None or spend.ledger is None or windows is None:
+        return ()
+    first, until = windows.answered - SHOWN, windows.answered
+    days = between(spend.ledger, first, until - 1)
+    return [(number, days.get(number, UNKNOWN)) for number in range(first, until)]
+
+
 def listed(summary: Summary) -> Sequence[DayDetail]:
     """Return the whole days of the longest window and the day of the last good answer.
 
     The newest first; none while the amounts are withdrawn.
     """
-    spend, windows = summary.state.spend, summary.report.windows
+    spend, windows = summary.state.spend, summary.windows
     if spend is None or spend.ledger is None or windows is None:
         return ()
     answered = windows.answered

@@ -20,8 +20,10 @@ from exporter.metrics.extract.values import enum_label, exact_sum, label_text
 from exporter.model import CollectorState, InvoiceDetail, Metric, Organization, Reason
 from exporter.pb import billing_pb2 as pb
 from exporter.polling.schedule import Unit
+from exporter.state.day_rows import DAY
 from exporter.state.history import PastPoll, polls
 from exporter.web.status import days
+from exporter.web.status.bars import Bars, bars
 from exporter.web.summary import Summary
 
 # What a page shows of an answer, which may have 4 MiB.
@@ -138,6 +140,7 @@ class Detail:
     invoices: InvoicesDetail | None
     closed: Sequence[ClosedBill]  # periods that have ended, the newest first
     days: Sequence[days.DayDetail]  # of the ledger, the newest first
+    picture: Bars | None  # of them
     billing: BillingInformation | None
 
 
@@ -157,6 +160,7 @@ def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
         views.get(name) for name in ("usage", "invoices", "billing_information")
     )
     spend = summary.report.spend
+    listed = days.listed(summary)
     return Detail(
         summary,
         summary.state.organization,
@@ -164,9 +168,16 @@ def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
         None if usage is None else _usage(*usage),
         None if invoices is None else _invoices(*invoices),
         () if spend is None else closed_periods(spend, None if invoices is None else invoices[1]),
-        days.listed(summary),
+        listed,
+        _picture(summary, listed),
         None if billing is None else cast("BillingInformation", billing[1]),
     )
+
+
+def _picture(summary: Summary, listed: Sequence[days.DayDetail]) -> Bars | None:
+    spikes = {int(each.start // DAY) for each in listed if each.compared and each.compared.is_spike}
+    whole = days.whole(summary)
+    return bars(whole, spikes) if whole else None
 
 
 def _collector(

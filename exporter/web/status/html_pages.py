@@ -19,7 +19,8 @@ from exporter.model import InvoiceDetail, OrganizationState, Reason
 from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Progress
 from exporter.state.ledger import STORED
-from exporter.web.status import formatting
+from exporter.web.status import days, formatting
+from exporter.web.status.bars import bars
 from exporter.web.status.detail import MAX_OF_PERIOD, detail
 from exporter.web.status.failing import failing
 from exporter.web.status.table import COLUMNS, FILTERS, Query, table
@@ -123,9 +124,11 @@ class StatusPages:
     ) -> str:
         """Return the status page as HTML. `parameters` are those of the URL."""
         rows = [Summary(state, context) for state in organizations]
+        shown = table(rows, Query.of(parameters))
         return self._status.render(
             self._fixed,
-            table=table(rows, Query.of(parameters)),
+            table=shown,
+            pictures={row.id: bars(days.whole(row)) for row in shown.rows if row.windows},
             total=len(rows),
             failing=failing(rows),
             facts=facts,

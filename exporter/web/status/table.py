@@ -31,6 +31,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
         Column("month", "Month so far", lambda row: row.month_to_date, largest_first=True),
         Column("forecast", "Forecast", lambda row: row.forecast_usd, largest_first=True),
         Column("budget", "Budget", lambda row: row.budget_used, largest_first=True),
+        Column("days", "Last 28 days", lambda row: row.spend_28d, largest_first=True),
         Column("owed", "Owed", lambda row: row.owed, largest_first=True),
         Column("overdue", "Overdue", lambda row: row.overdue, largest_first=True),
         Column("success", "Last success", lambda row: row.last_success),
