@@ -13,6 +13,7 @@ from exporter.model import Cause, Failure
 from exporter.simulator import demo_fleet
 from exporter.web.status.formatting import usd
 from support.browser import DESK, PHONE, Browser, Theme, browser
+from support.ledgers import day, with_days
 from support.process import Exporter, exporter, get
 from support.reader import organization
 from support.served import served
@@ -123,6 +124,7 @@ def test_everybody_can_use_the_pages(demo: Exporter, theme: Theme, width: int) -
             page = opened.open(path)
             assert opened.obstacles() == ""
             assert opened.overflow == 0
+            assert opened.hidden == 0
             color = page.evaluate("getComputedStyle(document.body).backgroundColor")
             brightness = sum(int(part) for part in color.strip("rgb()").split(",")) / 3
             assert (brightness > 128) == (theme == "light")
@@ -144,7 +146,50 @@ def test_everybody_can_read_the_page_of_one_in_trouble(theme: Theme, width: int)
         assert page.get_by_role("region", name="Periods that have ended").is_visible()
         assert opened.obstacles() == ""
         assert opened.overflow == 0
+        assert opened.hidden == 0
         assert opened.complaints == []
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_read_what_changed_and_where_it_will_end(theme: Theme, width: int) -> None:
+    """With days of all kinds: a credit, estimates, a day that is not known, a budget."""
+    days = {ago: day(10.0, per_machine=8.0, log=2.0) for ago in range(1, 40) if ago != 9}
+    days |= {1: day(30.0, per_machine=28.0, log=2.0), 5: day(10.0, corrections=25.0)}
+    days |= {12: day(10.0, estimated=9.0)}
+    known = with_days(days, budget=200.0)
+    forecast = known.forecast
+    assert forecast is not None
+    with served(known) as port, browser(port, width=width, theme=theme) as opened:
+        page = opened.open(f"/organizations/{known.organization.id}")
+        picture = page.get_by_role("img", name=f"forecast {usd(forecast.usd)} for 2026-12-08")
+        box = picture.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert page.get_by_role("img", name="1 unknown").is_visible()
+        total = page.get_by_role("row").filter(has_text="All together")
+        assert total.get_by_role("cell").nth(2).inner_text() == "+$20.00 (+200%)"
+        assert opened.obstacles() == ""
+        assert opened.overflow == 0
+        assert opened.hidden == 0
+        assert opened.complaints == []
+
+
+def test_what_is_shown_can_be_had_as_json_and_csv(demo: Exporter, desk: Browser) -> None:
+    """By the links of an organization's page."""
+    page = desk.open(ORGANIZATION)
+    kinds = {}
+    for link in page.locator("p", has_text="For programs").get_by_role("link").all():
+        path = link.evaluate("e => new URL(e.href).pathname + new URL(e.href).search")
+        answer = get(demo.port, path)
+        kind, _, _ = answer.headers["Content-Type"].partition(";")
+        kinds[path.removeprefix(f"/api/v1{ORGANIZATION}")] = kind
+    assert kinds == {
+        "": "application/json",
+        "/days": "application/json",
+        "/days?format=csv": "text/csv",
+    }
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])

@@ -51,6 +51,16 @@ class Browser:
             )
         )
 
+    @property
+    def hidden(self) -> int:
+        """By how many pixels a table is wider than what is seen of it; of all the most."""
+        return int(
+            self.page.evaluate(
+                "Math.max(0, ...Array.from(document.querySelectorAll('.wide'),"
+                " e => e.scrollWidth - e.clientWidth))"
+            )
+        )
+
     def obstacles(self) -> str:
         """Return what axe-core finds that keeps people from using the page; empty if nothing."""
         # It looks from inside the page, where the policy lets no script in but a debugger's.

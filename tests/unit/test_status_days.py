@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.model import OrganizationState, Spend, Tally
-from exporter.state.day_rows import NOTHING, UNKNOWN, Day, Entry, packed
-from exporter.state.ledger import made
+from exporter.state.day_rows import NOTHING, UNKNOWN, Day
 from exporter.web.status.bars import HEIGHT, PITCH, bars
+from support.ledgers import TODAY, day, with_days
 from support.reader import organization
-from support.status import page, state, status, usage
-from support.virtual import START
-
-TODAY = int(START // 86_400)
-
-
-def day(spend: float, corrections: float = 0.0, estimated: float = 0.0) -> Day:
-    """Return a day of one period."""
-    return Day(0.0, (Entry(0.0, spend, corrections, estimated, {}),))
-
-
-def with_days(days: Mapping[int, Day], *, received: float = 100.0) -> OrganizationState:
-    """Return an organization with these days, by how long they are ago."""
-    rows = {TODAY - ago: packed(each) for ago, each in days.items()}
-    spend = Spend(START, Tally(12.0, 3.0, 1.0), {}, ledger=made(rows, TODAY, 62))
-    who = organization("a", name="Acme", max_age=3600.0)
-    return state(who, usage(1.0), received=received)._replace(spend=spend)
+from support.status import page, state, status
 
 
 def places(path: str) -> list[int]:

@@ -123,4 +123,4 @@ def test_the_last_successful_poll_is_named() -> None:
     whole = whole._replace(collectors={"usage": whole.collectors["usage"]})
     later = CONTEXT._replace(time=START + 180)
     assert "The last successful poll of Acme was 3 min ago." in page(whole, later).text
-    assert "There is no successful poll of all of Acme yet." in page(state(who)).text
+    assert "Not every collector of Acme has had a successful poll yet." in page(state(who)).text

@@ -230,7 +230,7 @@ def test_a_page_has_an_end_whatever_was_sent() -> None:
     many = invoices(*[{"id": f"n{n}"} for n in range(detail.MAX_INVOICES + 11)])
     html = page(state(None, answer, many))
     for words in (
-        "and 1007 more sources",
+        "and 1,007 more sources",
         "and 4 more costs",
         "And 11 older ones",
         "Too long to be",

@@ -1,7 +1,8 @@
 """The pages for people: every organization at a glance, and how each of its numbers came to be.
 
-`table` has the lines that are asked for, `detail` one organization whole with its `days`,
-`formatting` numbers and times as text, and `html_pages` makes HTML of it.
+`table` has the lines that are asked for, and `failing` what cannot be read. `detail` has one
+organization whole, with its `days` and what `changes` between them. `bars` and `course` draw,
+`formatting` makes text of numbers and times, and `html_pages` makes HTML of it all.
 """
 
 from exporter.web.status.html_pages import StatusPages

@@ -24,6 +24,8 @@ from exporter.state.day_rows import DAY
 from exporter.state.history import PastPoll, polls
 from exporter.web.status import days
 from exporter.web.status.bars import Bars, bars
+from exporter.web.status.changes import Changes, changes
+from exporter.web.status.course import Course, course
 from exporter.web.summary import Summary
 
 # What a page shows of an answer, which may have 4 MiB.
@@ -141,6 +143,8 @@ class Detail:
     closed: Sequence[ClosedBill]  # periods that have ended, the newest first
     days: Sequence[days.DayDetail]  # of the ledger, the newest first
     picture: Bars | None  # of them
+    changes: Changes | None  # of the last day and week
+    course: Course | None  # of the current period
     billing: BillingInformation | None
 
 
@@ -170,6 +174,8 @@ def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
         () if spend is None else closed_periods(spend, None if invoices is None else invoices[1]),
         listed,
         _picture(summary, listed),
+        changes(summary),
+        course(summary),
         None if billing is None else cast("BillingInformation", billing[1]),
     )
 

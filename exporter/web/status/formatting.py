@@ -38,6 +38,20 @@ def share(part: float) -> str:
     return f"{part:,.0%}" if abs(part) < TOO_LONG else "far above 100%"
 
 
+def signed_usd(amount: float) -> str:
+    """Return US dollars with their sign, as of a change."""
+    text = usd(amount)
+    return f"+{text}" if amount > 0 and text.strip("$0.") else text
+
+
+def signed_share(part: float) -> str:
+    """Return a change as a share of what was before, with its sign."""
+    text = share(abs(part))
+    if text == "0%":
+        return text
+    return f"{'+' if part > 0 else MINUS}{text}"
+
+
 def off(error: float) -> str:
     """Return by which share of the truth something was wrong, and to which side."""
     if not round(100 * error):

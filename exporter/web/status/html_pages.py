@@ -40,6 +40,8 @@ FORMATS: Final = (
     "ago",
     "ahead",
     "count",
+    "signed_usd",
+    "signed_share",
 )
 REASONS: Final[Mapping[str, str]] = {
     Reason.NAN: "not a number, or a sum with such a part",

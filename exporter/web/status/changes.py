@@ -1,0 +1,98 @@
+"""What changed: the last whole day and the last week beside the ones before, by resource type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from exporter.metrics.extract.values import exact_sum
+from exporter.state.day_rows import NOT_MOVED
+from exporter.web.status import days
+from exporter.web.summary import Summary
+
+WEEK: Final = 7
+MAX_TYPES: Final = 20  # that are shown
+HALF_A_CENT: Final = 0.005
+
+
+class Pair(NamedTuple):
+    """What was spent in one stretch of days, and in the one before it; None where unknown."""
+
+    now: float | None  # US dollars
+    before: float | None
+
+    @property
+    def change(self) -> float | None:
+        """By how much more it is, in US dollars."""
+        return None if self.now is None or self.before is None else self.now - self.before
+
+    @property
+    def share(self) -> float | None:
+        """The change as a share of what was before; None where there is nothing to compare with."""
+        return self.change / self.before if self.change is not None and self.before else None
+
+
+class Change(NamedTuple):
+    """How the spend of a resource type changed, or of all together."""
+
+    resource_type: str  # empty for all together
+    day: Pair
+    week: Pair
+
+    @property
+    def size(self) -> float:
+        """How large the change is, in US dollars: of the week, or of the day if it is unknown."""
+        return abs(self.week.change if self.week.change is not None else self.day.change or 0.0)
+
+
+class Changes(NamedTuple):
+    """What changed. `total` is after discounts, the types are before."""
+
+    total: Change
+    types: Sequence[Change]  # those that changed, the largest change first
+    more: int  # types that changed and are not here
+    is_estimated: bool  # some of the days are estimated
+
+
+def changes(summary: Summary) -> Changes | None:
+    """Return what changed; None while there is neither a day nor a week to compare."""
+    last = [day for _, day in days.whole(summary)][-2 * WEEK :]
+    if not last:
+        return None
+    total = _change("", [None if day.is_unknown else day.spend for day in last])
+    if total.day.change is None and total.week.change is None:
+        return None
+    moved = [None if day.is_unknown else day.resources() for day in last]
+    names = sorted({name for each in moved if each is not None for name in each})
+    types = [
+        _change(
+            name,
+            [None if each is None else each.get(name, NOT_MOVED).spend for each in moved],
+        )
+        for name in names
+    ]
+    types = [each for each in types if max(_sizes(each)) >= HALF_A_CENT]
+    types.sort(key=lambda each: (-each.size, each.resource_type))
+    return Changes(
+        total,
+        types[:MAX_TYPES],
+        max(0, len(types) - MAX_TYPES),
+        any(not day.is_observed and not day.is_unknown for day in last),
+    )
+
+
+def _sizes(change: Change) -> tuple[float, float]:
+    return abs(change.day.change or 0.0), abs(change.week.change or 0.0)
+
+
+def _change(name: str, spends: Sequence[float | None]) -> Change:
+    return Change(
+        name,
+        Pair(spends[-1], spends[-2]),
+        Pair(_sum(spends[-WEEK:]), _sum(spends[-2 * WEEK : -WEEK])),
+    )
+
+
+def _sum(spends: Sequence[float | None]) -> float | None:
+    known = [spend for spend in spends if spend is not None]
+    return exact_sum(known) if len(known) == len(spends) else None
