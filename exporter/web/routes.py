@@ -188,7 +188,7 @@ class Routes:
             return _text("ready\n")
         left = f"organizations not polled yet: {self._publisher.page.unpolled}"
         if not self._publisher.settled:
-            left += ", and it is not known yet which others there are"
+            left += "; discovery has not finished, so there may be more"
         return _text(f"not ready: {left}\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def reload(self, request: web.BaseRequest) -> web.Response:
@@ -234,13 +234,14 @@ ENDPOINTS: Final = (
     Endpoint(
         "/",
         Routes.index,
-        "Status page: the version, every organization with its amounts and its state; searched, "
-        "sorted and in pages.",
+        "Status page: what cannot be read, and every organization with its amounts, its last 28 "
+        "days and its state; searched, sorted and in pages.",
     ),
     Endpoint(
         ORGANIZATION_PATH,
         Routes.organization,
-        "How each number of an organization came to be: what was received and what is made of it.",
+        "How each figure of an organization was calculated, what changed, and where the month will "
+        "end.",
     ),
     Endpoint(
         API_PATH,

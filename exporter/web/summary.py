@@ -184,6 +184,11 @@ class Summary:
         return self.forecast.usd if self.forecast else None
 
     @property
+    def why_no_forecast(self) -> str:
+        """Why there is no forecast."""
+        return self.why_not(MONTH_TO_DATE) if self.month_to_date is None else "none"
+
+    @property
     def windows(self) -> Windows | None:
         """What was spent on the last days; None while month to date is not known."""
         return self.report.windows

@@ -80,6 +80,16 @@ def test_estimates_are_said_to_be_some() -> None:
     assert "No type of cost changed." in html.text
 
 
+def test_estimates_are_not_compared() -> None:
+    """Growth that was spread evenly over days would show that nothing changed."""
+    guessed = {ago: day(10.0, estimated=10.0) for ago in range(1, 15)}
+    assert "What changed" not in shown(guessed).text
+    row = shown(guessed | {1: day(12.0), 2: day(10.0)}).row("All together")
+    assert row[3:] == ["+$2.00 (+20%)", "$72.00", "$70.00", "unknown"]
+    row = shown({**WEEKS, 1: day(12.0, estimated=12.0)}).row("All together")
+    assert row[3:] == ["unknown", "$84.00", "$70.00", "+$14.00 (+20%)"]
+
+
 def test_no_more_types_are_listed_than_can_be_read() -> None:
     """Those that changed most."""
     many = {f"t{n:02}": float(n + 1) for n in range(MAX_TYPES + 3)}

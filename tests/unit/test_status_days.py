@@ -100,3 +100,10 @@ def test_the_page_of_an_organization_has_the_same_picture() -> None:
     """Above the table of days."""
     html = page(with_days({ago: day(2.0) for ago in range(40)}))
     assert "2026-10-26 to 2026-11-22: $56.00 spent" in html.text
+
+
+def test_without_a_known_day_an_organization_has_no_picture() -> None:
+    """There is nothing to see in it; the table says of each day that it is unknown."""
+    html = page(with_days({}))
+    assert "no day is known" not in html.text
+    assert "Spend per day" in html.text

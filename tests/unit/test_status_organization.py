@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -189,7 +190,7 @@ def test_a_period_that_ended_stands_beside_the_invoices_after_it() -> None:
     html = page(state(None, usage(1.0), invoices(*usage_fee))._replace(spend=spend))
     assert html.row("until 2026-11-08")[1:] == [
         "$250.00",
-        "2026-11-08 11:45:00 UTC",
+        "2026-11-08 11:45:00 UTC 15 min before its end",
         "fee $40.00, usage $255.50",
         "$295.50",
         "$45.50",
@@ -197,7 +198,7 @@ def test_a_period_that_ended_stands_beside_the_invoices_after_it() -> None:
     none = page(state(None, usage(1.0), invoices())._replace(spend=spend))
     assert none.row("until 2026-11-08")[1:] == [
         "$250.00",
-        "2026-11-08 11:45:00 UTC",
+        "2026-11-08 11:45:00 UTC 15 min before its end",
         "none",
         "",
         "",
@@ -210,6 +211,25 @@ def test_a_period_that_ended_stands_beside_the_invoices_after_it() -> None:
     whole = page(state(None, usage(1.0))._replace(spend=ended(2.0, start=START - 45 * DAY)))
     assert whole.row("2026-10-09 to 2026-11-08")[1] == "$2.00"
     assert "Periods that have ended" not in page(state(None, usage(1.0))).text
+
+
+def test_amounts_say_of_when_they_are_and_that_they_are_withdrawn() -> None:
+    """In an outage they are still there, and must not pass for current ones."""
+    bills = invoices({"id": "i1", "invoice_amount": 5.0, "status": "sent"})
+    fresh = " ".join(page(state(None, usage(1.0), bills)).text.split())
+    assert fresh.count("As of 2026-11-23 12:00:00 UTC (0 s ago). ") == 2
+    old = " ".join(page(state(None, usage(1.0), bills, received=-1e6)).text.split())
+    assert old.count("(0 s ago), too old: these amounts are no longer on /metrics. ") == 2
+
+
+def test_a_budget_is_used_up_or_will_be() -> None:
+    """What is still to come is no fact."""
+    over = page(state(organization(max_age=3600.0, budget_usd=20.0), usage(40.0)))
+    assert "Budget used up2026-11-" in over.text
+    ahead = page(state(organization(max_age=3600.0, budget_usd=60.0), usage(40.0)))
+    assert re.search("Budget will be used up2026-1[12]-", ahead.text)
+    never = page(state(organization(max_age=3600.0, budget_usd=1e4), usage(40.0)))
+    assert "Budget will be used upnot in this period" in never.text
 
 
 def test_a_failure_says_since_when() -> None:

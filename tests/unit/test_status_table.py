@@ -53,9 +53,12 @@ def test_a_line_says_what_an_organization_spends_and_owes() -> None:
 def test_what_is_missing_says_why() -> None:
     """No number is not 0: nothing came yet, too old, or withheld."""
     nothing = status(named("none")).row("none")
-    assert nothing[1:6] == ["unknown", "none", "none", "unknown", "unknown"]
+    assert nothing[1:6] == ["unknown", "unknown", "none", "unknown", "unknown"]
     old = status(named("old", usage(1.0), received=-4000.0)).row("old")
-    assert (old[1], old[4]) == ("withdrawn", "withdrawn")
+    assert (old[1], old[2], old[4]) == ("withdrawn", "withdrawn", "withdrawn")
+    endless = usage(1.0)
+    endless.ClearField("end_date")
+    assert status(named("endless", endless)).row("endless")[2] == "none"
     assert "too old, withdrawn: usage" in old[-1]
     assert status(named("nan", usage(1.0, math.nan))).row("nan")[1] == "withheld"
     off = named("off", usage(1.0))

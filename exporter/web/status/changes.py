@@ -20,11 +20,15 @@ class Pair(NamedTuple):
 
     now: float | None  # US dollars
     before: float | None
+    # Whether it is not mostly estimates: growth that is spread evenly over days shows no change.
+    is_observed: bool = True
 
     @property
     def change(self) -> float | None:
         """By how much more it is, in US dollars."""
-        return None if self.now is None or self.before is None else self.now - self.before
+        if self.now is None or self.before is None or not self.is_observed:
+            return None
+        return self.now - self.before
 
     @property
     def share(self) -> float | None:
@@ -59,7 +63,8 @@ def changes(summary: Summary) -> Changes | None:
     last = [day for _, day in days.whole(summary)][-2 * WEEK :]
     if not last:
         return None
-    total = _change("", [None if day.is_unknown else day.spend for day in last])
+    observed = [day.is_observed for day in last]
+    total = _change("", [None if day.is_unknown else day.spend for day in last], observed)
     if total.day.change is None and total.week.change is None:
         return None
     moved = [None if day.is_unknown else day.resources() for day in last]
@@ -68,6 +73,7 @@ def changes(summary: Summary) -> Changes | None:
         _change(
             name,
             [None if each is None else each.get(name, NOT_MOVED).spend for each in moved],
+            observed,
         )
         for name in names
     ]
@@ -85,11 +91,16 @@ def _sizes(change: Change) -> tuple[float, float]:
     return abs(change.day.change or 0.0), abs(change.week.change or 0.0)
 
 
-def _change(name: str, spends: Sequence[float | None]) -> Change:
+def _change(name: str, spends: Sequence[float | None], observed: Sequence[bool]) -> Change:
+    weeks = observed[-WEEK:], observed[-2 * WEEK : -WEEK]
     return Change(
         name,
-        Pair(spends[-1], spends[-2]),
-        Pair(_sum(spends[-WEEK:]), _sum(spends[-2 * WEEK : -WEEK])),
+        Pair(spends[-1], spends[-2], all(observed[-2:])),
+        Pair(
+            _sum(spends[-WEEK:]),
+            _sum(spends[-2 * WEEK : -WEEK]),
+            all(sum(week) > WEEK / 2 for week in weeks),
+        ),
     )
 
 

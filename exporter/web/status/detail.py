@@ -183,7 +183,7 @@ def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
 def _picture(summary: Summary, listed: Sequence[days.DayDetail]) -> Bars | None:
     spikes = {int(each.start // DAY) for each in listed if each.compared and each.compared.is_spike}
     whole = days.whole(summary)
-    return bars(whole, spikes) if whole else None
+    return bars(whole, spikes) if any(not day.is_unknown for _, day in whole) else None
 
 
 def _collector(
