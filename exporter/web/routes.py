@@ -13,7 +13,7 @@ from aiohttp import web
 from exporter.page.pieces import Encoding
 from exporter.reloads import NoReloadError
 from exporter.web.api import Api
-from exporter.web.api.answers import Document
+from exporter.web.api.answers import NOBODY, Document
 from exporter.web.backend import Backend
 from exporter.web.limits import Full
 from exporter.web.location import Location
@@ -131,7 +131,7 @@ class Routes:
         async with self._pages.enter(connection_of(request)):
             state = self._backend.store.get(org_id)
             if state is None:
-                raise Refusal(HTTPStatus.NOT_FOUND)
+                raise Refusal(HTTPStatus.NOT_FOUND, NOBODY)
             html = await asyncio.to_thread(
                 self._status.organization, state, self._context(), self._backend.invoice_detail()
             )

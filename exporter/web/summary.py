@@ -100,7 +100,7 @@ class Summary:
         else:
             text = "up"
         if withdrawn := self.withdrawn:
-            text += f"; too old, withdrawn: {', '.join(withdrawn)}"
+            text += f"; withdrawn as too old: {', '.join(withdrawn)}"
         return f"{text}; not on /metrics: over limits.max_series" if self.over_limit else text
 
     @property

@@ -89,12 +89,18 @@ def test_a_wrong_method_is_405_with_what_is_allowed(demo: Exporter, path: str, m
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/metrics/", "/-/", "//metrics", "/config.yml", "/../config", "/organizations/x"],
+    ["/nothing", "/metrics/", "/-/", "//metrics", "/config.yml", "/../config"],
 )
 def test_anything_else_is_404(demo: Exporter, path: str) -> None:
     """And repeats nothing of what was asked."""
     status, _, body = raw(demo, "GET", path)
     assert (status, body) == (404, b"not found\n")
+
+
+def test_an_organization_that_is_not_polled_here_is_404(demo: Exporter) -> None:
+    """In words: another exporter may poll it."""
+    status, _, body = raw(demo, "GET", "/organizations/x")
+    assert (status, body) == (404, b"no organization with this id is polled here\n")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +179,7 @@ def test_the_status_page_shows_every_organization(demo: Exporter) -> None:
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "<script" not in response.text
     assert "Dunmarrow: Fleet &amp; Field" in response.text
-    assert "polling 8 organizations" in response.text
+    assert "Polling 8 organizations" in response.text
     assert response.text.count('class="ok"') == 8
 
 

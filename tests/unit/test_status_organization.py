@@ -82,7 +82,7 @@ def test_totals_of_the_older_shape_are_shown_by_their_fields() -> None:
     html = page(state(None, old))
     assert html.row("per_machine_usage_cost")[1] == "$7.50"
     assert html.row("Month so far")[1] == "$7.00"
-    assert "no source of costs, only these totals" in " ".join(html.text.split())
+    assert "no sources of costs, only these totals" in " ".join(html.text.split())
 
 
 def test_invoices_have_what_was_received_and_their_state() -> None:
@@ -167,9 +167,9 @@ def test_the_answer_and_the_samples_are_there_as_text() -> None:
 
 def test_an_organization_that_was_never_polled_has_a_page() -> None:
     """And one whose data is from before a restart."""
-    assert "Not polled since the start." in " ".join(page(state()).text.split())
+    assert "Not polled since the exporter started." in " ".join(page(state()).text.split())
     restored = state(None, usage(1.0), polled=False)
-    assert "the data is from before it" in " ".join(page(restored).text.split())
+    assert "the data is from before that" in " ".join(page(restored).text.split())
 
 
 def test_spend_counters_are_explained() -> None:
@@ -341,7 +341,7 @@ def test_each_day_is_shown_as_it_is_known() -> None:
     html = page(state(None, usage(1.0))._replace(spend=spend))
     assert [row for row in html.rows if row and row[0].startswith("2026-")][:5] == [
         ["2026-11-23", "$5.00", "", "", "", "so far"],
-        ["2026-11-22", "$10.50", "", "$2.00", "per_machine $20.00, log $0.50", "but for 1 h"],
+        ["2026-11-22", "$10.50", "", "$2.00", "per_machine $20.00, log $0.50", "all but 1 h"],
         ["2026-11-21", "$8.00", "", "", "", "estimated"],
         ["2026-11-20", "unknown", "", "", "", "no"],
         ["2026-11-19", "$0.00", "", "", "", "yes"],

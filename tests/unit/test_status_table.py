@@ -59,7 +59,7 @@ def test_what_is_missing_says_why() -> None:
     endless = usage(1.0)
     endless.ClearField("end_date")
     assert status(named("endless", endless)).row("endless")[2] == "none"
-    assert "too old, withdrawn: usage" in old[-1]
+    assert "withdrawn as too old: usage" in old[-1]
     assert status(named("nan", usage(1.0, math.nan))).row("nan")[1] == "withheld"
     off = named("off", usage(1.0))
     off = off._replace(collectors={"usage": off.collectors["usage"]})

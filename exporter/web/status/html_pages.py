@@ -46,7 +46,7 @@ FORMATS: Final = (
 REASONS: Final[Mapping[str, str]] = {
     Reason.NAN: "not a number, or a sum with such a part",
     Reason.INFINITY: "infinite, or a sum with such a part",
-    Reason.DUPLICATE: "another one with the same id is shown",
+    Reason.DUPLICATE: "another with the same id is shown",
     Reason.LIMIT: "there are more series than limits.max_series",
 }
 

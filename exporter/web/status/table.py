@@ -55,7 +55,7 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "waiting": Filter("waiting for a poll", lambda row: row.level == WAIT),
     "up": Filter("up", lambda row: row.level == OK),
     "withdrawn": Filter("with withdrawn data", lambda row: bool(row.withdrawn)),
-    "over-limit": Filter("over the limit of series", lambda row: row.over_limit),
+    "over-limit": Filter("over the series limit", lambda row: row.over_limit),
     "overdue": Filter("with overdue invoices", lambda row: (row.overdue or 0) > 0),
     "over-budget": Filter("over budget", lambda row: (row.budget_used or 0) > 1),
     "forecast-over-budget": Filter(
