@@ -61,7 +61,8 @@ class Alerts:
         labels: dict[str, str],
     ) -> Alert:
         alerting = self.settings.alerts[name]
-        annotations = {"summary": summary, "description": description}
+        what_to_do = f"Run `viam-billing runbook {name}` for what to do."
+        annotations = {"summary": summary, "description": f"{description} {what_to_do}"}
         if self.links.runbooks is not None:
             annotations["runbook_url"] = f"{self.links.runbooks}#{name.lower()}"
         if self.links.dashboards is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ from exporter.rules.alert import Alerts, Links
 from exporter.rules.readings import interval, readings
 from exporter.rules.recording import recordings
 from exporter.rules.remembered import remembered
-from exporter.rules.rule import Group, written
+from exporter.rules.rule import Alert, Group, written
 from exporter.rules.rule_settings import Settings
 from exporter.rules.staleness import staleness
 
@@ -28,6 +28,13 @@ NO_LINKS: Final = Links()
 ALERTMANAGER: Final = Path(__file__).resolve().with_name("alertmanager")
 
 
+def alerts(settings: Settings, links: Links = NO_LINKS) -> Mapping[str, Sequence[Alert]]:
+    """Return the alerts of each area, those of one name from the most severe."""
+    return {
+        area: [*module.alerts(Alerts(settings, links, area))] for area, module in ALERTS.items()
+    }
+
+
 def files(settings: Settings, links: Links = NO_LINKS) -> Mapping[str, str]:
     """Return the text of each file for Prometheus, by name."""
     recording = (
@@ -39,10 +46,8 @@ def files(settings: Settings, links: Links = NO_LINKS) -> Mapping[str, str]:
         Group("viam-billing-hourly", interval(settings), readings(settings)),
     )
     alerting = (
-        Group(
-            f"viam-billing-{area}", settings.interval, module.alerts(Alerts(settings, links, area))
-        )
-        for area, module in ALERTS.items()
+        Group(f"viam-billing-{area}", settings.interval, of_area)
+        for area, of_area in alerts(settings, links).items()
     )
     return {
         "viam-billing.rules.yml": written(recording),

@@ -77,19 +77,27 @@ def test_files_are_as_old_as_the_builder_says(clone: Path, tmp_path: Path) -> No
 
 
 def test_the_wheel_is_the_package(built: Packages) -> None:
-    """What git knows of it, the revision, and what installers read: not a file more or less.
+    """What git knows of it, revision and runbook, and what installers read: no more, no less.
 
     A new file that fails here waits for `git add`, or does not belong there.
     """
     read = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     described = [f"{NAME}.dist-info/{name}" for name in read]
-    expected = [*tracked(ROOT, "exporter"), "exporter/REVISION", *described]
+    added = ("exporter/REVISION", "exporter/rules/runbook.md")
+    expected = [*tracked(ROOT, "exporter"), *added, *described]
     assert names(built["wheel"]) == sorted(expected)
 
 
 def test_the_sdist_is_what_the_wheel_is_made_of(built: Packages) -> None:
-    """And the sources of the generated code; no test, no document of the repository."""
-    made_of = ("exporter", "protos", "hatch_build.py", "pyproject.toml", ".gitignore")
+    """And the sources of the generated code; no test, no document but the runbook."""
+    made_of = (
+        "docs/runbooks",
+        "exporter",
+        "protos",
+        "hatch_build.py",
+        "pyproject.toml",
+        ".gitignore",
+    )
     told = ("CHANGELOG.md", "LICENSE", "README.md")
     expected = [*tracked(ROOT, *made_of, *told), "exporter/REVISION", "PKG-INFO"]
     assert names(built["sdist"]) == sorted(f"{NAME}/{name}" for name in expected)

@@ -55,11 +55,16 @@ class Case:
             "labels": labels,
             "annotations": {
                 "summary": self.summary,
-                "description": self.description,
+                "description": f"{self.description} {what_to_do(self.alert)}",
                 "runbook_url": f"{RUNBOOKS}#{self.alert.lower()}",
                 "dashboard_url": DASHBOARDS + self.dashboard,
             },
         }
+
+
+def what_to_do(alert: str) -> str:
+    """Return how every description ends."""
+    return f"Run `viam-billing runbook {alert}` for what to do."
 
 
 def on_page(name: str, **labels: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from rules.case import what_to_do
 from rules.harness import (
     ACME,
     ALERTS,
@@ -55,7 +56,7 @@ def expect(pages: Pages, hour: float, *targets: Labels) -> None:
         text = "Prometheus has no exporter to scrape."
         if target:
             text = f"The exporter at {target['instance']} cannot be scraped."
-        description = f"{text} Bills are not watched meanwhile."
+        description = f"{text} Bills are not watched meanwhile. {what_to_do(DOWN)}"
         annotations = {**ALERTS[DOWN]["annotations"], "description": description}
         labels = {**target, "severity": "critical", "area": "exporter"}
         fired.append({"labels": labels, "annotations": annotations})

@@ -1,0 +1,35 @@
+"""The runbook: for each alert what it means and what to do, and what several of them share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+# A package brings the file along; a checkout that is run in place has it where people read it.
+PACKAGED: Final = Path(__file__).resolve().with_name("runbook.md")
+CHECKOUT: Final = PACKAGED.parents[2] / "docs" / "runbooks" / "viam-billing.md"
+
+_SECTION: Final = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_LINK: Final = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
+
+
+@cache
+def sections() -> Mapping[str, str]:
+    """Return the text of each section by its heading, in Markdown without links.
+
+    A link to another section becomes the heading of that section in brackets.
+    """
+    file = PACKAGED if PACKAGED.exists() else CHECKOUT
+    found = dict(_SECTION.findall(file.read_text(encoding="utf-8")))
+    headings = {f"#{heading.lower().replace(' ', '-')}": heading for heading in found}
+
+    def unlinked(link: re.Match[str]) -> str:
+        text, heading = link[1], headings.get(link[2])
+        if heading is None or heading.lower() == text.lower():
+            return text
+        return f"{text} ({heading})"
+
+    return {heading: _LINK.sub(unlinked, text).strip() for heading, text in found.items()}
