@@ -7,22 +7,57 @@ from typing import Final, NamedTuple
 
 from exporter.rules.rule import Alert
 from exporter.rules.rule_settings import Settings
+from exporter.rules.series import STALE
 
 ORGANIZATION: Final = "{{ $labels.org_name }}"
 DOLLARS: Final = '{{ $value | printf "$%.2f" }}'
-EXPORTER: Final = "{{ $labels.instance }}"
+EXPORTER: Final = "The exporter at {{ $labels.instance }}"
+
+# Of what a query found.
+DATE: Final = '{{ (. | first | value | toTime).Format "2006-01-02" }}'
+USD: Final = '{{ . | first | value | printf "$%.2f" }}'
+AGE: Final = "{{ . | first | value | humanizeDuration }}"
+
+# What a collector reads, as the beginning of a sentence.
+READS: Final = {
+    "usage": "Usage was",
+    "billing_information": "The payment method was",
+    "invoices": "Invoices were",
+}
 
 
-def looked_up(series: str, form: str) -> str:
-    """Return a template that shows another series of the alert's organization."""
-    query = f'printf "{series}{{org_id=%q}}" $labels.org_id | query'
-    found = f"{{{{ . | first | value | {form} }}}}"
-    return f"{{{{ with {query} }}}}{found}{{{{ else }}}}unknown{{{{ end }}}}"
+def asked(expr: str, then: str, otherwise: str = "") -> str:
+    """Return a template with one text if a query has a result, which is its dot, else another.
+
+    `%[1]q` in the expression stands for the id of the alert's organization.
+    """
+    quoted = expr.replace('"', r"\"")
+    found = f'{{{{ with printf "{quoted}" $labels.org_id | query }}}}{then}'
+    return (
+        f"{found}{{{{ else }}}}{otherwise}{{{{ end }}}}" if otherwise else f"{found}{{{{ end }}}}"
+    )
 
 
 def dollars(series: str) -> str:
     """Return a template that shows an amount of the alert's organization."""
-    return looked_up(series, 'printf "$%.2f"')
+    return asked(f"{series}{{org_id=%[1]q}}", USD, "unknown")
+
+
+def as_of(collector: str) -> str:
+    """Return a template that says how old amounts are that are remembered through an outage.
+
+    While polls succeed it is empty. Without an exporter, no collector is known.
+    """
+    stale = f'{STALE}{{org_id=%[1]q,collector=~"{collector}|"}}'
+    return asked(stale, f" {READS[collector]} last read {AGE} ago, so this may have changed.")
+
+
+class Text(NamedTuple):
+    """What an alert says. Title and description are templates of Prometheus."""
+
+    title: str  # who and how much, for the subject of a message; no full stop
+    summary: str  # what kind of thing happened, the same for all that it happens to
+    description: str
 
 
 class Links(NamedTuple):
@@ -40,29 +75,21 @@ class Alerts:
     links: Links
     area: str  # exporter, polling, money or spend: a label, for the routes of Alertmanager
 
-    def about_organization(
-        self, name: str, expr: str, summary: str, description: str, **labels: str
-    ) -> Alert:
+    def about_organization(self, name: str, expr: str, text: Text, **labels: str) -> Alert:
         """Return an alert about one organization."""
         dashboard = "viam-billing-organization?var-organization={{ $labels.org_id | urlquery }}"
-        return self._alert(name, expr, summary, description, dashboard, labels)
+        return self._alert(name, expr, text, dashboard, labels)
 
-    def about_exporter(self, name: str, expr: str, summary: str, description: str) -> Alert:
+    def about_exporter(self, name: str, expr: str, text: Text) -> Alert:
         """Return an alert about the exporters."""
-        return self._alert(name, expr, summary, description, "viam-billing-exporter", {})
+        return self._alert(name, expr, text, "viam-billing-exporter", {})
 
-    def _alert(  # noqa: PLR0913 - what an alert consists of
-        self,
-        name: str,
-        expr: str,
-        summary: str,
-        description: str,
-        dashboard: str,
-        labels: dict[str, str],
+    def _alert(
+        self, name: str, expr: str, text: Text, dashboard: str, labels: dict[str, str]
     ) -> Alert:
         alerting = self.settings.alerts[name]
         what_to_do = f"Run `viam-billing runbook {name}` for what to do."
-        annotations = {"summary": summary, "description": f"{description} {what_to_do}"}
+        annotations = {**text._asdict(), "description": f"{text.description} {what_to_do}"}
         if self.links.runbooks is not None:
             annotations["runbook_url"] = f"{self.links.runbooks}#{name.lower()}"
         if self.links.dashboards is not None:

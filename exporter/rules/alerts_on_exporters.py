@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.rules.alert import EXPORTER, Alerts
+from exporter.rules.alert import EXPORTER, Alerts, Text
 from exporter.rules.exporters import down
 from exporter.rules.expressions import lately
 from exporter.rules.rule import Alert
@@ -16,13 +16,18 @@ A_DAY = 86_400  # the ceiling's UTC day, which no setting shortens
 
 def alerts(make: Alerts) -> Iterator[Alert]:
     """Yield the alerts."""
+    unscraped = (
+        "Prometheus {{ with $labels.instance }}cannot scrape the exporter at {{ . }}"
+        "{{ else }}has no exporter to scrape{{ end }}"
+    )
     yield make.about_exporter(
         "ViamBillingExporterDown",
         f"({down(make.settings)}) > 0 or absent({EXPORTERS})",
-        "Prometheus cannot scrape the exporter.",
-        "{{ with $labels.instance }}The exporter at {{ . }} cannot be scraped."
-        "{{ else }}Prometheus has no exporter to scrape.{{ end }} "
-        "Bills are not watched meanwhile.",
+        Text(
+            unscraped,
+            "Prometheus cannot scrape the exporter.",
+            f"{unscraped}. Its bills are not being watched.",
+        ),
     )
     yield from _shards(make)
     yield from _state(make)
@@ -38,8 +43,12 @@ def _shards(make: Alerts) -> Iterator[Alert]:
     yield make.about_exporter(
         "ViamBillingShardMissing",
         f"{SHARDS_MISSING} > 0",
-        "Prometheus sees fewer shards than there are.",
-        "Shards that Prometheus does not see: {{ $value }}. Their organizations are on no page.",
+        Text(
+            "Shards that Prometheus does not see: {{ $value }}",
+            "Prometheus sees fewer shards than there are.",
+            "Shards that Prometheus does not see: {{ $value }}. The bills of their organizations "
+            "are not being watched.",
+        ),
     )
     total = f"{OWN}total_shards"
     differ = f"count(count_values('shards', {total})) > 1"
@@ -47,42 +56,51 @@ def _shards(make: Alerts) -> Iterator[Alert]:
     yield make.about_exporter(
         "ViamBillingShardsMismatched",
         f"({differ}) or ({unsharded})",
-        "Exporters do not agree on the number of shards.",
-        "Exporters run with different numbers of shards. Organizations are polled twice, or not "
-        "at all.",
+        Text(
+            "Exporters run with different numbers of shards",
+            "Exporters do not agree on the number of shards.",
+            "Exporters run with different numbers of shards. Some organizations may be polled "
+            "twice, others not at all.",
+        ),
     )
 
 
 def _state(make: Alerts) -> Iterator[Alert]:
     window = make.settings.windows.missed_scrapes
-    for name, metric, summary, description in (
+    for name, metric, text in (
         (
             "ViamBillingConfigReloadFailed",
             "config_last_reload_successful",
-            "The exporter runs with an old configuration.",
-            f"The exporter at {EXPORTER} refused its new configuration and keeps the old one.",
+            Text(
+                f"{EXPORTER} still uses an old configuration",
+                "The exporter still uses an old configuration.",
+                f"{EXPORTER} rejected its new configuration and still uses the old one.",
+            ),
         ),
         (
             "ViamBillingStorageFailing",
             "storage_last_write_successful",
-            "What was polled cannot be stored.",
-            (
-                f"The exporter at {EXPORTER} cannot write to its storage. Spend that it counts "
-                "from now on is lost with a restart."
+            Text(
+                f"{EXPORTER} cannot write to its storage",
+                "The exporter cannot write to its storage.",
+                f"{EXPORTER} cannot write to its storage. If it restarts before a write succeeds, "
+                "the spend that it has counted since the last one is lost.",
             ),
         ),
         (
             "ViamBillingDiscoveryFailing",
             "discovery_last_refresh_successful",
-            "Discovery of organizations fails for at least one API key.",
-            (
-                f"The exporter at {EXPORTER} cannot list organizations with at least one API key. "
-                "What was found before is still polled; what is new, or gone, goes unnoticed."
+            Text(
+                f"{EXPORTER} cannot discover organizations with at least one API key",
+                "Discovery fails for at least one API key.",
+                f"{EXPORTER} cannot list the organizations of at least one API key. Those found "
+                "before are still polled, but new ones are not found and removed ones are not "
+                "noticed.",
             ),
         ),
     ):
         yield make.about_exporter(
-            name, f"{_each(f'max_over_time({OWN}{metric}[{window}])')} == 0", summary, description
+            name, f"{_each(f'max_over_time({OWN}{metric}[{window}])')} == 0", text
         )
 
 
@@ -92,12 +110,15 @@ def _requests(make: Alerts) -> Iterator[Alert]:
         _each(lately(f"{OWN}api_requests_{what}", window)) for what in ("remaining", "limit")
     )
     planned = f"{make.settings.thresholds.requests_left_share} * (1 - time() % {A_DAY} / {A_DAY})"
+    left = f"{EXPORTER} has {{{{ $value | humanizePercentage }}}} of the day's API requests"
     yield make.about_exporter(
         "ViamBillingRequestBudgetRunningOut",
         f"{remaining} / {limit} <= {planned}",
-        "The day's requests to the billing API will not last until midnight, UTC.",
-        f"The exporter at {EXPORTER} has {{{{ $value | humanizePercentage }}}} of the day's "
-        "requests left, less than what is left of the day.",
+        Text(
+            f"{left} left",
+            "The day's requests to the billing API may run out before midnight UTC.",
+            f"{left} left, less than an even pace needs until midnight UTC.",
+        ),
     )
 
 
@@ -109,7 +130,10 @@ def _limit(make: Alerts) -> Iterator[Alert]:
     yield make.about_exporter(
         "ViamBillingSeriesWithheld",
         f"{_each(began)} > 0 or {hidden} > 0",
-        "The page would have more series than limits.max_series allows.",
-        f"The exporter at {EXPORTER} withholds series, whole organizations if need be, to stay "
-        "within limits.max_series.",
+        Text(
+            f"{EXPORTER} withholds series to stay within limits.max_series",
+            "There are more series than limits.max_series allows.",
+            f"{EXPORTER} withholds series, and whole organizations if necessary, to stay within "
+            "limits.max_series.",
+        ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts, dollars, looked_up
+from exporter.rules.alert import DATE, DOLLARS, ORGANIZATION, Alerts, Text, as_of, asked, dollars
 from exporter.rules.expressions import named
 from exporter.rules.remembered import IN_FLIGHT, NO_METHOD
 from exporter.rules.rule import Alert
@@ -22,6 +22,7 @@ SPENT = last("viam_billing_usage_month_to_date_usd")
 UNVERIFIED = last("viam_billing_payment_method_verification_pending")
 PAYING = last(IN_FLIGHT)
 METHODLESS = last(NO_METHOD)  # 1 without a payment method, 0 with one
+PAYMENTS = f"Payments totalling {dollars(PAYING)} are in progress."
 ALL_FAILED = f"sum by (org_id) ({FAILED})"
 
 
@@ -36,52 +37,63 @@ def alerts(make: Alerts) -> Iterator[Alert]:
 def _due(make: Alerts) -> Iterator[Alert]:
     # A due date that passes while nothing can be polled is still one to look at.
     soon = f"({NEXT_DUE} > 0) - time() < {seconds(make.settings.thresholds.due_soon)}"
-    waiting = (
-        f"{ORGANIZATION} has invoices over {DOLLARS} that are unpaid and not overdue. "
-        f"The first is due at {looked_up(NEXT_DUE, 'humanizeTimestamp')}"
+    first = f"{NEXT_DUE}{{org_id=%[1]q}}"
+    unpaid = f"{ORGANIZATION} has unpaid invoices totalling {DOLLARS}" + asked(
+        f"{first} > 0", f", the first due on {DATE}"
     )
+    passed = asked(f"({first} > 0) < time()", " That date has passed since then.")
     yield from _as_it_looks(
         make,
         "ViamBillingInvoiceDueSoon",
         f"({UNPAID} - {OVERDUE} > 0) and ({soon})",
         f"({METHODLESS} == 0) unless ({ALL_FAILED} > 0 or {UNVERIFIED} > 0)",
-        (
+        Text(
+            unpaid,
             "An unpaid invoice is due soon, and may not be paid automatically.",
-            f"{waiting}. A payment failed, or no payment method is there that works.",
+            f"{unpaid}. They may not be paid automatically: a payment failed, or no working "
+            f"payment method is known.{as_of('invoices')}{passed}",
         ),
-        (
+        Text(
+            unpaid,
             "An unpaid invoice is due soon, and payment is automatic.",
-            f"{waiting}. The payment method will be charged.",
+            f"{unpaid}. The payment method should be charged automatically."
+            f"{as_of('invoices')}{passed}",
         ),
     )
-    overdue = f"{ORGANIZATION} owes {DOLLARS} on invoices whose due date has passed."
+    title = f"{ORGANIZATION} has overdue invoices totalling {DOLLARS}"
+    overdue = (
+        f"{ORGANIZATION} owes {DOLLARS} on invoices whose due date has passed.{as_of('invoices')}"
+    )
     yield from _as_it_looks(
         make,
         "ViamBillingInvoiceOverdue",
         f"{OVERDUE} > 0",
         f"{PAYING} >= {OVERDUE}",
-        ("An unpaid invoice is past its due date.", overdue),
-        (
-            "An unpaid invoice is past its due date, and a payment is in flight.",
-            f"{overdue} Payments of {dollars(PAYING)} are in flight.",
+        Text(title, "An unpaid invoice is past its due date.", overdue),
+        Text(
+            f"{title}, and a payment in progress",
+            "An unpaid invoice is past its due date, and a payment is in progress.",
+            f"{overdue} {PAYMENTS}",
         ),
     )
 
 
 def _failed(make: Alerts) -> Iterator[Alert]:
+    title = f"{ORGANIZATION} has failed payments totalling {DOLLARS}: {{{{ $labels.reason }}}}"
     failed = (
-        f"{ORGANIZATION} has unpaid invoices over {DOLLARS} whose last payment failed: "
-        "{{ $labels.reason }}."
+        f"{ORGANIZATION} has unpaid invoices totalling {DOLLARS} whose last payment failed: "
+        f"{{{{ $labels.reason }}}}.{as_of('invoices')}"
     )
     yield from _as_it_looks(
         make,
         "ViamBillingPaymentFailed",
         f"{FAILED} > 0",
         f"{PAYING} >= {ALL_FAILED}",
-        ("The last payment of an unpaid invoice failed.", failed),
-        (
-            "The last payment of an unpaid invoice failed, and another one is in flight.",
-            f"{failed} Payments of {dollars(PAYING)} are in flight.",
+        Text(title, "The last payment of an unpaid invoice failed.", failed),
+        Text(
+            f"{title}, and another payment in progress",
+            "The last payment of an unpaid invoice failed, and another is in progress.",
+            f"{failed} {PAYMENTS}",
         ),
     )
 
@@ -91,20 +103,19 @@ def _as_it_looks(  # noqa: PLR0913 - what two alerts consist of
     name: str,
     expr: str,
     good: str,
-    told: tuple[str, str],
-    told_if_good: tuple[str, str],
+    text: Text,
+    text_if_good: Text,
 ) -> Iterator[Alert]:
     """Yield two alerts of one name, of which one fires: a milder one where things look good.
 
-    `good` is an expression with the organizations where they do, and what is told is summary and
-    description. What nobody knows does not look good.
+    `good` is an expression with the organizations where they do. What is not known is not good.
     """
     severities = make.settings.alerts[name]
-    yield make.about_organization(name, named(f"({expr}) unless on (org_id) ({good})"), *told)
+    yield make.about_organization(name, named(f"({expr}) unless on (org_id) ({good})"), text)
     yield make.about_organization(
         name,
         named(f"({expr}) and on (org_id) ({good})"),
-        *told_if_good,
+        text_if_good,
         severity=severities.mitigated or severities.severity,
     )
 
@@ -119,15 +130,23 @@ def _amounts(make: Alerts) -> Iterator[Alert]:
     yield make.about_organization(
         "ViamBillingInvoiceUnusuallyLarge",
         named(f"({large}) unless ({known})"),
-        "The newest invoice is much larger than those of its kind before it.",
-        f"{ORGANIZATION} has a new invoice over {DOLLARS}. "
-        f"The median of those of its kind before it is {dollars(USUAL)}.",
+        Text(
+            f"{ORGANIZATION} has an unusually large invoice: {DOLLARS} against a median of "
+            f"{dollars(USUAL)}",
+            "The newest invoice is much larger than earlier ones of its kind.",
+            f"The newest invoice of {ORGANIZATION} is {DOLLARS}. "
+            f"The median of earlier ones of its kind is {dollars(USUAL)}.{as_of('invoices')}",
+        ),
     )
+    balance = f"{ORGANIZATION} has an outstanding balance of {DOLLARS}"
     yield make.about_organization(
         "ViamBillingOutstandingBalance",
         named(f"{BALANCE} > {limits.outstanding_balance_usd}"),
-        "A balance is outstanding since the last billing cycle.",
-        f"{ORGANIZATION} has an outstanding balance of {DOLLARS}.",
+        Text(
+            balance,
+            "A balance from past billing cycles is unpaid.",
+            f"{balance} from past billing cycles.{as_of('invoices')}",
+        ),
     )
 
 
@@ -136,15 +155,22 @@ def _methods(make: Alerts) -> Iterator[Alert]:
     yield make.about_organization(
         "ViamBillingPaymentMethodMissing",
         named(f"({at_stake}) and ({METHODLESS} > 0)"),
-        "There is no payment method, and something is owed or was spent.",
-        f"{ORGANIZATION} has no payment method. Unpaid invoices come to {dollars(UNPAID)}, the "
-        f"outstanding balance to {dollars(BALANCE)}, this billing period so far to "
-        f"{dollars(SPENT)}.",
+        Text(
+            f"{ORGANIZATION} has no payment method, and {DOLLARS} to pay",
+            "There is no payment method, and something is owed or was spent.",
+            f"{ORGANIZATION} has no payment method. Unpaid invoices: {dollars(UNPAID)}. "
+            f"Outstanding balance: {dollars(BALANCE)}. Usage in this billing period: "
+            f"{dollars(SPENT)}.{as_of('billing_information')}",
+        ),
     )
     yield make.about_organization(
         "ViamBillingBankAccountUnverified",
         named(f"{UNVERIFIED} > 0"),
-        "A bank account awaits verification, and nothing can be paid from it until then.",
-        f"{ORGANIZATION} pays from a bank account that is not verified yet. "
-        f"Unpaid invoices come to {dollars(UNPAID)}.",
+        Text(
+            f"{ORGANIZATION} has an unverified bank account, and unpaid invoices totalling "
+            f"{dollars(UNPAID)}",
+            "A bank account is not verified, and nothing can be paid from it until it is.",
+            f"{ORGANIZATION} is set up to pay from a bank account that is not verified. "
+            f"Unpaid invoices: {dollars(UNPAID)}.{as_of('billing_information')}",
+        ),
     )

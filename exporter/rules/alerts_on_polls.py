@@ -4,43 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts
+from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts, Text
 from exporter.rules.expressions import END, by_organization, lately, named
 from exporter.rules.rule import Alert
 from exporter.rules.rule_settings import seconds
 from exporter.rules.series import SEEN, STALE, TYPE_COST
 
-# Alert, its cause as a matcher, what happened, and what it means for the organization.
+AGE = "{{ $value | humanizeDuration }}"
+# Alert, its cause as a matcher, and its summary, the reason for the title and for the description.
 CAUSES = (
     (
         "ViamBillingCredentialsRefused",
         'cause="credentials"',
-        "The billing API refuses an API key, or its file cannot be read.",
-        "was polled with an API key that is refused, or whose file cannot be read",
+        "The billing API refuses an API key, or the key's file cannot be read.",
+        "its API key is refused or cannot be read",
+        "the billing API refuses its API key, or the key's file cannot be read",
     ),
     (
         "ViamBillingPermissionDenied",
         'cause="permission"',
         "An API key is valid, but may not read the bill.",
-        "was polled with an API key that may not read its bill",
+        "its API key may not read the bill",
+        "its API key may not read the bill, which takes an organization key with the role Owner",
     ),
     (
         "ViamBillingUpstreamOutage",
         'cause="outage"',
         "The billing API does not answer for an organization.",
-        "was polled without an answer, or with an error of the server",
+        "no answer from the billing API",
+        "the billing API does not answer or reports a server error",
     ),
     (
         "ViamBillingThrottled",
         'cause="throttled"',
-        "Polls are refused because there are too many.",
-        "was polled too often for the billing API or for the ceiling on requests",
+        "Polls fail because there were too many requests.",
+        "too many requests",
+        "there were too many requests for the billing API or for api.max_requests_per_day",
     ),
     (
         "ViamBillingAnswersUnusable",
         'cause=~"invalid_answer|other"',
-        "The billing API answers with something that cannot be used.",
-        "was polled, and the answer cannot be used",
+        "The billing API's answers cannot be used.",
+        "the answers cannot be used",
+        "the billing API's answers cannot be used",
     ),
 )
 
@@ -48,12 +54,16 @@ CAUSES = (
 def alerts(make: Alerts) -> Iterator[Alert]:
     """Yield the alerts."""
     yield from _failing(make)
+    # Also of one that was never polled successfully: it counts from when it was added.
+    unread = f"{ORGANIZATION} has had no successful poll for {AGE}"
     yield make.about_organization(
         "ViamBillingDataStale",
         named(f"{STALE} > 0"),
-        "A bill could not be read for two poll intervals.",
-        f"{ORGANIZATION} was last polled successfully {{{{ $value | humanizeDuration }}}} ago"
-        "{{ with $labels.collector }} (collector {{ . }}){{ end }}.",
+        Text(
+            unread,
+            "A bill has not been read for too long.",
+            f"{unread}{{{{ with $labels.collector }}}} (collector {{{{ . }}}}){{{{ end }}}}.",
+        ),
     )
     yield _frozen(make)
     yield from _untrusted(make)
@@ -68,20 +78,27 @@ def _failing(make: Alerts) -> Iterator[Alert]:
         fail = f"{by_organization(failures, 'collector')} > 0"
         return f"count by (org_id) (({fail}) and on (org_id, collector) {STALE})"
 
-    for name, cause, summary, happened in CAUSES:
-        yield make.about_organization(
-            name,
-            named(failing(cause)),
+    for name, cause, summary, in_short, because in CAUSES:
+        text = Text(
+            f"Polls of {ORGANIZATION} fail: {in_short}",
             summary,
-            f"{ORGANIZATION} {happened}. Collectors that fail: {{{{ $value }}}}.",
+            f"Polls of {ORGANIZATION} fail because {because}. "
+            "Failing collectors: {{ $value }}.",
         )
+        yield make.about_organization(name, named(failing(cause)), text)
     outage = failing(CAUSES[2][1])
+    silent = (
+        "The billing API does not answer for {{ $value | humanizePercentage }} of the organizations"
+    )
     yield make.about_exporter(
         "ViamBillingUpstreamOutageEverywhere",
         f"count({outage}) / count({SEEN}) > {make.settings.thresholds.outage_share}",
-        "The billing API does not answer for most organizations.",
-        "The billing API does not answer for {{ $value | humanizePercentage }} of the "
-        "organizations. Their last good amounts stay until they are too old.",
+        Text(
+            silent,
+            "The billing API does not answer for most organizations.",
+            f"{silent}. Amounts that were read before are shown until they are older than "
+            "poll.max_age.",
+        ),
     )
 
 
@@ -106,9 +123,12 @@ def _frozen(make: Alerts) -> Alert:
             f"({still}) and on (org_id) ({spends} or on (org_id) ({over})) "
             f"and on (org_id) ({by_organization(success)} == 1)"
         ),
-        "Polls succeed, but the bill stands still.",
-        f"{ORGANIZATION} has had the same usage for {{{{ $value | humanizeDuration }}}}, though it "
-        "spends on most days or its billing period is over.",
+        Text(
+            f"The usage of {ORGANIZATION} has not changed for {AGE}",
+            "Polls succeed, but usage does not change.",
+            f"Polls of {ORGANIZATION} succeed, but its usage has not changed for {AGE}. Either it "
+            "spends on most days, or its billing period is over.",
+        ),
     )
 
 
@@ -119,13 +139,20 @@ def _untrusted(make: Alerts) -> Iterator[Alert]:
     yield make.about_organization(
         "ViamBillingDataWithheld",
         named(f"{by_organization(withheld, 'collector', 'reason')} > 0"),
-        "Samples are withheld because nobody could trust them.",
-        f"{ORGANIZATION} lacks {{{{ $value }}}} samples of the collector "
-        "{{ $labels.collector }}: {{ $labels.reason }}.",
+        Text(
+            f"Samples of {ORGANIZATION} are withheld: {{{{ $labels.reason }}}}",
+            "Samples are withheld because they cannot be trusted.",
+            f"Samples of {ORGANIZATION} withheld from the collector {{{{ $labels.collector }}}}: "
+            "{{ $value }}. The reason is {{ $labels.reason }}.",
+        ),
     )
     yield make.about_organization(
         "ViamBillingUnknownCostType",
         named(f"{by_organization(lately(unknown, window), 'resource_type')} > 0"),
-        "A bill has a cost type that this version does not know.",
-        f"{ORGANIZATION} has {DOLLARS} of {{{{ $labels.resource_type }}}} on its bill.",
+        Text(
+            f"{ORGANIZATION} has {DOLLARS} of an unknown cost type",
+            "A bill has a cost type that this version does not know.",
+            f"The bill of {ORGANIZATION} has {DOLLARS} of {{{{ $labels.resource_type }}}}, a cost "
+            "type that this version of the exporter has no name for.",
+        ),
     )

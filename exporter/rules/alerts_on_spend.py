@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts, dollars
+from exporter.rules.alert import (
+    DATE,
+    DOLLARS,
+    ORGANIZATION,
+    USD,
+    Alerts,
+    Text,
+    as_of,
+    asked,
+    dollars,
+)
 from exporter.rules.expressions import END, by_organization, lately, named, picked
 from exporter.rules.rule import Alert
 from exporter.rules.rule_settings import seconds
@@ -21,9 +31,6 @@ DAY_BEGAN: Final = "viam_billing_spend_yesterday_start_timestamp_seconds"
 TYPES_TOLD: Final = 3
 CENT: Final = 0.005
 
-DATE: Final = '{{ (. | first | value | toTime).Format "2006-01-02" }}'
-USD: Final = '{{ . | first | value | printf "$%.2f" }}'
-
 
 def alerts(make: Alerts) -> Iterator[Alert]:
     """Yield the alerts. Those on budgets and spikes look at what is remembered."""
@@ -33,20 +40,16 @@ def alerts(make: Alerts) -> Iterator[Alert]:
     yield _new_cost_type(make)
 
 
-def _asked(expr: str, then: str) -> str:
-    """Return a template that goes on if an expression with `%[1]q` for the organization has any."""
-    quoted = expr.replace('"', r"\"")
-    return f'{{{{ with printf "{quoted}" $labels.org_id | query }}}}{then}{{{{ end }}}}'
-
-
 def _of_it(metric: str, *labels: str) -> str:
     """Return a metric of the alert's organization, of the exporter that is picked for it."""
     return picked(f"{metric}{{org_id=%[1]q}}", *labels)
 
 
-def _exhausted(text: str) -> str:
+def _exhausted() -> str:
     """Return a template that says when the budget is used up, where that is known."""
-    return _asked(_of_it("viam_billing_budget_exhausted_timestamp_seconds"), f"{text} {DATE}.")
+    when = _of_it("viam_billing_budget_exhausted_timestamp_seconds")
+    passed = asked(f"{when} <= time()", f" It was used up on {DATE}.")
+    return passed + asked(f"{when} > time()", f" At this pace, it will be used up on {DATE}.")
 
 
 def _budgets(make: Alerts) -> Iterator[Alert]:
@@ -54,6 +57,7 @@ def _budgets(make: Alerts) -> Iterator[Alert]:
     levels = make.settings.thresholds.budget_used
     for level, above in reversed([*zip(levels, (*levels[1:], None), strict=True)]):
         share = f"{level * 100:g} %"
+        over = "is over budget" if level == 1 else f"has used more than {share} of its budget"
         reached = f"{SPENT} > {level} * ({BUDGET} >= 0)"
         severity = {}
         if above is not None:
@@ -62,20 +66,25 @@ def _budgets(make: Alerts) -> Iterator[Alert]:
         yield make.about_organization(
             "ViamBillingBudgetUsed",
             named(f"({reached}) unless ({ENDED})"),
-            f"More than {share} of the budget of this billing period is used.",
-            f"{ORGANIZATION} has spent {DOLLARS} in this billing period. "
-            f"The budget is {dollars(BUDGET)}."
-            + _exhausted(" It was used up on" if level >= 1 else " At this pace it is used up on"),
+            Text(
+                f"{ORGANIZATION} {over}: {DOLLARS} of {dollars(BUDGET)}",
+                f"More than {share} of the budget for this billing period is used.",
+                f"{ORGANIZATION} has spent {DOLLARS} in this billing period. "
+                f"The budget is {dollars(BUDGET)}.{_exhausted()}{as_of('usage')}",
+            ),
             budget=share,
             **severity,
         )
     yield make.about_organization(
         "ViamBillingBudgetForecastExceeded",
         named(f"({LOWER} > ({BUDGET} >= 0)) unless ({ENDED})"),
-        "Even the lower bound of the forecast is above the budget.",
-        f"{ORGANIZATION} will spend at least {DOLLARS} by the end of the billing period, "
-        f"if it goes on like this. The budget is {dollars(BUDGET)}."
-        + _exhausted(" At this pace it is used up on"),
+        Text(
+            f"{ORGANIZATION} is forecast to end over budget: at least {DOLLARS} of "
+            f"{dollars(BUDGET)}",
+            "Even the lower bound of the forecast is above the budget.",
+            f"{ORGANIZATION} is forecast to have spent at least {DOLLARS} by the end of the "
+            f"billing period. The budget is {dollars(BUDGET)}.{_exhausted()}{as_of('usage')}",
+        ),
     )
 
 
@@ -87,19 +96,22 @@ def _unwatched(make: Alerts) -> Alert:
     allowed = (
         f"clamp_min({limits.stale_intervals} * {interval}, {seconds(limits.budget_unwatched)})"
     )
+    age = "{{ $value | humanizeDuration }}"
     return make.about_organization(
         "ViamBillingBudgetUnwatched",
         named(f"time() - ({read}) > {allowed} and {BUDGET} >= 0"),
-        "An organization has a budget, and what it spends cannot be read.",
-        f"{ORGANIZATION} has a budget of {dollars(BUDGET)}. What it has spent was last read "
-        "{{ $value | humanizeDuration }} ago, or never since then: nobody would be told that the "
-        "budget is used up.",
+        Text(
+            f"The budget of {ORGANIZATION} has not been checked for {age}: {dollars(BUDGET)}",
+            "An organization has a budget, and its usage cannot be read.",
+            f"{ORGANIZATION} has a budget of {dollars(BUDGET)}, but its usage has not been read "
+            f"for {age}. Until it is, no alert fires when the budget is used up.",
+        ),
     )
 
 
 def _spike(make: Alerts) -> Alert:
     def spike(day: str, then: str) -> str:
-        return _asked(f'{SPIKE}{{day="{day}",org_id=%[1]q}} > 0', then)
+        return asked(f'{SPIKE}{{day="{day}",org_id=%[1]q}} > 0', then)
 
     yesterday, expected = (
         _of_it(f"viam_billing_spend_{what}_usd") for what in ("yesterday", "expected_day")
@@ -107,29 +119,37 @@ def _spike(make: Alerts) -> Alert:
     more = f"{_of_it(TYPE_DAY, 'resource_type')} - {_of_it(TYPE_EXPECTED, 'resource_type')}"
     types = f"sort_desc(topk({TYPES_TOLD}, {more}) > {CENT})"
     limit = _of_it("viam_billing_spend_expected_today_upper_usd")
+    # Gone from midnight to the first answer after it, and in an outage: then it is not today's.
+    today = _of_it("viam_billing_spend_today_usd")
     return make.about_organization(
         "ViamBillingSpendSpike",
         named(f"{by_organization(SPIKE)} > 0"),
-        "A day cost far more than was expected.",
-        f"{ORGANIZATION} has spent far more than was expected."
-        + spike(
-            "yesterday",
-            f" The last whole day{_asked(_of_it(DAY_BEGAN), f', {DATE},')} came to {USD}"
-            + _asked(
-                f"{yesterday} - {expected}",
-                f", {USD} more than{_asked(expected, f' the {USD} expected')}",
+        Text(
+            f"{ORGANIZATION} has spent far more than expected: {DOLLARS} in one day",
+            "A day cost far more than expected.",
+            f"{ORGANIZATION} has spent far more than expected."
+            + spike(
+                "yesterday",
+                f" The last whole day on record{asked(_of_it(DAY_BEGAN), f', {DATE},')} cost {USD}"
+                + asked(
+                    f"{yesterday} - {expected}",
+                    f", {USD} more than{asked(expected, f' the {USD} expected')}",
+                )
+                + "."
+                + asked(
+                    types,
+                    " More than expected, before discounts:"
+                    "{{ range $i, $type := . }}{{ if $i }},{{ end }} "
+                    "{{ $type.Labels.resource_type }} "
+                    '{{ $type.Value | printf "$%.2f" }}{{ end }}.',
+                ),
             )
-            + "."
-            + _asked(
-                types,
-                " More than expected, before discounts:"
-                "{{ range $i, $type := . }}{{ if $i }},{{ end }} {{ $type.Labels.resource_type }} "
-                '{{ $type.Value | printf "$%.2f" }}{{ end }}.',
-            ),
-        )
-        + spike(
-            "today",
-            f" Today has come to {USD} so far{_asked(limit, f'; up to {USD} is no spike')}.",
+            + spike(
+                "today",
+                f" {asked(today, 'Today', 'The last day that was read')} has cost {USD} so far"
+                f"{asked(limit, f'; up to {USD} is no spike')}.",
+            )
+            + as_of("usage"),
         ),
     )
 
@@ -144,7 +164,10 @@ def _new_cost_type(make: Alerts) -> Alert:
             f"({spent} > {make.settings.thresholds.new_cost_type_usd}) "
             f"and ({picked(TYPE_EXPECTED, 'resource_type')} == 0) unless {known}"
         ),
-        "An organization pays for something that it did not pay for in the four weeks before.",
-        f"{ORGANIZATION} has spent {DOLLARS} on {{{{ $labels.resource_type }}}} on the last whole "
-        "day, before discounts, and nothing in the four weeks before.",
+        Text(
+            f"{ORGANIZATION} has a new cost: {DOLLARS} for {{{{ $labels.resource_type }}}}",
+            "An organization pays for something that cost it nothing before.",
+            f"{ORGANIZATION} spent {DOLLARS} on {{{{ $labels.resource_type }}}} on the last whole "
+            "day, before discounts, and as far as is known nothing in the four weeks before.",
+        ),
     )

@@ -264,4 +264,5 @@ def test_what_is_wrong_arrives_in_words_and_resolves(tmp_path: Path) -> None:
     spent = inbox.told("finance-email", BUDGET, "firing")
     assert spent is not None
     assert "$120.00" in spent["annotations"]["description"]
-    assert f"The exporter at 127.0.0.1:{web} cannot be scraped." in inbox.slack()
+    assert spent["annotations"]["title"].startswith(f"{who.name} is over budget: $")
+    assert f"Prometheus cannot scrape the exporter at 127.0.0.1:{web}\n" in inbox.slack()

@@ -99,7 +99,7 @@ def test_an_alert_links_only_to_what_has_an_address(
         assert f"--{missing.partition('_')[0]}s says where" in printed
     for name, rule in rules(tmp_path / "rules"):
         if "alert" in rule:
-            assert set(rule["annotations"]) == {"summary", "description"} | links
+            assert set(rule["annotations"]) == {"title", "summary", "description"} | links
             if "runbook_url" in links:
                 url = f"https://wiki.example.com/p?page=1#{name.lower()}"
                 assert rule["annotations"]["runbook_url"] == url

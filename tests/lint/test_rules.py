@@ -106,15 +106,16 @@ def test_an_alert_compares(alert: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("alert", ALERT_RULES, ids=ids)
 def test_an_alert_says_all_that_it_must(alert: dict[str, Any]) -> None:
-    """Severity, a fixed summary, a description with names, and where to go on."""
+    """Severity, a title, a fixed summary, a description that ends with what to type, and links."""
     name, annotations = alert["alert"], alert["annotations"]
     assert re.fullmatch(r"ViamBilling([A-Z][a-z]+)+", name)
     assert alert["for"]
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert alert["labels"]["area"] in {"exporter", "polling", "money", "spend"}
-    assert list(annotations) == ["summary", "description", "runbook_url", "dashboard_url"]
+    assert list(annotations) == ["title", "summary", "description", "runbook_url", "dashboard_url"]
     assert TEMPLATE not in annotations["summary"]
     assert annotations["summary"].endswith(".")
+    assert not annotations["title"].endswith(".")
     assert annotations["runbook_url"] == f"{LINKS.runbooks}#{name.lower()}"
     assert annotations["dashboard_url"].startswith(f"{LINKS.dashboards}/d/viam-billing-")
 
@@ -129,7 +130,8 @@ def test_an_alert_of_an_organization_names_it_and_no_exporter(alert: dict[str, A
     if "org_id" in there:
         assert {"org_id", "org_name"} <= there
         assert not there & TARGET
-        assert "$labels.org_name" in alert["annotations"]["description"]
+        for text in ("title", "description"):
+            assert "$labels.org_name" in alert["annotations"][text]
         assert (
             "var-organization={{ $labels.org_id | urlquery }}"
             in (alert["annotations"]["dashboard_url"])
@@ -139,7 +141,7 @@ def test_an_alert_of_an_organization_names_it_and_no_exporter(alert: dict[str, A
 @pytest.mark.parametrize("alert", ALERT_RULES, ids=ids)
 def test_every_series_that_a_text_looks_up_exists(alert: dict[str, Any]) -> None:
     """Budgets and usual amounts, beside the alert's own value; of its organization alone."""
-    text = alert["annotations"]["description"]
+    text = alert["annotations"]["title"] + alert["annotations"]["description"]
     asked = re.findall(r'printf "((?:[^"\\]|\\.)+)" \$labels\.org_id \| query', text)
     assert text.count("| query") == len(asked)
     for query in asked:

@@ -34,6 +34,7 @@ class Case:
     alert: str
     severity: str
     area: str
+    title: str
     summary: str
     description: str
     trouble: Mapping[str, Values] = field(default_factory=dict)  # by series
@@ -54,6 +55,7 @@ class Case:
         return {
             "labels": labels,
             "annotations": {
+                "title": self.title,
                 "summary": self.summary,
                 "description": f"{self.description} {what_to_do(self.alert)}",
                 "runbook_url": f"{RUNBOOKS}#{self.alert.lower()}",

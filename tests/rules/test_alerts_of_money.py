@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from rules.harness import (
     then,
 )
 from rules.healthy import CARD, NO_METHOD, healthy
-from rules.trouble import withdraw
+from rules.trouble import fail, withdraw
 
 UNPAID = {
     on_page("viam_billing_invoices_unpaid"): same(1),
@@ -40,24 +41,28 @@ FAILED = UNPAID | {on_page(FAILED_AMOUNT, reason="card_declined"): same(312.5)}
 IN_PAYMENT = on_page("viam_billing_invoices_amount_usd", status="payment_processing")
 METHOD = "viam_billing_payment_method_info"
 WITHOUT_METHOD = {on_page(METHOD, **CARD): gone, on_page(METHOD, **NO_METHOD): same(1)}
+OVERDUE_TITLE = "Acme Robotics has overdue invoices totalling $312.50"
+FAILED_TITLE = "Acme Robotics has failed payments totalling $312.50: card_declined"
 UNVERIFIED = on_page("viam_billing_payment_method_verification_pending")
 
 
 def due_soon(case: str, trouble: Mapping[str, Values], *, automatic: bool = False) -> Case:
     """Return a case of an invoice that is due soon."""
     summary = "payment is automatic" if automatic else "may not be paid automatically"
+    unpaid = "Acme Robotics has unpaid invoices totalling $312.50, the first due on 1970-01-03"
     end = (
-        "The payment method will be charged."
+        "The payment method should be charged automatically."
         if automatic
-        else "A payment failed, or no payment method is there that works."
+        else "They may not be paid automatically: a payment failed, or no working payment method "
+        "is known."
     )
     return Case(
         "ViamBillingInvoiceDueSoon",
         "info" if automatic else "warning",
         "money",
+        unpaid,
         f"An unpaid invoice is due soon, and {summary}.",
-        "Acme Robotics has invoices over $312.50 that are unpaid and not overdue. The first is due "
-        f"at 1970-01-03 00:00:00 +0000 UTC. {end}",
+        f"{unpaid}. {end}",
         {
             **UNPAID,
             on_page("viam_billing_invoice_next_due_timestamp_seconds"): same(2 * DAY),
@@ -76,6 +81,7 @@ CASES = (
         "ViamBillingInvoiceOverdue",
         "critical",
         "money",
+        OVERDUE_TITLE,
         "An unpaid invoice is past its due date.",
         "Acme Robotics owes $312.50 on invoices whose due date has passed.",
         OVERDUE,
@@ -84,6 +90,7 @@ CASES = (
         "ViamBillingInvoiceOverdue",
         "critical",
         "money",
+        OVERDUE_TITLE,
         "An unpaid invoice is past its due date.",
         "Acme Robotics owes $312.50 on invoices whose due date has passed.",
         OVERDUE | {IN_PAYMENT: same(20)},
@@ -93,6 +100,7 @@ CASES = (
         "ViamBillingInvoiceOverdue",
         "critical",
         "money",
+        OVERDUE_TITLE,
         "An unpaid invoice is past its due date.",
         "Acme Robotics owes $312.50 on invoices whose due date has passed.",
         OVERDUE | {IN_PAYMENT: gone},
@@ -102,9 +110,10 @@ CASES = (
         "ViamBillingInvoiceOverdue",
         "warning",
         "money",
-        "An unpaid invoice is past its due date, and a payment is in flight.",
-        "Acme Robotics owes $312.50 on invoices whose due date has passed. Payments of $312.50 are "
-        "in flight.",
+        f"{OVERDUE_TITLE}, and a payment in progress",
+        "An unpaid invoice is past its due date, and a payment is in progress.",
+        "Acme Robotics owes $312.50 on invoices whose due date has passed. Payments totalling "
+        "$312.50 are in progress.",
         OVERDUE | {IN_PAYMENT: same(312.5)},
         case="in flight",
     ),
@@ -112,8 +121,10 @@ CASES = (
         "ViamBillingPaymentFailed",
         "critical",
         "money",
+        FAILED_TITLE,
         "The last payment of an unpaid invoice failed.",
-        "Acme Robotics has unpaid invoices over $312.50 whose last payment failed: card_declined.",
+        "Acme Robotics has unpaid invoices totalling $312.50 whose last payment failed: "
+        "card_declined.",
         FAILED,
         {"reason": "card_declined"},
     ),
@@ -121,9 +132,10 @@ CASES = (
         "ViamBillingPaymentFailed",
         "warning",
         "money",
-        "The last payment of an unpaid invoice failed, and another one is in flight.",
-        "Acme Robotics has unpaid invoices over $312.50 whose last payment failed: card_declined. "
-        "Payments of $400.00 are in flight.",
+        f"{FAILED_TITLE}, and another payment in progress",
+        "The last payment of an unpaid invoice failed, and another is in progress.",
+        "Acme Robotics has unpaid invoices totalling $312.50 whose last payment failed: "
+        "card_declined. Payments totalling $400.00 are in progress.",
         FAILED | {IN_PAYMENT: same(400)},
         {"reason": "card_declined"},
         case="in flight",
@@ -132,17 +144,19 @@ CASES = (
         "ViamBillingPaymentMethodMissing",
         "warning",
         "money",
+        "Acme Robotics has no payment method, and $312.50 to pay",
         "There is no payment method, and something is owed or was spent.",
-        "Acme Robotics has no payment method. Unpaid invoices come to $312.50, the outstanding "
-        "balance to $0.00, this billing period so far to $0.00.",
+        "Acme Robotics has no payment method. Unpaid invoices: $312.50. Outstanding balance: "
+        "$0.00. Usage in this billing period: $0.00.",
         UNPAID | WITHOUT_METHOD | {on_page("viam_billing_usage_month_to_date_usd"): same(0)},
     ),
     Case(
         "ViamBillingInvoiceUnusuallyLarge",
         "warning",
         "money",
-        "The newest invoice is much larger than those of its kind before it.",
-        "Acme Robotics has a new invoice over $2100.00. The median of those of its kind before it "
+        "Acme Robotics has an unusually large invoice: $2100.00 against a median of $690.00",
+        "The newest invoice is much larger than earlier ones of its kind.",
+        "The newest invoice of Acme Robotics is $2100.00. The median of earlier ones of its kind "
         "is $690.00.",
         {on_page("viam_billing_invoice_latest_amount_usd"): same(2100)},
     ),
@@ -150,16 +164,18 @@ CASES = (
         "ViamBillingOutstandingBalance",
         "info",
         "money",
-        "A balance is outstanding since the last billing cycle.",
-        "Acme Robotics has an outstanding balance of $44.10.",
+        "Acme Robotics has an outstanding balance of $44.10",
+        "A balance from past billing cycles is unpaid.",
+        "Acme Robotics has an outstanding balance of $44.10 from past billing cycles.",
         {on_page("viam_billing_outstanding_balance_usd"): same(44.1)},
     ),
     Case(
         "ViamBillingBankAccountUnverified",
         "warning",
         "money",
-        "A bank account awaits verification, and nothing can be paid from it until then.",
-        "Acme Robotics pays from a bank account that is not verified yet. Unpaid invoices come to "
+        "Acme Robotics has an unverified bank account, and unpaid invoices totalling $312.50",
+        "A bank account is not verified, and nothing can be paid from it until it is.",
+        "Acme Robotics is set up to pay from a bank account that is not verified. Unpaid invoices: "
         "$312.50.",
         UNPAID | {UNVERIFIED: same(1)},
     ),
@@ -170,6 +186,22 @@ CASES = (
 def test_an_alert_of_money_fires_in_full_and_in_time(case: Case, tmp_path: Path) -> None:
     """With every label and annotation, not before its time, and not for long after."""
     check(case, tmp_path)
+
+
+def test_an_outage_leaves_no_old_amount_without_its_age(tmp_path: Path) -> None:
+    """What is remembered may have been paid, and a date that was to come may have passed."""
+    pages = healthy(6 * 60)
+    due = due_soon("", {on_page("viam_billing_invoice_next_due_timestamp_seconds"): same(3 * HOUR)})
+    pages.input.update({**due.trouble, **WITHOUT_METHOD})
+    fail(pages, FIRST, 60, 300, MINUTE)
+    age = "Invoices were last read 5h 0m 0s ago, so this may have changed."
+    title = due.title.replace("1970-01-03", "1970-01-01")
+    told = due.description.replace("1970-01-03", "1970-01-01")
+    before = replace(due, title=title, description=told)
+    after = replace(before, description=f"{told} {age} That date has passed since then.")
+    pages.expect(due.alert, 50 * MINUTE, before.fired())
+    pages.expect(due.alert, 6 * HOUR, after.fired())
+    pages.check(tmp_path)
 
 
 def test_a_large_invoice_is_told_of_for_a_week(tmp_path: Path) -> None:

@@ -50,9 +50,10 @@ POLLS = (
         "ViamBillingCredentialsRefused",
         "warning",
         "polling",
-        "The billing API refuses an API key, or its file cannot be read.",
-        "Acme Robotics was polled with an API key that is refused, or whose file cannot be read. "
-        "Collectors that fail: 3.",
+        "Polls of Acme Robotics fail: its API key is refused or cannot be read",
+        "The billing API refuses an API key, or the key's file cannot be read.",
+        "Polls of Acme Robotics fail because the billing API refuses its API key, or the key's "
+        "file cannot be read. Failing collectors: 3.",
         failing("credentials", *COLLECTORS),
         delay=STALE,
     ),
@@ -60,9 +61,10 @@ POLLS = (
         "ViamBillingPermissionDenied",
         "warning",
         "polling",
+        "Polls of Acme Robotics fail: its API key may not read the bill",
         "An API key is valid, but may not read the bill.",
-        "Acme Robotics was polled with an API key that may not read its bill. "
-        "Collectors that fail: 1.",
+        "Polls of Acme Robotics fail because its API key may not read the bill, which takes an "
+        "organization key with the role Owner. Failing collectors: 1.",
         failing("permission", "invoices"),
         delay=STALE,
     ),
@@ -70,9 +72,10 @@ POLLS = (
         "ViamBillingUpstreamOutage",
         "warning",
         "polling",
+        "Polls of Acme Robotics fail: no answer from the billing API",
         "The billing API does not answer for an organization.",
-        "Acme Robotics was polled without an answer, or with an error of the server. "
-        "Collectors that fail: 3.",
+        "Polls of Acme Robotics fail because the billing API does not answer or reports a server "
+        "error. Failing collectors: 3.",
         failing("outage", *COLLECTORS),
         delay=STALE,
     ),
@@ -80,9 +83,10 @@ POLLS = (
         "ViamBillingUpstreamOutageEverywhere",
         "warning",
         "polling",
+        "The billing API does not answer for 100% of the organizations",
         "The billing API does not answer for most organizations.",
-        "The billing API does not answer for 100% of the organizations. Their last good amounts "
-        "stay until they are too old.",
+        "The billing API does not answer for 100% of the organizations. Amounts that were read "
+        "before are shown until they are older than poll.max_age.",
         failing("outage", "usage"),
         about={},
         dashboard=ON_EXPORTERS,
@@ -92,9 +96,10 @@ POLLS = (
         "ViamBillingThrottled",
         "warning",
         "polling",
-        "Polls are refused because there are too many.",
-        "Acme Robotics was polled too often for the billing API or for the ceiling on requests. "
-        "Collectors that fail: 2.",
+        "Polls of Acme Robotics fail: too many requests",
+        "Polls fail because there were too many requests.",
+        "Polls of Acme Robotics fail because there were too many requests for the billing API or "
+        "for api.max_requests_per_day. Failing collectors: 2.",
         failing("throttled", "usage", "invoices"),
         delay=STALE,
     ),
@@ -102,8 +107,10 @@ POLLS = (
         "ViamBillingAnswersUnusable",
         "warning",
         "polling",
-        "The billing API answers with something that cannot be used.",
-        "Acme Robotics was polled, and the answer cannot be used. Collectors that fail: 2.",
+        "Polls of Acme Robotics fail: the answers cannot be used",
+        "The billing API's answers cannot be used.",
+        "Polls of Acme Robotics fail because the billing API's answers cannot be used. "
+        "Failing collectors: 2.",
         failing("invalid_answer", "usage") | failing("other", "invoices"),
         delay=STALE,
     ),
@@ -111,8 +118,9 @@ POLLS = (
         "ViamBillingDataStale",
         "warning",
         "polling",
-        "A bill could not be read for two poll intervals.",
-        "Acme Robotics was last polled successfully 1h 4m 0s ago (collector usage).",
+        "Acme Robotics has had no successful poll for 1h 4m 0s",
+        "A bill has not been read for too long.",
+        "Acme Robotics has had no successful poll for 1h 4m 0s (collector usage).",
         {on_page(LAST_SUCCESS, collector="usage"): same(SUCCEEDED)},
         {"collector": "usage"},
         delay=STALE,
@@ -121,9 +129,10 @@ POLLS = (
         "ViamBillingUpstreamFrozen",
         "warning",
         "polling",
-        "Polls succeed, but the bill stands still.",
-        "Acme Robotics has had the same usage for 4d 1h 23m 0s, though it spends on most days or "
-        "its billing period is over.",
+        "The usage of Acme Robotics has not changed for 4d 1h 23m 0s",
+        "Polls succeed, but usage does not change.",
+        "Polls of Acme Robotics succeed, but its usage has not changed for 4d 1h 23m 0s. Either it "
+        "spends on most days, or its billing period is over.",
         {
             on_page("viam_billing_usage_period_end_timestamp_seconds"): same(-2 * DAY),
             on_page(
@@ -135,8 +144,9 @@ POLLS = (
         "ViamBillingDataWithheld",
         "warning",
         "polling",
-        "Samples are withheld because nobody could trust them.",
-        "Acme Robotics lacks 2 samples of the collector usage: nan.",
+        "Samples of Acme Robotics are withheld: nan",
+        "Samples are withheld because they cannot be trusted.",
+        "Samples of Acme Robotics withheld from the collector usage: 2. The reason is nan.",
         {on_page("viam_billing_withheld_samples", collector="usage", reason="nan"): same(2)},
         {"collector": "usage", "reason": "nan"},
     ),
@@ -144,8 +154,10 @@ POLLS = (
         "ViamBillingUnknownCostType",
         "info",
         "polling",
+        "Acme Robotics has $3.20 of an unknown cost type",
         "A bill has a cost type that this version does not know.",
-        "Acme Robotics has $3.20 of unknown_31 on its bill.",
+        "The bill of Acme Robotics has $3.20 of unknown_31, a cost type that this version of the "
+        "exporter has no name for.",
         {
             on_page(
                 "viam_billing_usage_cost_usd", resource_type="unknown_31", source_type=kind, tier=""
@@ -160,8 +172,10 @@ EXPORTERS = (
         "ViamBillingExporterDown",
         "critical",
         "exporter",
+        "Prometheus cannot scrape the exporter at exporter-0:8426",
         "Prometheus cannot scrape the exporter.",
-        "The exporter at exporter-0:8426 cannot be scraped. Bills are not watched meanwhile.",
+        "Prometheus cannot scrape the exporter at exporter-0:8426. Its bills are not being "
+        "watched.",
         {of_exporter("up"): same(0)},
         about=FIRST,
         dashboard=ON_EXPORTERS,
@@ -170,8 +184,10 @@ EXPORTERS = (
         "ViamBillingShardMissing",
         "critical",
         "exporter",
+        "Shards that Prometheus does not see: 2",
         "Prometheus sees fewer shards than there are.",
-        "Shards that Prometheus does not see: 2. Their organizations are on no page.",
+        "Shards that Prometheus does not see: 2. The bills of their organizations are not being "
+        "watched.",
         {of_exporter(f"{OWN}total_shards"): same(3), of_exporter(f"{OWN}shard_ordinal"): same(0)},
         about={},
         dashboard=ON_EXPORTERS,
@@ -180,9 +196,10 @@ EXPORTERS = (
         "ViamBillingShardsMismatched",
         "warning",
         "exporter",
+        "Exporters run with different numbers of shards",
         "Exporters do not agree on the number of shards.",
-        "Exporters run with different numbers of shards. Organizations are polled twice, or not at "
-        "all.",
+        "Exporters run with different numbers of shards. Some organizations may be polled twice, "
+        "others not at all.",
         {
             of_exporter(f"{OWN}total_shards"): same(2),
             series(f"{OWN}total_shards", SECOND): same(3),
@@ -194,8 +211,10 @@ EXPORTERS = (
         "ViamBillingConfigReloadFailed",
         "warning",
         "exporter",
-        "The exporter runs with an old configuration.",
-        "The exporter at exporter-0:8426 refused its new configuration and keeps the old one.",
+        "The exporter at exporter-0:8426 still uses an old configuration",
+        "The exporter still uses an old configuration.",
+        "The exporter at exporter-0:8426 rejected its new configuration and still uses the old "
+        "one.",
         {of_exporter(f"{OWN}config_last_reload_successful"): same(0)},
         about=FIRST,
         dashboard=ON_EXPORTERS,
@@ -205,9 +224,10 @@ EXPORTERS = (
         "ViamBillingStorageFailing",
         "warning",
         "exporter",
-        "What was polled cannot be stored.",
-        "The exporter at exporter-0:8426 cannot write to its storage. Spend that it counts from "
-        "now on is lost with a restart.",
+        "The exporter at exporter-0:8426 cannot write to its storage",
+        "The exporter cannot write to its storage.",
+        "The exporter at exporter-0:8426 cannot write to its storage. If it restarts before a "
+        "write succeeds, the spend that it has counted since the last one is lost.",
         {of_exporter(f"{OWN}storage_last_write_successful"): same(0)},
         about=FIRST,
         dashboard=ON_EXPORTERS,
@@ -217,9 +237,11 @@ EXPORTERS = (
         "ViamBillingDiscoveryFailing",
         "warning",
         "exporter",
-        "Discovery of organizations fails for at least one API key.",
-        "The exporter at exporter-0:8426 cannot list organizations with at least one API key. "
-        "What was found before is still polled; what is new, or gone, goes unnoticed.",
+        "The exporter at exporter-0:8426 cannot discover organizations with at least one API key",
+        "Discovery fails for at least one API key.",
+        "The exporter at exporter-0:8426 cannot list the organizations of at least one API key. "
+        "Those found before are still polled, but new ones are not found and removed ones are not "
+        "noticed.",
         {of_exporter(f"{OWN}discovery_last_refresh_successful"): same(0)},
         about=FIRST,
         dashboard=ON_EXPORTERS,
@@ -229,9 +251,10 @@ EXPORTERS = (
         "ViamBillingRequestBudgetRunningOut",
         "warning",
         "exporter",
-        "The day's requests to the billing API will not last until midnight, UTC.",
-        "The exporter at exporter-0:8426 has 10% of the day's requests left, less than what is "
-        "left of the day.",
+        "The exporter at exporter-0:8426 has 10% of the day's API requests left",
+        "The day's requests to the billing API may run out before midnight UTC.",
+        "The exporter at exporter-0:8426 has 10% of the day's API requests left, less than an even "
+        "pace needs until midnight UTC.",
         {of_exporter(f"{OWN}api_requests_remaining"): same(100)},
         about=FIRST,
         dashboard=ON_EXPORTERS,
@@ -240,9 +263,10 @@ EXPORTERS = (
         "ViamBillingSeriesWithheld",
         "warning",
         "exporter",
-        "The page would have more series than limits.max_series allows.",
-        "The exporter at exporter-0:8426 withholds series, whole organizations if need be, to stay "
-        "within limits.max_series.",
+        "The exporter at exporter-0:8426 withholds series to stay within limits.max_series",
+        "There are more series than limits.max_series allows.",
+        "The exporter at exporter-0:8426 withholds series, and whole organizations if necessary, "
+        "to stay within limits.max_series.",
         {of_exporter(f"{OWN}organizations"): same(3)},
         about=FIRST,
         dashboard=ON_EXPORTERS,

@@ -39,13 +39,16 @@ def of_type(what: str, resource_type: str) -> str:
     return on_page(f"viam_billing_resource_spend_{what}_usd", resource_type=resource_type)
 
 
-def budget(share: str, severity: str, description: str, spent: float, exhausted: Values) -> Case:
+def budget(  # noqa: PLR0913 - what differs between levels
+    share: str, severity: str, title: str, description: str, spent: float, exhausted: Values
+) -> Case:
     """Return the case of a level of the budget that is reached."""
     return Case(
         "ViamBillingBudgetUsed",
         severity,
         "spend",
-        f"More than {share} of the budget of this billing period is used.",
+        f"Acme Robotics {title}",
+        f"More than {share} of the budget for this billing period is used.",
         f"Acme Robotics has spent {description}",
         {MONTH_TO_DATE: same(spent), EXHAUSTED: exhausted},
         {"budget": share},
@@ -56,9 +59,10 @@ SPIKE: Final = Case(
     "ViamBillingSpendSpike",
     "warning",
     "spend",
-    "A day cost far more than was expected.",
-    "Acme Robotics has spent far more than was expected. The last whole day, 1969-12-31, came to "
-    "$224.56, $200.56 more than the $24.00 expected. More than expected, before discounts: "
+    "Acme Robotics has spent far more than expected: $224.56 in one day",
+    "A day cost far more than expected.",
+    "Acme Robotics has spent far more than expected. The last whole day on record, 1969-12-31, "
+    "cost $224.56, $200.56 more than the $24.00 expected. More than expected, before discounts: "
     "per_machine $164.56, simulation_compute $36.00.",
     {
         YESTERDAY: same(224.56),
@@ -71,22 +75,25 @@ SPIKE: Final = Case(
 )
 RUNAWAY: Final = replace(
     SPIKE,
-    description="Acme Robotics has spent far more than was expected. Today has come to $99.50 so "
-    "far; up to $40.00 is no spike.",
+    title="Acme Robotics has spent far more than expected: $99.50 in one day",
+    description="Acme Robotics has spent far more than expected. Today has cost $99.50 so far; up "
+    "to $40.00 is no spike.",
     trouble={TODAY: same(99.5)},
 )
 CASES: Final[Mapping[str, Case]] = {
     "half of the budget": budget(
         "50 %",
         "info",
-        "$1000.01 in this billing period. The budget is $2000.00. At this pace it is used up on "
-        "1970-01-13.",
+        "has used more than 50 % of its budget: $1000.01 of $2000.00",
+        "$1000.01 in this billing period. The budget is $2000.00. At this pace, it will be used up "
+        "on 1970-01-13.",
         1000.01,
         same(12 * DAY),
     ),
     "most of it": budget(
         "80 %",
         "info",
+        "has used more than 80 % of its budget: $2000.00 of $2000.00",
         "$2000.00 in this billing period. The budget is $2000.00.",
         2000,
         gone,
@@ -94,6 +101,7 @@ CASES: Final[Mapping[str, Case]] = {
     "all of it": budget(
         "100 %",
         "warning",
+        "is over budget: $2345.67 of $2000.00",
         "$2345.67 in this billing period. The budget is $2000.00. It was used up on 1969-12-31.",
         2345.67,
         same(-HOUR),
@@ -102,9 +110,10 @@ CASES: Final[Mapping[str, Case]] = {
         "ViamBillingBudgetForecastExceeded",
         "warning",
         "spend",
+        "Acme Robotics is forecast to end over budget: at least $2000.50 of $2000.00",
         "Even the lower bound of the forecast is above the budget.",
-        "Acme Robotics will spend at least $2000.50 by the end of the billing period, if it goes "
-        "on like this. The budget is $2000.00. At this pace it is used up on 1970-01-20.",
+        "Acme Robotics is forecast to have spent at least $2000.50 by the end of the billing "
+        "period. The budget is $2000.00. At this pace, it will be used up on 1970-01-20.",
         {
             on_page("viam_billing_forecast_lower_usd"): same(2000.5),
             EXHAUSTED: same(19 * DAY + HOUR),
@@ -114,9 +123,10 @@ CASES: Final[Mapping[str, Case]] = {
         "ViamBillingBudgetUnwatched",
         "warning",
         "spend",
-        "An organization has a budget, and what it spends cannot be read.",
-        "Acme Robotics has a budget of $2000.00. What it has spent was last read 4h 0m 0s ago, or "
-        "never since then: nobody would be told that the budget is used up.",
+        "The budget of Acme Robotics has not been checked for 4h 0m 0s: $2000.00",
+        "An organization has a budget, and its usage cannot be read.",
+        "Acme Robotics has a budget of $2000.00, but its usage has not been read for 4h 0m 0s. "
+        "Until it is, no alert fires when the budget is used up.",
         {
             on_page(
                 "viam_billing_collector_last_success_timestamp_seconds", collector="usage"
@@ -128,17 +138,17 @@ CASES: Final[Mapping[str, Case]] = {
     "today": RUNAWAY,
     "both": replace(
         SPIKE,
-        description=f"{SPIKE.description} Today has come to $99.50 so far; up to $40.00 is no "
-        "spike.",
+        description=f"{SPIKE.description} Today has cost $99.50 so far; up to $40.00 is no spike.",
         trouble={**SPIKE.trouble, **RUNAWAY.trouble},
     ),
     "something new": Case(
         "ViamBillingNewCostType",
         "info",
         "spend",
-        "An organization pays for something that it did not pay for in the four weeks before.",
-        "Acme Robotics has spent $12.00 on simulation_compute on the last whole day, before "
-        "discounts, and nothing in the four weeks before.",
+        "Acme Robotics has a new cost: $12.00 for simulation_compute",
+        "An organization pays for something that cost it nothing before.",
+        "Acme Robotics spent $12.00 on simulation_compute on the last whole day, before discounts, "
+        "and as far as is known nothing in the four weeks before.",
         {
             of_type("yesterday", "simulation_compute"): same(12),
             of_type("expected_day", "simulation_compute"): same(0),
@@ -265,11 +275,20 @@ def test_a_runaway_is_told_before_midnight_and_once(tmp_path: Path) -> None:
     poll = 10
     pages = a_runaway_at_midnight(poll)
     before, after = 23 * HOUR, DAY + (poll + 5) * pages.step
-    of_today = "Today has come to $223.00 so far; up to $40.00 is no spike."
-    of_the_day = "The last whole day, 1970-01-01, came to $224.00, $200.00 more than the $24.00 "
-    for at, text in ((before, of_today), (after, f"{of_the_day}expected.")):
-        told = f"Acme Robotics has spent far more than was expected. {text}"
-        pages.expect(SPIKE.alert, at, replace(SPIKE, description=told).fired())
+    of_today = "Today has cost $223.00 so far; up to $40.00 is no spike."
+    of_the_day = (
+        "The last whole day on record, 1970-01-01, cost $224.00, $200.00 more than the $24.00 "
+        "expected."
+    )
+    midnight = "The last day that was read has cost $223.93 so far."
+    for at, usd, text in (
+        (before, "$223.00", of_today),
+        (DAY + 5 * pages.step, "$223.93", midnight),
+        (after, "$224.00", of_the_day),
+    ):
+        title = f"Acme Robotics has spent far more than expected: {usd} in one day"
+        told = f"Acme Robotics has spent far more than expected. {text}"
+        pages.expect(SPIKE.alert, at, replace(SPIKE, title=title, description=told).fired())
     pages.expect(SPIKE.alert, 12 * HOUR + 20 * MINUTE)
     lasts = after - before
     throughout = f"sum(count_over_time({firing(SPIKE.alert)}[{lasts}s]))"
@@ -297,9 +316,10 @@ FROZEN: Final = Case(
     "ViamBillingUpstreamFrozen",
     "warning",
     "polling",
-    "Polls succeed, but the bill stands still.",
-    "Acme Robotics has had the same usage for 3d 4h 34m 0s, though it spends on most days or its "
-    "billing period is over.",
+    "The usage of Acme Robotics has not changed for 3d 4h 34m 0s",
+    "Polls succeed, but usage does not change.",
+    "Polls of Acme Robotics succeed, but its usage has not changed for 3d 4h 34m 0s. Either it "
+    "spends on most days, or its billing period is over.",
 )
 ODD: Final = HOUR // 2
 

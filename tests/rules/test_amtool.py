@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ TEMPLATES: Final = FOLDER / "templates" / "*.tmpl"
 EXAMPLE: Final = RULES.parents[1] / "exporter.example.yml"
 # Somebody may call an organization anything.
 NASTY: Final = "Acme <!channel> & <b>Sons</b>"
+OVERDUE: Final = "has overdue invoices totalling $312.50"
+FAILED: Final = "has failed payments totalling $312.50: card_declined"
 
 
 def run(*command: str) -> str:
@@ -110,6 +112,7 @@ def a_message(tmp_path: Path) -> Path:
             "status": status,
             "labels": labels | {"alertname": name},
             "annotations": {
+                "title": f"{NASTY} {what}",
                 "summary": ALERTS[name]["annotations"]["summary"],
                 "description": f"{NASTY} owes $312.50.",
                 "runbook_url": f"https://docs.example.com/runbook#{name.lower()}",
@@ -119,9 +122,9 @@ def a_message(tmp_path: Path) -> Path:
             "endsAt": "2026-11-02T10:00:00Z",
             "generatorURL": "http://localhost:9090/graph",
         }
-        for status, name in (
-            ("firing", "ViamBillingInvoiceOverdue"),
-            ("resolved", "ViamBillingPaymentFailed"),
+        for status, name, what in (
+            ("firing", "ViamBillingInvoiceOverdue", OVERDUE),
+            ("resolved", "ViamBillingPaymentFailed", FAILED),
         )
     ]
     data = {
@@ -165,10 +168,58 @@ def test_a_message_has_no_link_that_leads_nowhere(template: str, kind: str, mess
     assert not [word for word in ("What to do", "Dashboard", "href", "|") if word in text]
 
 
-def test_a_message_s_title_says_how_many_and_whose(message: Path) -> None:
-    """It is all that a telephone shows."""
-    assert rendered("title", message) == f"1 firing: {NASTY}"
+def test_a_title_says_who_and_how_much(message: Path) -> None:
+    """It is all that a telephone shows. What is resolved is not counted while something fires."""
+    assert rendered("title", message) == f"{NASTY} {OVERDUE}"
     assert rendered("link", message) == "https://grafana.example.com/d/x?var-organization=acme-1"
+
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def resolve(document: dict[str, Any]) -> None:
+    """Let everything be over."""
+    document["status"] = "resolved"
+    for alert in document["alerts"]:
+        alert["status"] = "resolved"
+
+
+def add_warnings(document: dict[str, Any]) -> None:
+    """Put two warnings before the critical alert."""
+    overdue = document["alerts"][0]
+    warning = {**overdue, "labels": {**overdue["labels"], "severity": "warning"}}
+    document["alerts"][:0] = [{**warning, "annotations": {"title": "Less urgent"}}] * 2
+
+
+def come_from_elsewhere(document: dict[str, Any]) -> None:
+    """Let the alert be one of other rules, which have no title."""
+    del document["alerts"][0]["annotations"]["title"]
+
+
+def say_nothing(document: dict[str, Any]) -> None:
+    """Let it have no annotations at all."""
+    document["alerts"][0]["annotations"] = {}
+
+
+@pytest.mark.parametrize(
+    ("change", "title"),
+    [
+        (resolve, f"Resolved: {NASTY} {OVERDUE}, and 1 more alert"),
+        (add_warnings, f"{NASTY} {OVERDUE}, and 2 more alerts"),
+        (come_from_elsewhere, "An unpaid invoice is past its due date."),
+        (say_nothing, "ViamBillingInvoiceOverdue"),
+    ],
+)
+def test_a_title_names_the_worst_alert_and_counts_the_others(
+    change: Change, title: str, message: Path
+) -> None:
+    """In mail and on Slack alike, apart from what Slack would act upon."""
+    document = json.loads(message.read_text())
+    change(document)
+    message.write_text(json.dumps(document))
+    assert rendered("title", message) == title
+    escaped = title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    assert rendered("slack-title", message) == escaped
 
 
 @pytest.mark.parametrize("template", ["slack", "slack-title"])

@@ -53,11 +53,12 @@ def expect(pages: Pages, hour: float, *targets: Labels) -> None:
     """Expect the alert about these exporters, or, for one that is empty, that there is none."""
     fired = []
     for target in targets:
-        text = "Prometheus has no exporter to scrape."
+        title = "Prometheus has no exporter to scrape"
         if target:
-            text = f"The exporter at {target['instance']} cannot be scraped."
-        description = f"{text} Bills are not watched meanwhile. {what_to_do(DOWN)}"
-        annotations = {**ALERTS[DOWN]["annotations"], "description": description}
+            title = f"Prometheus cannot scrape the exporter at {target['instance']}"
+        description = f"{title}. Its bills are not being watched. {what_to_do(DOWN)}"
+        texts = {"title": title, "description": description}
+        annotations = {**ALERTS[DOWN]["annotations"], **texts}
         labels = {**target, "severity": "critical", "area": "exporter"}
         fired.append({"labels": labels, "annotations": annotations})
     pages.expect(DOWN, int(hour * HOUR), *fired)

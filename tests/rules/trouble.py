@@ -71,7 +71,7 @@ def add_trouble(pages: Pages, target: Labels, org: Labels) -> None:
     pages.set(failed, same(300), target, org, reason="card_declined")
 
 
-def fail(pages: Pages, target: Labels, start: int, steps: int) -> None:
+def fail(pages: Pages, target: Labels, start: int, steps: int, step: int = STEP) -> None:
     """Let every poll of an exporter fail for so long that the data is withdrawn."""
     withdraw(pages, target, start, steps)
     for collector in COLLECTORS:
@@ -79,7 +79,7 @@ def fail(pages: Pages, target: Labels, start: int, steps: int) -> None:
         key = series("viam_billing_collector_failure", labels, cause="outage")
         pages.input[key] = between(gone, start, steps, same(1))
         key = series("viam_billing_collector_last_success_timestamp_seconds", labels)
-        pages.input[key] = between(pages.input[key], start, steps, same(start * STEP))
+        pages.input[key] = between(pages.input[key], start, steps, same(start * step))
 
 
 def withdraw(pages: Pages, target: Labels, start: int, steps: int) -> None:
