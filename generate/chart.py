@@ -8,13 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from exporter.rules.alert import Links
+from exporter.rules.rule_files import files
+from exporter.rules.rule_settings import load
 from generate import kustomize, values_schema, values_table
 from generate.kustomize import CHART, COMMAND
 from generate.steps import BLOCK, ROOT, Step
 
-RULES: Final = ROOT / "deploy" / "prometheus" / "rules"
 DASHBOARDS: Final = ROOT / "grafana" / "dashboards"
 FILES: Final = CHART / "files"
+# The template puts the addresses of the values in their place, or leaves the links out.
+LINKS: Final = Links("https://runbooks.example.com", "https://grafana.example.com")
 VERSION: Final = re.compile(r"^(version|appVersion): .*$", re.MULTILINE)
 
 
@@ -40,10 +44,11 @@ def copies() -> Mapping[Path, str]:
     of what it fetches from git, and git on Windows makes text of them: rules would be missing, and
     nobody told. Without these files the chart refuses to make any, and says what to type.
     """
-    rules, dashboards = RULES.glob("*.yml"), DASHBOARDS.glob("*.json")
     return {
-        **{FILES / "rules" / file.name: file.read_text() for file in rules},
-        **{FILES / "dashboards" / file.name: file.read_text() for file in dashboards},
+        **{FILES / "rules" / name: text for name, text in files(load(), LINKS).items()},
+        **{
+            FILES / "dashboards" / file.name: file.read_text() for file in DASHBOARDS.glob("*.json")
+        },
     }
 
 

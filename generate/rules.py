@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from exporter.rules.alert import Links
 from exporter.rules.rule_files import alertmanager, files
 from exporter.rules.rule_settings import load
 from generate.steps import ROOT, Step
@@ -14,17 +13,12 @@ from generate.steps import ROOT, Step
 COMMAND: Final = "make rules"
 RULES: Final = ROOT / "deploy" / "prometheus" / "rules"
 ALERTMANAGER: Final = ROOT / "deploy" / "alertmanager"
-# Nobody publishes them for all users: with the command, each names their own.
-LINKS: Final = Links(
-    "https://docs.example.com/viam-billing-exporter/runbooks/viam-billing.md",
-    "https://grafana.example.com",
-)
 
 
 def generated() -> Mapping[Path, str]:
     """Return the files with the content that they should have."""
     return {
-        **{RULES / name: text for name, text in files(load(), LINKS).items()},
+        **{RULES / name: text for name, text in files(load()).items()},
         **{ALERTMANAGER / name: text for name, text in alertmanager().items()},
     }
 

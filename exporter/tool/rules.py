@@ -61,13 +61,13 @@ def define(command: argparse.ArgumentParser) -> None:
         "--runbooks",
         metavar="URL",
         type=_page,
-        help="where people read the runbook, for the links of alerts (default: no such links)",
+        help="where people read the runbook, for links in alerts (default, and if empty: no links)",
     )
     command.add_argument(
         "--dashboards",
         metavar="URL",
         type=_grafana,
-        help="the address of Grafana, for the links of alerts (default: no such links)",
+        help="the address of Grafana, for links in alerts (default, and if empty: no links)",
     )
     command.add_argument(
         "--alertmanager",
@@ -77,7 +77,9 @@ def define(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _page(text: str) -> str:
+def _page(text: str) -> str | None:
+    if not text:
+        return None
     if not _URL.fullmatch(text):
         raise argparse.ArgumentTypeError(
             "must be http:// or https:// with a host, in ASCII, without a user and without #"
@@ -85,9 +87,9 @@ def _page(text: str) -> str:
     return text
 
 
-def _grafana(text: str) -> str:
+def _grafana(text: str) -> str | None:
     try:
-        return external_url(text).geturl()
+        return external_url(text).geturl() if text else None
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

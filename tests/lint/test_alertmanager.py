@@ -93,7 +93,7 @@ def test_alerts_of_an_organization_silence_only_its_own() -> None:
         match = MATCHER.fullmatch(rule["source_matchers"][0])
         assert match
         about_all = match[1] == "alertname" and all(
-            "org_id" not in ALERTS[name]["annotations"]["dashboard_url"]
+            "$labels.org_name" not in ALERTS[name]["annotations"]["title"]
             for name in _alternatives(match[3])
         )
         assert about_all or "org_id" in rule["equal"]

@@ -11,11 +11,11 @@ from typing import Any, Final
 import promql_parser
 import pytest
 
+from exporter.rules.rule_files import alerts
 from exporter.rules.rule_settings import load
 from exporter.rules.runbook import sections
 from exporter.rules.series import PICKED
-from generate.rules import LINKS
-from rules.harness import ALERT_RULES, ALERTS, GROUPS, RULES
+from rules.harness import ALERT_RULES, ALERTS, GROUPS, LINKS, RULES
 from rules.inference import COMPARISONS, SCRAPED, TARGET, Wrong, labels, metrics, reach, walk
 
 ROOT: Final = RULES.parents[2]
@@ -106,18 +106,27 @@ def test_an_alert_compares(alert: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("alert", ALERT_RULES, ids=ids)
 def test_an_alert_says_all_that_it_must(alert: dict[str, Any]) -> None:
-    """Severity, a title, a fixed summary, a description that ends with what to type, and links."""
+    """Severity, a title, a fixed summary, a description; no link to an address that nobody gave."""
     name, annotations = alert["alert"], alert["annotations"]
     assert re.fullmatch(r"ViamBilling([A-Z][a-z]+)+", name)
     assert alert["for"]
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert alert["labels"]["area"] in {"exporter", "polling", "money", "spend"}
-    assert list(annotations) == ["title", "summary", "description", "runbook_url", "dashboard_url"]
+    assert list(annotations) == ["title", "summary", "description"]
     assert TEMPLATE not in annotations["summary"]
     assert annotations["summary"].endswith(".")
     assert not annotations["title"].endswith(".")
-    assert annotations["runbook_url"] == f"{LINKS.runbooks}#{name.lower()}"
-    assert annotations["dashboard_url"].startswith(f"{LINKS.dashboards}/d/viam-billing-")
+
+
+def test_an_alert_leads_to_its_section_and_to_a_dashboard() -> None:
+    """If their addresses are given: to that of the organization, or of the exporters."""
+    for alert in (each for area in alerts(SETTINGS, LINKS).values() for each in area):
+        url = alert.annotations["dashboard_url"].removeprefix(f"{LINKS.dashboards}/d/")
+        of_organization = "$labels.org_name" in alert.annotations["title"]
+        dashboard = "organization" if of_organization else "exporter"
+        assert url.partition("?")[0] == f"viam-billing-{dashboard}"
+        assert ("?var-organization={{ $labels.org_id | urlquery }}" in url) == of_organization
+        assert alert.annotations["runbook_url"] == f"{LINKS.runbooks}#{alert.name.lower()}"
 
 
 @pytest.mark.parametrize("alert", ALERT_RULES, ids=ids)
@@ -132,10 +141,6 @@ def test_an_alert_of_an_organization_names_it_and_no_exporter(alert: dict[str, A
         assert not there & TARGET
         for text in ("title", "description"):
             assert "$labels.org_name" in alert["annotations"][text]
-        assert (
-            "var-organization={{ $labels.org_id | urlquery }}"
-            in (alert["annotations"]["dashboard_url"])
-        )
 
 
 @pytest.mark.parametrize("alert", ALERT_RULES, ids=ids)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from rules.harness import (
     ACME,
@@ -21,8 +20,6 @@ from rules.harness import (
 )
 from rules.healthy import healthy
 
-RUNBOOKS: Final = "https://docs.example.com/viam-billing-exporter/runbooks/viam-billing.md"
-DASHBOARDS: Final = "https://grafana.example.com/d/"
 BEGINS = 20  # steps until trouble begins
 LONG = 2 * 3600  # an alert that takes longer is looked at less often, to save time
 
@@ -40,7 +37,6 @@ class Case:
     trouble: Mapping[str, Values] = field(default_factory=dict)  # by series
     labels: Labels = field(default_factory=dict)
     about: Labels = field(default_factory=lambda: ACME)
-    dashboard: str = "viam-billing-organization?var-organization=acme-1"
     delay: int = 0  # seconds until what changed is trouble
     case: str = ""  # of several of one alert
 
@@ -58,8 +54,6 @@ class Case:
                 "title": self.title,
                 "summary": self.summary,
                 "description": f"{self.description} {what_to_do(self.alert)}",
-                "runbook_url": f"{RUNBOOKS}#{self.alert.lower()}",
-                "dashboard_url": DASHBOARDS + self.dashboard,
             },
         }
 

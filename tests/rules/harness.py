@@ -16,10 +16,11 @@ import pytest
 import yaml
 
 from exporter.config.duration import format_duration, parse_duration
+from exporter.rules.alert import Links
 from exporter.tool import main
-from generate.rules import LINKS
 
 RULES: Final = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules"
+LINKS: Final = Links("https://wiki.example.com/viam-billing", "https://grafana.example.com")
 FILES: Final = (RULES / "viam-billing.rules.yml", RULES / "viam-billing.alerts.yml")
 GROUPS: Final = [g for path in FILES for g in yaml.safe_load(path.read_text())["groups"]]
 ALERT_RULES: Final = [r for g in GROUPS for r in g["rules"] if "alert" in r]

@@ -14,18 +14,20 @@ from rules.harness import (
     DAY,
     FIRST,
     HOUR,
+    LINKS,
     MINUTE,
     Pages,
     Values,
     between,
     gone,
     hold,
+    made,
     rising,
     same,
     series,
     then,
 )
-from rules.healthy import CARD, NO_METHOD, healthy
+from rules.healthy import CARD, NO_METHOD, add_exporter, add_organization, healthy
 from rules.trouble import fail, withdraw
 
 UNPAID = {
@@ -186,6 +188,30 @@ CASES = (
 def test_an_alert_of_money_fires_in_full_and_in_time(case: Case, tmp_path: Path) -> None:
     """With every label and annotation, not before its time, and not for long after."""
     check(case, tmp_path)
+
+
+def test_links_name_the_alert_and_the_organization(tmp_path: Path) -> None:
+    """Whatever characters its id has."""
+    pages = Pages(60)
+    add_exporter(pages, FIRST)
+    odd = {"org_id": "a&b #1", "org_name": "Odd"}
+    add_organization(pages, FIRST, odd)
+    pages.set("viam_billing_invoices_overdue_amount_usd", same(312.5), FIRST, odd)
+    (overdue,) = (case for case in CASES if case.title == OVERDUE_TITLE and not case.case)
+    fired = replace(
+        overdue,
+        title=overdue.title.replace("Acme Robotics", "Odd"),
+        description=overdue.description.replace("Acme Robotics", "Odd"),
+        about=odd,
+    ).fired()
+    links = {
+        "runbook_url": f"{LINKS.runbooks}#viambillinginvoiceoverdue",
+        "dashboard_url": f"{LINKS.dashboards}/d/viam-billing-organization"
+        "?var-organization=a%26b+%231",
+    }
+    annotations = {**fired["annotations"], **links}
+    pages.expect(overdue.alert, 55 * MINUTE, {**fired, "annotations": annotations})
+    pages.check(tmp_path, made(tmp_path, {}))
 
 
 def test_an_outage_leaves_no_old_amount_without_its_age(tmp_path: Path) -> None:

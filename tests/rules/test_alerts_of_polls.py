@@ -29,7 +29,6 @@ from rules.healthy import add_exporter, add_organization, healthy
 
 SECOND: Final = {"job": "viam-billing", "instance": "exporter-1:8426"}
 OWN: Final = "viam_billing_exporter_"
-ON_EXPORTERS: Final = "viam-billing-exporter"
 
 
 LAST_SUCCESS: Final = "viam_billing_collector_last_success_timestamp_seconds"
@@ -89,7 +88,6 @@ POLLS = (
         "before are shown until they are older than poll.max_age.",
         failing("outage", "usage"),
         about={},
-        dashboard=ON_EXPORTERS,
         delay=STALE,
     ),
     Case(
@@ -178,7 +176,6 @@ EXPORTERS = (
         "watched.",
         {of_exporter("up"): same(0)},
         about=FIRST,
-        dashboard=ON_EXPORTERS,
     ),
     Case(
         "ViamBillingShardMissing",
@@ -190,7 +187,6 @@ EXPORTERS = (
         "watched.",
         {of_exporter(f"{OWN}total_shards"): same(3), of_exporter(f"{OWN}shard_ordinal"): same(0)},
         about={},
-        dashboard=ON_EXPORTERS,
     ),
     Case(
         "ViamBillingShardsMismatched",
@@ -205,7 +201,6 @@ EXPORTERS = (
             series(f"{OWN}total_shards", SECOND): same(3),
         },
         about={},
-        dashboard=ON_EXPORTERS,
     ),
     Case(
         "ViamBillingConfigReloadFailed",
@@ -217,7 +212,6 @@ EXPORTERS = (
         "one.",
         {of_exporter(f"{OWN}config_last_reload_successful"): same(0)},
         about=FIRST,
-        dashboard=ON_EXPORTERS,
         delay=5 * 60,
     ),
     Case(
@@ -230,7 +224,6 @@ EXPORTERS = (
         "write succeeds, the spend that it has counted since the last one is lost.",
         {of_exporter(f"{OWN}storage_last_write_successful"): same(0)},
         about=FIRST,
-        dashboard=ON_EXPORTERS,
         delay=5 * 60,
     ),
     Case(
@@ -244,7 +237,6 @@ EXPORTERS = (
         "noticed.",
         {of_exporter(f"{OWN}discovery_last_refresh_successful"): same(0)},
         about=FIRST,
-        dashboard=ON_EXPORTERS,
         delay=5 * 60,
     ),
     Case(
@@ -257,7 +249,6 @@ EXPORTERS = (
         "pace needs until midnight UTC.",
         {of_exporter(f"{OWN}api_requests_remaining"): same(100)},
         about=FIRST,
-        dashboard=ON_EXPORTERS,
     ),
     Case(
         "ViamBillingSeriesWithheld",
@@ -269,7 +260,6 @@ EXPORTERS = (
         "to stay within limits.max_series.",
         {of_exporter(f"{OWN}organizations"): same(3)},
         about=FIRST,
-        dashboard=ON_EXPORTERS,
     ),
 )
 
