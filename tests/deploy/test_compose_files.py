@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
-from support.compose import ACCOUNT, FOLDER, PROGRAMS, STACK, Service, config, lay_out, mounts
+from support.compose import (
+    ACCOUNT,
+    FOLDER,
+    PROGRAMS,
+    STACK,
+    Service,
+    config,
+    lay_out,
+    mounts,
+    write_rules,
+)
 from support.compose import services as services_of
 from support.container import own_flags
 from support.documents import commands_of
@@ -54,14 +64,14 @@ def test_every_service_has_the_fewest_rights(files: Sequence[str]) -> None:
 def test_only_this_machine_reaches_it(files: Sequence[str]) -> None:
     """Neither bills nor Prometheus are for whoever is on the same network."""
     for name, service in services_of(files).items():
-        for port in service["ports"]:
+        for port in service.get("ports", ()):
             assert port.startswith("127.0.0.1:"), (name, port)
 
 
 def test_versions_are_pinned() -> None:
     """By a whole version; our own image is built of this checkout."""
     for name, service in SERVICES.items():
-        if name == "exporter":
+        if "build" in service:
             assert service["build"] == {
                 "context": str(ROOT),
                 "dockerfile": "deploy/container/Dockerfile",
@@ -72,12 +82,13 @@ def test_versions_are_pinned() -> None:
 
 
 def test_every_service_is_waited_for_until_it_is_healthy() -> None:
-    """Each says how to tell; ours in its image."""
+    """Each says how to tell; ours in its image. The one that ends is waited for until it has."""
     for name, service in SERVICES.items():
         assert "healthcheck" in service or "build" in service, name
         for other, how in service.get("depends_on", {}).items():
-            assert other in SERVICES
-            assert how == {"condition": "service_healthy"}, name
+            ends = SERVICES[other].get("restart") == "no"
+            state = "service_completed_successfully" if ends else "service_healthy"
+            assert how == {"condition": state}, name
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -108,11 +119,50 @@ def test_the_exporter_stores_in_a_volume_of_its_own(files: Sequence[str]) -> Non
 @BOTH
 def test_every_flag_is_one_that_the_program_knows(name: str, files: Sequence[str]) -> None:
     """As its own help has it."""
-    run = subprocess.run([*PROGRAMS[name], "--help"], check=False, capture_output=True, text=True)
+    command = services_of(files)[name].get("entrypoint", [])[1:2]
+    help_of = [*PROGRAMS[name], *command, "--help"]
+    run = subprocess.run(help_of, check=False, capture_output=True, text=True)
     known = set(re.findall(r"--[a-z][\w.-]*", run.stdout + run.stderr))
-    flags = {argument.partition("=")[0] for argument in services_of(files)[name]["command"]}
-    assert flags
-    assert flags <= known
+    used = {argument.partition("=")[0] for argument in services_of(files)[name]["command"]}
+    assert used
+    assert used <= known
+
+
+@pytest.mark.parametrize(
+    ("environ", "links"),
+    [
+        ({}, {"dashboard_url": "http://localhost:3000/d/"}),
+        ({"VIAM_DASHBOARDS": ""}, {}),
+        (
+            {"VIAM_DASHBOARDS": "https://grafana.test", "VIAM_RUNBOOKS": "https://wiki.test/bills"},
+            {
+                "dashboard_url": "https://grafana.test/d/",
+                "runbook_url": "https://wiki.test/bills#",
+            },
+        ),
+    ],
+)
+def test_alerts_link_to_what_the_environment_names(
+    environ: Mapping[str, str], links: Mapping[str, str], tmp_path: Path
+) -> None:
+    """To this Grafana, unless variables say otherwise; an empty one means no link."""
+    joined = yaml.safe_load(config(STACK, **environ).stdout)
+    write_rules(joined["services"]["rules"], tmp_path)
+    groups = parsed(tmp_path / "viam-billing.alerts.yml")["groups"]
+    for rule in (rule for group in groups for rule in group["rules"]):
+        found = {key: text for key, text in rule["annotations"].items() if key.endswith("_url")}
+        assert found.keys() == links.keys()
+        assert all(text.startswith(links[key]) for key, text in found.items())
+
+
+def test_prometheus_reads_the_rules_where_they_are_written() -> None:
+    """The volume is one, which the image has a folder for that others may read."""
+    (written,) = mounts(SERVICES["rules"])
+    assert f"--dest={written.target}" in SERVICES["rules"]["entrypoint"]
+    (read,) = (each for each in mounts(SERVICES["prometheus"]) if each.source == written.source)
+    assert (written.mode, read.mode) == ("rw", "ro")
+    dockerfile = (DEPLOY / "container" / "Dockerfile").read_text()
+    assert f"install -d -o 65532 -g 65532 -m 0755 {written.target}\n" in dockerfile
 
 
 @pytest.mark.usefixtures("stack")

@@ -53,8 +53,8 @@ def programs(stack: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
         catcher = (*enter, PYTHON, "-m", "support.mail", "1025")
         mail = open_ones.enter_context(running(*catcher, environ=ENVIRON))
         mail.stdout.wait_for("ready")
-        for name, program in PROGRAMS.items():
-            folder = root / name
+        for name in ("exporter", "prometheus", "alertmanager"):
+            program, folder = PROGRAMS[name], root / name
             command = lay_out(services()[name], folder)
             in_a_hurry(folder)
             open_ones.enter_context(running(*enter, *program, *command))

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.timeout(600)
 HOME: Final = PurePosixPath("opt/viam-billing-exporter")
 # buildah leaves an empty file where it has put one of its own while something ran.
 OF_BUILDAH: Final = {"etc", "etc/hosts"}
+WRITABLE: Final = {"data": 0o700, "rules": 0o755}
 
 
 def test_the_same_checkout_gives_the_same_layers(images: list[Image]) -> None:
@@ -68,22 +69,25 @@ def test_its_labels_say_what_it_was_built_from(image: Image, working: str) -> No
     assert said == expected
 
 
-def test_nothing_is_added_but_the_exporter_and_two_empty_folders(image: Image) -> None:
-    """For the configuration and for what is stored. No keys, no .git, no caches, no settings."""
+def test_nothing_is_added_but_the_exporter_and_three_empty_folders(image: Image) -> None:
+    """For configuration, storage and rules. No keys, no .git, no caches, no settings."""
     names = {entry.name for entry in image.added}
     outside = {name for name in names if not PurePosixPath(name).is_relative_to(HOME)}
-    assert outside - OF_BUILDAH == {"opt", "data", "etc/viam-billing-exporter"}
+    assert outside - OF_BUILDAH == {"opt", "data", "rules", "etc/viam-billing-exporter"}
     there = {PurePosixPath(name).relative_to(HOME).parts[:1] for name in names - outside}
     in_home = {"healthcheck.py", "pyvenv.cfg", "bin", "include", "lib", "lib64"}
     assert there - {()} == {(name,) for name in in_home}
 
 
-def test_only_what_is_stored_can_be_written(image: Image) -> None:
-    """All else is root's, readable for everybody; nothing has the rights of its owner."""
+def test_only_what_is_stored_and_rules_can_be_written(image: Image) -> None:
+    """Rules can be read by Prometheus too. All else is root's, readable for everybody.
+
+    Nothing has the rights of its owner.
+    """
     for entry in image.added:
         mode = stat.S_IMODE(entry.mode)
-        if entry.name == "data":
-            assert (entry.uid, entry.gid, mode) == (USER, USER, 0o700)
+        if entry.name in WRITABLE:
+            assert (entry.uid, entry.gid, mode) == (USER, USER, WRITABLE[entry.name])
             continue
         assert (entry.uid, entry.gid) == (0, 0), entry.name
         if not entry.issym():

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from support.container import own_flags
-from support.process import EXPORTER, ROOT
+from support.process import EXPORTER, ROOT, TOOL
 
 FOLDER: Final = ROOT / "deploy" / "compose"
 STACK: Final = ("compose.yaml",)
@@ -22,6 +22,7 @@ ACCOUNT: Final = (*STACK, "compose.account.yaml")
 # The programs that Debian has, or this repository, by service.
 PROGRAMS: Final[Mapping[str, Sequence[str]]] = {
     "exporter": EXPORTER,
+    "rules": TOOL,
     "prometheus": ("prometheus",),
     "alertmanager": ("prometheus-alertmanager",),
 }
@@ -29,11 +30,11 @@ PROGRAMS: Final[Mapping[str, Sequence[str]]] = {
 Service = Mapping[str, Any]
 
 
-def config(files: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Have the files checked and joined, every path absolute."""
+def config(files: Sequence[str], **environ: str) -> subprocess.CompletedProcess[str]:
+    """Have the files checked and joined, every path absolute; variables may be set."""
     return subprocess.run(
         ["docker-compose", *(f"--file={FOLDER / file}" for file in files), "config"],
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"], **environ},
         check=False,
         capture_output=True,
         text=True,
@@ -68,16 +69,30 @@ def mounts(service: Service) -> Sequence[Mount]:
 def lay_out(service: Service, root: Path) -> Sequence[str]:
     """Copy what is mounted to below a folder; returns the flags with their paths there.
 
-    Those that our own image sets are among them.
+    Those that our own image sets are among them. Where another service writes rules, they are.
     """
     for mount in mounts(service):
         target = root / mount.target.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         if mount.path is None:
             target.mkdir()
+            if mount.source == "rules" and mount.mode == "ro":
+                write_rules(services()["rules"], target)
         elif mount.path.is_dir():
             shutil.copytree(mount.path, target)
         else:
             shutil.copy(mount.path, target)
-    flags = [*(own_flags() if "build" in service else ()), *service["command"]]
-    return [re.sub(r"=(?=/)", f"={root}", flag) for flag in flags]
+    return [re.sub(r"=(?=/)", f"={root}", flag) for flag in flags(service)]
+
+
+def flags(service: Service) -> Sequence[str]:
+    """Return what a service's program is started with, as the image or the file has it."""
+    own = service["entrypoint"][1:] if "entrypoint" in service else own_flags()
+    return [*(own if "build" in service else ()), *service["command"]]
+
+
+def write_rules(service: Service, folder: Path) -> None:
+    """Run the service that writes rules into its volume, which is this folder."""
+    (volume,) = mounts(service)
+    command = [flag.replace(volume.target, str(folder)) for flag in flags(service)]
+    subprocess.run([*TOOL, *command], check=True, capture_output=True)
