@@ -1,4 +1,4 @@
-"""Writes the revision that a package is built from into the package."""
+"""Puts into a package what is not in its folder: the revision, and what is for Grafana."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class RevisionHook(BuildHookInterface[Any]):
-    """Adds exporter/REVISION to wheels and sdists, which exporter/process/version.py reads."""
+class PackageHook(BuildHookInterface[Any]):
+    """Adds exporter/REVISION to wheels and sdists, which exporter/process/version.py reads.
+
+    A wheel also gets exporter/grafana, for exporter/tool/dashboards.py, from where an sdist and the
+    repository have it.
+    """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Write the file, but for a checkout that is run in place; an sdist brings its own."""
+        """Add them, but for a checkout that is run in place; an sdist brings its own revision."""
         if version == "editable":
             return
+        if self.target_name == "wheel":
+            for name in ("grafana/dashboards", "grafana/provisioning"):
+                build_data["force_include"][str(Path(self.root, name))] = f"exporter/{name}"
         file = Path(self.root, "exporter/REVISION")
         if not file.exists():
             built_from = revision(Path(self.root), os.environ)

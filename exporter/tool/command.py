@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "backfill": "write past invoices and days as OpenMetrics, for promtool",
     "ledger": "copy the ledger from one storage to another",
     "rules": "write recording rules and alerts for Prometheus",
+    "dashboards": "write the Grafana dashboards and provisioning files",
     "runbook": "show what an alert means and what to do",
     "simulate": "run a simulated billing service to try the exporter without an account",
 }

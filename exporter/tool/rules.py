@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +17,12 @@ from exporter.rules.alert import Links
 from exporter.rules.rule_settings import load
 from exporter.tool import arguments as declare
 from exporter.tool.errors import DONE, EXIT_CODES, CommandError
-from exporter.tool.folder import PUBLIC, Folder, prepared
+from exporter.tool.folder import PUBLIC, prepared
 from exporter.tool.output import printable
+from exporter.tool.placed import put
 from exporter.web.location import external_url
 
 ALERTMANAGER: Final = "alertmanager"  # a folder of its own: its files are no rules
-NEW: Final = ".new"  # what the name of a file ends with that would replace somebody's work
 # Without a fragment, which comes of the alert's name; braces would be a template.
 _URL: Final = re.compile(r"https?://[\w.:\[\]-]+(?:[/?][\w.~:/?@!$&()*+,;=%-]*)?", re.ASCII)
 DESCRIPTION: Final = """\
@@ -102,34 +102,13 @@ def _rules(arguments: argparse.Namespace) -> int:
         raise CommandError(str(error), prefix="") from error
     with prepared(arguments.dest, PUBLIC) as folder:
         for name, text in made.items():
-            _put(arguments.dest, folder, [name], text)
+            put(arguments.dest, folder, [name], text)
         if arguments.alertmanager:
             for name, text in rule_files.alertmanager().items():
-                _put(arguments.dest, folder, [ALERTMANAGER, *name.split("/")], text, edited=True)
+                put(arguments.dest, folder, [ALERTMANAGER, *name.split("/")], text, edited=True)
     for line in _advice(arguments, links):
         print(line)
     return DONE
-
-
-def _put(
-    dest: Path, folder: Folder, parts: Sequence[str], text: str, *, edited: bool = False
-) -> None:
-    """Write a file and say so. One that people edit, and that differs, is left alone."""
-    path, content = dest.joinpath(*parts), text.encode()
-    try:
-        there = files.content(path, len(content) + 1) if folder.has(parts) else None
-        if there == content:
-            print(f"unchanged {printable(str(path))}")
-            return
-        if there is not None and edited:
-            print(f"left alone {printable(str(path))}, which differs from the new one:")
-            parts = [*parts[:-1], parts[-1] + NEW]
-            path = dest.joinpath(*parts)
-        with folder.new(parts) as file:
-            file.write(content)
-    except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}") from error
-    print(f"wrote {printable(str(path))}")
 
 
 def _advice(arguments: argparse.Namespace, links: Links) -> Iterator[str]:

@@ -27,6 +27,7 @@ from support.process import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAME = f"viam_billing_exporter-{PROJECT['version']}"
+GRAFANA = ("grafana/dashboards", "grafana/provisioning")  # a wheel has them in the package
 Packages = Mapping[str, Path]
 
 
@@ -84,7 +85,8 @@ def test_the_wheel_is_the_package(built: Packages) -> None:
     read = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     described = [f"{NAME}.dist-info/{name}" for name in read]
     added = ("exporter/REVISION", "exporter/rules/runbook.md")
-    expected = [*tracked(ROOT, "exporter"), *added, *described]
+    grafana = (f"exporter/{name}" for name in tracked(ROOT, *GRAFANA))
+    expected = [*tracked(ROOT, "exporter"), *grafana, *added, *described]
     assert names(built["wheel"]) == sorted(expected)
 
 
@@ -93,6 +95,7 @@ def test_the_sdist_is_what_the_wheel_is_made_of(built: Packages) -> None:
     made_of = (
         "docs/runbooks",
         "exporter",
+        *GRAFANA,
         "protos",
         "hatch_build.py",
         "pyproject.toml",

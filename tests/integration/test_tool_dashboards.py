@@ -1,0 +1,56 @@
+"""`viam-billing dashboards`: the files for Grafana, as a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from support.process import ROOT
+from support.standing import command
+
+GRAFANA: Final = ROOT / "grafana"
+PROVIDER: Final = "provisioning/dashboards/viam-billing.yml"
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """Run the command in a folder, which it must do without a complaint, and return its output."""
+    done = command("dashboards", *arguments, folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return what is in the files of a folder, by their paths in it."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def ours() -> dict[str, bytes]:
+    """Return what the repository has for Grafana."""
+    every = contents(GRAFANA)
+    return {name: every[name] for name in every if name.endswith(".json") or "provisioning" in name}
+
+
+def test_it_writes_what_the_repository_has(tmp_path: Path) -> None:
+    """From the package alone: four dashboards, and what makes Grafana load them."""
+    printed = run(tmp_path, "--dest=made")
+    assert contents(tmp_path / "made") == ours()
+    assert sum(name.endswith(".json") for name in ours()) == 4
+    assert [line for line in printed.splitlines() if line.startswith("wrote")] == [
+        f"wrote made/{name}" for name in sorted(ours())
+    ]
+
+
+def test_dashboards_are_replaced_and_provisioning_is_left_alone(tmp_path: Path) -> None:
+    """As after an upgrade: the paths and addresses in provisioning are the user's."""
+    run(tmp_path)
+    dest = tmp_path / "grafana"
+    dashboard = dest / "dashboards" / "viam-billing-fleet.json"
+    dashboard.write_text("{}")
+    (dest / PROVIDER).write_text("apiVersion: 1\n")
+    printed = run(tmp_path)
+    assert "wrote grafana/dashboards/viam-billing-fleet.json" in printed
+    assert f"left alone grafana/{PROVIDER}, which differs from the new one" in printed
+    assert dashboard.read_bytes() == ours()["dashboards/viam-billing-fleet.json"]
+    assert (dest / PROVIDER).read_text() == "apiVersion: 1\n"
+    assert (dest / f"{PROVIDER}.new").read_bytes() == ours()[PROVIDER]
