@@ -8,15 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from grafana.source.money_panels import (
-    COUNTED_ON_THE_RIGHT,
-    DASHED,
-    NOTHING_POLLED,
-    THIN,
-    fixed,
-)
-from grafana.source.panels import COUNT, DATE, USD, USD_AXIS, Beside, Panel, Query, lines, stat
-from grafana.source.promql import picked, without
+from grafana.source.known import ORGANIZATIONS, USAGE, tile
+from grafana.source.money_panels import COUNTED_ON_THE_RIGHT, DASHED, THIN, fixed
+from grafana.source.panels import COUNT, DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query, lines
+from grafana.source.promql import picked
 
 TODAY: Final = "viam_billing_spend_today_usd"
 DAY: Final = "viam_billing_spend_yesterday_usd"
@@ -31,8 +26,7 @@ SPIKE: Final = "viam_billing_spend_expected_day_upper_usd"
 TYPE_DAY: Final = "viam_billing_resource_spend_yesterday_usd"
 TYPE_EXPECTED: Final = "viam_billing_resource_spend_expected_day_usd"
 
-TOO_FEW: Final = "Too few days known"
-LEFT_OUT: Final = "organizations not known"
+LEFT_OUT: Final = "organizations missing"
 
 _DAY_LINE: Final = "last whole day"
 _MEAN: Final = "mean day of 7"
@@ -42,48 +36,103 @@ _STYLES: Final[Sequence[tuple[str, Sequence[tuple[str, Any]]]]] = (
 )
 
 
-def _sum(title: str, description: str, window: str) -> Panel:
-    """Return a tile of the organizations that are chosen together, and how many are left out."""
-    return stat(
+def _after(days: int) -> str:
+    """Return what a tile says of a good answer until so many days are known."""
+    return f"After {days} whole days" if days > 1 else "After a whole day"
+
+
+def missing(value: str) -> str:
+    """Return how many organizations have no such value; nothing if all have."""
+    return f"count({ORGANIZATIONS} unless on (org_id) {value})"
+
+
+def _spent(  # noqa: PLR0913 - a tile is what it is called with
+    title: str,
+    description: str,
+    metric: str,
+    *,
+    days: int,
+    one: bool,
+    also: Sequence[Beside] = (),
+) -> Panel:
+    value = picked(metric)
+    return tile(
         title,
-        f"{description} Organizations of which too little is known are not in it: how many they "
-        "are stands beside it.",
-        f"sum({picked(window)})",
+        description,
+        value,
+        USAGE,
+        total=None if one else f"sum({value})",
+        none=_after(days),
         unit=USD,
-        empty=TOO_FEW,
-        beside=Beside("spent", LEFT_OUT, without(window), COUNT, "orange"),
+        also=also,
     )
 
 
-def last_day_of_all() -> Panel:
-    """Return what the last whole day cost, of all organizations that are chosen."""
-    return _sum(
+def last_day(*, one: bool = False) -> Panel:
+    """Return what the last whole day cost."""
+    began = f"1000 * {picked(DAY_BEGAN)}"
+    return _spent(
         "Last whole day",
         "What was spent on the last whole UTC day that a good poll came after, before corrections "
         "such as credits. Compare it with a seventh of the last 7 days.",
         DAY,
+        days=1,
+        one=one,
+        also=[Beside("on", began, DATE)] if one else (),
     )
 
 
-def last_week_of_all() -> Panel:
-    """Return what seven days have cost, of all organizations that are chosen."""
-    return _sum(
+def last_week(*, one: bool = False) -> Panel:
+    """Return what seven days have cost."""
+    return _spent(
         "Last 7 days",
         "What was spent on the last seven whole UTC days, before corrections such as credits, also "
-        "across the end of a period.",
+        "across the end of a period. Week against week compares it with the 7 days before.",
         WEEK,
+        days=7,
+        one=one,
     )
 
 
-def last_week() -> Panel:
-    """Return what seven days have cost one organization."""
-    return stat(
-        "Last 7 days",
-        "What was spent on the last seven whole UTC days, before corrections such as credits, also "
-        "across the end of a period. Compare it with the 7 days before, in the row of spend.",
-        picked(WEEK),
+def week_trend(*, one: bool = False) -> Panel:
+    """Return by how much seven days differ from the seven before, in % and dollars."""
+    week, before = picked(WEEK), picked(WEEK_BEFORE)
+    both = f"({week} - {before})"
+    change, base = (both, before) if one else (f"sum({both})", f"sum({before} and {week})")
+    return trend(
+        "Week against week",
+        "The last seven whole UTC days against the seven before: the difference as a share, and in "
+        "dollars. Growth is not bad by itself: ask whether it was meant. Only organizations with "
+        "both weeks known are compared.",
+        both,
+        change,
+        base,
+        none=_after(14),
+        one=one,
+    )
+
+
+def trend(  # noqa: PLR0913 - a tile is what it is called with
+    title: str,
+    description: str,
+    value: str,
+    change: str,
+    base: str,
+    *,
+    none: str,
+    one: bool,
+) -> Panel:
+    """Return a tile of a change in dollars, which may be below $0, and as a share of the base."""
+    return tile(
+        title,
+        description,
+        value,
+        USAGE,
+        total=None if one else change,
+        none=none,
         unit=USD,
-        empty=TOO_FEW,
+        signed=True,
+        also=[Beside("change", f"{change} / ({base} > 0)", SHARE)],
     )
 
 
@@ -98,9 +147,8 @@ def pace_of_all() -> Panel:
         "counted on the right.",
         Query(f"sum({picked(DAY)} and on (org_id) {week})", _DAY_LINE, "6h"),
         Query(f"sum({week}) / 7", _MEAN, "6h"),
-        Query(without(WEEK), LEFT_OUT, "6h"),
+        Query(missing(week), LEFT_OUT, "6h"),
         unit=USD_AXIS,
-        empty=TOO_FEW,
         from_zero=False,
         styles=[
             *_STYLES,
@@ -123,7 +171,6 @@ def pace() -> Panel:
         Query(picked(EXPECTED), "expected"),
         Query(picked(SPIKE), "spike"),
         unit=USD_AXIS,
-        empty=TOO_FEW,
         from_zero=False,
         styles=[
             *_STYLES,
@@ -136,57 +183,46 @@ def pace() -> Panel:
 
 def tiles() -> Sequence[Panel]:
     """Return what the ledger says of one organization, and how much it knows."""
+    known, not_known = (f"{picked(name)} / 86400" for name in (KNOWN, NOT_KNOWN))
     return (
-        stat(
+        tile(
             "Today so far",
             "What was spent since 00:00 UTC, as last polled, before corrections. It lags as the "
-            "bill does, and begins again with the first good poll after midnight.",
+            "bill does, and starts again with the first good poll after midnight.",
             picked(TODAY),
+            USAGE,
+            none="After today's first poll",
             unit=USD,
-            empty="No good poll today yet",
         ),
-        stat(
-            "Last whole day",
-            "What was spent on the last whole UTC day that a good poll came after, before "
-            "corrections, and which day that is. Compare it with the bars below.",
-            picked(DAY),
-            unit=USD,
-            empty="That day is not known",
-            beside=Beside("spent", "on", f"1000 * {picked(DAY_BEGAN)}", DATE),
-        ),
-        stat(
-            "7 days before",
-            "What was spent on the seven whole UTC days before the last 7 days, before "
-            "corrections. Compare it with those.",
-            picked(WEEK_BEFORE),
-            unit=USD,
-            empty=TOO_FEW,
-        ),
-        stat(
+        last_day(one=True),
+        last_week(one=True),
+        _spent(
             "Last 28 days",
             "What was spent on the last 28 whole UTC days, before corrections. A quarter of it is "
             "a usual week, with each weekday in it as often as the others.",
-            picked(FOUR_WEEKS),
-            unit=USD,
-            empty=TOO_FEW,
+            FOUR_WEEKS,
+            days=28,
+            one=True,
         ),
-        stat(
+        tile(
             "Days known",
             "Whole UTC days in the exporter's ledger of which at least half of the spend was seen "
             "as it grew. Should grow by one each day, up to 400 with storage and 62 without.",
-            f"{picked(KNOWN)} / 86400",
+            known,
+            USAGE,
+            none="None yet",
             unit=COUNT,
             decimals=0,
-            empty=NOTHING_POLLED,
         ),
-        stat(
+        tile(
             "Days not known",
             "Whole UTC days in the exporter's ledger that are estimated, because polls were "
             "missing, or unknown. A window with an unknown day has no number. Should not grow; if "
             "it does, look for gaps in the age of the data on the dashboard of the exporter.",
-            f"{picked(NOT_KNOWN)} / 86400",
+            not_known,
+            USAGE,
+            none="None yet",
             unit=COUNT,
             decimals=0,
-            empty=NOTHING_POLLED,
         ),
     )

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from exporter.rules.series import EXPORTERS_DOWN
 from grafana.source import board
 from grafana.source.board import Board
 from grafana.source.freshness import (
     DATA_AGE_IN_INTERVALS,
-    ORGANIZATIONS_STALE,
-    STALE_AFTER,
+    organizations_out_of_date,
     parts_table,
 )
-from grafana.source.money_panels import NOTHING_POLLED, firing
+from grafana.source.known import OUT_OF_DATE_AFTER, of_exporters
+from grafana.source.money_panels import firing
 from grafana.source.panels import (
     BYTES,
     COUNT,
@@ -27,77 +28,64 @@ from grafana.source.panels import (
     Query,
     bars,
     lines,
-    stat,
     value_map,
 )
 from grafana.source.promql import metric, most
-from grafana.source.tables import TEXT, Column, table
+from grafana.source.tables import Column, table
 
 OWN: Final = "viam_billing_exporter_"
 OLDEST: Final = 20  # organizations that are drawn; a fleet may have thousands
-NOT_SCRAPED: Final = "No exporter is scraped"
-NOTHING_FAILED: Final = "Nothing failed"
-NO_CEILING: Final = "No ceiling set"
-NOT_SHARDED: Final = "Not sharded"
 WORKS: Final = value_map({"1": ("Yes", "green"), "0": ("No", "red")})
 SEVERITIES: Final = (("info", "blue"), ("warning", "orange"), ("critical", "red"))
 
 
 def _wrong() -> Sequence[Panel]:
     return (
-        stat(
+        of_exporters(
             "Exporters that answer",
             "Share of the exporters that Prometheus could scrape last. Should be 100 %. Below it, "
             "look at the log of the one that does not: the table of exporters below says which.",
             f"avg({metric('up')})",
+            none="Cannot be read",
             unit=SHARE,
-            empty=NOT_SCRAPED,
             colours=ONE_IS_GOOD,
         ),
-        stat(
+        of_exporters(
             "Shards missing",
             "Shards of which no exporter is seen. Should be 0: all of a missing shard's "
             "organizations are missing from every dashboard. Start it, or look at its log.",
             f'max({own("total_shards")}) - count(count_values("shard", {own("shard_ordinal")}))',
+            none="Not sharded",
             unit=COUNT,
-            empty=NOT_SHARDED,
             colours=NONE_IS_GOOD,
         ),
-        stat(
-            "Organizations with old data",
-            "Organizations with a part that had no good poll for two poll intervals, or never. "
-            "Should be 0. The table below says why.",
-            ORGANIZATIONS_STALE,
-            unit=COUNT,
-            empty=NOTHING_POLLED,
-            colours=NONE_IS_GOOD,
-        ),
-        stat(
+        organizations_out_of_date(),
+        of_exporters(
             "Requests left today",
             "Share of the daily ceiling on calls to the billing API that is left, of the exporter "
             "that has least. It is full at midnight UTC; at 0 % polls fail until then. Raise the "
             "ceiling or the poll interval if it comes near.",
             f"min({own('api_requests_remaining')} / {own('api_requests_limit')})",
+            none="No ceiling set",
             unit=SHARE,
-            empty=NO_CEILING,
             colours=OF_LIMIT_LEFT,
         ),
-        stat(
+        of_exporters(
             "Configuration loaded",
             "Whether the last reload of every exporter was taken. If not, the old configuration "
             "stays: the log says what is wrong with the new one.",
             f"min({own('config_last_reload_successful')})",
+            none="Not loaded yet",
             unit=COUNT,
-            empty=NOT_SCRAPED,
             mappings=[WORKS],
         ),
-        stat(
+        of_exporters(
             "Data stored",
             "Whether every exporter could last write what it keeps across restarts. If not, a "
             "restart would lose what is polled now: look at the disk.",
             f"min({own('storage_last_write_successful')})",
+            none="No storage set",
             unit=COUNT,
-            empty="No storage set",
             mappings=[WORKS],
         ),
     )
@@ -109,7 +97,8 @@ def own(name: str) -> str:
 
 
 def _alerts() -> Sequence[Panel]:
-    texts = {str(rank): shown for rank, shown in enumerate(SEVERITIES)}
+    texts = {"-1": ("none", "green")}
+    texts |= {str(rank): shown for rank, shown in enumerate(SEVERITIES)}
     severity = " or ".join(
         f"{rank} * max by (alertname, org_name) ({firing(name)})"
         for rank, (name, _) in reversed([*enumerate(SEVERITIES)])
@@ -118,12 +107,17 @@ def _alerts() -> Sequence[Panel]:
         table(
             "Alerts firing",
             "Alerts of this project that fire now, worst first; critical ones page somebody. "
-            "Should be empty. Each alert has a part of its own in the runbook.",
-            Column("Severity", severity, texts=texts, cell=TEXT, width=90),
+            "Should be none. Each alert has a section of its own in the runbook.",
+            Column(
+                "Severity",
+                # Recorded as long as rules are evaluated, whatever they find.
+                f"{severity} or on () 0 * max({EXPORTERS_DOWN}) - 1",
+                texts=texts,
+                width=90,
+            ),
             Column("Alert", label="alertname"),
             Column("Organization", label="org_name", width=190),
             key=None,
-            empty="No alert fires",
             sort="Severity",
             width=10,
             height=11,
@@ -149,10 +143,9 @@ def _polls() -> Sequence[Panel]:
                 "{{org_name}}",
             ),
             unit=COUNT,
-            empty=NOTHING_POLLED,
             from_zero=False,
             doubling=True,
-            limit=STALE_AFTER,
+            limit=OUT_OF_DATE_AFTER,
         ),
         bars(
             "Failed calls by code",
@@ -161,7 +154,6 @@ def _polls() -> Sequence[Panel]:
             "person; RESOURCE_EXHAUSTED needs a longer poll interval.",
             Query(f"sum by (code) ({failures}) > 0", "{{code}}"),
             unit=COUNT,
-            empty=NOTHING_FAILED,
         ),
         lines(
             "Latency of the billing API",
@@ -173,7 +165,6 @@ def _polls() -> Sequence[Panel]:
                 "{{method}}",
             ),
             unit=SECONDS,
-            empty="No calls",
         ),
         lines(
             "Calls to the billing API",
@@ -181,7 +172,6 @@ def _polls() -> Sequence[Panel]:
             "poll intervals ask for. Authenticate comes only when tokens are needed.",
             Query(f"sum by (method) ({calls})", "{{method}}"),
             unit=PER_SECOND,
-            empty="No calls",
         ),
         lines(
             "Requests left of the day",
@@ -190,7 +180,6 @@ def _polls() -> Sequence[Panel]:
             Query(own("api_requests_remaining"), "left, {{instance}}"),
             Query(own("api_requests_limit"), "ceiling, {{instance}}"),
             unit=COUNT,
-            empty=NO_CEILING,
         ),
         lines(
             "How long polls took",
@@ -201,7 +190,6 @@ def _polls() -> Sequence[Panel]:
                 "{{collector}}",
             ),
             unit=SECONDS,
-            empty=NOTHING_POLLED,
         ),
     )
 
@@ -217,7 +205,6 @@ def _doubts() -> Sequence[Panel]:
             "the bill above say whose.",
             Query(f"sum by (reason) ({withheld}) > 0", "{{reason}}"),
             unit=COUNT,
-            empty="Nothing withheld",
         ),
         bars(
             "Values that are not known yet",
@@ -225,7 +212,6 @@ def _doubts() -> Sequence[Panel]:
             "poll. Their money is shown, as unknown_<n>: look for a newer exporter.",
             Query(f"sum by (enum) ({unknown}) > 0", "{{enum}}"),
             unit=COUNT,
-            empty="Everything known",
         ),
     )
 
@@ -247,7 +233,6 @@ def _process() -> Sequence[Panel]:
                 "Answers",
                 most(by, metric("up")),
                 texts={"1": ("yes", "green"), "0": ("no", "red")},
-                cell=TEXT,
                 width=80,
             ),
             Column("Version", label="version", width=90),
@@ -261,7 +246,6 @@ def _process() -> Sequence[Panel]:
                 "Discovery",
                 most(by, own("discovery_last_refresh_successful")),
                 texts={"1": ("works", "green"), "0": ("fails", "red")},
-                cell=TEXT,
                 width=90,
             ),
             Column("Asked", f"time() - {asked}", unit=SECONDS, width=90),
@@ -270,7 +254,6 @@ def _process() -> Sequence[Panel]:
             Column("Configuration of", f"time() - {reloaded}", unit=SECONDS, width=130),
             Column("Memory", most(by, metric("process_resident_memory_bytes")), unit=BYTES),
             key="instance",
-            empty=NOT_SCRAPED,
             sort="Exporter",
             ascending=True,
             height=6,
@@ -281,7 +264,6 @@ def _process() -> Sequence[Panel]:
             "with invoices where each has its own. Near limits.max_series, raise that.",
             Query(own("series"), "{{instance}}"),
             unit=COUNT,
-            empty=NOT_SCRAPED,
             width=8,
         ),
         lines(
@@ -290,7 +272,6 @@ def _process() -> Sequence[Panel]:
             "that climbs for days is a bug to report.",
             Query(metric("process_resident_memory_bytes"), "{{instance}}"),
             unit=BYTES,
-            empty=NOT_SCRAPED,
             width=8,
         ),
         lines(
@@ -299,7 +280,6 @@ def _process() -> Sequence[Panel]:
             "scrapes do not.",
             Query(f"rate({metric('process_cpu_seconds_total')}[$__rate_interval])", "{{instance}}"),
             unit=SHARE,
-            empty=NOT_SCRAPED,
             width=8,
         ),
     )

@@ -8,22 +8,39 @@ from typing import Final
 from exporter.rules.series import (
     ALL_FORECAST,
     ALL_MONTH_TO_DATE,
-    BUDGET_USED,
-    MONTH_TO_DATE,
+    EXPORTERS_DOWN,
+    SEEN,
     WITHOUT_FORECAST,
 )
 from grafana.source import board, days, headlines
+from grafana.source.attention import (
+    FORECAST_OVER_BUDGET,
+    OVER_BUDGET,
+    TEXTS,
+    USED,
+    needs_attention,
+    worst,
+)
 from grafana.source.board import EXPORTER, INVOICES, ORGANIZATION, THIS_ORGANIZATION, Board, to
-from grafana.source.freshness import DATA_AGE, DATA_AGE_IN_INTERVALS, ORGANIZATIONS_STALE
+from grafana.source.freshness import DATA_AGE, organizations_out_of_date
+from grafana.source.known import (
+    ANY_PART,
+    BUDGETED,
+    GONE,
+    USAGE,
+    USAGE_OF_BUDGET,
+    amount,
+    cell,
+    month_to_date,
+    of_exporters,
+    tile,
+)
+from grafana.source.known import INVOICES as OF_INVOICES
 from grafana.source.money_panels import (
-    BUDGET,
     COUNTED_ON_THE_RIGHT,
     DASHED,
     FILLED,
     FORECAST,
-    NO_BUDGET,
-    NO_RULES,
-    NOTHING_POLLED,
     OUTSTANDING,
     OVERDUE,
     UNPAID,
@@ -32,12 +49,12 @@ from grafana.source.money_panels import (
 )
 from grafana.source.panels import (
     COUNT,
-    INTERVALS_OLD,
     NONE_IS_BETTER,
     NONE_IS_GOOD,
     OF_BUDGET,
     OF_LIMIT_LEFT,
     ONE_IS_GOOD,
+    PLAIN_NUMBER,
     SECONDS,
     SHARE,
     SHARE_OF_FAILURES,
@@ -49,88 +66,96 @@ from grafana.source.panels import (
     lines,
     stat,
 )
-from grafana.source.promql import (
-    by_id,
-    metric,
-    named,
-    picked,
-    recorded,
-    spent,
-    spent_on_day,
-    with_name,
-)
-from grafana.source.tables import GAUGE, TEXT, Column, table
+from grafana.source.promql import by_id, metric, named, picked, spent, spent_on_day, with_name
+from grafana.source.spend_panels import month_trend
+from grafana.source.tables import GAUGE, Column, table
 
 SHOWN_BY_NAME: Final = 10  # organizations that have a colour of their own
 MOVERS: Final = 12
+OTHERS: Final = "all others"
 
 _ORGANIZATION = Column("Organization", label="org_name", url=to(ORGANIZATION, THIS_ORGANIZATION))
 
 
 def _wrong() -> Sequence[Panel]:
+    failing = f"(1 - {by_id('viam_billing_up')} or on (org_id) 0 * {GONE} + 1)"
     return (
         stat(
             "Alerts firing",
             "Critical alerts and warnings of this project that fire now, for all organizations. "
             "Should be 0. Click for the list; each alert has a runbook.",
-            f"sum({firing('critical|warning')})",
+            # Recorded as long as rules are evaluated, whatever they find.
+            f"sum({firing('critical|warning')}) or on () 0 * max({EXPORTERS_DOWN})",
             unit=COUNT,
-            empty="None",
             colours=NONE_IS_GOOD,
             url=to(EXPORTER),
         ),
-        stat(
+        tile(
             "Organizations not readable",
-            "Organizations of which the last poll of a part failed. Should be 0. Their last good "
-            "numbers stay for a while and are then withdrawn. Click for the causes.",
-            f"sum(1 - {by_id('viam_billing_up')})",
+            "Organizations of which the last poll of a part failed, or whose exporter is down. "
+            "Should be 0. Their last good numbers stay for a while and are then withdrawn. Click "
+            "for the causes.",
+            failing,
+            ANY_PART,
+            total=f"sum({failing})",
+            none="Not polled yet",
             unit=COUNT,
-            empty=NOTHING_POLLED,
             colours=NONE_IS_GOOD,
             url=to(EXPORTER),
         ),
-        stat(
-            "Organizations with old data",
-            "Organizations with a part that had no good poll for two poll intervals, or never. "
-            "Should be 0: their numbers here are of before, or missing. Click for whose.",
-            ORGANIZATIONS_STALE,
-            unit=COUNT,
-            empty=NOTHING_POLLED,
-            colours=NONE_IS_GOOD,
-            url=to(EXPORTER),
-        ),
+        organizations_out_of_date(to(EXPORTER)),
         headlines.overdue(to(INVOICES)),
         headlines.failed_payments(to(INVOICES)),
-        stat(
+        tile(
             "Budgets exceeded",
             "Organizations that have spent more than their budget in this period. Should be 0. "
-            "Which ones: the column of budget used in the table below.",
-            f"sum({recorded(BUDGET_USED)} > bool 1)",
+            "Which ones: the table above.",
+            OVER_BUDGET,
+            USAGE_OF_BUDGET,
+            total=f"sum({OVER_BUDGET} > bool 0)",
+            always=False,
+            none="No budget set",
             unit=COUNT,
-            empty=NO_BUDGET,
-            colours=NONE_IS_BETTER,
+            colours=NONE_IS_GOOD,
         ),
     )
 
 
 def _money() -> Sequence[Panel]:
+    with_both = f"{picked(FORECAST)} and on (org_id) {BUDGETED}"
+    budgets = f"{BUDGETED} and on (org_id) {picked(FORECAST)}"
     return (
         headlines.month_so_far(),
-        headlines.forecast_of_all(),
-        stat(
-            "Forecast of budgets",
-            "Forecast of the organizations that have a budget, as a share of all these budgets. "
-            "Below 80 % is comfortable. Above 100 % at least one will exceed its own: the table "
-            "below says which.",
-            f"sum({picked(FORECAST)} and on (org_id) {picked(BUDGET)})"
-            f" / sum({picked(BUDGET)} and on (org_id) {picked(FORECAST)})",
-            unit=SHARE,
-            empty=NO_BUDGET,
-            colours=OF_BUDGET,
+        headlines.forecast(),
+        tile(
+            "Forecast over budget",
+            "Organizations that the forecast sees above their budget by the end of the period, or "
+            "that already are. Should be 0. Which ones: the table above.",
+            FORECAST_OVER_BUDGET,
+            USAGE_OF_BUDGET,
+            total=f"sum({FORECAST_OVER_BUDGET} > bool 0)",
+            always=False,
+            none="No budget set",
+            unit=COUNT,
+            colours=NONE_IS_BETTER,
         ),
-        days.last_day_of_all(),
-        days.last_week_of_all(),
+        tile(
+            "Forecast against budget",
+            "Forecast of the organizations that have a budget, as a share of all these budgets. "
+            "Those without a budget are in neither. It can be below 100 % while one of them is "
+            "far over its own: see the count beside it.",
+            with_both,
+            USAGE_OF_BUDGET,
+            total=f"sum({with_both}) / (sum({budgets}) > 0)",
+            always=False,
+            none="No budget set",
+            unit=SHARE,
+        ),
         headlines.owed(to(INVOICES)),
+        month_trend(),
+        days.last_day(),
+        days.last_week(),
+        days.week_trend(),
     )
 
 
@@ -145,12 +170,12 @@ def _breakdown() -> Sequence[Panel]:
             "look at that organization; one below 0 is a credit. After a gap in the answers, which "
             "is marked, a bar holds what was spent since.",
             Query(f"{with_name(spend)} > 0 and on (org_id) {top}", "{{org_name}}", "1d"),
-            Query(f"sum({spend} > 0 unless on (org_id) {top})", "all others", "1d"),
+            Query(f"sum({spend} > 0 unless on (org_id) {top})", OTHERS, "1d"),
             # By themselves: in one stack with the others they would be drawn over them.
             Query(f"{with_name(spend)} < 0", "{{org_name}}, credited", "1d"),
             unit=USD_AXIS,
-            empty=NO_RULES,
             width=24,
+            styles=[(OTHERS, [fixed("text")])],
         ),
         lines(
             "Whole fleet: month so far and forecast",
@@ -161,7 +186,6 @@ def _breakdown() -> Sequence[Panel]:
             Query(ALL_FORECAST, "forecast"),
             Query(f"{WITHOUT_FORECAST} > 0", "organizations without"),
             unit=USD_AXIS,
-            empty=NO_RULES,
             styles=[
                 ("month so far", [FILLED, fixed("blue")]),
                 ("forecast", [DASHED, fixed("purple")]),
@@ -173,11 +197,10 @@ def _breakdown() -> Sequence[Panel]:
             "Jumps when invoices come, on the first of the month above all, and falls as they "
             "are paid. Overdue should stay at $0. The balance leaves out invoices of the current "
             "cycle.",
-            Query(f"sum({by_id(UNPAID)})", "unpaid invoices", "6h"),
-            Query(f"sum({by_id(OUTSTANDING)})", "outstanding balance", "6h"),
-            Query(f"sum({by_id(OVERDUE)})", "overdue", "6h"),
+            Query(f"sum({amount(UNPAID)})", "unpaid invoices", "6h"),
+            Query(f"sum({amount(OUTSTANDING)})", "outstanding balance", "6h"),
+            Query(f"sum({amount(OVERDUE)})", "overdue", "6h"),
             unit=USD_AXIS,
-            empty=NOTHING_POLLED,
             styles=[
                 ("unpaid invoices", [fixed("blue")]),
                 ("outstanding balance", [fixed("purple"), DASHED]),
@@ -198,6 +221,7 @@ def _movers() -> Panel:
         "meant. Organizations of which a day of these is not known are left out. Click a name for "
         "the organization.",
         _ORGANIZATION,
+        Column("Organization ID", label="org_id", width=140),
         Column(
             "Last 7 days",
             f"{picked(days.WEEK, labels='org_id, org_name')}"
@@ -205,11 +229,10 @@ def _movers() -> Panel:
             unit=USD,
         ),
         Column("7 days before", before, unit=USD, width=115),
-        Column("Change", f"{week} - {before}", unit=USD, width=105),
+        Column("Change in $", f"{week} - {before}", unit=PLAIN_NUMBER, decimals=2, width=105),
         Column("Change in %", f"({week} - {before}) / ({before} > 0)", unit=SHARE, width=105),
         key="org_id",
-        empty="Not two weeks known yet",
-        sort="Change",
+        sort="Change in $",
         inner=True,
         width=12,
         height=8,
@@ -217,36 +240,29 @@ def _movers() -> Panel:
 
 
 def _organizations() -> Sequence[Panel]:
+    share = f"{picked(FORECAST)} / on (org_id) ({BUDGETED} > 0)"
     return (
         table(
             "Organizations",
-            "Every organization that is configured, also one that cannot be read: then its "
-            "numbers are missing. The last 7 days are whole UTC days, before corrections, and have "
-            "no number while one is not known. Data age is in poll intervals, 2 and more being "
-            "stale. Click a name for the organization.",
+            "Every organization that is configured, those with problems first. Amounts that cannot "
+            "be read now are the last known ones, as old as the data age says. The last 7 days are "
+            "whole UTC days, before corrections. A dash means that there is none, as of a budget. "
+            "Click a name for the organization.",
             _ORGANIZATION,
-            Column("_known", named("viam_billing_org_info"), shown=False),
-            Column("Month so far", by_id(MONTH_TO_DATE), unit=USD),
-            Column("Forecast", picked(FORECAST), unit=USD),
-            Column("Budget", picked(BUDGET), unit=USD),
-            Column(
-                "Used", by_id(BUDGET_USED), unit=SHARE, colours=OF_BUDGET, cell=GAUGE, width=170
-            ),
-            Column(
-                "Forecast of budget",
-                f"{picked(FORECAST)} / ({picked(BUDGET)} > 0)",
-                unit=SHARE,
-                colours=OF_BUDGET,
-                cell=TEXT,
-                width=150,
-            ),
-            Column("Last 7 days", picked(days.WEEK), unit=USD),
-            Column("Owed", by_id(UNPAID), unit=USD),
-            Column("Overdue", by_id(OVERDUE), unit=USD, colours=NONE_IS_GOOD, cell=TEXT),
-            Column("Data age", DATA_AGE_IN_INTERVALS, colours=INTERVALS_OLD, cell=TEXT, decimals=1),
+            Column("Organization ID", label="org_id", width=140),
+            Column("_known", named(SEEN), shown=False),
+            Column("Problem", worst(), texts={"0": ("none", "green"), **TEXTS}, width=150),
+            Column("Month so far", cell(month_to_date(), USAGE), unit=USD),
+            Column("Forecast", cell(picked(FORECAST), USAGE, takes_time=True), unit=USD),
+            Column("Budget", BUDGETED, unit=USD),
+            Column("Budget used", USED, unit=SHARE, colours=OF_BUDGET, cell=GAUGE, width=150),
+            Column("Forecast against budget", share, unit=SHARE, colours=OF_BUDGET, width=180),
+            Column("Last 7 days", cell(picked(days.WEEK), USAGE, takes_time=True), unit=USD),
+            Column("Owed", cell(amount(UNPAID), OF_INVOICES), unit=USD),
+            Column("Overdue", cell(amount(OVERDUE), OF_INVOICES), unit=USD, colours=NONE_IS_GOOD),
+            Column("Data age", DATA_AGE, unit=SECONDS, width=95),
             key="org_id",
-            empty=NOTHING_POLLED,
-            sort="Month so far",
+            sort="Problem",
             height=11,
         ),
     )
@@ -258,45 +274,49 @@ def _exporter() -> Sequence[Panel]:
     remaining = metric("viam_billing_exporter_api_requests_remaining")
     limit = metric("viam_billing_exporter_api_requests_limit")
     return (
-        stat(
+        of_exporters(
             "Exporters that answer",
             "Share of the exporters that Prometheus could scrape last. Should be 100 %. Below it, "
-            "what the others would show is missing here: look at their logs.",
+            "what the others would show is missing or old: look at their logs.",
             f"avg({metric('up')})",
+            none="Cannot be read",
             unit=SHARE,
-            empty="No exporter is scraped",
             colours=ONE_IS_GOOD,
             url=to(EXPORTER),
             width=6,
         ),
-        stat(
+        tile(
             "Oldest data",
             "Time since the last good poll of the part of an organization that is oldest. Should "
             "be below two poll intervals. Click for whose it is.",
-            f"max({DATA_AGE})",
+            DATA_AGE,
+            USAGE,
+            total=f"max({DATA_AGE})",
+            none="Not polled yet",
             unit=SECONDS,
-            empty=NOTHING_POLLED,
             url=to(EXPORTER),
             width=6,
         ),
-        stat(
-            "Calls that failed today",
+        of_exporters(
+            "Calls that failed in the last 24 hours",
             "Share of the calls to the billing API that failed in the last 24 hours, retries "
             "included. Should be below 5 %. Click for the codes.",
-            f"sum(increase({failures}[1d])) / sum(increase({requests}[1d]))",
+            # Without failures of a kind there is no series of it.
+            f"(sum(increase({failures}[1d])) or 0 * sum(increase({requests}[1d])))"
+            f" / (sum(increase({requests}[1d])) > 0)",
+            none="No calls yet",
             unit=SHARE,
-            empty=NOTHING_POLLED,
             colours=SHARE_OF_FAILURES,
             url=to(EXPORTER),
             width=6,
         ),
-        stat(
+        of_exporters(
             "Requests left today",
             "Share of the daily ceiling on calls to the billing API that is left, of the exporter "
             "that has least. It is full at midnight UTC; at 0 % polls fail until then.",
             f"min({remaining} / {limit})",
+            none="No ceiling set",
             unit=SHARE,
-            empty="No ceiling set",
             colours=OF_LIMIT_LEFT,
             url=to(EXPORTER),
             width=6,
@@ -312,7 +332,7 @@ def fleet() -> Board:
         "What all organizations spend and owe at Viam, and what is wrong with it.",
         (board.organization(several=True),),
         (
-            ("Is anything wrong?", _wrong()),
+            ("What needs attention", (needs_attention(), *_wrong())),
             ("Money", _money()),
             ("Where it goes", _breakdown()),
             ("Organizations", _organizations()),

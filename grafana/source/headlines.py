@@ -1,123 +1,117 @@
-"""Single numbers that several dashboards begin with: of all organizations that are chosen."""
+"""Single numbers that several dashboards begin with: of one organization, or of all chosen ones."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from exporter.rules.series import MONTH_TO_DATE
-from grafana.source.money_panels import (
-    FAILED,
-    FORECAST,
-    NO_FORECAST,
-    NO_RULES,
-    NOTHING_POLLED,
-    OVERDUE,
-    UNPAID,
-)
-from grafana.source.panels import (
-    COUNT,
-    DAYS_LEFT,
-    NONE_IS_GOOD,
-    USD,
-    Beside,
-    Panel,
-    stat,
-)
-from grafana.source.promql import by_id, metric, most, picked, recorded, without
+from grafana.source.attention import ALL_FAILED
+from grafana.source.known import INVOICES, USAGE, amount, month_to_date, tile
+from grafana.source.money_panels import FORECAST, OVERDUE, UNPAID
+from grafana.source.panels import COUNT, DAYS_LEFT, NONE_IS_GOOD, USD, Panel
+from grafana.source.promql import picked
 
-FAILED_SUM: Final = f"sum({most('org_id, reason', metric(FAILED))})"
 NEXT_DUE: Final = "viam_billing_invoice_next_due_timestamp_seconds"
+WITHHELD: Final = "Withheld"
+NO_FORECAST: Final = "Not known yet"
 
 
-def overdue(url: str | None = None) -> Panel:
+def overdue(url: str | None = None, *, one: bool = False) -> Panel:
     """Return what is unpaid and past its due date."""
-    return stat(
+    value = amount(OVERDUE)
+    return tile(
         "Overdue",
-        "Sum of the unpaid invoices whose due date has passed. Should be $0. The calendar of dues "
-        "on the dashboard of invoices says which; pay them, or ask why they were not paid.",
-        f"sum({by_id(OVERDUE)})",
+        "Sum of the unpaid invoices whose due date has passed. Should be $0. The calendar of due "
+        "dates on the invoices dashboard says which; pay them, or ask why they were not paid.",
+        value,
+        INVOICES,
+        total=None if one else f"sum({value})",
+        none=WITHHELD,
         unit=USD,
-        empty=NOTHING_POLLED,
         colours=NONE_IS_GOOD,
         url=url,
     )
 
 
-def failed_payments(url: str | None = None) -> Panel:
+def failed_payments(url: str | None = None, *, one: bool = False) -> Panel:
     """Return what is unpaid because a payment failed."""
-    return stat(
+    return tile(
         "Failed payments",
         "Sum of the unpaid invoices whose last payment failed. Should be $0. The reasons are on "
-        "the dashboard of invoices; most of them need another card.",
-        FAILED_SUM,
+        "the invoices dashboard; most of them need another card.",
+        ALL_FAILED,
+        INVOICES,
+        total=None if one else f"sum({ALL_FAILED})",
+        none=WITHHELD,
         unit=USD,
-        empty=NOTHING_POLLED,
         colours=NONE_IS_GOOD,
         url=url,
     )
 
 
-def next_due(url: str | None = None) -> Panel:
+def next_due(url: str | None = None, *, one: bool = False) -> Panel:
     """Return how soon something has to be paid."""
-    return stat(
+    # 0 is remembered of those that owe nothing.
+    value = f"(({amount(NEXT_DUE)} > 0) - time()) / 86400"
+    return tile(
         "Days to next due date",
-        "Days until the next due date of an unpaid invoice. Three days before it, see that the "
-        "payment is on its way.",
-        f"(min({by_id(NEXT_DUE)}) - time()) / 86400",
+        "Days until the next due date of an unpaid invoice. Three days before it, check that the "
+        "payment is on its way. Below 0 it has passed since the bill was last read.",
+        value,
+        INVOICES,
+        total=None if one else f"min({value})",
+        always=False,
+        none="Nothing due",
         unit=COUNT,
         decimals=1,
-        empty="Nothing to come",
         colours=DAYS_LEFT,
         url=url,
     )
 
 
-def owed(url: str | None = None) -> Panel:
+def owed(url: str | None = None, *, one: bool = False) -> Panel:
     """Return what is unpaid."""
-    return stat(
+    value = amount(UNPAID)
+    return tile(
         "Owed",
-        "Sum of the unpaid invoices, due or not. What the current period has cost is not part of "
+        "Sum of the unpaid invoices, due or not. The cost of the current period is not part of "
         "it. Compare it with what is overdue.",
-        f"sum({by_id(UNPAID)})",
+        value,
+        INVOICES,
+        total=None if one else f"sum({value})",
+        none=WITHHELD,
         unit=USD,
-        empty=NOTHING_POLLED,
         url=url,
     )
 
 
-def month_so_far() -> Panel:
+def month_so_far(*, one: bool = False) -> Panel:
     """Return what the period has cost."""
-    return stat(
+    value = month_to_date()
+    return tile(
         "Month so far",
         "What the current billing period has cost until the last poll, after discounts and "
-        "credits. It begins again near $0 with each period.",
-        f"sum({recorded(MONTH_TO_DATE)})",
+        "credits. It starts again near $0 with each period.",
+        value,
+        USAGE,
+        total=None if one else f"sum({value})",
+        none=WITHHELD,
         unit=USD,
-        empty=NO_RULES,
+        signed=True,
     )
 
 
-def forecast() -> Panel:
+def forecast(*, one: bool = False) -> Panel:
     """Return what the period will cost."""
-    return stat(
-        "Forecast of the month",
-        "Where the exporter expects the current period to end, from the organization's own days. "
-        "The bounds are in the row of the budget. It comes with the first good poll.",
-        picked(FORECAST),
+    value = picked(FORECAST)
+    return tile(
+        "Forecast for the month",
+        "Where the exporter expects the current period to end, from each organization's own past. "
+        "The bounds are in the budget row of an organization's dashboard. It is there from the "
+        "first good poll, and is not kept when the bill cannot be read.",
+        value,
+        USAGE,
+        total=None if one else f"sum({value})",
+        none=NO_FORECAST,
         unit=USD,
-        empty=NO_FORECAST,
-    )
-
-
-def forecast_of_all() -> Panel:
-    """Return what the period will cost all organizations that are chosen."""
-    return stat(
-        "Forecast of the month",
-        "Where the exporter expects the current period to end, all organizations together. Those "
-        "without a forecast are not in it: how many they are stands beside it. The dashboard of an "
-        "organization has the bounds.",
-        f"sum({picked(FORECAST)})",
-        unit=USD,
-        empty=NO_FORECAST,
-        beside=Beside("expected", "organizations without", without(FORECAST), COUNT, "orange"),
+        signed=True,
     )

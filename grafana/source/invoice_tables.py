@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from grafana.source.board import INVOICES, ORGANIZATION, THIS_INVOICE, THIS_ORGANIZATION, to
+from grafana.source.known import INVOICES as INVOICES_POLLED
+from grafana.source.known import rows
 from grafana.source.panels import DATE, NONE_IS_GOOD, USD, Panel
 from grafana.source.promql import metric, most
-from grafana.source.tables import TEXT, Column, table
+from grafana.source.tables import Column, table
 
-NO_INVOICES: Final = "No invoices to show, or the exporter's invoices.detail is none"
 BY: Final = "org_id, invoice_id"
 AMOUNT: Final = "viam_billing_invoice_amount_usd"
 OF_INVOICE: Final = 'invoice_id=~"$invoice"'
@@ -28,7 +29,7 @@ ORGANIZATION_COLUMN: Final = Column(
 INVOICE_COLUMN: Final = Column(
     "Invoice", label="invoice_id", url=to(INVOICES, THIS_ORGANIZATION, THIS_INVOICE)
 )
-STATUS_COLUMN: Final = Column("Status", label="status", texts=STATUSES, cell=TEXT, width=120)
+STATUS_COLUMN: Final = Column("Status", label="status", texts=STATUSES, width=120)
 
 
 def moment(which: str, *matchers: str, by: str = BY) -> str:
@@ -47,18 +48,18 @@ def every_invoice(*, one_organization: bool) -> Panel:
     return table(
         "Every invoice",
         "The invoices that have series of their own: with invoices.detail open, the default, the "
-        "unpaid ones; with all, also the newest of the others. Days late are counted until it "
-        "was paid, or until now: should be 0. Click an invoice to see it alone.",
+        "unpaid ones; with all, also the newest of the others; with none, no invoice at all. Days "
+        "late are counted until it was paid, or until now: should be 0. Click an invoice to see it "
+        "alone.",
         *(() if one_organization else (ORGANIZATION_COLUMN,)),
         INVOICE_COLUMN,
         STATUS_COLUMN,
-        Column("Amount", amount, unit=USD),
+        Column("Amount", rows(amount, INVOICES_POLLED, "invoice_id"), unit=USD),
         Column("Issued", f"1000 * {dates['issued']}", unit=DATE),
         Column("Due", f"1000 * {dates['due']}", unit=DATE),
         Column("Paid", f"1000 * {dates['paid']}", unit=DATE),
-        Column("Days late", late, decimals=0, colours=NONE_IS_GOOD, cell=TEXT),
+        Column("Days late", late, decimals=0, colours=NONE_IS_GOOD),
         key="invoice_id",
         hidden=("org_id",),
-        empty=NO_INVOICES,
         sort="Issued",
     )

@@ -6,32 +6,24 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+from exporter.rules.series import last
 from grafana.source import board, headlines, invoice_tables
 from grafana.source.board import Board
 from grafana.source.invoice_tables import (
     AMOUNT,
     BY,
     INVOICE_COLUMN,
-    NO_INVOICES,
     OF_INVOICE,
     OPEN,
     ORGANIZATION_COLUMN,
     STATUS_COLUMN,
     moment,
 )
-from grafana.source.money_panels import (
-    FAILED,
-    FILLED,
-    NOTHING_POLLED,
-    OUTSTANDING,
-    OVERDUE,
-    UNPAID,
-    fixed,
-)
+from grafana.source.known import BILLING, INVOICES, MISSING, ORGANIZATIONS, amount, rows, tile
+from grafana.source.money_panels import FAILED, FILLED, OUTSTANDING, OVERDUE, UNPAID, fixed
 from grafana.source.panels import (
     COUNT,
     DATE,
-    DAYS_LEFT,
     NONE_IS_BETTER,
     NONE_IS_GOOD,
     USD,
@@ -40,39 +32,47 @@ from grafana.source.panels import (
     Query,
     lines,
     ranking,
-    stat,
     states,
 )
 from grafana.source.payments import PENDING, payments
-from grafana.source.promql import by_id, metric, most
-from grafana.source.tables import TEXT, Column, table
+from grafana.source.promql import by_id, metric, most, recorded
+from grafana.source.tables import ROW, Column, table
 
 OVERDUE_COUNT: Final = "viam_billing_invoices_overdue"
 # Days past due, up to which an amount is in a class of age; the last class has no end.
 AGES: Final = (0, 15, 30, 60)
+CENT: Final = 0.005
+# Rows of what is overdue are red.
+OVERDUE_ROW: Final = ((None, "red"), (0, "transparent"))
+NOT_ITEMIZED: Final = "without a series of its own"
+ON_TIMELINE: Final = 30  # invoices: more could not be read
 AGE_COLOURS: Final = ("blue", "yellow", "orange", "red", "dark-red")
 
 
 def _wrong() -> Sequence[Panel]:
     return (
         headlines.overdue(),
-        stat(
+        tile(
             "Overdue invoices",
             "How many unpaid invoices are past their due date. Should be 0.",
-            f"sum({by_id(OVERDUE_COUNT)})",
+            by_id(OVERDUE_COUNT),
+            INVOICES,
+            total=f"sum({by_id(OVERDUE_COUNT)})",
+            none=headlines.WITHHELD,
             unit=COUNT,
-            empty=NOTHING_POLLED,
             colours=NONE_IS_GOOD,
         ),
         headlines.failed_payments(),
         headlines.next_due(),
-        stat(
+        tile(
             "Bank accounts unverified",
             "Organizations whose bank account awaits verification. Should be 0: while it does, "
             "nothing can be charged. Viam's billing settings have the link.",
-            f"sum({by_id(PENDING)})",
+            amount(PENDING),
+            BILLING,
+            total=f"sum({amount(PENDING)})",
+            none=headlines.WITHHELD,
             unit=COUNT,
-            empty=NOTHING_POLLED,
             colours=NONE_IS_BETTER,
         ),
         headlines.owed(),
@@ -83,23 +83,24 @@ def _ageing() -> Sequence[Panel]:
     return (
         ranking(
             "Ageing of what is owed",
-            "Unpaid invoices by how long they are past due. All should be in the first bar. The "
-            "longer ago, the less is a new try of the same card going to help.",
+            "Unpaid invoices by how long they are past due. All should be in the first bar: the "
+            "older an invoice, the less it helps to charge the same card again. Invoices without a "
+            "series of their own, because there are too many or because they cannot be read now, "
+            "have a bar too, so that the bars add up to what is owed.",
             *_classes_of_age(),
             unit=USD,
-            empty=NO_INVOICES,
-            colours=dict(zip(_class_names(), AGE_COLOURS, strict=True)),
+            colours={**dict(zip(_class_names(), AGE_COLOURS, strict=True)), NOT_ITEMIZED: "text"},
+            counts=MISSING,
             width=8,
         ),
         lines(
             "Owed and overdue",
             "Jumps when invoices come and falls as they are paid. Overdue should stay at $0. The "
             "balance is Viam's own number, and leaves out invoices of the current cycle.",
-            Query(f"sum({by_id(UNPAID)})", "unpaid invoices"),
-            Query(f"sum({by_id(OUTSTANDING)})", "outstanding balance"),
-            Query(f"sum({by_id(OVERDUE)})", "overdue"),
+            Query(f"sum({amount(UNPAID)})", "unpaid invoices"),
+            Query(f"sum({amount(OUTSTANDING)})", "outstanding balance"),
+            Query(f"sum({amount(OVERDUE)})", "overdue"),
             unit=USD_AXIS,
-            empty=NOTHING_POLLED,
             width=8,
             styles=[
                 ("unpaid invoices", [fixed("blue")]),
@@ -112,10 +113,12 @@ def _ageing() -> Sequence[Panel]:
             "Sum of the unpaid invoices whose last payment failed. Should be $0 for every reason. "
             "Declined and expired cards have to be replaced, missing funds and processing errors "
             "may pass with the next try.",
-            Query(f"sum by (reason) ({most('org_id, reason', metric(FAILED))}) > 0", "{{reason}}"),
+            Query(
+                f"sum by (reason) ({most('org_id, reason', recorded(last(FAILED)))})", "{{reason}}"
+            ),
             unit=USD_AXIS,
-            empty="No payment failed",
             width=8,
+            shades="red",
         ),
     )
 
@@ -129,6 +132,9 @@ def _classes_of_age() -> Sequence[Query]:
         bounds = f"{past_due} > {after}" if after is not None else past_due
         bounds = f"({bounds}) <= {until}" if until is not None else bounds
         classes.append(Query(f"sum({OPEN} and on ({BY}) ({bounds})) or {none}", name))
+    rest = f"sum({amount(UNPAID)}) - (sum({OPEN}) or {none})"
+    classes.append(Query(f"clamp_min({rest}, 0) > {CENT}", NOT_ITEMIZED))
+    classes.append(Query(f"count({ORGANIZATIONS} unless on (org_id) {amount(UNPAID)})", MISSING))
     return classes
 
 
@@ -139,29 +145,28 @@ def _class_names() -> Sequence[str]:
 
 def _calendar() -> Sequence[Panel]:
     labels = "org_id, org_name, invoice_id, status"
-    unpaid = f"""{most(labels, metric(AMOUNT, 'status!="paid"'))} > 0"""
+    unpaid = f"""({most(labels, metric(AMOUNT, 'status!="paid"'))} > 0)"""
     due = moment("due", by="invoice_id")
     return (
         table(
-            "Calendar of dues",
-            "Unpaid invoices, the earliest due date first. Days left are below 0 when it is "
-            "overdue. Click an invoice to see it alone.",
+            "Calendar of due dates",
+            "Unpaid invoices that have a series of their own, the earliest due date first. Overdue "
+            "ones are red, with days left below 0. Click an invoice to see it alone.",
             Column("Due", f"1000 * ({due} and on (invoice_id) {unpaid})", unit=DATE, width=100),
             Column(
                 "Days left",
                 f"ceil(({due} - time()) / 86400) and on (invoice_id) {unpaid}",
                 decimals=0,
-                colours=DAYS_LEFT,
-                cell=TEXT,
+                colours=OVERDUE_ROW,
+                cell=ROW,
                 width=100,
             ),
             ORGANIZATION_COLUMN,
             INVOICE_COLUMN,
-            Column("Amount", unpaid, unit=USD),
+            Column("Amount", rows(unpaid, INVOICES, "invoice_id"), unit=USD),
             STATUS_COLUMN,
             key="invoice_id",
             hidden=("org_id",),
-            empty="Nothing is unpaid, or the exporter's invoices.detail is none",
             sort="Days left",
             ascending=True,
             height=8,
@@ -182,20 +187,23 @@ def _each() -> Sequence[Panel]:
         f"1 + 0 * {status['payment_processing']}",
         f"0 * ({status['paid']} and on (invoice_id) time() - {paid} < 30 * 86400)",
     )
+    issued = metric("viam_billing_invoice_issued_timestamp_seconds", OF_INVOICE)
+    newest = most("invoice_id", f"last_over_time({issued}[1d] @ end())")
+    shown = f"({' or '.join(steps)}) and on (invoice_id) topk({ON_TIMELINE}, {newest})"
     return (
         invoice_tables.every_invoice(one_organization=False),
         states(
             "What became of each invoice",
-            "Status over time of the invoices chosen above, each until a month after it was paid. "
-            "Should turn green before it turns red.",
-            Query(" or ".join(steps), "{{invoice_id}}"),
+            f"Status over time of the {ON_TIMELINE} newest invoices of those chosen above, each "
+            "until a month after it was paid. Should turn green before it turns red. Choose an "
+            "invoice above to see an older one.",
+            Query(shown, "{{invoice_id}}"),
             values=(
                 (0, "paid", "green"),
                 (1, "in payment", "blue"),
                 (2, "outstanding", "orange"),
                 (3, "overdue", "red"),
             ),
-            empty=NO_INVOICES,
             width=24,
             height=12,
         ),

@@ -1,4 +1,4 @@
-"""What panels about money say without data, and how their series are shown."""
+"""Metrics that several panels about money have, and how their series are shown."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ OVERDUE: Final = "viam_billing_invoices_overdue_amount_usd"
 OUTSTANDING: Final = "viam_billing_outstanding_balance_usd"
 BUDGET: Final = "viam_billing_budget_usd"
 FORECAST: Final = "viam_billing_forecast_usd"
-
-NOTHING_POLLED: Final = "Nothing polled yet"
-NO_RULES: Final = "No data: are the recording rules loaded?"
-NO_BUDGET: Final = "No budget set"
-NO_FORECAST: Final = "No forecast yet"
 
 
 def firing(severity: str) -> str:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exporter.rules.series import BUDGET_USED
 from grafana.source import board, days, headlines, invoice_tables
+from grafana.source.attention import USED
 from grafana.source.board import CHOSEN_ORGANIZATION, EXPORTER, INVOICES, Board, to
 from grafana.source.freshness import DATA_AGE, parts_table
-from grafana.source.money_panels import BUDGET, NO_BUDGET, NOTHING_POLLED, OUTSTANDING
+from grafana.source.known import (
+    ANY_PART,
+    BILLING,
+    BUDGETED,
+    CONFIGURED,
+    DOWN,
+    GONE,
+    USAGE,
+    USAGE_OF_BUDGET,
+    amount,
+    tile,
+)
+from grafana.source.known import INVOICES as INVOICES_POLLED
+from grafana.source.money_panels import OUTSTANDING
 from grafana.source.panels import (
     COUNT,
     DATE,
@@ -25,118 +38,134 @@ from grafana.source.spend_panels import END, NET, START, budget, period, spend
 
 
 def _wrong() -> Sequence[Panel]:
+    readable = f"({by_id('viam_billing_up')} or on (org_id) 0 * {GONE})"
     return (
-        stat(
+        tile(
             "Bill readable",
             "Whether the last poll of every part of the bill succeeded. If not, the last good "
             "numbers stay for a while and are then withdrawn: the last row says what failed.",
-            by_id("viam_billing_up"),
+            readable,
+            ANY_PART,
+            none="Not polled yet",
             unit=COUNT,
-            empty=NOTHING_POLLED,
             mappings=[value_map({"1": ("Yes", "green"), "0": ("No", "red")})],
             url=to(EXPORTER, CHOSEN_ORGANIZATION),
         ),
-        stat(
+        tile(
             "Data age",
             "Time since the last good poll of the part of the bill that is oldest. Should be "
             "below two poll intervals.",
             DATA_AGE,
+            ANY_PART,
+            none="Never read",
             unit=SECONDS,
-            empty=NOTHING_POLLED,
             url=to(EXPORTER, CHOSEN_ORGANIZATION),
         ),
-        stat(
+        tile(
             "Budget used",
-            "Share of the period's budget that is spent. Compare it with the share of the period "
-            "that is over. Above 100 %, find what grew in the rows below, or raise the budget.",
-            by_id(BUDGET_USED),
+            "Share of the period's budget that is spent. Compare it with the period elapsed. Above "
+            "100 %, find what grew in the rows below, or raise the budget.",
+            USED,
+            USAGE_OF_BUDGET,
+            none="No budget set",
             unit=SHARE,
-            empty=NO_BUDGET,
             colours=OF_BUDGET,
         ),
-        headlines.overdue(to(INVOICES, CHOSEN_ORGANIZATION)),
-        headlines.failed_payments(to(INVOICES, CHOSEN_ORGANIZATION)),
-        headlines.next_due(to(INVOICES, CHOSEN_ORGANIZATION)),
+        headlines.overdue(to(INVOICES, CHOSEN_ORGANIZATION), one=True),
+        headlines.failed_payments(to(INVOICES, CHOSEN_ORGANIZATION), one=True),
+        headlines.next_due(to(INVOICES, CHOSEN_ORGANIZATION), one=True),
     )
 
 
 def _money() -> Sequence[Panel]:
+    start, end = picked(START), picked(END)
     return (
-        headlines.month_so_far(),
-        headlines.forecast(),
-        stat(
+        headlines.month_so_far(one=True),
+        headlines.forecast(one=True),
+        tile(
             "Budget",
             "What the organization may spend in a period, from the exporter's configuration.",
-            picked(BUDGET),
+            BUDGETED,
+            CONFIGURED,
+            none="No budget set",
             unit=USD,
-            empty=NO_BUDGET,
         ),
-        stat(
-            "Period over",
+        tile(
+            "Period elapsed",
             "Share of the billing period that is over. Budget used should not be far above it.",
-            f"clamp((time() - {picked(START)}) / ({picked(END)} - {picked(START)} > 0), 0, 1)",
+            f"clamp((time() - {start}) / ({end} - {start} > 0), 0, 1)",
+            USAGE,
+            none="The bill has no dates",
             unit=SHARE,
-            empty=NOTHING_POLLED,
         ),
-        days.last_week(),
-        headlines.owed(to(INVOICES, CHOSEN_ORGANIZATION)),
+        headlines.owed(to(INVOICES, CHOSEN_ORGANIZATION), one=True),
+        days.week_trend(one=True),
     )
 
 
 def _payment() -> Sequence[Panel]:
-    method = metric("viam_billing_payment_method_info")
-    latest = by_id("viam_billing_invoice_latest_amount_usd")
-    median = by_id("viam_billing_invoice_previous_median_amount_usd")
+    methods = f"max by (payment_method, card_brand) ({metric('viam_billing_payment_method_info')})"
+    unreadable = f"max({BILLING.failing} or {DOWN}) ^ 0"
+    latest = f"({amount('viam_billing_invoice_latest_amount_usd')} > 0)"
+    median = amount("viam_billing_invoice_previous_median_amount_usd")
     return (
         stat(
             "Pays with",
             "How the organization pays, as last polled: card and brand, bank account, or nothing. "
             "None is fine only for those that owe nothing.",
-            f"max by (payment_method, card_brand) ({method})",
-            legend="{{payment_method}} {{card_brand}}",
+            f'{methods} or on () label_replace({unreadable}, "payment_method", "Cannot be read", '
+            f'"", "") or on () label_replace(max({BILLING.pending}) ^ 0, "payment_method", '
+            f'"Not polled yet", "", "")',
+            name="{{payment_method}} {{card_brand}}",
+            names=True,
             unit=COUNT,
-            empty=NOTHING_POLLED,
         ),
-        stat(
+        tile(
             "Bank account",
             "Whether a bank account awaits verification. While it does, nothing can be charged: "
             "follow the link in Viam's billing settings.",
-            by_id("viam_billing_payment_method_verification_pending"),
+            amount("viam_billing_payment_method_verification_pending"),
+            BILLING,
+            none=headlines.WITHHELD,
             unit=COUNT,
-            empty=NOTHING_POLLED,
             mappings=[value_map({"1": ("Unverified", "orange"), "0": ("Nothing pending", "text")})],
         ),
-        stat(
+        tile(
             "Outstanding balance",
             "What was unpaid at the end of the last billing cycle, as Viam says. The current "
             "period is not part of it. Click for the invoices.",
-            by_id(OUTSTANDING),
+            amount(OUTSTANDING),
+            BILLING,
+            none=headlines.WITHHELD,
             unit=USD,
-            empty=NOTHING_POLLED,
+            signed=True,
             url=to(INVOICES, CHOSEN_ORGANIZATION),
         ),
-        stat(
+        tile(
             "Latest invoice",
             "The newest invoice above $0.",
             latest,
+            INVOICES_POLLED,
+            none="No invoice above $0",
             unit=USD,
-            empty="No invoice yet",
         ),
-        stat(
+        tile(
             "Latest against usual",
             "The newest invoice as a share of the median of up to six before it. Near 100 %; "
             "above 200 %, compare the two periods above.",
             f"{latest} / ({median} > 0)",
+            INVOICES_POLLED,
+            none="After 4 invoices of a kind",
             unit=SHARE,
-            empty="Too few invoices",
             colours=((None, "text"), (2, "orange")),
         ),
-        stat(
+        tile(
             "Last failed payment",
-            "When a payment of an invoice that is still unpaid was last tried in vain.",
+            "When a payment of an invoice that is still unpaid last failed.",
             f"1000 * {by_id('viam_billing_payment_last_failure_timestamp_seconds')}",
+            INVOICES_POLLED,
+            none="None",
             unit=DATE,
-            empty="None",
             url=to(INVOICES, CHOSEN_ORGANIZATION),
         ),
         invoice_tables.every_invoice(one_organization=True),
@@ -146,41 +175,47 @@ def _payment() -> Sequence[Panel]:
 def _data() -> Sequence[Panel]:
     return (
         parts_table(one_organization=True),
-        stat(
+        tile(
             "Period starts",
             "Start of the current billing period, as Viam says.",
             f"1000 * {by_id(START)}",
+            USAGE,
+            none="The bill has no dates",
             unit=DATE,
-            empty=NOTHING_POLLED,
             width=3,
             height=6,
         ),
-        stat(
+        tile(
             "Period ends",
             "End of the current billing period, as Viam says.",
             f"1000 * {by_id(END)}",
+            USAGE,
+            none="The bill has no dates",
             unit=DATE,
-            empty=NOTHING_POLLED,
             width=3,
             height=6,
         ),
-        stat(
+        tile(
             "Subtotal",
             "The subtotal that Viam gives, without saying what it is. Usually month to date, or "
             "that before discounts.",
             by_id("viam_billing_usage_subtotal_usd"),
+            USAGE,
+            none="Not in the answer",
             unit=USD,
-            empty=NOTHING_POLLED,
+            signed=True,
             width=3,
             height=6,
         ),
-        stat(
+        tile(
             "Difference",
             "Subtotal less month to date. Other than $0 where one of them has a discount that the "
             "other has not, as a rule. Worth a look when it changes.",
             by_id("viam_billing_usage_reconciliation_difference_usd"),
+            USAGE,
+            none="Not in the answer",
             unit=USD,
-            empty=NOTHING_POLLED,
+            signed=True,
             width=3,
             height=6,
         ),

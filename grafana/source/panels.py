@@ -1,9 +1,9 @@
-"""Panels of one look: every one is described, has a unit, and says why it is empty if it is."""
+"""Panels of one look: every one is described, and has a unit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from exporter.config import PollConfig
@@ -19,7 +19,13 @@ SHARE: Final = "percentunit"
 COUNT: Final = "short"
 BYTES: Final = "bytes"
 PER_SECOND: Final = "reqps"
+PLAIN_NUMBER: Final = "locale"  # with all digits; Grafana would write $-1.00
 DATE: Final = "time:YYYY-MM-DD"
+MOMENT: Final = "time:YYYY-MM-DD HH:mm"
+BELOW_ZERO: Final = "currency:financial:-$"  # of how far an amount is below $0
+
+# The last resort: it must be true whatever is wrong, and so says nothing about the bill.
+NO_DATA: Final = "No data for this choice"
 
 # Steps of colours. A number that is neither good nor bad has the colour of text, and so has the
 # text of a panel that is empty: Grafana gives it the first colour.
@@ -31,11 +37,18 @@ ONE_IS_GOOD: Final[Steps] = ((None, "text"), (0, "red"), (1, "green"))
 OF_BUDGET: Final[Steps] = ((None, "text"), (0, "green"), (0.8, "orange"), (1, "red"))
 OF_LIMIT_LEFT: Final[Steps] = ((None, "text"), (0, "red"), (0.1, "orange"), (0.25, "green"))
 SHARE_OF_FAILURES: Final[Steps] = ((None, "text"), (0, "green"), (0.05, "orange"), (0.2, "red"))
-DAYS_LEFT: Final[Steps] = ((None, "red"), (0, "orange"), (3, "green"))
+DAYS_LEFT: Final[Steps] = ((None, "text"), (0, "orange"), (3, "green"))
 INTERVALS_OLD: Final[Steps] = ((None, "text"), (0, "green"), (1.5, "orange"), (2, "red"))
 
+# From blue to purple by the greatest value: palettes of many colours have red, which means bad.
+BY_SIZE: Final = (
+    sdk.dashboard.FieldColor()
+    .mode(sdk.models.FieldColorModeId.CONTINUOUS_BL_PU)
+    .series_by(sdk.models.FieldColorSeriesByMode.MAX)
+)
 DATASOURCE: Final = sdk.models.DataSourceRef("prometheus", "${datasource}")
 
+Style = tuple[str, Sequence[tuple[str, Any]]]  # the name of a series, and properties of it
 Panel = Any  # a builder of any of the SDK's panels: they have no base in common
 
 
@@ -50,13 +63,27 @@ class Query:
 
 @dataclass(frozen=True)
 class Beside:
-    """A second number of a tile: where there is one, both have their names on it."""
+    """A further number of a tile. Where there are several, each has its name on it.
 
-    first: str  # what the other one is called
+    `texts` are text and colour by value, shown in its place.
+    """
+
     name: str
     expr: str
-    unit: str
+    unit: str = COUNT
     colour: str = "text"
+    texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def properties(self) -> list[Any]:
+        """Return how it is shown."""
+        properties: dict[str, Any] = {
+            "unit": self.unit,
+            "decimals": 2 if self.unit in {USD, BELOW_ZERO} else 0,
+            "color": {"mode": "fixed", "fixedColor": self.colour},
+        }
+        if self.texts:
+            properties["mappings"] = [texts_in_place(self.texts)]
+        return [sdk.models.DynamicConfigValue(key, each) for key, each in properties.items()]
 
 
 def target(query: Query, ref_id: str, *, instant: bool, table: bool = False) -> Any:
@@ -98,18 +125,20 @@ def stat(  # noqa: PLR0913 - a panel is what it is called with
     expression: str,
     *,
     unit: str,
-    empty: str,
+    name: str = "",
     colours: Steps = PLAIN,
     url: str | None = None,
     mappings: Sequence[Any] = (),
-    legend: str = "",
+    names: bool = False,
     decimals: int | None = None,
-    beside: Beside | None = None,
+    beside: Sequence[Beside] = (),
     width: int = 4,
     height: int = 4,
 ) -> Panel:
-    """Return a number as it is at the end of the time range, never one from before it."""
-    name = beside.first if beside else legend
+    """Return a number as it is at the end of the time range, with those beside it that there are.
+
+    With `names` it shows what its series is called.
+    """
     panel = (
         sdk.stat.Panel()
         .reduce_options(sdk.common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -120,22 +149,16 @@ def stat(  # noqa: PLR0913 - a panel is what it is called with
         .thresholds(steps(colours))
         .with_target(target(Query(expression, name), "A", instant=True))
     )
-    if beside:
-        panel.with_target(target(Query(beside.expr, beside.name), "B", instant=True))
-        properties = {
-            "unit": beside.unit,
-            "decimals": 0,
-            "color": {"mode": "fixed", "fixedColor": beside.colour},
-        }
-        values = [sdk.models.DynamicConfigValue(key, each) for key, each in properties.items()]
-        panel.override_by_name(beside.name, values)
-    if legend:
+    for letter, other in zip("BCDEFGH", beside, strict=False):
+        panel.with_target(target(Query(other.expr, other.name), letter, instant=True))
+        panel.override_by_name(other.name, other.properties())
+    if names:
         panel.text_mode(sdk.common_models.BigValueTextMode.NAME)
     if unit == USD or decimals is not None:
         panel.decimals(2 if decimals is None else decimals)
     if url:
         panel.data_links([link("Details", url)])
-    return described(panel, title, description, unit, empty, width, height)
+    return described(panel, title, description, unit, width, height)
 
 
 def lines(  # noqa: PLR0913 - a panel is what it is called with
@@ -143,22 +166,26 @@ def lines(  # noqa: PLR0913 - a panel is what it is called with
     description: str,
     *queries: Query,
     unit: str,
-    empty: str,
     width: int = 12,
     height: int = 8,
-    styles: Sequence[tuple[str, Sequence[tuple[str, Any]]]] = (),
+    styles: Sequence[Style] = (),
     from_zero: bool = True,
     doubling: bool = False,
+    shades: str | None = None,
     limit: float | None = None,
 ) -> Panel:
     """Return lines over time. `styles` are properties by the name of a series.
 
-    On a `doubling` axis each step is twice the one below. A line is drawn at the `limit`.
+    On a `doubling` axis each step is twice the one below. A line is drawn at the `limit`. `shades`
+    is the one colour that series have shades of.
     """
     panel = _time_series(queries, _legend())
     panel.draw_style(sdk.common_models.GraphDrawStyle.LINE).line_width(2).fill_opacity(0)
     if from_zero:
-        panel.min(0)
+        panel.axis_soft_min(0)  # what is below it is shown
+    if shades:
+        mode = sdk.models.FieldColorModeId.SHADES
+        panel.color_scheme(sdk.dashboard.FieldColor().mode(mode).fixed_color(shades))
     if doubling:
         scale = sdk.common_models.ScaleDistribution.LOG
         panel.scale_distribution(sdk.common.ScaleDistributionConfig().type(scale).log(2))
@@ -166,10 +193,8 @@ def lines(  # noqa: PLR0913 - a panel is what it is called with
         dashed = sdk.common_models.GraphThresholdsStyleMode.DASHED
         panel.thresholds(steps(((None, "transparent"), (limit, "red"))))
         panel.thresholds_style(sdk.common.GraphThresholdsStyleConfig().mode(dashed))
-    for name, properties in styles:
-        values = [sdk.models.DynamicConfigValue(key, value) for key, value in properties]
-        panel.override_by_name(name, values)
-    return described(panel, title, description, unit, empty, width, height)
+    _style(panel, styles)
+    return described(panel, title, description, unit, width, height)
 
 
 def bars(  # noqa: PLR0913 - a panel is what it is called with
@@ -177,15 +202,16 @@ def bars(  # noqa: PLR0913 - a panel is what it is called with
     description: str,
     *queries: Query,
     unit: str,
-    empty: str,
     width: int = 12,
     height: int = 8,
+    styles: Sequence[Style] = (),
 ) -> Panel:
-    """Return bars over time, one upon the other."""
+    """Return bars over time, one upon the other. `styles` are as for `lines`."""
     panel = _time_series(queries, _legend_with_sums())
     (
         panel.draw_style(sdk.common_models.GraphDrawStyle.BARS)
-        .line_width(0)
+        .axis_soft_min(0)
+        .line_width(1)
         .fill_opacity(85)
         .bar_alignment(sdk.common_models.BarAlignment.AFTER)
         .bar_width_factor(0.8)
@@ -193,7 +219,14 @@ def bars(  # noqa: PLR0913 - a panel is what it is called with
     )
     if unit == COUNT:
         panel.decimals(0)
-    return described(panel, title, description, unit, empty, width, height)
+    _style(panel, styles)
+    return described(panel, title, description, unit, width, height)
+
+
+def _style(panel: Panel, styles: Sequence[Style]) -> None:
+    for name, properties in styles:
+        values = [sdk.models.DynamicConfigValue(key, value) for key, value in properties]
+        panel.override_by_name(name, values)
 
 
 def _legend() -> Any:
@@ -212,6 +245,7 @@ def _legend_with_sums() -> Any:
         .show_legend(True)
         .display_mode(sdk.common_models.LegendDisplayMode.TABLE)
         .placement(sdk.common_models.LegendPlacement.RIGHT)
+        .width(260)  # long names leave room for the bars
         .calcs(["sum"])
     )
 
@@ -228,7 +262,7 @@ def _time_series(queries: Sequence[Query], legend: Any) -> Any:
         )
         .span_nulls(False)
         .show_points(sdk.common_models.VisibilityMode.NEVER)
-        .color_scheme(colour("palette-classic"))
+        .color_scheme(BY_SIZE)
     )
     for letter, query in zip("ABCDEFGH", queries, strict=False):
         panel.with_target(target(query, letter, instant=False))
@@ -240,14 +274,14 @@ def ranking(  # noqa: PLR0913 - a panel is what it is called with
     description: str,
     *queries: Query,
     unit: str,
-    empty: str,
     colours: Mapping[str, str],
+    counts: str,
     width: int = 12,
     height: int = 8,
 ) -> Panel:
     """Return horizontal bars, one for each series, as they are at the end of the time range.
 
-    `colours` are by the name of a series.
+    `colours` are by the name of a series. The one called `counts` has a number of its own kind.
     """
     panel = (
         sdk.bargauge.Panel()
@@ -262,19 +296,19 @@ def ranking(  # noqa: PLR0913 - a panel is what it is called with
     for name, shade in colours.items():
         value = {"mode": "fixed", "fixedColor": shade}
         panel.override_by_name(name, [sdk.models.DynamicConfigValue("color", value)])
+    panel.override_by_name(counts, Beside(counts, "", colour="orange").properties())
     if unit == USD:
         panel.decimals(2)
     for letter, query in zip("ABCDEFGH", queries, strict=False):
         panel.with_target(target(query, letter, instant=True))
-    return described(panel, title, description, unit, empty, width, height)
+    return described(panel, title, description, unit, width, height)
 
 
-def states(  # noqa: PLR0913 - a panel is what it is called with
+def states(
     title: str,
     description: str,
     *queries: Query,
     values: Sequence[tuple[int, str, str]],
-    empty: str,
     width: int = 12,
     height: int = 8,
 ) -> Panel:
@@ -299,7 +333,16 @@ def states(  # noqa: PLR0913 - a panel is what it is called with
     )
     for letter, query in zip("ABCDEFGH", queries, strict=False):
         panel.with_target(target(query, letter, instant=False))
-    return described(panel, title, description, COUNT, empty, width, height)
+    return described(panel, title, description, COUNT, width, height)
+
+
+def texts_in_place(texts: Mapping[str, tuple[str, str]]) -> Mapping[str, Any]:
+    """Return the mapping from values to text and colour as it stands in an override."""
+    options = {
+        value: {"text": text, "color": shade, "index": index}
+        for index, (value, (text, shade)) in enumerate(texts.items())
+    }
+    return {"type": "value", "options": options}
 
 
 def value_map(texts: dict[str, tuple[str, str]]) -> Any:
@@ -318,15 +361,15 @@ def colour(mode: str) -> Any:
 
 
 def described(  # noqa: PLR0913 - what every panel has
-    panel: Panel, title: str, description: str, unit: str, empty: str, width: int, height: int
+    panel: Panel, title: str, description: str, unit: str, width: int, height: int
 ) -> Panel:
-    """Give a panel what every panel has: words, a unit, a place, and a text for no data."""
+    """Give a panel what every panel has: words, a unit, a place, and the last resort."""
     return (
         panel.title(title)
         .description(description)
         .datasource(DATASOURCE)
         .unit(unit)
-        .no_value(empty)
+        .no_value(NO_DATA)
         .span(width)
         .height(height)
     )

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from exporter.rules.series import SEEN, last
 from grafana.source.invoice_tables import ORGANIZATION_COLUMN
-from grafana.source.money_panels import FAILED, NOTHING_POLLED
+from grafana.source.known import BILLING, INVOICES, amount, cell, rows
+from grafana.source.money_panels import FAILED
 from grafana.source.panels import COUNT, DATE, SHARE, USD, Panel, Query, lines
-from grafana.source.promql import by_id, metric, most, named
-from grafana.source.tables import NOTHING, TEXT, Column, table
+from grafana.source.promql import by_id, metric, most, named, recorded
+from grafana.source.tables import NOTHING, Column, table
 
 ALL_BY_STATUS: Final = "viam_billing_invoices_amount_usd"
 FAILED_COUNT: Final = "viam_billing_invoices_payment_failed"
@@ -22,27 +24,28 @@ def payments() -> Sequence[Panel]:
     """Return the row of payments."""
     reasons = "org_id, org_name, reason"
     last_failure = by_id("viam_billing_payment_last_failure_timestamp_seconds")
-    latest = by_id("viam_billing_invoice_latest_amount_usd")
-    median = by_id("viam_billing_invoice_previous_median_amount_usd")
+    latest = f"({amount('viam_billing_invoice_latest_amount_usd')} > 0)"
+    median = f"({amount('viam_billing_invoice_previous_median_amount_usd')} > 0)"
     oldest = by_id("viam_billing_invoice_oldest_unpaid_due_timestamp_seconds")
-    failed = most(reasons, metric(FAILED))
+    name = f"({named(SEEN)} > bool 0)"
+    failed = most("org_id, reason", recorded(last(FAILED)))
+    failed = f"({failed} > 0) * on (org_id) group_left (org_name) {name}"
     return (
         table(
             "Why payments failed",
             "Organizations with unpaid invoices whose last payment failed, by reason. Should be "
-            "empty. Ask the owner of the card; a declined one is not mended by trying again.",
+            "none. Ask the owner of the card; trying a declined one again does not help.",
             ORGANIZATION_COLUMN,
             Column("Reason", label="reason"),
-            Column("Amount", f"{failed} > 0", unit=USD),
+            Column("Amount", rows(failed, INVOICES, "reason"), unit=USD),
             Column("Invoices", f"{most(reasons, metric(FAILED_COUNT))} > 0", width=80),
             Column(
                 "Last try",
-                f"1000 * ({failed} > 0) ^ 0 * on (org_id) group_left () {last_failure}",
+                f"1000 * ({failed}) ^ 0 * on (org_id) group_left () {last_failure}",
                 unit=DATE,
             ),
             key=None,
             hidden=("org_id",),
-            empty="No payment failed",
             sort="Amount",
             width=12,
             height=8,
@@ -53,7 +56,7 @@ def payments() -> Sequence[Panel]:
             "paid. None is fine only for those that owe nothing; an unverified bank account cannot "
             "be charged.",
             replace(ORGANIZATION_COLUMN, width=None),
-            Column("_known", f"{named('viam_billing_org_info')}", shown=False),
+            Column("_known", named(SEEN), shown=False),
             Column("Method", label="payment_method", width=135),
             Column("Brand", label="card_brand", width=100),
             Column(
@@ -64,15 +67,13 @@ def payments() -> Sequence[Panel]:
             ),
             Column(
                 "Unverified",
-                by_id(PENDING),
+                cell(amount(PENDING), BILLING),
                 texts={"1": ("unverified", "orange"), "0": (NOTHING, "text")},
-                cell=TEXT,
                 width=95,
             ),
-            Column("Due since", f"1000 * {oldest}", unit=DATE, width=105),
+            Column("Due since", cell(f"1000 * {oldest}", INVOICES), unit=DATE, width=105),
             Column("Paid in all", by_id(ALL_BY_STATUS, 'status="paid"'), unit=USD, width=115),
             key="org_id",
-            empty=NOTHING_POLLED,
             sort="Due since",
             width=12,
             height=8,
@@ -82,17 +83,16 @@ def payments() -> Sequence[Panel]:
             "The newest invoice above $0 beside the median of up to six before it. Near 100 %; "
             "above 200 %, click the organization and look at what grew.",
             replace(ORGANIZATION_COLUMN, width=None),
-            Column("Latest", named("viam_billing_invoice_latest_amount_usd"), unit=USD),
+            Column("_known", named(SEEN), shown=False),
+            Column("Latest", cell(latest, INVOICES), unit=USD),
             Column("Usual", median, unit=USD),
             Column(
                 "Share",
-                f"{latest} / ({median} > 0)",
+                f"{latest} / {median}",
                 unit=SHARE,
                 colours=((None, "text"), (2, "orange")),
-                cell=TEXT,
             ),
             key="org_id",
-            empty="No invoices yet",
             sort="Share",
             width=12,
             height=8,
@@ -107,6 +107,5 @@ def payments() -> Sequence[Panel]:
                 "{{status}}",
             ),
             unit=COUNT,
-            empty=NOTHING_POLLED,
         ),
     )

@@ -54,14 +54,10 @@ def picked(name: str, *matchers: str, labels: str = "org_id") -> str:
     return most(labels, f"{metric(name, *matchers)} and on (job, instance, org_id) {chosen}")
 
 
-def without(name: str) -> str:
-    """Return how many organizations a sum of such a metric leaves out; nothing if it is none."""
-    return f"count({by_id('viam_billing_org_info')} unless on (org_id) {picked(name)})"
-
-
 def named(name: str, *matchers: str) -> str:
-    """Return a metric of organizations by id and name."""
-    return most("org_id, org_name", metric(name, *matchers))
+    """Return a metric, or a recorded series, by the organization's id and name."""
+    select = recorded if ":" in name else metric
+    return most("org_id, org_name", select(name, *matchers))
 
 
 def read(function: str, window: str, *modifiers: str) -> str:

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from exporter.rules.series import MONTH_TO_DATE, TYPE_COST
-from grafana.source import days, promql
+from grafana.source import days, headlines, promql
+from grafana.source.known import USAGE, amount, month_to_date, tile
 from grafana.source.money_panels import (
     BUDGET,
     DASHED,
     FILLED,
     FORECAST,
-    NO_FORECAST,
-    NO_RULES,
-    NOTHING_POLLED,
     fixed,
 )
-from grafana.source.panels import DATE, SHARE, USD, USD_AXIS, Panel, Query, bars, lines, stat
+from grafana.source.panels import DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query, bars, lines
 from grafana.source.promql import by_id, metric, most, picked, recorded, spent_on_day
 from grafana.source.tables import GAUGE, Column, table
 
@@ -59,57 +57,87 @@ def share_on_day(labels: str, selector: str) -> str:
     return promql.share_on_day(most(labels, selector), *known)
 
 
+def month_trend(*, one: bool = False) -> Panel:
+    """Return by how much this period differs from the last one at the same age."""
+    now, then = month_to_date(), f"({last_period()})"
+    both = f"({now} - on (org_id) {then})"
+    change, base = (both, then) if one else (f"sum({both})", f"sum({then} and on (org_id) {now})")
+    return days.trend(
+        "Month against month",
+        "What this billing period has cost, against what the last one had cost at the same age: "
+        "the difference as a share, and in dollars. Only organizations with both are compared, and "
+        "a period is not compared after its last one has ended.",
+        both,
+        change,
+        base,
+        none="After a whole period",
+        one=one,
+    )
+
+
 def budget() -> Sequence[Panel]:
     """Return the row of the budget."""
     return (
-        stat(
+        tile(
             "Lower bound",
             "At most one period in ten ends below it. Above the budget, an alert says so.",
             picked(LOWER),
+            USAGE,
+            none=headlines.NO_FORECAST,
             unit=USD,
-            empty=NO_FORECAST,
-            width=6,
+            signed=True,
         ),
-        stat(
+        tile(
             "Upper bound",
             "Four periods in five end between the bounds. They are wide while little is known of "
             "the organization.",
             picked(UPPER),
+            USAGE,
+            none=headlines.NO_FORECAST,
             unit=USD,
-            empty=NO_FORECAST,
-            width=6,
+            signed=True,
         ),
-        stat(
+        tile(
             "Budget used up",
-            "When the budget is used up at the forecast's pace, or was. A day before the period's "
-            "end leaves time to find what grew, in the rows below.",
+            "When the budget will be used up at the forecast's pace, or was. A day before the "
+            "period's end leaves time to find what grew, in the rows below.",
             f"1000 * {picked(EXHAUSTED)}",
+            USAGE,
+            none="Not in this period",
             unit=DATE,
-            empty="Not in this period",
-            width=6,
         ),
-        stat(
+        tile(
+            "Mean day",
+            "The mean of the last seven whole UTC days, before corrections, and how many days of "
+            "the period are left. What is left of the budget should last for them.",
+            f"{picked(days.WEEK)} / 7",
+            USAGE,
+            none="After 7 whole days",
+            unit=USD,
+            also=[Beside("days left", f"clamp_min({picked(END)} - time(), 0) / 86400")],
+        ),
+        month_trend(one=True),
+        tile(
             "Error of the last forecast",
             "Of the period that ended last: its forecast at its middle against what it came to, "
             "less 1. Below 0 the forecast was too low. Usually within the bounds of that day.",
             picked(PAST_ERROR),
+            USAGE,
+            none="After a whole period",
             unit=SHARE,
-            empty="No forecast to compare yet",
-            width=6,
         ),
         lines(
             "Budget burn and forecast",
             "Month to date climbs towards the forecast, which should stay below the budget and "
             "come to rest as the period goes on. The band is from the lower to the upper bound: "
-            "four periods in five end within it. Only when the lower one is above the budget is it "
-            "as good as lost.",
+            "four periods in five end within it. When even the lower one is above the "
+            "budget, it will not be kept.",
             Query(by_id(MONTH_TO_DATE), "month to date"),
-            Query(picked(BUDGET), "budget"),
+            Query(amount(BUDGET) + " >= 0", "budget"),
             Query(picked(FORECAST), "forecast"),
             Query(picked(UPPER), "upper bound"),
             Query(picked(LOWER), "lower bound"),
             unit=USD_AXIS,
-            empty=NO_RULES,
             height=9,
             styles=[
                 ("month to date", [FILLED, fixed("blue")]),
@@ -134,7 +162,6 @@ def budget() -> Sequence[Panel]:
             Query(by_id(MONTH_TO_DATE), "this period"),
             Query(last_period(), "last period"),
             unit=USD_AXIS,
-            empty="Not two periods known yet",
             height=9,
             styles=[
                 ("this period", [FILLED, fixed("blue")]),
@@ -156,7 +183,6 @@ def spend() -> Sequence[Panel]:
             "missing: after a gap in the answers, which is marked, one holds what was spent since.",
             Query(f"sum({spent_on_day()})", "spent", "1d"),
             unit=USD_AXIS,
-            empty=NO_RULES,
             width=24,
         ),
         bars(
@@ -170,7 +196,6 @@ def spend() -> Sequence[Panel]:
                 "1d",
             ),
             unit=USD_AXIS,
-            empty=NO_RULES,
             height=9,
         ),
         bars(
@@ -182,7 +207,6 @@ def spend() -> Sequence[Panel]:
             # By themselves: in one stack with the others they would be drawn over them.
             Query(f"{by_source} < 0", f"{SOURCE_NAME}, credited", "1d"),
             unit=USD_AXIS,
-            empty=NOTHING_POLLED,
             height=9,
         ),
         lines(
@@ -199,8 +223,7 @@ def spend() -> Sequence[Panel]:
                 "corrections of 24 hours",
             ),
             unit=USD_AXIS,
-            empty=NOTHING_POLLED,
-            styles=[("corrections of 24 hours", [fixed("red"), FILLED])],
+            styles=[("corrections of 24 hours", [fixed("blue"), FILLED])],
         ),
         days.pace(),
     )
@@ -226,7 +249,6 @@ def period() -> Sequence[Panel]:
             Column("Last whole day", day, unit=USD),
             Column("Expected", expected, unit=USD),
             key="resource_type",
-            empty=NOTHING_POLLED,
             sort="This period",
             width=12,
         ),
@@ -248,7 +270,6 @@ def period() -> Sequence[Panel]:
             ),
             Column("Net", net, unit=USD),
             key=None,
-            empty=NOTHING_POLLED,
             sort="Net",
             width=12,
         ),

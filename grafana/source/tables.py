@@ -18,11 +18,16 @@ from grafana.source.panels import (
     described,
     steps,
     target,
+    texts_in_place,
 )
 
 TEXT: Final = "color-text"
 GAUGE: Final = "gauge"
-NOTHING: Final = "-"  # in a cell
+ROW: Final = "color-background"  # of the whole row
+NOTHING: Final = "-"  # in a cell: there is none
+# What stands in a cell for NaN and -Inf, see `known`.
+UNREADABLE: Final = "cannot be read"
+PENDING: Final = "not known yet"
 NUMBER_WIDTH: Final = 125  # for a million dollars, to the cent
 
 
@@ -35,7 +40,9 @@ class Column:
     label: str = ""
     unit: str = COUNT
     colours: Steps = PLAIN
-    cell: str = ""  # how values are drawn: TEXT in the colour of the step, GAUGE as a bar up to 1
+    # How values are drawn: TEXT in the colour of the step, GAUGE as a bar up to 1, ROW with the
+    # whole row in that colour.
+    cell: str = TEXT
     width: int | None = None
     url: str | None = None
     shown: bool = True  # else its query only decides which rows there are
@@ -48,7 +55,6 @@ def table(  # noqa: PLR0913 - a panel is what it is called with
     description: str,
     *columns: Column,
     key: str | None,
-    empty: str,
     sort: str,
     ascending: bool = False,
     inner: bool = False,
@@ -95,7 +101,7 @@ def table(  # noqa: PLR0913 - a panel is what it is called with
     for label in unseen:
         hide = {"viz": True, "legend": True, "tooltip": True}
         panel.override_by_name(label, [sdk.models.DynamicConfigValue("custom.hideFrom", hide)])
-    return described(panel, title, description, COUNT, empty, width, height)
+    return described(panel, title, description, COUNT, width, height)
 
 
 def _transform(panel: Panel, name: str, options: Mapping[str, Any]) -> None:
@@ -113,21 +119,24 @@ def _properties(column: Column) -> list[Any]:
     width = column.width or (NUMBER_WIDTH if column.expr else None)
     if width:
         properties["custom.width"] = width
-    if column.cell:
-        mode = {"mode": "basic"} if column.cell == GAUGE else {}
-        properties["custom.cellOptions"] = {"type": column.cell, **mode}
+    if column.expr:
+        mode = {"mode": "basic"} if column.cell != TEXT else {}
+        row = {"applyToRow": True} if column.cell == ROW else {}
+        properties["custom.cellOptions"] = {"type": column.cell, **mode, **row}
         properties["thresholds"] = {
             "mode": "absolute",
             "steps": [{"value": value, "color": colour} for value, colour in column.colours],
         }
+        not_a_number = {"text": UNREADABLE, "color": "red", "index": 0}
+        properties["mappings"] = [
+            {"type": "special", "options": {"match": "nan", "result": not_a_number}},
+            texts_in_place({"-Infinity": (PENDING, "text"), **column.texts}),
+        ]
+    elif column.texts:
+        properties["custom.cellOptions"] = {"type": column.cell}
+        properties["mappings"] = [texts_in_place(column.texts)]
     if column.cell == GAUGE:
         properties["min"], properties["max"] = 0, 1
-    if column.texts:
-        options = {
-            value: {"text": text, "color": colour, "index": index}
-            for index, (value, (text, colour)) in enumerate(column.texts.items())
-        }
-        properties["mappings"] = [{"type": "value", "options": options}]
     if column.url:
         properties["links"] = [{"title": "Open", "url": column.url}]
     return [sdk.models.DynamicConfigValue(key, value) for key, value in properties.items()]

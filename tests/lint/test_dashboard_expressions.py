@@ -31,6 +31,10 @@ METRICS: Final = (*catalog.SPECS, *own.METRICS)
 LEVELS: Final = {
     "fleet": set(),
     "org": {"org_id", "org_name"},
+    "org_id": {"org_id"},
+    "org_id_collector": {"org_id", "collector"},
+    "org_id_day": {"org_id", "day"},
+    "org_id_reason": {"org_id", "reason"},
     "org_exporter": {"job", "instance", "org_id", "org_name"},
     "org_id_reading": {"org_id", "reading"},
     "org_resource_type": {"org_id", "org_name", "resource_type"},

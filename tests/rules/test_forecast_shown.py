@@ -37,9 +37,9 @@ def expect_one_forecast(pages: Pages, at: int, instance: str) -> None:
     """Expect what an exporter's page has, wherever a forecast is shown."""
     of_page = f'{{__name__="{NAME}",instance="{instance}"}}'
     for shown in (
-        query(FLEET, "Forecast of the month"),
-        query(FLEET, "Organizations", "C"),
-        query(ONE, "Forecast of the month"),
+        query(FLEET, "Forecast for the month"),
+        query(FLEET, "Organizations", "D"),
+        query(ONE, "Forecast for the month"),
         query(ONE, "Budget burn and forecast", "C"),
         ALL_FORECAST,
     ):

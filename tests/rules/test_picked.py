@@ -16,9 +16,10 @@ from exporter.rules.series import (
     PICKED,
     last,
 )
+from grafana.source.known import MISSING
 from rules.harness import ACME, DAY, FIRST, HOUR, MINUTE, Labels, Pages, gone, same, series, then
 from rules.healthy import END, START, add_exporter, add_organization
-from support.dashboards import query
+from support.dashboards import beside, query
 
 SECOND: Final = {"job": "viam-billing", "instance": "exporter-1:8426"}
 BOTH: Final = pytest.mark.parametrize(
@@ -186,21 +187,21 @@ def test_dashboards_show_the_picked_exporter(
     say(made, other, {**OTHER, **days, "budget_exhausted_timestamp_seconds": 9 * DAY})
     for expr, usd in (
         (query(fleet, "Month so far"), 300),
-        (query(fleet, "Forecast of the month"), 720),
-        (query(fleet, "Forecast of budgets"), 0.72),
+        (query(fleet, "Forecast for the month"), 720),
+        (query(fleet, "Forecast against budget"), 0.72),
         (query(fleet, "Last 7 days"), 168),
         (query(fleet, WHOLE_FLEET), 300),
         (query(fleet, WHOLE_FLEET, "B"), 720),
     ):
         made.expect_near(expr, LOOKED_AT, usd)
-    made.expect_sample(query(fleet, "Forecast of the month", "B"), LOOKED_AT)
+    made.expect_sample(beside(fleet, "Forecast for the month", MISSING), LOOKED_AT)
     made.expect_sample(query(fleet, WHOLE_FLEET, "C"), LOOKED_AT)
     org_id = {"org_id": ACME["org_id"]}
     for expr, value in (
-        (query(fleet, "Organizations", "C"), 720),
-        (query(fleet, "Organizations", "D"), 1000),
-        (query(fleet, "Organizations", "F"), 0.72),
-        (query(one, "Forecast of the month"), 720),
+        (query(fleet, "Organizations", "D"), 720),
+        (query(fleet, "Organizations", "E"), 1000),
+        (query(fleet, "Organizations", "G"), 0.72),
+        (query(one, "Forecast for the month"), 720),
         (query(one, "Budget"), 1000),
         (query(one, "Lower bound"), 700),
         (query(one, "Upper bound"), 740),
@@ -223,7 +224,7 @@ def test_a_fleet_s_forecast_says_how_many_have_none(tmp_path: Path) -> None:
         add_organization(made, FIRST, {"org_id": f"o{number}", "org_name": f"O{number}"})
         if number:
             made.drop("viam_billing_forecast_usd", {"org_id": f"o{number}"})
-    made.expect_near(query("viam-billing-fleet", "Forecast of the month"), LOOKED_AT, 1440)
-    made.expect_near(query("viam-billing-fleet", "Forecast of the month", "B"), LOOKED_AT, 2)
+    made.expect_near(query("viam-billing-fleet", "Forecast for the month"), LOOKED_AT, 1440)
+    made.expect_near(beside("viam-billing-fleet", "Forecast for the month", MISSING), LOOKED_AT, 2)
     made.expect_near(query("viam-billing-fleet", WHOLE_FLEET, "C"), LOOKED_AT, 2)
     made.check(tmp_path)

@@ -19,7 +19,8 @@ FILES: Final = sorted(FOLDER.glob("*.json"))
 EXCEPTIONS: Final[Mapping[str, Any]] = yaml.safe_load(
     (ROOT / "grafana" / "exceptions.yml").read_text()
 )
-VARIABLE: Final = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
+# A group of label_replace, such as $1, is none: Grafana leaves it.
+VARIABLE: Final = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|([a-zA-Z_]\w*))")
 SPECIAL: Final = re.compile(r"[\\^$*+?.()|\[\]{}]")
 
 
@@ -137,5 +138,15 @@ def query(uid: str, title: str, letter: str = "A") -> str:
         target.expr
         for target in targets()
         if (target.uid, target.panel["title"], target.query["refId"]) == (uid, title, letter)
+    )
+    return expand(found, ANY)
+
+
+def beside(uid: str, title: str, name: str) -> str:
+    """Return the query of a tile that is called so, with everything chosen."""
+    (found,) = (
+        target.expr
+        for target in targets()
+        if (target.uid, target.panel["title"], target.query["legendFormat"]) == (uid, title, name)
     )
     return expand(found, ANY)
