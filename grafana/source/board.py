@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from grafana.source import sdk
 from grafana.source.panels import DATASOURCE, INTERVAL, Panel
-from grafana.source.promql import day_after_a_gap, metric, most
+from grafana.source.promql import day_after_a_gap, metric, most, told_apart
 
 TAG: Final = "viam-billing"
 FLEET: Final = "viam-billing-fleet"
@@ -76,7 +76,7 @@ def labels(name: str, title: str, label: str, of: str) -> Variable:
 
 def organization(*, several: bool) -> Variable:
     """Return the choice of organizations: their names are shown, their ids chosen."""
-    names = most("org_id, org_name", 'viam_billing_org_info{job=~"$job"}')
+    names = told_apart(most("org_id, org_name", 'viam_billing_org_info{job=~"$job"}'))
     return _choice(
         "organization",
         "Organization",

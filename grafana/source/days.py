@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from grafana.source.known import ORGANIZATIONS, USAGE, tile
+from grafana.source.known import MISSING, ORGANIZATIONS, USAGE, tile
 from grafana.source.money_panels import COUNTED_ON_THE_RIGHT, DASHED, THIN, fixed
 from grafana.source.panels import COUNT, DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query, lines
 from grafana.source.promql import picked
@@ -26,7 +26,6 @@ SPIKE: Final = "viam_billing_spend_expected_day_upper_usd"
 TYPE_DAY: Final = "viam_billing_resource_spend_yesterday_usd"
 TYPE_EXPECTED: Final = "viam_billing_resource_spend_expected_day_usd"
 
-LEFT_OUT: Final = "organizations missing"
 
 _DAY_LINE: Final = "last whole day"
 _MEAN: Final = "mean day of 7"
@@ -147,13 +146,14 @@ def pace_of_all() -> Panel:
         "counted on the right.",
         Query(f"sum({picked(DAY)} and on (org_id) {week})", _DAY_LINE, "6h"),
         Query(f"sum({week}) / 7", _MEAN, "6h"),
-        Query(missing(week), LEFT_OUT, "6h"),
+        Query(missing(week), MISSING, "6h"),
         unit=USD_AXIS,
         from_zero=False,
         styles=[
             *_STYLES,
-            (LEFT_OUT, COUNTED_ON_THE_RIGHT),
+            (MISSING, COUNTED_ON_THE_RIGHT),
         ],
+        width=24,
     )
 
 

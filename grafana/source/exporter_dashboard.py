@@ -30,7 +30,7 @@ from grafana.source.panels import (
     lines,
     value_map,
 )
-from grafana.source.promql import metric, most
+from grafana.source.promql import metric, most, named, told_apart
 from grafana.source.tables import Column, table
 
 OWN: Final = "viam_billing_exporter_"
@@ -139,7 +139,7 @@ def _polls() -> Sequence[Panel]:
             "says why.",
             Query(
                 f"topk({OLDEST}, {DATA_AGE_IN_INTERVALS} * on (org_id) group_left (org_name) "
-                f"max by (org_id, org_name) ({metric('viam_billing_org_info')}))",
+                f"{told_apart(named('viam_billing_org_info'))})",
                 "{{org_name}}",
             ),
             unit=COUNT,

@@ -10,6 +10,7 @@ from exporter.rules.series import (
     ALL_MONTH_TO_DATE,
     EXPORTERS_DOWN,
     SEEN,
+    TYPE_COST,
     WITHOUT_FORECAST,
 )
 from grafana.source import board, days, headlines
@@ -27,12 +28,14 @@ from grafana.source.known import (
     ANY_PART,
     BUDGETED,
     GONE,
+    MISSING,
     USAGE,
     USAGE_OF_BUDGET,
     amount,
     cell,
     month_to_date,
     of_exporters,
+    parts,
     tile,
 )
 from grafana.source.known import INVOICES as OF_INVOICES
@@ -66,7 +69,17 @@ from grafana.source.panels import (
     lines,
     stat,
 )
-from grafana.source.promql import by_id, metric, named, picked, spent, spent_on_day, with_name
+from grafana.source.promql import (
+    by_id,
+    metric,
+    most,
+    named,
+    picked,
+    recorded,
+    spent,
+    spent_on_day,
+    with_name,
+)
 from grafana.source.spend_panels import month_trend
 from grafana.source.tables import GAUGE, Column, table
 
@@ -184,12 +197,12 @@ def _breakdown() -> Sequence[Panel]:
             "are counted on the right.",
             Query(ALL_MONTH_TO_DATE, "month so far"),
             Query(ALL_FORECAST, "forecast"),
-            Query(f"{WITHOUT_FORECAST} > 0", "organizations without"),
+            Query(f"{WITHOUT_FORECAST} > 0", MISSING),
             unit=USD_AXIS,
             styles=[
                 ("month so far", [FILLED, fixed("blue")]),
                 ("forecast", [DASHED, fixed("purple")]),
-                ("organizations without", COUNTED_ON_THE_RIGHT),
+                (MISSING, COUNTED_ON_THE_RIGHT),
             ],
         ),
         lines(
@@ -208,7 +221,28 @@ def _breakdown() -> Sequence[Panel]:
             ],
         ),
         _movers(),
+        _made_of(),
         days.pace_of_all(),
+    )
+
+
+def _made_of() -> Panel:
+    """Return the table of what the month is made of."""
+    cost = most("org_id, resource_type", recorded(TYPE_COST))
+    total = f"sum by (resource_type) ({cost})"
+    return table(
+        "What the month is made of",
+        "What the current period has cost so far by what it was for, of all organizations that are "
+        "chosen, before discounts. The dashboard of an organization has the same of one, with what "
+        "was expected.",
+        Column("Resource type", label="resource_type"),
+        Column("This period", parts(total, USAGE, "resource_type"), unit=USD),
+        Column("Share", f"{total} / on () group_left () sum({cost})", unit=SHARE, cell=GAUGE),
+        Column("Organizations", f"count by (resource_type) ({cost} > 0)", width=110),
+        key="resource_type",
+        sort="This period",
+        width=12,
+        height=8,
     )
 
 

@@ -244,3 +244,18 @@ def rows(value: str, origin: Origin, label: str) -> str:
     pending = saying("not polled yet", origin.pending, NOT_YET)
     none = f'label_replace(0 * count({origin.answered}), "{label}", "none", "", "")'
     return f"{value} or on (org_id) {unreadable} or on (org_id) {pending} or on () {none}"
+
+
+def parts(value: str, origin: Origin, label: str) -> str:
+    """Return the rows of a table of what something is made of, by a label.
+
+    If there are none, one row says why.
+    """
+
+    def saying(what: str, of: str) -> str:
+        return f'label_replace(max({of}), "{label}", "{what}", "", "")'
+
+    unreadable = saying("cannot be read", f"0 * {origin.failing} + {UNREADABLE}")
+    pending = saying("not polled yet", f"0 * {origin.pending} + {NOT_YET}")
+    none = saying("none", f"0 * {origin.answered}")
+    return f"{value} or on () {unreadable} or on () {pending} or on () {none}"

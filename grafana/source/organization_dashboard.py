@@ -13,11 +13,11 @@ from grafana.source.known import (
     BILLING,
     BUDGETED,
     CONFIGURED,
-    DOWN,
     GONE,
     USAGE,
     USAGE_OF_BUDGET,
     amount,
+    parts,
     tile,
 )
 from grafana.source.known import INVOICES as INVOICES_POLLED
@@ -105,7 +105,6 @@ def _money() -> Sequence[Panel]:
 
 def _payment() -> Sequence[Panel]:
     methods = f"max by (payment_method, card_brand) ({metric('viam_billing_payment_method_info')})"
-    unreadable = f"max({BILLING.failing} or {DOWN}) ^ 0"
     latest = f"({amount('viam_billing_invoice_latest_amount_usd')} > 0)"
     median = amount("viam_billing_invoice_previous_median_amount_usd")
     return (
@@ -113,9 +112,7 @@ def _payment() -> Sequence[Panel]:
             "Pays with",
             "How the organization pays, as last polled: card and brand, bank account, or nothing. "
             "None is fine only for those that owe nothing.",
-            f'{methods} or on () label_replace({unreadable}, "payment_method", "Cannot be read", '
-            f'"", "") or on () label_replace(max({BILLING.pending}) ^ 0, "payment_method", '
-            f'"Not polled yet", "", "")',
+            parts(methods, BILLING, "payment_method"),
             name="{{payment_method}} {{card_brand}}",
             names=True,
             unit=COUNT,

@@ -90,10 +90,19 @@ def spent_on_day() -> str:
     return f"({after} - ({before} or {first}) and on () {OVER})"
 
 
+def told_apart(names: str) -> str:
+    """Return series by id and name, with the id in the name where several have that name."""
+    shared = f"count by (org_name) ({names}) > 1"
+    longer = (
+        f'label_join({names} and on (org_name) {shared}, "org_name", ", ", "org_name", "org_id")'
+    )
+    return f"({names} unless on (org_name) {shared} or {longer})"
+
+
 def with_name(of_day: str) -> str:
     """Return what is of the day that begins with the name that each organization had at its end."""
     name = f"topk by (org_id) (1, last_over_time({recorded(ANSWERED)}[{MEMORY}] {AT_END}))"
-    return f"({of_day} + on (org_id) group_left (org_name) 0 * {name})"
+    return f"({of_day} + on (org_id) group_left (org_name) 0 * {told_apart(name)})"
 
 
 def share_on_day(amount: str, all_of_it: str, period_start: str, period_end: str) -> str:

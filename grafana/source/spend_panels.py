@@ -7,7 +7,7 @@ from typing import Final
 
 from exporter.rules.series import MONTH_TO_DATE, TYPE_COST
 from grafana.source import days, headlines, promql
-from grafana.source.known import USAGE, amount, month_to_date, tile
+from grafana.source.known import USAGE, amount, month_to_date, parts, tile
 from grafana.source.money_panels import (
     BUDGET,
     DASHED,
@@ -244,7 +244,7 @@ def period() -> Sequence[Panel]:
             "day did, and what was expected of it, before discounts and corrections. A day far "
             "above what was expected is a change: the bars by resource type say since when.",
             Column("Resource type", label="resource_type"),
-            Column("This period", cost, unit=USD),
+            Column("This period", parts(cost, USAGE, "resource_type"), unit=USD),
             Column("Share", f"{cost} / on () group_left () sum({cost})", unit=SHARE, cell=GAUGE),
             Column("Last whole day", day, unit=USD),
             Column("Expected", expected, unit=USD),
@@ -268,7 +268,7 @@ def period() -> Sequence[Panel]:
                 f"sum by (source_type, tier) ({most(BY_SOURCE, metric(DISCOUNT, OF_SOURCE))})",
                 unit=USD,
             ),
-            Column("Net", net, unit=USD),
+            Column("Net", parts(net, USAGE, "source_type"), unit=USD),
             key=None,
             sort="Net",
             width=12,

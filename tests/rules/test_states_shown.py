@@ -18,7 +18,7 @@ from grafana.source.known import AS_OF, CREDIT, MISSING, OUT_OF_DATE, STATE, Sta
 from rules.harness import ACME, COLLECTORS, DAY, FIRST, HOUR, Pages, between, same, series
 from rules.healthy import add_organization, healthy
 from rules.trouble import AN_HOUR, KEPT, STEP, fail, trouble
-from support.dashboards import ANY, Target, beside, expand, query, targets
+from support.dashboards import ANY, Target, beside, dashboards, expand, of_variable, query, targets
 
 FLEET, ONE = "viam-billing-fleet", "viam-billing-organization"
 INVOICES, EXPORTER = "viam-billing-invoices", "viam-billing-exporter"
@@ -352,3 +352,37 @@ def test_rows_say_that_invoices_cannot_be_read(tmp_path: Path) -> None:
     calm = healthy(HOURS * AN_HOUR, STEP)
     calm.expect_sample(table, LATE, (series("", {"invoice_id": "none"}), 0))
     calm.check(tmp_path)
+
+
+def test_what_a_month_is_made_of_says_why_it_has_no_rows(tmp_path: Path) -> None:
+    """By resource type, of all organizations together and of one."""
+    tables = (
+        (FLEET, "What the month is made of", "A", "resource_type"),
+        (ONE, "Resource types", "A", "resource_type"),
+        (ONE, "Sources and tiers", "C", "source_type"),
+        (ONE, "Pays with", "A", "payment_method"),
+    )
+    for pages, said in ((never_read(), "cannot be read"), (not_polled(), "not polled yet")):
+        for uid, title, letter, label in tables:
+            why = f"count by ({label}) ({query(uid, title, letter)})"
+            pages.expect_sample(why, LATE, (series("", {label: said}), 1))
+        pages.check(tmp_path)
+
+
+def test_organizations_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    """Where they are chosen, by the id after the name; a name that one has stays as it is."""
+    pages = healthy(AN_HOUR, STEP)
+    twin = {**ACME, "org_id": "acme-2"}
+    for org in (twin, BETA):
+        add_organization(pages, FIRST, org)
+    names = next(
+        expand(of_variable(variable), ANY)
+        for dashboard in dashboards()
+        for variable in dashboard["templating"]["list"]
+        if variable["name"] == "organization"
+    )
+    found = [{**org, "org_name": f"{org['org_name']}, {org['org_id']}"} for org in (ACME, twin)]
+    pages.expect_sample(
+        f"({names}) ^ 0", HOUR - STEP, *((series("", o), 1) for o in (*found, BETA))
+    )
+    pages.check(tmp_path)
