@@ -15,7 +15,7 @@ INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
 
 # Folders too: one changes when a file in it is removed.
 PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
-	$(shell find exporter grafana/dashboards grafana/provisioning -name __pycache__ -prune -o -print)
+	$(shell find exporter docs/runbooks grafana/dashboards grafana/provisioning -name __pycache__ -prune -o -print)
 
 # All processors are used, by the tests of functions one by one, by others a file in one process. Those
 # that measure time or memory are marked `alone`.

@@ -1,4 +1,4 @@
-"""Puts into a package what is not in its folder: the revision, and what is for Grafana."""
+"""Adds to a package what is outside its folder: the revision, the runbook, Grafana's files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+# What commands write or print, by where it is in a wheel.
+BROUGHT_ALONG: Mapping[str, str] = {
+    "docs/runbooks/viam-billing.md": "exporter/rules/runbook.md",
+    "grafana/dashboards": "exporter/grafana/dashboards",
+    "grafana/provisioning": "exporter/grafana/provisioning",
+}
+
 
 class PackageHook(BuildHookInterface[Any]):
     """Adds exporter/REVISION to wheels and sdists, which exporter/process/version.py reads.
 
-    A wheel also gets exporter/grafana, for exporter/tool/dashboards.py, from where an sdist and the
-    repository have it.
+    A wheel also gets what commands bring along, from where an sdist and the repository have it.
     """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -24,8 +30,8 @@ class PackageHook(BuildHookInterface[Any]):
         if version == "editable":
             return
         if self.target_name == "wheel":
-            for name in ("grafana/dashboards", "grafana/provisioning"):
-                build_data["force_include"][str(Path(self.root, name))] = f"exporter/{name}"
+            for source, target in BROUGHT_ALONG.items():
+                build_data["force_include"][str(Path(self.root, source))] = target
         file = Path(self.root, "exporter/REVISION")
         if not file.exists():
             built_from = revision(Path(self.root), os.environ)
