@@ -3,26 +3,57 @@
 from __future__ import annotations
 
 import sys
+from random import Random
 
-from exporter.demo import SEED
-from exporter.simulator import demo_fleet
+from exporter.model import OrganizationState
+from exporter.pb import billing_pb2 as pb
+from exporter.state.day_rows import Day
 from support.browser import DESK, PHONE, Theme, browser
+from support.ledgers import OF_PERIOD, PERIOD_START, day, with_days
 from support.process import ROOT, exporter
+from support.served import served
+from support.status import DAY, invoices, state, usage
 
 FOLDER = ROOT / "docs" / "images"
 THEMES: tuple[Theme, ...] = ("light", "dark")
-FRAGMENTS = demo_fleet(SEED)[4]  # the one with the most to explain
+CARD = pb.GetOrgBillingInformationResponse(
+    type="PAYMENT_METHOD_TYPE_CARD", method=pb.PaymentMethodCard(brand="visa")
+)
+
+
+def organization() -> OrganizationState:
+    """Return one with days of all kinds: the demo has had no time for them."""
+    rng = Random(8)
+    days = {ago: _day(ago, 10.0 * rng.uniform(0.8, 1.2)) for ago in range(1, 60)}
+    days |= {2: _day(2, 35.0), 9: _day(9, 11.0, corrections=15.0)}
+    days |= {ago: _day(ago, 10.0, estimated=10.0) for ago in (18, 19)}
+    for ago in (24, 25):
+        del days[ago]
+    known = with_days(days, budget=350.0)
+    assert known.spend is not None
+    spent = known.spend.month_to_date.baseline or 0.0
+    paid = {"id": "INV-1", "invoice_amount": 255.5, "status": "paid", "invoice_date": -14}
+    answers = usage(spent), invoices(paid), CARD
+    return known._replace(collectors=state(known.organization, *answers, polled=True).collectors)
+
+
+def _day(ago: int, usd: float, corrections: float = 0.0, estimated: float = 0.0) -> Day:
+    period = PERIOD_START if ago <= OF_PERIOD else PERIOD_START - 30 * DAY
+    types = {"per_machine": 0.7 * usd, "cloud_storage": 0.2 * usd, "log": 0.1 * usd}
+    return day(usd, corrections, estimated, period, **types)
 
 
 def main() -> int:
-    """Write the pictures of a demo and return the exit code."""
-    with exporter("--demo") as it:
+    """Write the pictures and return the exit code."""
+    one = organization()
+    with exporter("--demo") as it, served(one) as port:
         it.wait_until_ready()
         for theme in THEMES:
             with browser(it.port, width=DESK, theme=theme) as opened:
                 opened.open().screenshot(path=FOLDER / f"status-{theme}.png", full_page=True)
-                page = opened.open(f"/organizations/{FRAGMENTS.id}")
-                clip = {"x": 0, "y": 0, "width": DESK, "height": 1400}
+            with browser(port, width=DESK, theme=theme) as opened:
+                page = opened.open(f"/organizations/{one.organization.id}")
+                clip = {"x": 0, "y": 0, "width": DESK, "height": 2200}
                 page.screenshot(
                     path=FOLDER / f"status-organization-{theme}.png",
                     full_page=True,

@@ -25,11 +25,11 @@ def test_each_kind_of_day_is_drawn_its_own_way() -> None:
     drawn = bars([*enumerate(days, start=100)], spikes={105})
     base = HEIGHT * 3 // 4
     assert drawn.base == base
-    assert drawn.observed == f"M2 {base}V0M14 {base}V6"
+    assert drawn.observed == f"M2 {base}V0M14 {base}V24"
     assert drawn.unknown == f"M6 0V{HEIGHT}"
-    assert drawn.estimated == f"M10 {base}V12"
+    assert drawn.estimated == f"M10 {base}V48"
     assert drawn.corrections == f"M14 {base}V{HEIGHT}"
-    assert drawn.spikes == f"M22 {base}V9"
+    assert drawn.spikes == f"M22 {base}V36"
     assert drawn.width == len(days) * PITCH
 
 

@@ -10,7 +10,8 @@ from exporter.state.day_rows import DAY, Day
 from exporter.web.status import formatting
 
 PITCH: Final = 4  # from one day to the next, in units of the picture
-HEIGHT: Final = 24
+HEIGHT: Final = 96
+LEAST: Final = 4  # of a bar, to be seen
 
 
 class Bars(NamedTuple):
@@ -28,6 +29,8 @@ class Bars(NamedTuple):
     spikes: str
     corrections: str
     unknown: str
+    first: float  # when the first day began, in Unix seconds
+    last: float
     words: str
 
 
@@ -51,7 +54,7 @@ def bars(days: Sequence[tuple[int, Day]], spikes: Container[int] = ()) -> Bars:
     most = max((each.spend for each in known), default=0.0)
     fallen = max((each.corrections for each in known), default=0.0)
     whole = most + fallen
-    base = min(_length(most, whole), HEIGHT - 1) if fallen else HEIGHT
+    base = min(_length(most, whole), HEIGHT - LEAST) if fallen else HEIGHT
     paths: dict[str, list[str]] = {
         name: [] for name in ("observed", "estimated", "spikes", "corrections", "unknown")
     }
@@ -67,8 +70,15 @@ def bars(days: Sequence[tuple[int, Day]], spikes: Container[int] = ()) -> Bars:
         if length := _length(corrections, whole):
             paths["corrections"].append(f"M{x} {base}V{min(HEIGHT, base + length)}")
     parts = {name: "".join(path) for name, path in paths.items()}
-    words = _words(first, len(days), known, spikes)
-    return Bars(len(days) * PITCH, HEIGHT, base, **parts, words=words)
+    return Bars(
+        len(days) * PITCH,
+        HEIGHT,
+        base,
+        **parts,
+        first=first * DAY,
+        last=days[-1][0] * DAY,
+        words=_words(first, len(days), known, spikes),
+    )
 
 
 def _x(place: int) -> int:
@@ -77,7 +87,7 @@ def _x(place: int) -> int:
 
 def _length(usd: float, whole: float) -> int:
     """Return how long a bar is. What is above 0 is to be seen."""
-    return max(1, round(usd / whole * HEIGHT)) if usd > 0 else 0
+    return max(LEAST, round(usd / whole * HEIGHT)) if usd > 0 else 0
 
 
 def _words(first: int, count: int, known: Sequence[_Bar], spikes: Container[int]) -> str:
