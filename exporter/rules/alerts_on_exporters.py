@@ -26,7 +26,8 @@ def alerts(make: Alerts) -> Iterator[Alert]:
         Text(
             unscraped,
             "Prometheus cannot scrape the exporter.",
-            f"{unscraped}. Its bills are not being watched.",
+            f"{unscraped}. {{{{ if $labels.instance }}}}The bills that it reads{{{{ else }}}}Bills"
+            "{{ end }} are not being watched.",
         ),
     )
     yield from _shards(make)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.rules.alert import DATE, DOLLARS, ORGANIZATION, Alerts, Text, as_of, asked, dollars
+from exporter.rules.alert import (
+    DATE,
+    DOLLARS,
+    ORGANIZATION,
+    USD,
+    Alerts,
+    Text,
+    as_of,
+    asked,
+    dollars,
+)
 from exporter.rules.expressions import named
 from exporter.rules.remembered import IN_FLIGHT, NO_METHOD
 from exporter.rules.rule import Alert
@@ -79,7 +89,7 @@ def _due(make: Alerts) -> Iterator[Alert]:
 
 
 def _failed(make: Alerts) -> Iterator[Alert]:
-    title = f"{ORGANIZATION} has failed payments totalling {DOLLARS}: {{{{ $labels.reason }}}}"
+    title = f"{ORGANIZATION} has failed payments totalling {DOLLARS} ({{{{ $labels.reason }}}})"
     failed = (
         f"{ORGANIZATION} has unpaid invoices totalling {DOLLARS} whose last payment failed: "
         f"{{{{ $labels.reason }}}}.{as_of('invoices')}"
@@ -91,7 +101,7 @@ def _failed(make: Alerts) -> Iterator[Alert]:
         f"{PAYING} >= {ALL_FAILED}",
         Text(title, "The last payment of an unpaid invoice failed.", failed),
         Text(
-            f"{title}, and another payment in progress",
+            f"{title}, and another in progress",
             "The last payment of an unpaid invoice failed, and another is in progress.",
             f"{failed} {PAYMENTS}",
         ),
@@ -167,8 +177,8 @@ def _methods(make: Alerts) -> Iterator[Alert]:
         "ViamBillingBankAccountUnverified",
         named(f"{UNVERIFIED} > 0"),
         Text(
-            f"{ORGANIZATION} has an unverified bank account, and unpaid invoices totalling "
-            f"{dollars(UNPAID)}",
+            f"{ORGANIZATION} has an unverified bank account"
+            + asked(f"{UNPAID}{{org_id=%[1]q}} > 0", f", and unpaid invoices totalling {USD}"),
             "A bank account is not verified, and nothing can be paid from it until it is.",
             f"{ORGANIZATION} is set up to pay from a bank account that is not verified. "
             f"Unpaid invoices: {dollars(UNPAID)}.{as_of('billing_information')}",

@@ -126,8 +126,8 @@ def _frozen(make: Alerts) -> Alert:
         Text(
             f"The usage of {ORGANIZATION} has not changed for {AGE}",
             "Polls succeed, but usage does not change.",
-            f"Polls of {ORGANIZATION} succeed, but its usage has not changed for {AGE}. Either it "
-            "spends on most days, or its billing period is over.",
+            f"Polls of {ORGANIZATION} succeed, but its usage has not changed for {AGE}, "
+            "although it spends on most days or its billing period is over.",
         ),
     )
 
@@ -142,8 +142,8 @@ def _untrusted(make: Alerts) -> Iterator[Alert]:
         Text(
             f"Samples of {ORGANIZATION} are withheld: {{{{ $labels.reason }}}}",
             "Samples are withheld because they cannot be trusted.",
-            f"Samples of {ORGANIZATION} withheld from the collector {{{{ $labels.collector }}}}: "
-            "{{ $value }}. The reason is {{ $labels.reason }}.",
+            f"Withheld samples of {ORGANIZATION}: {{{{ $value }}}} (collector "
+            "{{ $labels.collector }}, reason {{ $labels.reason }}).",
         ),
     )
     yield make.about_organization(

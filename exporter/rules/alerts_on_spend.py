@@ -101,7 +101,7 @@ def _unwatched(make: Alerts) -> Alert:
         "ViamBillingBudgetUnwatched",
         named(f"time() - ({read}) > {allowed} and {BUDGET} >= 0"),
         Text(
-            f"The budget of {ORGANIZATION} has not been checked for {age}: {dollars(BUDGET)}",
+            f"The budget of {ORGANIZATION}, {dollars(BUDGET)}, has not been checked for {age}",
             "An organization has a budget, and its usage cannot be read.",
             f"{ORGANIZATION} has a budget of {dollars(BUDGET)}, but its usage has not been read "
             f"for {age}. Until it is, no alert fires when the budget is used up.",

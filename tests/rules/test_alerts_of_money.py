@@ -44,7 +44,7 @@ IN_PAYMENT = on_page("viam_billing_invoices_amount_usd", status="payment_process
 METHOD = "viam_billing_payment_method_info"
 WITHOUT_METHOD = {on_page(METHOD, **CARD): gone, on_page(METHOD, **NO_METHOD): same(1)}
 OVERDUE_TITLE = "Acme Robotics has overdue invoices totalling $312.50"
-FAILED_TITLE = "Acme Robotics has failed payments totalling $312.50: card_declined"
+FAILED_TITLE = "Acme Robotics has failed payments totalling $312.50 (card_declined)"
 UNVERIFIED = on_page("viam_billing_payment_method_verification_pending")
 
 
@@ -134,7 +134,7 @@ CASES = (
         "ViamBillingPaymentFailed",
         "warning",
         "money",
-        f"{FAILED_TITLE}, and another payment in progress",
+        f"{FAILED_TITLE}, and another in progress",
         "The last payment of an unpaid invoice failed, and another is in progress.",
         "Acme Robotics has unpaid invoices totalling $312.50 whose last payment failed: "
         "card_declined. Payments totalling $400.00 are in progress.",
@@ -180,6 +180,17 @@ CASES = (
         "Acme Robotics is set up to pay from a bank account that is not verified. Unpaid invoices: "
         "$312.50.",
         UNPAID | {UNVERIFIED: same(1)},
+    ),
+    Case(
+        "ViamBillingBankAccountUnverified",
+        "warning",
+        "money",
+        "Acme Robotics has an unverified bank account",
+        "A bank account is not verified, and nothing can be paid from it until it is.",
+        "Acme Robotics is set up to pay from a bank account that is not verified. Unpaid invoices: "
+        "$0.00.",
+        {UNVERIFIED: same(1)},
+        case="nothing unpaid",
     ),
 )
 

@@ -129,8 +129,8 @@ POLLS = (
         "polling",
         "The usage of Acme Robotics has not changed for 4d 1h 23m 0s",
         "Polls succeed, but usage does not change.",
-        "Polls of Acme Robotics succeed, but its usage has not changed for 4d 1h 23m 0s. Either it "
-        "spends on most days, or its billing period is over.",
+        "Polls of Acme Robotics succeed, but its usage has not changed for 4d 1h 23m 0s, "
+        "although it spends on most days or its billing period is over.",
         {
             on_page("viam_billing_usage_period_end_timestamp_seconds"): same(-2 * DAY),
             on_page(
@@ -144,7 +144,7 @@ POLLS = (
         "polling",
         "Samples of Acme Robotics are withheld: nan",
         "Samples are withheld because they cannot be trusted.",
-        "Samples of Acme Robotics withheld from the collector usage: 2. The reason is nan.",
+        "Withheld samples of Acme Robotics: 2 (collector usage, reason nan).",
         {on_page("viam_billing_withheld_samples", collector="usage", reason="nan"): same(2)},
         {"collector": "usage", "reason": "nan"},
     ),
@@ -172,8 +172,8 @@ EXPORTERS = (
         "exporter",
         "Prometheus cannot scrape the exporter at exporter-0:8426",
         "Prometheus cannot scrape the exporter.",
-        "Prometheus cannot scrape the exporter at exporter-0:8426. Its bills are not being "
-        "watched.",
+        "Prometheus cannot scrape the exporter at exporter-0:8426. The bills that it reads are not "
+        "being watched.",
         {of_exporter("up"): same(0)},
         about=FIRST,
     ),

@@ -123,7 +123,7 @@ CASES: Final[Mapping[str, Case]] = {
         "ViamBillingBudgetUnwatched",
         "warning",
         "spend",
-        "The budget of Acme Robotics has not been checked for 4h 0m 0s: $2000.00",
+        "The budget of Acme Robotics, $2000.00, has not been checked for 4h 0m 0s",
         "An organization has a budget, and its usage cannot be read.",
         "Acme Robotics has a budget of $2000.00, but its usage has not been read for 4h 0m 0s. "
         "Until it is, no alert fires when the budget is used up.",
@@ -318,8 +318,8 @@ FROZEN: Final = Case(
     "polling",
     "The usage of Acme Robotics has not changed for 3d 4h 34m 0s",
     "Polls succeed, but usage does not change.",
-    "Polls of Acme Robotics succeed, but its usage has not changed for 3d 4h 34m 0s. Either it "
-    "spends on most days, or its billing period is over.",
+    "Polls of Acme Robotics succeed, but its usage has not changed for 3d 4h 34m 0s, "
+    "although it spends on most days or its billing period is over.",
 )
 ODD: Final = HOUR // 2
 

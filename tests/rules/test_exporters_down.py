@@ -53,10 +53,11 @@ def expect(pages: Pages, hour: float, *targets: Labels) -> None:
     """Expect the alert about these exporters, or, for one that is empty, that there is none."""
     fired = []
     for target in targets:
-        title = "Prometheus has no exporter to scrape"
+        title, what = "Prometheus has no exporter to scrape", "Bills"
         if target:
             title = f"Prometheus cannot scrape the exporter at {target['instance']}"
-        description = f"{title}. Its bills are not being watched. {what_to_do(DOWN)}"
+            what = "The bills that it reads"
+        description = f"{title}. {what} are not being watched. {what_to_do(DOWN)}"
         texts = {"title": title, "description": description}
         annotations = {**ALERTS[DOWN]["annotations"], **texts}
         labels = {**target, "severity": "critical", "area": "exporter"}
