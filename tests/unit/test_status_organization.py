@@ -232,6 +232,19 @@ def test_a_budget_is_used_up_or_will_be() -> None:
     assert "Budget will be used upnot in this period" in never.text
 
 
+def test_each_part_of_the_page_can_be_jumped_to() -> None:
+    """And no link leads to one that is not there."""
+    bills = invoices({"id": "i1", "invoice_amount": 5.0, "status": "sent"})
+    full = state(None, usage(1.0), bills, CARD)._replace(spend=ended(250.0))
+    for known in (full, state(None, usage(1.0)), state()):
+        html = page(known)
+        ids = {value for name, value in html.attributes if name == "id"}
+        links = [link for link in html.links() if link.startswith("#")]
+        assert "#polls" in links
+        assert {link[1:] for link in links} <= ids
+        assert sum(tag == "h2" for tag, _ in html.tags) == len({*links})
+
+
 def test_a_failure_says_since_when() -> None:
     """Not only when it was polled last."""
     failure = Failure(Cause.OUTAGE, "UNAVAILABLE", "the server cannot be reached")
@@ -307,7 +320,18 @@ def test_no_text_from_outside_becomes_markup(text: str) -> None:
     for plain, found in pages:
         assert found.tags == plain.tags
         assert not [value for name, value in found.attributes if name.startswith("on")]
-        allowed = ("./", "../", "?", "organizations/", "metrics", "api/", "config", "-/", "data:,")
+        allowed = (
+            "./",
+            "../",
+            "?",
+            "#",
+            "organizations/",
+            "metrics",
+            "api/",
+            "config",
+            "-/",
+            "data:,",
+        )
         assert all(link.startswith(allowed) for link in found.links())
 
 

@@ -164,6 +164,15 @@ def test_who_is_not_on_metrics_can_be_asked_for() -> None:
     assert "not on /metrics: over limits.max_series" in html.text
 
 
+def test_organizations_of_one_name_are_told_apart() -> None:
+    """By their ids, which others need not have beside their names."""
+    known = [
+        state(organization(org_id, name=name, max_age=3600.0), usage(1.0))
+        for org_id, name in (("id-1", "Acme"), ("id-2", "Acme"), ("id-3", "Beta"))
+    ]
+    assert sorted(status(*known).column()) == ["Acme id-1", "Acme id-2", "Beta"]
+
+
 def test_sums_are_of_all_that_fit_and_say_what_they_lack() -> None:
     """Not of one page only."""
     many = [named(f"o{number:03}", usage(0.1)) for number in range(PAGE_ROWS + 20)]

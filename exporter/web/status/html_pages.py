@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -132,6 +133,7 @@ class StatusPages:
             table=shown,
             pictures={row.id: bars(days.whole(row)) for row in shown.rows if row.windows},
             total=len(rows),
+            shared={name for name, n in Counter(row.name for row in rows).items() if n > 1},
             failing=failing(rows),
             facts=facts,
             now=context.time,
