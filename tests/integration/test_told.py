@@ -26,7 +26,7 @@ import yaml
 from exporter.process.clock import SystemClock
 from exporter.simulator import Account, SimulatedClock, Simulator, demo_fleet
 from exporter.simulator.accounts import PaymentHabit
-from rules.harness import ALERTS, made
+from rules.harness import ALERTS, LINK_FLAGS, made
 from support.alertmanager import alertmanager
 from support.process import EXPORTER, ROOT, free_port, running, serving, succeeds, until
 from support.prometheus import prometheus
@@ -155,7 +155,7 @@ def rules(folder: Path) -> Path:
     }
     output = folder / "rules"
     output.mkdir()
-    made(output, settings)
+    made(output, settings, *LINK_FLAGS)
     return output
 
 

@@ -21,6 +21,7 @@ from exporter.tool import main
 
 RULES: Final = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules"
 LINKS: Final = Links("https://wiki.example.com/viam-billing", "https://grafana.example.com")
+LINK_FLAGS: Final = (f"--runbooks={LINKS.runbooks}", f"--dashboards={LINKS.dashboards}")
 FILES: Final = (RULES / "viam-billing.rules.yml", RULES / "viam-billing.alerts.yml")
 GROUPS: Final = [g for path in FILES for g in yaml.safe_load(path.read_text())["groups"]]
 ALERT_RULES: Final = [r for g in GROUPS for r in g["rules"] if "alert" in r]
@@ -205,12 +206,11 @@ def _unfolded(text: str) -> list[str]:
     return found
 
 
-def made(folder: Path, settings: Mapping[str, Any]) -> list[Path]:
-    """Have `viam-billing rules` make the files of rules with settings that differ."""
+def made(folder: Path, settings: Mapping[str, Any], *flags: str) -> list[Path]:
+    """Have `viam-billing rules` make the files of rules with settings that differ, and flags."""
     changes = folder / "settings.yml"
     changes.write_text(yaml.safe_dump(settings))
-    links = (f"--runbooks={LINKS.runbooks}", f"--dashboards={LINKS.dashboards}")
-    assert main(["rules", f"--settings={changes}", f"--dest={folder}", *links]) == 0
+    assert main(["rules", f"--settings={changes}", f"--dest={folder}", *flags]) == 0
     return [folder / path.name for path in FILES]
 
 

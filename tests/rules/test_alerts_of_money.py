@@ -14,6 +14,7 @@ from rules.harness import (
     DAY,
     FIRST,
     HOUR,
+    LINK_FLAGS,
     LINKS,
     MINUTE,
     Pages,
@@ -222,7 +223,7 @@ def test_links_name_the_alert_and_the_organization(tmp_path: Path) -> None:
     }
     annotations = {**fired["annotations"], **links}
     pages.expect(overdue.alert, 55 * MINUTE, {**fired, "annotations": annotations})
-    pages.check(tmp_path, made(tmp_path, {}))
+    pages.check(tmp_path, made(tmp_path, {}, *LINK_FLAGS))
 
 
 def test_an_outage_leaves_no_old_amount_without_its_age(tmp_path: Path) -> None:

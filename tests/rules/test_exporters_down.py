@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from rules.case import what_to_do
 from rules.harness import (
     ACME,
-    ALERTS,
     FIRST,
     HOUR,
     MINUTE,
@@ -21,8 +19,8 @@ from rules.harness import (
     then,
 )
 from rules.healthy import add_exporter, add_organization
+from rules.trouble import DOWN, down
 
-DOWN: Final = "ViamBillingExporterDown"
 STEP: Final = 2 * MINUTE
 AN_HOUR: Final = HOUR // STEP
 SECOND: Final = {**FIRST, "instance": "exporter-1:8426"}
@@ -51,18 +49,7 @@ def there(pages: Pages, target: Labels, start: float, end: float, otherwise: Val
 
 def expect(pages: Pages, hour: float, *targets: Labels) -> None:
     """Expect the alert about these exporters, or, for one that is empty, that there is none."""
-    fired = []
-    for target in targets:
-        title, what = "Prometheus has no exporter to scrape", "Bills"
-        if target:
-            title = f"Prometheus cannot scrape the exporter at {target['instance']}"
-            what = "The bills that it reads"
-        description = f"{title}. {what} are not being watched. {what_to_do(DOWN)}"
-        texts = {"title": title, "description": description}
-        annotations = {**ALERTS[DOWN]["annotations"], **texts}
-        labels = {**target, "severity": "critical", "area": "exporter"}
-        fired.append({"labels": labels, "annotations": annotations})
-    pages.expect(DOWN, int(hour * HOUR), *fired)
+    pages.expect(DOWN, int(hour * HOUR), *map(down, targets))
 
 
 def test_one_that_is_no_target_any_more_is_missed_and_forgotten(tmp_path: Path) -> None:

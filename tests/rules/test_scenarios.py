@@ -31,10 +31,12 @@ from rules.harness import (
 from rules.healthy import SPENT, add_exporter
 from rules.trouble import (
     AN_HOUR,
+    DOWN,
     OF_BUDGETS,
     OF_MONEY,
     OF_OUTAGE,
     add_trouble,
+    down,
     expect_throughout,
     fail,
     trouble,
@@ -93,15 +95,7 @@ def test_an_exporter_that_is_no_target_any_more_is_down_too(
     key = series("up", FIRST)
     pages.input[key] = between(pages.input[key], AN_HOUR, 3 * AN_HOUR, gone)
     expect_throughout(pages, 3 * HOUR, 2 * AN_HOUR - 5, *OF_MONEY)
-    about = {
-        "labels": {**FIRST, "severity": "critical", "area": "exporter"},
-        "annotations": {
-            **ALERTS["ViamBillingExporterDown"]["annotations"],
-            "description": "The exporter at exporter-0:8426 cannot be scraped. Bills are not "
-            "watched meanwhile.",
-        },
-    }
-    pages.expect("ViamBillingExporterDown", 3 * HOUR, about)
+    pages.expect(DOWN, 3 * HOUR, down(FIRST))
     pages.check(tmp_path, rules)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
+from rules.case import what_to_do
 from rules.harness import (
     ACME,
     ALERTS,
@@ -20,6 +21,7 @@ from rules.harness import (
 )
 from rules.healthy import NO_METHOD, add_exporter, add_organization
 
+DOWN: Final = "ViamBillingExporterDown"
 STEP: Final = 2 * MINUTE
 AN_HOUR: Final = HOUR // STEP
 OF_BUDGETS: Final = ("ViamBillingBudgetUsed", "ViamBillingBudgetForecastExceeded")
@@ -69,6 +71,20 @@ def add_trouble(pages: Pages, target: Labels, org: Labels) -> None:
     pages.set("viam_billing_payment_method_info", same(1), target, org, NO_METHOD)
     failed = "viam_billing_invoices_payment_failed_amount_usd"
     pages.set(failed, same(300), target, org, reason="card_declined")
+
+
+def down(target: Labels) -> Mapping[str, Labels]:
+    """Return labels and annotations of the alert on an exporter that is down, or on having none."""
+    title, what = "Prometheus has no exporter to scrape", "Bills"
+    if target:
+        title = f"Prometheus cannot scrape the exporter at {target['instance']}"
+        what = "The bills that it reads"
+    description = f"{title}. {what} are not being watched. {what_to_do(DOWN)}"
+    texts = {"title": title, "description": description}
+    return {
+        "labels": {**target, "severity": "critical", "area": "exporter"},
+        "annotations": {**ALERTS[DOWN]["annotations"], **texts},
+    }
 
 
 def fail(pages: Pages, target: Labels, start: int, steps: int, step: int = STEP) -> None:
