@@ -19,7 +19,7 @@ from grafana.source.board import ORGANIZATION, THIS_ORGANIZATION, to
 from grafana.source.known import BUDGETED, ORGANIZATIONS, amount, month_to_date
 from grafana.source.money_panels import FAILED, FORECAST, OVERDUE
 from grafana.source.panels import MOMENT, USD, Panel
-from grafana.source.promql import by_id, metric, most, named, picked, recorded
+from grafana.source.promql import by_id, metric, most, named, picked, recorded, told_apart
 from grafana.source.tables import Column, table
 
 PART: Final = "org_id, collector"
@@ -109,7 +109,7 @@ TEXTS: Final = {
 
 def _named(problem: Problem, value: str) -> str:
     """Return a value of organizations that have a problem, with their name and the problem's."""
-    name = f"({named(SEEN)} > bool 0)"
+    name = f"({told_apart(named(SEEN))} > bool 0)"
     value = f"(({value}) and on (org_id) ({problem.found}))"
     labelled = f"{value} * on (org_id) group_left (org_name) {name}"
     return f'label_replace({labelled}, "problem", "{problem.text}", "", "")'
@@ -143,14 +143,11 @@ def needs_attention() -> Panel:
             texts={"0": ("Nothing", "green"), **TEXTS},
             width=170,
         ),
-        Column(
-            "Organization", label="org_name", url=to(ORGANIZATION, THIS_ORGANIZATION), width=300
-        ),
-        Column("Organization ID", label="org_id"),
+        Column("Organization", label="org_name", url=to(ORGANIZATION, THIS_ORGANIZATION)),
         Column("Amount", amounts, unit=USD),
         Column("Since", f"1000 * ({since})", unit=MOMENT, width=160),
         key=None,
-        hidden=("problem",),
+        hidden=("org_id", "problem"),
         sort="Problem",
         height=9,
     )

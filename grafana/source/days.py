@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from grafana.source.known import MISSING, ORGANIZATIONS, USAGE, tile
+from grafana.source.charts import lines
+from grafana.source.known import LESS, MISSING, ORGANIZATIONS, USAGE, tile
 from grafana.source.money_panels import COUNTED_ON_THE_RIGHT, DASHED, THIN, fixed
-from grafana.source.panels import COUNT, DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query, lines
+from grafana.source.panels import COUNT, DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query
 from grafana.source.promql import picked
 
 TODAY: Final = "viam_billing_spend_today_usd"
@@ -63,7 +64,9 @@ def _spent(  # noqa: PLR0913 - a tile is what it is called with
         total=None if one else f"sum({value})",
         none=_after(days),
         unit=USD,
+        name="spent",
         also=also,
+        width=4 if one else 8,
     )
 
 
@@ -108,6 +111,7 @@ def week_trend(*, one: bool = False) -> Panel:
         base,
         none=_after(14),
         one=one,
+        width=8,
     )
 
 
@@ -120,6 +124,7 @@ def trend(  # noqa: PLR0913 - a tile is what it is called with
     *,
     none: str,
     one: bool,
+    width: int = 4,
 ) -> Panel:
     """Return a tile of a change in dollars, which may be below $0, and as a share of the base."""
     return tile(
@@ -130,8 +135,10 @@ def trend(  # noqa: PLR0913 - a tile is what it is called with
         total=None if one else change,
         none=none,
         unit=USD,
-        signed=True,
-        also=[Beside("change", f"{change} / ({base} > 0)", SHARE)],
+        name="more",
+        below_zero=LESS,
+        width=4 if one else width,
+        also=[Beside("in %", f"{change} / ({base} > 0)", SHARE)],
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from exporter.rules.series import EXPORTERS_DOWN
 from grafana.source import board
 from grafana.source.board import Board
+from grafana.source.charts import bars, lines
 from grafana.source.freshness import (
     DATA_AGE_IN_INTERVALS,
     organizations_out_of_date,
@@ -26,8 +27,6 @@ from grafana.source.panels import (
     SHARE,
     Panel,
     Query,
-    bars,
-    lines,
     value_map,
 )
 from grafana.source.promql import metric, most, named, told_apart

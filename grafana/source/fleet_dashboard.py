@@ -9,20 +9,17 @@ from exporter.rules.series import (
     ALL_FORECAST,
     ALL_MONTH_TO_DATE,
     EXPORTERS_DOWN,
-    SEEN,
-    TYPE_COST,
     WITHOUT_FORECAST,
 )
 from grafana.source import board, days, headlines
 from grafana.source.attention import (
     FORECAST_OVER_BUDGET,
     OVER_BUDGET,
-    TEXTS,
-    USED,
     needs_attention,
-    worst,
 )
-from grafana.source.board import EXPORTER, INVOICES, ORGANIZATION, THIS_ORGANIZATION, Board, to
+from grafana.source.board import EXPORTER, INVOICES, Board, to
+from grafana.source.charts import bars, lines
+from grafana.source.fleet_tables import made_of, movers, organizations
 from grafana.source.freshness import DATA_AGE, organizations_out_of_date
 from grafana.source.known import (
     ANY_PART,
@@ -32,13 +29,9 @@ from grafana.source.known import (
     USAGE,
     USAGE_OF_BUDGET,
     amount,
-    cell,
-    month_to_date,
     of_exporters,
-    parts,
     tile,
 )
-from grafana.source.known import INVOICES as OF_INVOICES
 from grafana.source.money_panels import (
     COUNTED_ON_THE_RIGHT,
     DASHED,
@@ -54,40 +47,28 @@ from grafana.source.panels import (
     COUNT,
     NONE_IS_BETTER,
     NONE_IS_GOOD,
-    OF_BUDGET,
     OF_LIMIT_LEFT,
     ONE_IS_GOOD,
-    PLAIN_NUMBER,
     SECONDS,
     SHARE,
     SHARE_OF_FAILURES,
-    USD,
     USD_AXIS,
     Panel,
     Query,
-    bars,
-    lines,
     stat,
 )
 from grafana.source.promql import (
     by_id,
     metric,
-    most,
-    named,
     picked,
-    recorded,
     spent,
     spent_on_day,
     with_name,
 )
 from grafana.source.spend_panels import month_trend
-from grafana.source.tables import GAUGE, Column, table
 
 SHOWN_BY_NAME: Final = 10  # organizations that have a colour of their own
-MOVERS: Final = 12
 OTHERS: Final = "all others"
-
-_ORGANIZATION = Column("Organization", label="org_name", url=to(ORGANIZATION, THIS_ORGANIZATION))
 
 
 def _wrong() -> Sequence[Panel]:
@@ -104,7 +85,7 @@ def _wrong() -> Sequence[Panel]:
             url=to(EXPORTER),
         ),
         tile(
-            "Organizations not readable",
+            "Bills not readable",
             "Organizations of which the last poll of a part failed, or whose exporter is down. "
             "Should be 0. Their last good numbers stay for a while and are then withdrawn. Click "
             "for the causes.",
@@ -139,19 +120,8 @@ def _money() -> Sequence[Panel]:
     budgets = f"{BUDGETED} and on (org_id) {picked(FORECAST)}"
     return (
         headlines.month_so_far(),
+        month_trend(),
         headlines.forecast(),
-        tile(
-            "Forecast over budget",
-            "Organizations that the forecast sees above their budget by the end of the period, or "
-            "that already are. Should be 0. Which ones: the table above.",
-            FORECAST_OVER_BUDGET,
-            USAGE_OF_BUDGET,
-            total=f"sum({FORECAST_OVER_BUDGET} > bool 0)",
-            always=False,
-            none="No budget set",
-            unit=COUNT,
-            colours=NONE_IS_BETTER,
-        ),
         tile(
             "Forecast against budget",
             "Forecast of the organizations that have a budget, as a share of all these budgets. "
@@ -164,8 +134,19 @@ def _money() -> Sequence[Panel]:
             none="No budget set",
             unit=SHARE,
         ),
+        tile(
+            "Forecast over budget",
+            "Organizations that the forecast sees above their budget by the end of the period, or "
+            "that already are. Should be 0. Which ones: the table above.",
+            FORECAST_OVER_BUDGET,
+            USAGE_OF_BUDGET,
+            total=f"sum({FORECAST_OVER_BUDGET} > bool 0)",
+            always=False,
+            none="No budget set",
+            unit=COUNT,
+            colours=NONE_IS_BETTER,
+        ),
         headlines.owed(to(INVOICES)),
-        month_trend(),
         days.last_day(),
         days.last_week(),
         days.week_trend(),
@@ -220,85 +201,9 @@ def _breakdown() -> Sequence[Panel]:
                 ("overdue", [fixed("red"), FILLED]),
             ],
         ),
-        _movers(),
-        _made_of(),
+        movers(),
+        made_of(),
         days.pace_of_all(),
-    )
-
-
-def _made_of() -> Panel:
-    """Return the table of what the month is made of."""
-    cost = most("org_id, resource_type", recorded(TYPE_COST))
-    total = f"sum by (resource_type) ({cost})"
-    return table(
-        "What the month is made of",
-        "What the current period has cost so far by what it was for, of all organizations that are "
-        "chosen, before discounts. The dashboard of an organization has the same of one, with what "
-        "was expected.",
-        Column("Resource type", label="resource_type"),
-        Column("This period", parts(total, USAGE, "resource_type"), unit=USD),
-        Column("Share", f"{total} / on () group_left () sum({cost})", unit=SHARE, cell=GAUGE),
-        Column("Organizations", f"count by (resource_type) ({cost} > 0)", width=110),
-        key="resource_type",
-        sort="This period",
-        width=12,
-        height=8,
-    )
-
-
-def _movers() -> Panel:
-    week, before = picked(days.WEEK), picked(days.WEEK_BEFORE)
-    return table(
-        "Movers of the week",
-        "Spend of the last seven whole UTC days beside that of the seven before, before "
-        "corrections, where it changed most. Growth is not bad by itself: ask whether it was "
-        "meant. Organizations of which a day of these is not known are left out. Click a name for "
-        "the organization.",
-        _ORGANIZATION,
-        Column("Organization ID", label="org_id", width=140),
-        Column(
-            "Last 7 days",
-            f"{picked(days.WEEK, labels='org_id, org_name')}"
-            f" and on (org_id) topk({MOVERS}, abs({week} - {before}))",
-            unit=USD,
-        ),
-        Column("7 days before", before, unit=USD, width=115),
-        Column("Change in $", f"{week} - {before}", unit=PLAIN_NUMBER, decimals=2, width=105),
-        Column("Change in %", f"({week} - {before}) / ({before} > 0)", unit=SHARE, width=105),
-        key="org_id",
-        sort="Change in $",
-        inner=True,
-        width=12,
-        height=8,
-    )
-
-
-def _organizations() -> Sequence[Panel]:
-    share = f"{picked(FORECAST)} / on (org_id) ({BUDGETED} > 0)"
-    return (
-        table(
-            "Organizations",
-            "Every organization that is configured, those with problems first. Amounts that cannot "
-            "be read now are the last known ones, as old as the data age says. The last 7 days are "
-            "whole UTC days, before corrections. A dash means that there is none, as of a budget. "
-            "Click a name for the organization.",
-            _ORGANIZATION,
-            Column("Organization ID", label="org_id", width=140),
-            Column("_known", named(SEEN), shown=False),
-            Column("Problem", worst(), texts={"0": ("none", "green"), **TEXTS}, width=150),
-            Column("Month so far", cell(month_to_date(), USAGE), unit=USD),
-            Column("Forecast", cell(picked(FORECAST), USAGE, takes_time=True), unit=USD),
-            Column("Budget", BUDGETED, unit=USD),
-            Column("Budget used", USED, unit=SHARE, colours=OF_BUDGET, cell=GAUGE, width=150),
-            Column("Forecast against budget", share, unit=SHARE, colours=OF_BUDGET, width=180),
-            Column("Last 7 days", cell(picked(days.WEEK), USAGE, takes_time=True), unit=USD),
-            Column("Owed", cell(amount(UNPAID), OF_INVOICES), unit=USD),
-            Column("Overdue", cell(amount(OVERDUE), OF_INVOICES), unit=USD, colours=NONE_IS_GOOD),
-            Column("Data age", DATA_AGE, unit=SECONDS, width=95),
-            key="org_id",
-            sort="Problem",
-            height=11,
-        ),
     )
 
 
@@ -369,7 +274,7 @@ def fleet() -> Board:
             ("What needs attention", (needs_attention(), *_wrong())),
             ("Money", _money()),
             ("Where it goes", _breakdown()),
-            ("Organizations", _organizations()),
+            ("Organizations", (organizations(),)),
             ("Exporter", _exporter()),
         ),
         marks=False,

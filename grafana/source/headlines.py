@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from grafana.source.attention import ALL_FAILED
-from grafana.source.known import INVOICES, USAGE, amount, month_to_date, tile
+from grafana.source.known import CREDIT, INVOICES, USAGE, amount, month_to_date, tile
 from grafana.source.money_panels import FORECAST, OVERDUE, UNPAID
 from grafana.source.panels import COUNT, DAYS_LEFT, NONE_IS_GOOD, USD, Panel
 from grafana.source.promql import picked
@@ -96,7 +96,7 @@ def month_so_far(*, one: bool = False) -> Panel:
         total=None if one else f"sum({value})",
         none=WITHHELD,
         unit=USD,
-        signed=True,
+        below_zero=CREDIT,
     )
 
 
@@ -113,5 +113,5 @@ def forecast(*, one: bool = False) -> Panel:
         total=None if one else f"sum({value})",
         none=NO_FORECAST,
         unit=USD,
-        signed=True,
+        below_zero=CREDIT,
     )

@@ -9,6 +9,7 @@ from typing import Final
 from exporter.rules.series import last
 from grafana.source import board, headlines, invoice_tables
 from grafana.source.board import Board
+from grafana.source.charts import lines, ranking, states
 from grafana.source.invoice_tables import (
     AMOUNT,
     BY,
@@ -30,9 +31,6 @@ from grafana.source.panels import (
     USD_AXIS,
     Panel,
     Query,
-    lines,
-    ranking,
-    states,
 )
 from grafana.source.payments import PENDING, payments
 from grafana.source.promql import by_id, metric, most, recorded
@@ -114,7 +112,8 @@ def _ageing() -> Sequence[Panel]:
             "Declined and expired cards have to be replaced, missing funds and processing errors "
             "may pass with the next try.",
             Query(
-                f"sum by (reason) ({most('org_id, reason', recorded(last(FAILED)))})", "{{reason}}"
+                f"sum by (reason) ({most('org_id, reason', recorded(last(FAILED)))}) > 0",
+                "{{reason}}",
             ),
             unit=USD_AXIS,
             width=8,
@@ -126,7 +125,7 @@ def _ageing() -> Sequence[Panel]:
 def _classes_of_age() -> Sequence[Query]:
     """Return the sums of unpaid invoices by days past due, 0 where none is in a class."""
     past_due = f"(time() - {moment('due')}) / 86400"
-    none = f"0 * sum({by_id(UNPAID)})"
+    none = f"0 * sum({amount(UNPAID)})"
     classes = []
     for after, until, name in zip((None, *AGES), (*AGES, None), _class_names(), strict=True):
         bounds = f"{past_due} > {after}" if after is not None else past_due

@@ -14,15 +14,16 @@ from enum import IntEnum
 from typing import Any, Final
 
 from exporter.rules.series import EXPORTERS_DOWN, MONTH_TO_DATE, SEEN, SUCCEEDED, last
-from grafana.source.panels import BELOW_ZERO, MOMENT, PLAIN, Beside, Panel, Steps, stat
+from grafana.source.panels import BELOW_ZERO, PLAIN, SHORT_MOMENT, Beside, Panel, Steps, stat
 from grafana.source.promql import by_id, metric, named
 
 OUT_OF_DATE_AFTER: Final = 2  # poll intervals
 NUMBER: Final = "known"  # what a number is called when something stands beside it
-CREDIT: Final = "credit"  # an amount that is below $0
+CREDIT: Final = "credit"  # what an amount is called that is below $0
+LESS: Final = "less"  # and a difference
 AS_OF: Final = "as of"
-OUT_OF_DATE: Final = "organizations out of date"
-MISSING: Final = "organizations missing"
+OUT_OF_DATE: Final = "orgs out of date"
+MISSING: Final = "orgs missing"
 STATE: Final = "state"
 
 
@@ -144,20 +145,23 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
     mappings: Sequence[Any] = (),
     decimals: int | None = None,
     also: Sequence[Beside] = (),
-    signed: bool = False,
+    name: str = NUMBER,
+    below_zero: str | None = None,
     width: int = 4,
     height: int = 4,
 ) -> Panel:
     """Return a tile of one organization's value, or of what those of all come to: `total`.
 
     It says of when the value is if it is out of date; of a total, of how many organizations it is,
-    and how many are missing from it, if they `always` have a value.
+    and how many are missing from it, if they `always` have a value. One that may be below $0 is
+    called `below_zero` then.
     """
     number = total or value
-    beside = [why(number, origin, none), *also]
-    if signed:
+    beside = [why(number, origin, none)]
+    if below_zero:
         # Grafana would write $-1.00. As a query of its own it has its sign before the currency.
-        beside.append(Beside(CREDIT, f"-({number}) > 0", BELOW_ZERO))
+        beside.append(Beside(below_zero, f"-({number}) > 0", BELOW_ZERO))
+    beside += also
     if total and always:
         missing = f"count({ORGANIZATIONS} unless on (org_id) {value}) and on () {total}"
         beside.append(Beside(MISSING, missing, colour="orange"))
@@ -166,13 +170,13 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
         beside.append(
             Beside(OUT_OF_DATE, f"count({old})", colour="orange")
             if total
-            else Beside(AS_OF, f"1000 * ({old})", MOMENT, "orange")
+            else Beside(AS_OF, f"1000 * ({old})", SHORT_MOMENT, "orange")
         )
     return stat(
         title,
         description,
-        f"({number}) >= 0" if signed else number,
-        name=NUMBER,
+        f"({number}) >= 0" if below_zero else number,
+        name=name,
         unit=unit,
         colours=colours,
         url=url,
@@ -246,10 +250,10 @@ def rows(value: str, origin: Origin, label: str) -> str:
     return f"{value} or on (org_id) {unreadable} or on (org_id) {pending} or on () {none}"
 
 
-def parts(value: str, origin: Origin, label: str) -> str:
+def parts(value: str, origin: Origin, label: str, none: str = "none") -> str:
     """Return the rows of a table of what something is made of, by a label.
 
-    If there are none, one row says why.
+    If there are none, one row says why; `none` where the answer is good.
     """
 
     def saying(what: str, of: str) -> str:
@@ -257,5 +261,5 @@ def parts(value: str, origin: Origin, label: str) -> str:
 
     unreadable = saying("cannot be read", f"0 * {origin.failing} + {UNREADABLE}")
     pending = saying("not polled yet", f"0 * {origin.pending} + {NOT_YET}")
-    none = saying("none", f"0 * {origin.answered}")
-    return f"{value} or on () {unreadable} or on () {pending} or on () {none}"
+    good = saying(none, f"0 * {origin.answered}")
+    return f"{value} or on () {unreadable} or on () {pending} or on () {good}"

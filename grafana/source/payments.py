@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Final
 
 from exporter.rules.series import SEEN, last
+from grafana.source.charts import lines
 from grafana.source.invoice_tables import ORGANIZATION_COLUMN
 from grafana.source.known import BILLING, INVOICES, amount, cell, rows
 from grafana.source.money_panels import FAILED
-from grafana.source.panels import COUNT, DATE, SHARE, USD, Panel, Query, lines
+from grafana.source.panels import COUNT, DATE, SHARE, USD, Panel, Query
 from grafana.source.promql import by_id, metric, most, named, recorded
 from grafana.source.tables import NOTHING, Column, table
 
@@ -69,9 +70,9 @@ def payments() -> Sequence[Panel]:
                 "Unverified",
                 cell(amount(PENDING), BILLING),
                 texts={"1": ("unverified", "orange"), "0": (NOTHING, "text")},
-                width=95,
+                width=125,
             ),
-            Column("Due since", cell(f"1000 * {oldest}", INVOICES), unit=DATE, width=105),
+            Column("Due since", cell(f"1000 * {oldest}", INVOICES), unit=DATE, width=125),
             Column("Paid in all", by_id(ALL_BY_STATUS, 'status="paid"'), unit=USD, width=115),
             key="org_id",
             sort="Due since",

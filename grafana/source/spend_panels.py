@@ -7,7 +7,8 @@ from typing import Final
 
 from exporter.rules.series import MONTH_TO_DATE, TYPE_COST
 from grafana.source import days, headlines, promql
-from grafana.source.known import USAGE, amount, month_to_date, parts, tile
+from grafana.source.charts import bars, lines
+from grafana.source.known import CREDIT, USAGE, amount, month_to_date, parts, tile
 from grafana.source.money_panels import (
     BUDGET,
     DASHED,
@@ -15,7 +16,7 @@ from grafana.source.money_panels import (
     FORECAST,
     fixed,
 )
-from grafana.source.panels import DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query, bars, lines
+from grafana.source.panels import DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query
 from grafana.source.promql import by_id, metric, most, picked, recorded, spent_on_day
 from grafana.source.tables import GAUGE, Column, table
 
@@ -85,7 +86,7 @@ def budget() -> Sequence[Panel]:
             USAGE,
             none=headlines.NO_FORECAST,
             unit=USD,
-            signed=True,
+            below_zero=CREDIT,
         ),
         tile(
             "Upper bound",
@@ -95,7 +96,7 @@ def budget() -> Sequence[Panel]:
             USAGE,
             none=headlines.NO_FORECAST,
             unit=USD,
-            signed=True,
+            below_zero=CREDIT,
         ),
         tile(
             "Budget used up",
@@ -114,6 +115,7 @@ def budget() -> Sequence[Panel]:
             USAGE,
             none="After 7 whole days",
             unit=USD,
+            name="per day",
             also=[Beside("days left", f"clamp_min({picked(END)} - time(), 0) / 86400")],
         ),
         month_trend(one=True),
@@ -256,7 +258,7 @@ def period() -> Sequence[Panel]:
             "Sources and tiers",
             "What the current period has cost so far by who charges. Net is what counts: cost "
             "less discount and credit. A fragment that is not used any more can be removed.",
-            Column("Source", label="source_type", width=90),
+            Column("Source", label="source_type", width=130),
             Column("Tier", label="tier"),
             Column(
                 "Cost",

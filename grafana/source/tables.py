@@ -57,12 +57,11 @@ def table(  # noqa: PLR0913 - a panel is what it is called with
     key: str | None,
     sort: str,
     ascending: bool = False,
-    inner: bool = False,
     hidden: Sequence[str] = (),
     width: int = 24,
     height: int = 10,
 ) -> Panel:
-    """Return a table of the rows that any query has, or, if `inner`, that all have.
+    """Return a table of the rows that any query has.
 
     `key` is the label that rows are joined by. Without it all queries must have the same labels.
     It and the labels `hidden` are there for links, and not shown. `sort` is a column's title.
@@ -89,7 +88,7 @@ def table(  # noqa: PLR0913 - a panel is what it is called with
     unseen = [label for label in ([key] if key else []) + [*hidden] if label not in names]
     kept = [*names, *unseen]
     if key and len(queries) > 1:
-        _transform(panel, "joinByField", {"byField": key, "mode": "inner" if inner else "outer"})
+        _transform(panel, "joinByField", {"byField": key, "mode": "outer"})
     elif len(queries) > 1:
         _transform(panel, "merge", {})
     _transform(panel, "filterFieldsByName", {"include": {"names": kept}})
@@ -113,7 +112,7 @@ def _properties(column: Column) -> list[Any]:
     properties: dict[str, Any] = {"noValue": NOTHING}
     if column.expr:
         properties["unit"] = column.unit
-        properties["custom.align"] = "right"
+        properties["custom.align"] = "left" if column.texts else "right"
     if column.unit == USD or column.decimals is not None:
         properties["decimals"] = 2 if column.decimals is None else column.decimals
     width = column.width or (NUMBER_WIDTH if column.expr else None)

@@ -15,7 +15,7 @@ import yaml
 
 from generate import dashboards as generator
 from grafana.source import comparison
-from grafana.source.panels import BELOW_ZERO, DATE, MOMENT, NO_DATA, USD, USD_AXIS
+from grafana.source.panels import BELOW_ZERO, DATE, MOMENT, NO_DATA, SHORT_MOMENT, USD, USD_AXIS
 from support.dashboards import (
     EXCEPTIONS,
     FILES,
@@ -33,7 +33,7 @@ TARGETS: Final = list(targets())
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 # Units that Grafana has, of those that its linter knows, and formats, which it does not.
 UNITS: Final = {"short", "locale", "s", "percentunit", "bytes", "reqps", USD_AXIS}
-FORMATS: Final = {BELOW_ZERO, DATE, MOMENT, USD}
+FORMATS: Final = {BELOW_ZERO, DATE, MOMENT, SHORT_MOMENT, USD}
 
 
 def panel_ids() -> Iterator[Any]:

@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from grafana.source.attention import PROBLEMS
-from grafana.source.known import AS_OF, CREDIT, MISSING, OUT_OF_DATE, STATE, State
+from grafana.source.known import AS_OF, CREDIT, LESS, MISSING, OUT_OF_DATE, STATE, State
 from rules.harness import ACME, COLLECTORS, DAY, FIRST, HOUR, Pages, between, same, series
 from rules.healthy import add_organization, healthy
 from rules.trouble import AN_HOUR, KEPT, STEP, fail, trouble
@@ -41,7 +41,11 @@ TILES: Final = [
 
 def number(uid: str, title: str) -> str:
     """Return an expression with the number of a tile, also of one that is below $0."""
-    credit = [t.expr for t in targets() if _is(t, uid, title) and t.query["legendFormat"] == CREDIT]
+    credit = [
+        t.expr
+        for t in targets()
+        if _is(t, uid, title) and t.query["legendFormat"] in {CREDIT, LESS}
+    ]
     return " or ".join(f"({expand(e, ANY)})" for e in (query(uid, title), *credit))
 
 
@@ -126,7 +130,7 @@ OF_EXPORTERS: Final = {
     "Data stored",
     "Requests left today",
 }
-OF_POLLS: Final = {"Organizations not readable", "Organizations out of date", "Bill readable"}
+OF_POLLS: Final = {"Bills not readable", "Organizations out of date", "Bill readable"}
 OLD: Final = {
     "Month so far",
     "Overdue",
@@ -338,6 +342,9 @@ def test_ageing_adds_up_to_what_is_owed(tmp_path: Path) -> None:
         pages.expect_sample(f"({') + ('.join(bars)})", at, ("{}", 500))
         pages.expect_sample(bars[-1], at, ("{}", rest))
     pages.check(tmp_path)
+    outage = out_of_reach()
+    outage.expect_sample(f"({') + ('.join(bars)})", LATE, ("{}", 500))
+    outage.check(tmp_path)
 
 
 def test_rows_say_that_invoices_cannot_be_read(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_a_week_that_nobody_knows_is_no_number(tmp_path: Path, rules: Sequence[P
     pages = live(tmp_path, 10, bill).pages
     for uid in (FLEET, ONE):
         pages.expect_sample(query(uid, "Last 7 days"), LOOKED_AT)
-    pages.expect_sample(query(FLEET, "Movers of the week"), LOOKED_AT)
+    pages.expect_sample(query(FLEET, "Movers of the week", "B"), LOOKED_AT)
     # Yesterday is known.
     pages.expect_near(query(FLEET, "Last whole day"), LOOKED_AT, PER_DAY, within=CENT)
     pages.expect_sample(beside(FLEET, "Last whole day", MISSING), LOOKED_AT)
