@@ -41,7 +41,7 @@ OVERDUE_COUNT: Final = "viam_billing_invoices_overdue"
 AGES: Final = (0, 15, 30, 60)
 CENT: Final = 0.005
 # Rows of what is overdue are red.
-OVERDUE_ROW: Final = ((None, "red"), (0, "transparent"))
+OVERDUE_ROW: Final = ((None, "transparent"), (0, "semi-dark-red"))
 NOT_ITEMIZED: Final = "without a series of its own"
 ON_TIMELINE: Final = 30  # invoices: more could not be read
 AGE_COLOURS: Final = ("blue", "yellow", "orange", "red", "dark-red")
@@ -150,15 +150,16 @@ def _calendar() -> Sequence[Panel]:
         table(
             "Calendar of due dates",
             "Unpaid invoices that have a series of their own, the earliest due date first. Overdue "
-            "ones are red, with days left below 0. Click an invoice to see it alone.",
+            "ones are red; days past due are below 0 for those that are not due yet. Click an "
+            "invoice to see it alone.",
             Column("Due", f"1000 * ({due} and on (invoice_id) {unpaid})", unit=DATE, width=100),
             Column(
-                "Days left",
-                f"ceil(({due} - time()) / 86400) and on (invoice_id) {unpaid}",
+                "Days past due",
+                f"floor((time() - {due}) / 86400) and on (invoice_id) {unpaid}",
                 decimals=0,
                 colours=OVERDUE_ROW,
                 cell=ROW,
-                width=100,
+                width=130,
             ),
             ORGANIZATION_COLUMN,
             INVOICE_COLUMN,
@@ -166,8 +167,7 @@ def _calendar() -> Sequence[Panel]:
             STATUS_COLUMN,
             key="invoice_id",
             hidden=("org_id",),
-            sort="Days left",
-            ascending=True,
+            sort="Days past due",
             height=8,
         ),
     )

@@ -357,6 +357,9 @@ def test_rows_say_that_invoices_cannot_be_read(tmp_path: Path) -> None:
     )
     pages.check(tmp_path)
     calm = healthy(HOURS * AN_HOUR, STEP)
+    # What the answer had twice is there.
+    of = {"collector": "invoices", "reason": "duplicate"}
+    calm.set("viam_billing_withheld_samples", same(1), FIRST, ACME, of)
     calm.expect_sample(table, LATE, (series("", {"invoice_id": "none"}), 0))
     calm.check(tmp_path)
 
@@ -392,4 +395,18 @@ def test_organizations_of_one_name_are_told_apart(tmp_path: Path) -> None:
     pages.expect_sample(
         f"({names}) ^ 0", HOUR - STEP, *((series("", o), 1) for o in (*found, BETA))
     )
+    pages.check(tmp_path)
+
+
+def test_a_trend_is_in_dollars_and_percent(tmp_path: Path) -> None:
+    """Of organizations with both weeks, so that one that is new is no growth."""
+    pages = healthy(AN_HOUR, STEP)
+    pages.set("viam_billing_spend_previous_7d_usd", same(200), FIRST, ACME)
+    add_organization(pages, FIRST, BETA)
+    acme = {"org_id": ACME["org_id"]}
+    pages.expect_near(beside(ONE, "Week against week", LESS), HOUR - STEP, 200 - 168, acme)
+    pages.expect_near(beside(ONE, "Week against week", "in %"), HOUR - STEP, 168 / 200 - 1, acme)
+    pages.expect_near(beside(FLEET, "Week against week", LESS), HOUR - STEP, 200 - 168)
+    pages.expect_near(beside(FLEET, "Week against week", "in %"), HOUR - STEP, 168 / 200 - 1)
+    pages.expect_sample(beside(FLEET, "Week against week", MISSING), HOUR - STEP, ("{}", 1))
     pages.check(tmp_path)
