@@ -109,7 +109,7 @@ def parts_table(*, one_organization: bool) -> Panel:
             decimals=1,
             width=90,
         ),
-        Column("Unchanged for", f"time() - {_CHANGE}", unit=SECONDS, width=110),
+        Column("Unchanged for", f"time() - {_CHANGE}", unit=SECONDS, width=125),
         Column("Withheld", withheld, colours=NONE_IS_BETTER, width=85),
         Column("Waits", f"{waits} - time()", unit=SECONDS, width=80),
         key=None,

@@ -24,6 +24,7 @@ DATE: Final = "time:YYYY-MM-DD"
 MOMENT: Final = "time:YYYY-MM-DD HH:mm"
 SHORT_MOMENT: Final = "time:D MMM HH:mm"  # for a tile
 BELOW_ZERO: Final = "currency:financial:-$"  # of how far an amount is below $0
+DECIMALS: Final = {USD: 2, BELOW_ZERO: 2, SHARE: 1}
 
 # The last resort: it must be true whatever is wrong, and so says nothing about the bill.
 NO_DATA: Final = "No data for this choice"
@@ -72,7 +73,7 @@ class Beside:
         """Return how it is shown."""
         properties: dict[str, Any] = {
             "unit": self.unit,
-            "decimals": 2 if self.unit in {USD, BELOW_ZERO} else 0,
+            "decimals": DECIMALS.get(self.unit, 0),
             "color": {"mode": "fixed", "fixedColor": self.colour},
         }
         if self.texts:
