@@ -118,7 +118,7 @@ def _alerts() -> Sequence[Panel]:
             Column("Organization", label="org_name", width=190),
             key=None,
             sort="Severity",
-            width=10,
+            width=8,
             height=11,
         ),
         parts_table(one_organization=False),

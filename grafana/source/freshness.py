@@ -115,6 +115,6 @@ def parts_table(*, one_organization: bool) -> Panel:
         key=None,
         hidden=("org_id",) if one_organization else (),
         sort="State",
-        width=12 if one_organization else 14,
+        width=12 if one_organization else 16,
         height=6 if one_organization else 11,
     )
