@@ -40,8 +40,8 @@ OVERDUE_COUNT: Final = "viam_billing_invoices_overdue"
 # Days past due, up to which an amount is in a class of age; the last class has no end.
 AGES: Final = (0, 15, 30, 60)
 CENT: Final = 0.005
-# Rows of what is overdue are red.
-OVERDUE_ROW: Final = ((None, "transparent"), (0, "semi-dark-red"))
+# Rows of what is overdue are red, and let text of any colour be read.
+OVERDUE_ROW: Final = ((None, "transparent"), (0, "rgba(242, 73, 92, 0.25)"))
 NOT_ITEMIZED: Final = "without a series of its own"
 ON_TIMELINE: Final = 30  # invoices: more could not be read
 AGE_COLOURS: Final = ("blue", "yellow", "orange", "red", "dark-red")
