@@ -252,14 +252,15 @@ class _Notes:
 
     def _another_day(self, rows: dict[int, bytes], kept: int) -> Ledger:
         numbers = sorted(rows)
-        # A clock that is ahead must not push out what came before: it may be set back.
+        # A clock that is ahead must not push out what came before: it may be set back. Nor must one
+        # that is behind let go of days after it, for they are added to when it is right again.
         today = numbers.index(self._today)
         first = numbers[max(0, today - IN_MEMORY)]
         older = 1
         if self._before is not None:
             earlier = next(records(self._before.days))[0] - numbers[0]
             older = max(1, self._before.older >> max(0, earlier))  # days that are here again
-        here = {number: rows[number] for number in numbers[: today + IN_MEMORY] if number >= first}
+        here = {number: rows[number] for number in numbers[: today + STORED] if number >= first}
         return made(
             here, self._today, kept, _older(older, rows, numbers[0], first, kept - IN_MEMORY)
         )

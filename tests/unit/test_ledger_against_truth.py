@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.compared import Compared
@@ -161,7 +161,18 @@ LEAPS = st.sampled_from(
 LEAPS_AND_EVENTS = st.lists(st.tuples(LEAPS, events(84.0)), min_size=1, max_size=20)
 
 
+# Back by more than a year, and on to a day that was not the last one then: twice.
+TWICE = [
+    (leap, Event(seconds, "grow", 0.01))
+    for leap, seconds in (
+        *((-50 * DAY, 60.0), (-400 * DAY, float(DAY)), (10 * DAY, 60.0)),
+        *((-400 * DAY, 60.0), (10 * DAY, 60.0)),
+    )
+]
+
+
 @pytest.mark.long
+@example(Bill(FIRST, 7 * DAY, None, 0.0, True), FIRST + 7.25, TWICE)
 @given(BILLS, FIRST_ANSWERS, LEAPS_AND_EVENTS)
 def test_a_clock_that_jumps_loses_and_doubles_nothing(
     bill: Bill, first: float, events: list[tuple[float, Event]]
