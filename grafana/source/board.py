@@ -187,7 +187,8 @@ def render(board: Board) -> str:
         for panel in panels:
             built.with_panel(panel)
     document = json.loads(sdk.JSONEncoder().encode(built.build()))
-    return json.dumps(_finished(document), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    # Lines for reading differences, and no more: as a ConfigMap it must stay below 256 KiB.
+    return json.dumps(_finished(document), indent=0, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _finished(document: dict[str, Any]) -> dict[str, Any]:
