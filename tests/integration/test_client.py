@@ -273,7 +273,7 @@ def test_another_organizations_key_is_a_matter_of_permission() -> None:
         async with connected() as pair:
             error = await failure(pair.usage(SECOND, key_of(FIRST)))
             assert error.cause is Cause.PERMISSION
-            assert "owner" in str(error)
+            assert "role Owner" in str(error)
 
     run(scenario)
 

@@ -272,10 +272,15 @@ def exporter(*arguments: str, environ: Mapping[str, str] | None = None) -> Itera
         yield Exporter(process, int(serving[1]))
 
 
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Print no traceback of a client that went away: tests read standard error."""
+
+
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
     """Serve HTTP with a handler of the test's own, on a port of its own, while inside."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Quiet(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
