@@ -1,6 +1,6 @@
 """The current snapshot: what is known of every organization.
 
-States are immutable and replaced whole, so whoever reads one holds a consistent set. Only
+States are immutable and replaced as a whole, so every reader has a consistent set. Only
 the intake writes.
 """
 

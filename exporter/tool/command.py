@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
             complain(f"{where}{error.strerror}")
             return FAILED
         discard()
-        if not isinstance(error, BrokenPipeError):  # whoever read had enough, as `head` has
+        if not isinstance(error, BrokenPipeError):  # the reader stopped early, like `head`
             complain(f"standard output: {error.strerror}")
         return FAILED
     return code

@@ -123,7 +123,7 @@ class Run:
                     for each in missing:
                         tasks.create_task(self._download(reader, each, bars))
             except BaseExceptionGroup as group:
-                raise group.exceptions[0] from group  # as when whoever reads has enough
+                raise group.exceptions[0] from group  # such as a reader that stopped early
 
     def _wanted(self, found: Iterable[Read], names: Mapping[str, str]) -> list[WantedInvoice]:
         """Return the invoices that are wanted.

@@ -113,7 +113,7 @@ def _usage(arguments: argparse.Namespace) -> int:
 async def _read(
     place: Place | None, config: Config | None, arguments: argparse.Namespace
 ) -> _Found:
-    """Ask whoever is named. Without a configuration it is ledgers alone."""
+    """Ask the sources that were named. Without a configuration those are ledgers only."""
     told, names = LedgersRead[OrganizationLine]((), ()), arguments.organizations
 
     async def line(ledgers: Ledgers, organization: FoundOrganization) -> OrganizationLine:

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 STOP_WITHIN = 5.0  # seconds that scrapes under way have to end
 ACCEPT_AGAIN = 0.1  # seconds until the next try when none can be accepted
-QUIET: Final = 60.0  # seconds in which that is told of once
+QUIET: Final = 60.0  # seconds between two log lines about it
 # No room of the machine's is left, of which an idle connection gives some back.
 NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 HELLO = b"\x16"  # what a client that speaks TLS sends first

@@ -49,7 +49,7 @@ class Site:
         self._api = f"{prefix}{API}"
         self._configuration = configuration
         self._auth = auth
-        # Whoever has no password uses up nothing of those who have one.
+        # Clients without a password use up nothing of what those with one may have.
         self._bucket = bucket
         self._bucket_of_refused = bucket.another()
         self._bucket_of_open = bucket.another()
@@ -111,7 +111,7 @@ class Site:
             raise refusal
 
     async def _stranger(self, request: web.BaseRequest, users: Mapping[str, str]) -> Refusal | None:
-        """Return the answer to whoever has no right password."""
+        """Return the answer to a client without the right password."""
         credentials = parse(request.headers.get("Authorization", ""))
         try:
             if credentials and await self._auth.check(credentials, users):
@@ -132,7 +132,7 @@ class Site:
         return await handler(request)
 
     def _is_meant(self, request: web.BaseRequest, path: str) -> bool:
-        """Tell whether a request is for a name of this exporter, or whoever asks needs none."""
+        """Tell whether a request names this exporter, or comes from a client that need not."""
         if self._hosts is None or path in self._any_host:
             return True
         if self._configuration().authenticates:

@@ -89,7 +89,7 @@ def ours(documents: Iterable[str]) -> Mapping[str, str]:
 
 
 def fill(page: str, documents: Iterable[str]) -> str:
-    """Return the page with its table made anew. Raises ValueError if it has no place for it."""
+    """Return the page with a new table. Raises ValueError if the page has no place for it."""
     columns = {"ours": ours(documents), **OTHERS}
     lines = [["", *columns], ["---"] * (len(columns) + 1)]
     lines += [[row, *(each[row] for each in columns.values())] for row in columns["ours"]]

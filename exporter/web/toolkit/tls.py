@@ -119,7 +119,7 @@ def context(
     _set_ciphers(made, section)
     if section.curve_preferences:
         made.set_ecdh_curve(CURVES[section.curve_preferences[0]])
-    # Every connection is verified anew, so that a rotated authority holds for all new ones.
+    # Each connection is verified by itself, so a rotated authority applies to all new ones.
     made.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     made.num_tickets = 0
     if section.prefer_server_cipher_suites:

@@ -51,7 +51,7 @@ class WebConfigFile:
             problems = list(_dropped(self.current, loaded))
         except ConfigError as error:
             problems = str(error).splitlines()
-        # Of a wrong version also the files before it: one of them may be what has to be mended.
+        # If the version is wrong, also the files before it: one of them may need to be fixed.
         self._seen = {**now, **reader.seen} if problems else dict(reader.seen)
         for problem in problems:
             log.error("web configuration not reloaded; still using the old one", problem=problem)
