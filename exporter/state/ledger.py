@@ -135,9 +135,9 @@ def _windows(
         answered,
         _glance(rows, answered).spend,
         spends[-1],
-        _sum(spends[-7:]),
-        _sum(spends[-14:-7]),
-        _sum(spends),
+        sum_if_known(spends[-7:]),
+        sum_if_known(spends[-14:-7]),
+        sum_if_known(spends),
         {}
         if yesterday.is_unknown
         else {name: resources[name].spend if name in resources else 0.0 for name in types},
@@ -150,7 +150,7 @@ def _glance(rows: Mapping[int, bytes], number: int) -> Glance:
     return glance(rows[number]) if number in rows else NOT_KNOWN
 
 
-def _sum(spends: Sequence[float | None]) -> float | None:
+def sum_if_known(spends: Sequence[float | None]) -> float | None:
     """Return what was spent on all of these days; None if any is unknown."""
     known = [spend for spend in spends if spend is not None]
     return exact_sum(known) if len(known) == len(spends) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from exporter.base.address import Address
 from exporter.base.files import path_argument
@@ -44,6 +45,17 @@ def add_configuration(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="only this organization, by id or name; repeatable (default: all)",
+    )
+
+
+def add_dest(command: argparse.ArgumentParser, default: str) -> None:
+    """Declare which folder files are written to."""
+    command.add_argument(
+        "--dest",
+        metavar="DIR",
+        type=path_argument,
+        default=Path(default),
+        help="folder to write to, created if necessary (default: %(default)s)",
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from exporter.base import files
 from exporter.tool import arguments as declare
 from exporter.tool.errors import DONE, EXIT_CODES
 from exporter.tool.folder import PUBLIC, prepared
@@ -28,13 +27,7 @@ is written beside it, with .new at the end of its name.
 def define(command: argparse.ArgumentParser) -> None:
     """Say what the command does, and what it is told."""
     declare.describe(command, _dashboards, DESCRIPTION, EXIT_CODES)
-    command.add_argument(
-        "--dest",
-        metavar="DIR",
-        type=files.path_argument,
-        default=Path("grafana"),
-        help="the folder to write to, created if missing (default: %(default)s)",
-    )
+    declare.add_dest(command, "grafana")
 
 
 def grafana() -> Mapping[str, str]:

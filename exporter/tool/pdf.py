@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Final
 
 from exporter.api.billing import BillingError
 from exporter.api.calls import ReadRpc
-from exporter.base.files import path_argument
 from exporter.base.text import from_system
 from exporter.config import Config
 from exporter.metrics.extract.invoices import Invoice
@@ -54,13 +52,7 @@ def define(command: argparse.ArgumentParser) -> None:
         type=declare.date,
         help="download invoices dated on or after this day, YYYY-MM-DD in UTC",
     )
-    command.add_argument(
-        "--dest",
-        metavar="DIR",
-        type=path_argument,
-        default=Path("invoices"),
-        help="folder to write to, created if necessary (default: %(default)s)",
-    )
+    declare.add_dest(command, "invoices")
     command.add_argument(
         "--name-template",
         metavar="TEMPLATE",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import yaml
@@ -44,13 +43,7 @@ The settings file has only what differs from the defaults, for example:
 def define(command: argparse.ArgumentParser) -> None:
     """Say what the command does, and what it is told."""
     declare.describe(command, _rules, DESCRIPTION, EPILOG)
-    command.add_argument(
-        "--dest",
-        metavar="DIR",
-        type=files.path_argument,
-        default=Path("rules"),
-        help="folder to write to, created if necessary (default: %(default)s)",
-    )
+    declare.add_dest(command, "rules")
     command.add_argument(
         "--settings",
         metavar="FILE",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from exporter.metrics.extract.values import exact_sum
 from exporter.state.day_rows import NOT_MOVED
+from exporter.state.ledger import sum_if_known
 from exporter.web.status import days
+from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.summary import Summary
 
 WEEK: Final = 7
 MAX_TYPES: Final = 20  # that are shown
-HALF_A_CENT: Final = 0.005
 
 
 class Pair(NamedTuple):
@@ -97,13 +97,8 @@ def _change(name: str, spends: Sequence[float | None], observed: Sequence[bool])
         name,
         Pair(spends[-1], spends[-2], all(observed[-2:])),
         Pair(
-            _sum(spends[-WEEK:]),
-            _sum(spends[-2 * WEEK : -WEEK]),
+            sum_if_known(spends[-WEEK:]),
+            sum_if_known(spends[-2 * WEEK : -WEEK]),
             all(sum(week) > WEEK / 2 for week in weeks),
         ),
     )
-
-
-def _sum(spends: Sequence[float | None]) -> float | None:
-    known = [spend for spend in spends if spend is not None]
-    return exact_sum(known) if len(known) == len(spends) else None

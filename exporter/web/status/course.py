@@ -11,6 +11,7 @@ from exporter.state.day_rows import DAY
 from exporter.state.ledger import between, day_of
 from exporter.state.spend import period_end
 from exporter.web.status import formatting
+from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.summary import USAGE, Summary
 
 WIDTH: Final = 600  # units of the picture
@@ -18,7 +19,6 @@ HEIGHT: Final = 180
 MARGIN: Final = 4  # above and below what is drawn
 # A budget that is more times as high as all else would press that into a line.
 TOO_FAR: Final = 3
-HALF_A_CENT: Final = 0.005
 
 
 class Course(NamedTuple):

@@ -26,6 +26,7 @@ from exporter.web.status import days
 from exporter.web.status.bars import Bars, bars
 from exporter.web.status.changes import Changes, changes
 from exporter.web.status.course import Course, course
+from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.summary import Summary
 
 # What a page shows of an answer, which may have 4 MiB.
@@ -35,7 +36,6 @@ MAX_COSTS: Final = 100  # of a source
 MAX_INVOICES: Final = 200
 MAX_OF_PERIOD: Final = 10  # invoices beside a period that has ended
 MAX_LINES: Final = 100  # of a metric
-HALF_A_CENT: Final = 0.005
 
 
 class Withholding(NamedTuple):
