@@ -30,7 +30,10 @@ def test_it_lists_every_alert(tmp_path: Path) -> None:
     (overdue,) = (line for line in lines if OVERDUE in line)
     assert overdue.split(maxsplit=3)[1:3] == ["critical,", "warning"]
     assert overdue.endswith(ALERTS[OVERDUE]["annotations"]["summary"])
-    assert lines[-1] == 'Other sections: "After an outage", "Two kinds of invoices"'
+    assert (
+        lines[-1]
+        == 'Other sections: "After an outage", "Two kinds of invoices", "What a bill covers"'
+    )
 
 
 def test_every_section_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
