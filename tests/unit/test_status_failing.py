@@ -123,4 +123,6 @@ def test_the_last_successful_poll_is_named() -> None:
     whole = whole._replace(collectors={"usage": whole.collectors["usage"]})
     later = CONTEXT._replace(time=START + 180)
     assert "The last successful poll of Acme was 3 min ago." in page(whole, later).text
-    assert "Not every collector of Acme has had a successful poll yet." in page(state(who)).text
+    some = page(state(who, usage(1.0)))
+    assert "Not every collector of Acme has had a successful poll yet." in some.text
+    assert "No poll of Acme has succeeded yet." in page(state(who)).text
