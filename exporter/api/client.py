@@ -45,7 +45,7 @@ REQUESTS: Final[Mapping[ReadRpc, type[Any]]] = {
     ReadRpc.GET_ORG_BILLING_INFORMATION: billing_pb2.GetOrgBillingInformationRequest,
     ReadRpc.GET_INVOICES_SUMMARY: billing_pb2.GetInvoicesSummaryRequest,
 }
-SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
+SILENCE: Final = "nothing arrived for as long as a request may take (api.timeout)"
 LATE: Final = 1.0  # seconds after api.timeout at which a call is ended if gRPC has not done it
 
 LONGEST: Final = 365 * 86_400.0  # seconds; deadlines that are centuries away are past to gRPC
@@ -176,7 +176,7 @@ class BillingClient:
             log.info("reaching the API through a proxy", proxy=str(proxy), variable=proxy.variable)
             if not api.tls:
                 log.warning(
-                    "the proxy reads the API keys, which travel in plain text: use api.tls, or "
+                    "the proxy can read the API keys, which travel in plain text: use api.tls, or "
                     "name the host in no_proxy",
                     proxy=str(proxy),
                 )
@@ -387,7 +387,7 @@ async def _outcome(
     except grpc.aio.AioRpcError as error:
         refusal = error
     except Exception as error:  # noqa: BLE001 - see above
-        reason = f"{name}: gRPC failed by itself ({type(error).__name__})"
+        reason = f"{name}: gRPC itself failed ({type(error).__name__})"
         failure = BillingError(Cause.OTHER, "CLIENT", reason)
     # Outside of the handler and without a cause: a traceback would show the server's words, which
     # may repeat what it was sent. It would also hold the call, and a task that is cancelled keeps
@@ -407,14 +407,14 @@ def _cancelled() -> bool:
 
 
 def _closed(name: str) -> BillingError:
-    reason = f"{name}: the call ended with its connection"
+    reason = f"{name}: the call ended when its connection did"
     return BillingError(Cause.OUTAGE, "CANCELLED", reason, transient=True)
 
 
 def _content(name: str, received: object) -> bytes:
     """Return the message that an answer has to hold. Raises BillingError."""
     if not isinstance(received, Received) or received.raw is None:
-        raise invalid(name, "holds no message")
+        raise invalid(name, "contains no message")
     return received.raw
 
 

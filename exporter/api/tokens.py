@@ -274,7 +274,7 @@ class Tokens(Generic[MetadataT]):
     def _token(self, text: str) -> Token[MetadataT]:
         """Return a token as it can be sent. Raises BillingError."""
         if not text or len(text) > MAX_TOKEN_BYTES or not (text.isascii() and text.isprintable()):
-            raise invalid(AUTHENTICATE.name, "has no token that could be sent")
+            raise invalid(AUTHENTICATE.name, "has no token that can be sent")
         expires = expiry(text)
         believable = expires - self._clock.time() >= SHORTEST_LIFE
         return Token(self._carry(text), expires if believable else math.inf)

@@ -20,7 +20,7 @@ from exporter.tool.output import printable
 DESCRIPTION: Final = """\
 Checks the configuration and the files that it names, like `viam-billing-exporter --config.check`.
 All errors are reported at once, and no secret is shown. With --connect it also reads each
-organization's bill once, shows none of it, and says what to do about each failure.
+organization's bill once, without showing it, and says what to do about each failure.
 """
 # What to do, by cause; the error itself says what is wrong.
 ADVICE: Final[Mapping[Cause, str]] = {

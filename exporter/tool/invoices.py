@@ -23,8 +23,8 @@ from exporter.tool.output import Column, Row
 
 FORMATS: Final = ("table", "json", "csv")
 DESCRIPTION: Final = """\
-Lists the invoices of each organization, followed by what it owes. The numbers are the exporter's
-own. Amounts are in US dollars. An unpaid invoice is overdue once its due date has passed.
+Lists the invoices of each organization, followed by what it owes, with the same numbers as the
+exporter. Amounts are in US dollars. An unpaid invoice is overdue once its due date has passed.
 """
 COLUMNS: Final = (
     "org_id",

@@ -64,7 +64,7 @@ def total_of(read: Sized, failures: Collection[ReadFailure]) -> str:
     if not failures:
         return "Total"
     if any(failure.organization is None for failure in failures):
-        return f"Total of {len(read)}, and there are others"
+        return f"Total of {len(read)}; there are others"
     return f"Total of {len(read)} of {len(read) + len(failures)} organizations"
 
 

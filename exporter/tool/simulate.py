@@ -50,7 +50,7 @@ A fault is written NAME[:KEY=VALUE,...], for example
   --fault=nan:from=30s,until=1m
 Keys limit what a fault applies to: method=RPC, organization=ID or number from 1, share=0..1 of the
 calls, every=N (every n-th call), times=N (at most), from=DURATION and until=DURATION since the
-start. Connection faults take no method and no organization; `refuse` takes times only.
+start. Connection faults take no method and no organization; `refuse` takes only from and until.
 SIGHUP reloads the fault file and the certificate.
 
 {catalogue()}
@@ -81,15 +81,15 @@ def define(command: argparse.ArgumentParser) -> None:
         "--organizations",
         metavar="N",
         type=_organizations,
-        help="generate this many organizations (default: eight with a story each, such as a spent "
-        "budget, a declined card or a credit)",
+        help="generate this many organizations (default: eight, each with a story, such as a "
+        "used-up budget, a declined card or a credit)",
     )
     command.add_argument(
         "--seed",
         metavar="N",
         type=int,
         default=1,
-        help="seed of ids, keys and costs; the same seed gives the same ones (default: "
+        help="seed for ids, keys and costs; the same seed gives the same values (default: "
         "%(default)s)",
     )
     command.add_argument(
@@ -112,7 +112,7 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         type=_share,
         default=0.0,
-        help="share of calls to fail, 0 to 1, as in an outage (default: %(default)g)",
+        help="share of calls that fail, 0 to 1, as in an outage (default: %(default)g)",
     )
     command.add_argument(
         "--token-lifetime",
@@ -149,7 +149,7 @@ def define(command: argparse.ArgumentParser) -> None:
         "--tls-ca",
         metavar="FILE",
         type=path_argument,
-        help="authorities for the printed configuration to trust, PEM (default: the certificate "
+        help="authorities that the printed configuration trusts, PEM (default: the certificate "
         "itself)",
     )
     command.add_argument(
@@ -265,7 +265,7 @@ class ReloadedFiles:
 
 def _no_password() -> str:
     """Keep OpenSSL from asking at the terminal, where nothing else would go on meanwhile."""
-    raise ValueError("the key must not be encrypted: there is nobody to ask for the password")
+    raise ValueError("the key must not be encrypted: there is no way to ask for a password")
 
 
 def _announce(accounts: Sequence[Account], where: Address, arguments: argparse.Namespace) -> None:

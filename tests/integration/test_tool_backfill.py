@@ -149,7 +149,8 @@ def test_what_would_make_it_useless_is_said(service: Service) -> None:
     missing, first, second = done.stderr.splitlines()
     assert f"{missing}\n" == NO_DAYS
     assert (
-        "these series lack the labels job and instance that a target's have: see --label" in first
+        "these series lack the labels job and instance that a target's series have: see --label"
+        in first
     )
     assert "Prometheus deletes it with a retention of 15d" in second
     future = within("backfill", "--since=2062-05-01", service.flag)

@@ -316,7 +316,7 @@ def test_a_token_that_cannot_be_sent_is_a_failure_of_its_key(service: Service) -
         done = within("usage", service.flag)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.endswith("the answer to Authenticate has no token that could be sent")
+    assert line.endswith("the answer to Authenticate has no token that can be sent")
     assert "Total of 7 of 8 organizations" in done.stdout
 
 
@@ -363,7 +363,7 @@ def test_a_key_that_cannot_list_hides_no_other(service: Service, tmp_path: Path)
     done = within("usage", flag)
     assert done.returncode == 1
     first, second = done.stderr.splitlines()
-    key_id, refused = ACCOUNTS[0].api_key_id, "the API key was refused: check its id and the key"
+    key_id, refused = ACCOUNTS[0].api_key_id, "the API key was refused: check the key and its id"
     assert first == f"viam-billing: organizations of the key {key_id}: Authenticate: {refused}"
     assert second == f"viam-billing: {NAMES[0]}: Authenticate: {refused}"
     assert NAMES[1] in done.stdout

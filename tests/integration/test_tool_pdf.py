@@ -91,7 +91,7 @@ def test_some_invoices_by_name_and_by_day(configuration: str, tmp_path: Path) ->
     assert missing.returncode == 1
     assert missing.stdout == "0 downloaded, 1 there already, 1 failed\n"
     assert missing.stderr == (
-        "viam-billing: no-such: no organization that could be read has an invoice of that id\n"
+        "viam-billing: no-such: no organization that could be read has an invoice with that id\n"
     )
 
 
@@ -262,10 +262,10 @@ def test_a_folder_that_cannot_be_made(configuration: str, tmp_path: Path) -> Non
     (tmp_path / "invoices").write_text("a file")
     done = within("pdf", "--all", configuration, folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "viam-billing: invoices: it is no folder\n"
+    assert done.stderr == "viam-billing: invoices: it is not a folder\n"
     deep = f"--dest={'a/' * 1500}b"
     done = within("pdf", "--all", deep, configuration, folder=tmp_path)
-    assert done.stderr.endswith(": it is in too many folders\n")
+    assert done.stderr.endswith(": it is nested in too many folders\n")
 
 
 def test_what_is_no_file_is_left_alone_and_is_no_invoice(
@@ -280,7 +280,7 @@ def test_what_is_no_file_is_left_alone_and_is_no_invoice(
     paths[1].symlink_to("nowhere")
     done = within("pdf", *IDS, configuration, folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "0 downloaded, 0 there already, 2 failed\n")
-    assert done.stderr.count(": what has its name is no file\n") == 2
+    assert done.stderr.count(": what has its name is not a file\n") == 2
     assert (paths[0].is_dir(), paths[1].is_symlink()) == (True, True)
     paths[1].unlink()
     paths[1].touch()

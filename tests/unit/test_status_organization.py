@@ -61,7 +61,9 @@ def test_sums_and_differences_are_shown_with_their_parts() -> None:
     assert html.row("Discounts")[1] == "$5.00"
     assert html.row("Month so far")[1] == "$50.125"
     assert html.row("Subtotal")[1] == "$49.00"
-    assert html.row("Subtotal")[2].endswith("neither the sum after discounts nor the one before")
+    assert html.row("Subtotal")[2].endswith(
+        "neither the sum after discounts nor the sum before them"
+    )
     assert html.row("Difference")[1] == "−$1.125"  # noqa: RUF001 - a real minus
     assert html.row("Forecast")[1] == "$100.25"
     assert html.row("usual days of the last week")[1:] == ["24%", "not known yet", "$100.25"]
@@ -268,7 +270,7 @@ def test_a_page_has_an_end_whatever_was_sent() -> None:
         "and 1,007 more sources",
         "and 4 more costs",
         "And 11 older ones",
-        "Too long to be",
+        "Too long to show",
     ):
         assert words in html.text, words
     assert sum(tag == "tr" for tag, _ in html.tags) < 700
@@ -387,7 +389,7 @@ def test_days_that_are_known_stay_when_the_month_is_withdrawn() -> None:
         html = page(known)
         text = " ".join(html.text.split())
         assert html.row("2026-11-22")[1] == "$2.00"
-        assert ("Nothing is known of the days after 2026-11-23, the day" in text) == withdrawn
+        assert ("Nothing is known about the days after 2026-11-23, the day" in text) == withdrawn
         assert ("Last whole day" in text) != withdrawn
 
 

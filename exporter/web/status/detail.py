@@ -94,7 +94,7 @@ class UsageDetail(NamedTuple):
             return "the sum after discounts"
         if math.isclose(subtotal, self.gross, abs_tol=HALF_A_CENT):
             return "the sum before discounts"
-        return "neither the sum after discounts nor the one before"
+        return "neither the sum after discounts nor the sum before them"
 
 
 class BilledInvoice(NamedTuple):
