@@ -158,23 +158,23 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
     ),
     MetricSpec(
         "viam_billing_invoices_overdue",
-        "Number of unpaid invoices whose due date has passed. Changes between polls when a due "
-        "date passes.",
+        "Number of unpaid invoices whose due date has passed, as last polled. Also changes when a "
+        "due date passes.",
         ORG,
         extract=_one(lambda invoices: len(invoices.overdue)),
     ),
     MetricSpec(
         "viam_billing_invoices_overdue_amount_usd",
-        "Sum of the unpaid invoices whose due date has passed. Changes between polls when a due "
-        "date passes.",
+        "Sum of the unpaid invoices whose due date has passed, as last polled. Also changes when "
+        "a due date passes.",
         ORG,
         extract=invoices.overdue_amount,
         figure=True,
     ),
     MetricSpec(
         "viam_billing_invoice_next_due_timestamp_seconds",
-        "Earliest future due date of an unpaid invoice; absent if there is none. "
-        "Changes between polls when a due date passes.",
+        "Earliest future due date of an unpaid invoice, as last polled; absent if there is none. "
+        "Also changes when a due date passes.",
         ORG,
         extract=invoices.next_due,
     ),

@@ -286,7 +286,7 @@ def test_an_organization_without_invoices(service: Service, tmp_path: Path) -> N
     assert document["invoices"] == []
     assert (files.returncode, files.stdout) == (
         0,
-        "0 downloaded, 0 there already, 0 failed\n",
+        "0 downloaded, 0 already there, 0 failed\n",
     )
     assert past.returncode == 0
     assert "nothing to write: " in past.stderr
