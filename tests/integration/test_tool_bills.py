@@ -186,7 +186,7 @@ def test_focus_adds_up_to_month_to_date(service: Service) -> None:
     """The billed costs of an organization are its month to date, in CSV as in JSON."""
     used = json.loads(succeed(service, "usage", "--output=json"))["organizations"]
     document = json.loads(succeed(service, "usage", "--output=focus-json"))
-    assert document["FocusVersion"] == "1.2"
+    assert document["FocusVersion"] == "1.4"
     rows = list(csv.DictReader(io.StringIO(succeed(service, "usage", "--output=focus"))))
     assert [list(row) for row in document["Rows"]] == [list(row) for row in rows]
     for each in used:
