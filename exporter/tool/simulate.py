@@ -29,8 +29,10 @@ from exporter.simulator import (
     demo_fleet,
     fleet,
 )
+from exporter.simulator.saved import SavedAnswers, SavedAnswersError, load
 from exporter.tool.arguments import address, describe, duration, seconds, within
 from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError, complain, require_room
+from exporter.tool.output import printable
 
 SIMULATE: Final = """\
 Runs a simulated Viam billing service: real gRPC, invented companies, no account, no internet.
@@ -83,6 +85,13 @@ def define(command: argparse.ArgumentParser) -> None:
         type=_organizations,
         help="generate this many organizations (default: eight, each with a story, such as a "
         "used-up budget, a declined card or a credit)",
+    )
+    command.add_argument(
+        "--answers",
+        metavar="DIR",
+        type=path_argument,
+        help="serve the answers that `viam-billing check --save-answers` wrote to this folder, "
+        "instead of invented companies",
     )
     command.add_argument(
         "--seed",
@@ -177,9 +186,13 @@ def _simulate(arguments: argparse.Namespace) -> int:
         )
     if arguments.tls_cert is None and (arguments.tls_key or arguments.tls_ca):
         raise CommandError("--tls-key and --tls-ca need --tls-cert", WRONG_USAGE)
+    if arguments.answers is not None and arguments.organizations is not None:
+        raise CommandError("use either --answers or --organizations, not both", WRONG_USAGE)
     require_room()
     try:
         asyncio.run(_serve(arguments))
+    except SavedAnswersError as error:
+        raise CommandError(f"--answers: {printable(str(error))}") from error
     except FaultError as error:
         raise CommandError(f"--fault: {error}", WRONG_USAGE) from error
     except OSError as error:
@@ -190,13 +203,11 @@ def _simulate(arguments: argparse.Namespace) -> int:
 async def _serve(arguments: argparse.Namespace) -> None:
     """Simulate until SIGINT or SIGTERM.
 
-    Raises FaultError for a --fault, and OSError if it cannot listen, read or write.
+    Raises FaultError for a --fault, SavedAnswersError for --answers, and OSError if it cannot
+    listen, read or write.
     """
     stop = asyncio.Event()
-    if arguments.organizations is None:
-        accounts = demo_fleet(arguments.seed)
-    else:
-        accounts = fleet(arguments.organizations, arguments.seed)
+    accounts, answers = _accounts(arguments)
     simulator = Simulator(
         accounts,
         SimulatedClock(SystemClock(), arguments.speed),
@@ -205,6 +216,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         error_rate=arguments.error_rate,
         token_lifetime=arguments.token_lifetime,
     )
+    simulator.answers.update(answers)
     for fault in arguments.fault:
         simulator.inject(fault)
     tls = (
@@ -226,6 +238,15 @@ async def _serve(arguments: argparse.Namespace) -> None:
             await stop.wait()
         finally:
             await simulator.stop(STOP_WITHIN)
+
+
+def _accounts(arguments: argparse.Namespace) -> SavedAnswers:
+    """Return who is simulated, and what is answered whatever they are like."""
+    if arguments.answers is not None:
+        return load(arguments.answers, Random(arguments.seed))  # noqa: S311 - guards nothing
+    if arguments.organizations is not None:
+        return SavedAnswers(fleet(arguments.organizations, arguments.seed), {})
+    return SavedAnswers(demo_fleet(arguments.seed), {})
 
 
 class ReloadedFiles:
