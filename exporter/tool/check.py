@@ -51,9 +51,9 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.organizations and not arguments.connect:
         raise CommandError("--organization needs --connect", WRONG_USAGE)
     config = bills.configuration(arguments)
+    print(f"the configuration is valid: {config.extent}", flush=True)
     file = arguments.config_file or DEFAULT_FILE
     privileges.warn(config, file, privileges.Reader.current(os.environ))
-    print(f"the configuration is valid: {config.extent}", flush=True)
     if not arguments.connect:
         return DONE
     return bills.run(_connect(config, arguments.organizations))
