@@ -54,6 +54,8 @@ def _check(arguments: argparse.Namespace) -> int:
     print(f"the configuration is valid: {config.extent}", flush=True)
     file = arguments.config_file or DEFAULT_FILE
     privileges.warn(config, file, privileges.Reader.current(os.environ))
+    for doubt in config.doubts:
+        complain(doubt)
     if not arguments.connect:
         return DONE
     return bills.run(_connect(config, arguments.organizations))

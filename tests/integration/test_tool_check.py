@@ -42,6 +42,25 @@ def test_check_is_that_of_the_daemon(service: Service, tmp_path: Path) -> None:
     assert nothing.stderr.startswith("viam-billing: no configuration: name one with --config.file")
 
 
+def test_one_account_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The id and the secret of its key; what is in VIAM_ORG_ID and is no id is doubted."""
+    monkeypatch.setenv("VIAM_API_KEY_ID", "id")
+    monkeypatch.setenv("VIAM_API_KEY", "key")
+    found = within("check", folder=tmp_path)
+    assert (found.returncode, found.stdout) == (
+        0,
+        "the configuration is valid: 0 organizations, and what discovery finds\n",
+    )
+    assert "UUID" not in found.stderr
+    monkeypatch.setenv("VIAM_ORG_ID", "MyOrg")
+    doubted = within("check", folder=tmp_path)
+    assert (doubted.returncode, doubted.stdout) == (
+        0,
+        "the configuration is valid: 1 organization\n",
+    )
+    assert "viam-billing: VIAM_ORG_ID is not a UUID" in doubted.stderr
+
+
 def test_its_own_words_come_before_warnings(service: Service, tmp_path: Path) -> None:
     """Whoever asks is told first whether the configuration is valid."""
     file = tmp_path / "exporter.yml"
