@@ -42,7 +42,8 @@ class Command(argparse.ArgumentParser):
         """Parse arguments; none may be unknown."""
         known, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+            text = " ".join(unknown)
+            self.error(f"unrecognized arguments: {text}")
         return known, []
 
 
