@@ -44,7 +44,8 @@ cost, balance and invoices as Prometheus metrics.
 EPILOG: Final = """\
 There are three ways to configure what is polled:
   a configuration file    --config.file=exporter.yml
-  the environment         VIAM_ORG_ID, VIAM_API_KEY_ID, and VIAM_API_KEY or VIAM_API_KEY_FILE
+  the environment         VIAM_API_KEY_ID, and VIAM_API_KEY or VIAM_API_KEY_FILE; VIAM_ORG_ID
+                          limits it to these organizations
   no configuration        --demo, which polls a simulated billing service
 
 Signals: SIGHUP reloads the configuration; SIGTERM and SIGINT stop the exporter.
@@ -181,8 +182,8 @@ def configuration(
     config = find(file, environ, LABEL_NAMES, storage=storage, shards=shards)
     if config is None:
         raise StartError(
-            "nothing to poll: give a configuration with --config.file, or set VIAM_ORG_ID, "
-            "VIAM_API_KEY_ID and VIAM_API_KEY, or try it out with --demo"
+            "nothing to poll: give a configuration with --config.file, or set VIAM_API_KEY_ID and "
+            "VIAM_API_KEY, or try it out with --demo"
         )
     route_to(config.api, environ)  # what connecting would complain about
     return config
@@ -249,10 +250,14 @@ def _run(arguments: argparse.Namespace, running: Version, shard: Shard, lines: L
     except TimeoutError as error:
         raise StartError(LOADING_HANGS) from error
     if arguments.config_check:
-        print(f"the configuration is valid: {config.extent}")
+        print(f"the configuration is valid: {config.extent}", flush=True)
+        for doubt in config.doubts:
+            lines.put(f"{DISTRIBUTION}: {doubt}")
         return
     reader = privileges.Reader.current(os.environ)
     privileges.warn(config, arguments.config_file or DEFAULT_FILE, reader)
+    for doubt in config.doubts:
+        log.warning(doubt)
     asyncio.run(_serve(config, _options(arguments, running, shard, load_again, web, lines)))
 
 

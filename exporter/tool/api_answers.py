@@ -95,11 +95,27 @@ class ForecastMethod(_Answer):
     past_error: float | None = None  # a share of what is usual
 
 
+class Cost(_Answer):
+    """What a part of the bill costs, before discounts; None if it is withheld."""
+
+    source_type: str
+    tier: str
+    resource_type: str
+    cost_usd: Usd
+
+
 class WholeOrganization(OrganizationLine):
-    """An organization, with how its forecast is made."""
+    """An organization, with how its forecast is made, and what its bill is made of.
+
+    `forecast` shows the former only, so the latter is left out when it is dumped.
+    """
 
     forecast_closed_period_error: float | None = None  # a share of what the period came to
     forecast_methods: list[ForecastMethod] | None = None  # those that count most first
+    gross_usd: Usd = Field(None, exclude=True)
+    discount_usd: Usd = Field(None, exclude=True)
+    subtotal_usd: Usd = Field(None, exclude=True)
+    costs: list[Cost] | None = Field(None, exclude=True)
 
 
 class OrganizationsPage(_Answer):

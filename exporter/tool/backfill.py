@@ -29,16 +29,21 @@ DAY: Final = 86_400.0
 HEAD: Final = 3 * 3600.0
 NO_DAYS: Final = "days are left out: to include them, use --exporter or --storage.path"
 NO_INVOICES: Final = "invoices are left out: there is no configuration to read them with"
+# By default a block has two hours. Of a year those are thousands, and promtool reads the whole file
+# for each of them.
+MAKE_BLOCKS: Final = "promtool tsdb create-blocks-from openmetrics --max-block-duration=720h"
+IMPORT: Final = f"{MAKE_BLOCKS} past.om DATA_FOLDER_OF_PROMETHEUS"
 DESCRIPTION: Final = """\
 Writes past data to standard output, as OpenMetrics with timestamps: invoices and the amounts that
 were unpaid and overdue, as the exporter would have shown them; and the spend of each day, from the
 ledger of a running exporter (--exporter) or the storage of a stopped one (--storage.path). The last
-three hours are left out, because Prometheus has not written its own block for them yet.
+three hours are left out, because Prometheus has not written its own block for them yet. The last
+line on standard error is the command that imports the data into Prometheus.
 """
 EPILOG: Final = f"""\
 To import the data into Prometheus with the labels of your target:
   viam-billing backfill --label=job=viam-billing --label=instance=localhost:8426 > past.om
-  promtool tsdb create-blocks-from openmetrics past.om DATA_FOLDER_OF_PROMETHEUS
+  {IMPORT}
 
 {EXIT_CODES}
 """
@@ -178,6 +183,7 @@ def _write(arguments: argparse.Namespace, config: Config | None, past: _Past) ->
         if each.uncertain_from < end:
             complain(_uncertain(each))
     _advise(arguments, [*histories, *past.days], now)
+    complain(f"to import the data, saved as past.om: {IMPORT}")
     return FAILED if past.failures else DONE
 
 

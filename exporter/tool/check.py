@@ -66,9 +66,11 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.save_answers and not arguments.connect:
         raise CommandError("--save-answers needs --connect", WRONG_USAGE)
     config = bills.configuration(arguments)
+    print(f"the configuration is valid: {config.extent}", flush=True)
     file = arguments.config_file or DEFAULT_FILE
     privileges.warn(config, file, privileges.Reader.current(os.environ))
-    print(f"the configuration is valid: {config.extent}", flush=True)
+    for doubt in config.doubts:
+        complain(doubt)
     if not arguments.connect:
         return DONE
     dest: Path | None = arguments.save_answers

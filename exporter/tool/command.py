@@ -31,6 +31,22 @@ COMMANDS: Final[Mapping[str, str]] = {
 }
 
 
+class Command(argparse.ArgumentParser):
+    """A sub-command, which refuses unknown arguments itself: else the usage would be the root's."""
+
+    def parse_known_args(  # type: ignore[override]  # the two overloads are about the namespace
+        self,
+        args: Sequence[str] | None = None,
+        namespace: argparse.Namespace | None = None,
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse arguments; none may be unknown."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            text = " ".join(unknown)
+            self.error(f"unrecognized arguments: {text}")
+        return known, []
+
+
 def parser(chosen: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     """Return the command line's parser. The documentation is checked against it.
 
@@ -45,7 +61,9 @@ def parser(chosen: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     root.add_argument(
         "--version", action="version", version=version().of(root.prog), help="print the version"
     )
-    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = root.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=Command
+    )
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
             name,

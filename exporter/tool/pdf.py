@@ -18,7 +18,7 @@ from exporter.tool import bills, file_names, output
 from exporter.tool.download import WantedInvoice, download
 from exporter.tool.errors import DONE, EXIT_CODES, FAILED, WRONG_USAGE, CommandError, complain
 from exporter.tool.folder import PRIVATE, Folder, prepared
-from exporter.tool.invoices import every_invoice
+from exporter.tool.invoices import every_invoice, is_since
 from exporter.tool.outcomes import Read
 from exporter.tool.output import printable
 from exporter.tool.progress import Progress, progress
@@ -147,13 +147,12 @@ class Run:
         return list(by_path.values())
 
     def _is_wanted(self, whole_id: str, invoice: Invoice, named: dict[str, bool]) -> bool:
-        since = self._arguments.since
         if named:
             if whole_id not in named:
                 return False
             named[whole_id] = True
             return True
-        return since is None or (invoice.issued is not None and invoice.issued >= since)
+        return is_since(invoice, self._arguments.since)
 
     def _parts(
         self, organization: Organization, name: str, whole_id: str, invoice: Invoice

@@ -119,6 +119,16 @@ def test_the_environment_says_it_for_one_account(tmp_path: Path) -> None:
     )
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout == "the configuration is valid: 1 organization\n"
+    doubted = subprocess.run(
+        [*EXPORTER, "--config.check"],
+        capture_output=True,
+        check=False,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", **environ, "VIAM_ORG_ID": "MyOrg"},
+    )
+    assert (doubted.returncode, doubted.stdout) == (0, checked.stdout)
+    assert doubted.stderr.startswith("viam-billing-exporter: VIAM_ORG_ID is not a UUID")
 
 
 def test_with_nothing_to_poll_the_message_names_the_three_ways_in(tmp_path: Path) -> None:
@@ -133,7 +143,7 @@ def test_with_nothing_to_poll_the_message_names_the_three_ways_in(tmp_path: Path
     )
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
-    for way in ("--config.file", "VIAM_ORG_ID", "VIAM_API_KEY_ID", "VIAM_API_KEY", "--demo"):
+    for way in ("--config.file", "VIAM_API_KEY_ID", "VIAM_API_KEY", "--demo"):
         assert way in line
 
 
