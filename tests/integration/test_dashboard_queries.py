@@ -15,18 +15,18 @@ from grafana.source.known import AS_OF, CREDIT, LESS, MISSING, OUT_OF_DATE, STAT
 from support.dashboards import EXCEPTIONS, Target, dashboards, expand, of_variable, targets
 from support.quarter import database
 from support.quarter.database import Server
-from support.quarter.scrapes import JOB, LIVES
+from support.quarter.scrapes import JOB
 from support.quarter.story import (
     ACCOUNTS,
     CREDITED,
-    DAY,
     END,
-    HOUR,
+    LIVES,
     OUTAGE,
     OUTAGE_ENDS,
     START,
     month_to_date,
 )
+from support.quarter.world import DAY, HOUR
 
 TARGETS: Final = list(targets())
 # What a tile says only when something is amiss: tests/rules/test_states_shown.py sees it.
