@@ -27,6 +27,7 @@ from grafana.source.panels import (
     DATE,
     NONE_IS_BETTER,
     NONE_IS_GOOD,
+    NOTHING_FOUND,
     USD,
     USD_AXIS,
     Panel,
@@ -118,6 +119,7 @@ def _ageing() -> Sequence[Panel]:
             unit=USD_AXIS,
             width=8,
             shades="red",
+            empty=NOTHING_FOUND,
         ),
     )
 

@@ -153,7 +153,7 @@ def _payment() -> Sequence[Panel]:
             "above 200 %, compare the two periods above.",
             f"{latest} / ({median} > 0)",
             INVOICES_POLLED,
-            none="After 4 invoices of a kind",
+            none="After 4 invoices above $0",
             unit=SHARE,
             colours=((None, "text"), (2, "orange")),
         ),

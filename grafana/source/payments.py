@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from exporter.rules.series import SEEN, last
-from grafana.source.charts import lines
+from grafana.source.charts import hues, lines
 from grafana.source.invoice_tables import ORGANIZATION_COLUMN
 from grafana.source.known import BILLING, INVOICES, amount, cell, rows
 from grafana.source.money_panels import FAILED
@@ -85,7 +85,12 @@ def payments() -> Sequence[Panel]:
             "above 200 %, click the organization and look at what grew.",
             replace(ORGANIZATION_COLUMN, width=None),
             Column("_known", named(SEEN), shown=False),
-            Column("Latest", cell(latest, INVOICES), unit=USD),
+            Column(
+                "Latest",
+                cell(latest, INVOICES, later=True),
+                unit=USD,
+                texts={"Infinity": ("none above $0", "text")},
+            ),
             Column("Usual", median, unit=USD),
             Column(
                 "Share",
@@ -108,5 +113,6 @@ def payments() -> Sequence[Panel]:
                 "{{status}}",
             ),
             unit=COUNT,
+            styles=hues("outstanding", "payment_processing"),
         ),
     )

@@ -25,9 +25,9 @@ TEXT: Final = "color-text"
 GAUGE: Final = "gauge"
 ROW: Final = "color-background"  # of the whole row
 NOTHING: Final = "-"  # in a cell: there is none
-# What stands in a cell for NaN and -Inf, see `known`.
+# What stands in a cell for NaN and -Inf, see `known`. For Inf a column has words of its own.
 UNREADABLE: Final = "cannot be read"
-PENDING: Final = "not known yet"
+PENDING: Final = "not polled yet"
 NUMBER_WIDTH: Final = 125  # for a million dollars, to the cent
 
 
@@ -112,7 +112,7 @@ def _properties(column: Column) -> list[Any]:
     properties: dict[str, Any] = {"noValue": NOTHING}
     if column.expr:
         properties["unit"] = column.unit
-        properties["custom.align"] = "left" if column.texts else "right"
+        properties["custom.align"] = "left" if column.texts and column.unit == COUNT else "right"
     if column.unit == USD or column.decimals is not None:
         properties["decimals"] = 2 if column.decimals is None else column.decimals
     width = column.width or (NUMBER_WIDTH if column.expr else None)

@@ -75,7 +75,7 @@ WORLDS: Final[Mapping[str, World]] = {
         _world(CREDITED, start=END - HOUR, interval=HOUR / 4), coarse=60.0, fine=60.0
     ),
     "large": replace(
-        _world(*LARGE, start=FIVE_WEEKS, interval=4 * HOUR),
+        _world(*LARGE, start=END - 16 * DAY, interval=5 * HOUR),
         reader=_Large,
         requests_per_day=10_000,
         coarse=4 * HOUR,
