@@ -9,7 +9,6 @@ from typing import Final
 from exporter.rules.series import (
     ANSWERED,
     BUDGET_USED,
-    EXPORTERS,
     SEEN,
     SINCE,
     SPIKE,
@@ -22,6 +21,7 @@ from grafana.source.known import (
     BUDGETED,
     DOWN,
     EVALUATED,
+    EXPORTERS,
     LATER,
     ORGANIZATIONS,
     amount,

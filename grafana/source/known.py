@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from exporter.rules import series
-from exporter.rules.series import EXPORTERS, EXPORTERS_DOWN, MONTH_TO_DATE, SEEN, last
+from exporter.rules.series import EXPORTERS_DOWN, MONTH_TO_DATE, SEEN, last
 from grafana.source.panels import (
     BELOW_ZERO,
     COMING_DAY,
@@ -25,7 +25,7 @@ from grafana.source.panels import (
     Steps,
     stat,
 )
-from grafana.source.promql import by_id, metric, named
+from grafana.source.promql import JOB, by_id, metric, named
 
 NUMBER: Final = "known"  # what a number is called when something stands beside it
 CREDIT: Final = "credit"  # what an amount is called that is below $0
@@ -67,6 +67,7 @@ POLLED: Final = by_id("viam_billing_org_info")
 GONE: Final = f"({ORGANIZATIONS} unless on (org_id) {POLLED})"
 DOWN: Final = f"({EXPORTERS_DOWN} > 0)"
 # 0 as long as rules are evaluated, whatever they find.
+EXPORTERS: Final = f"{series.EXPORTERS}{{{JOB}}}"
 EVALUATED: Final = f"0 * (count({EXPORTERS}) or max({EXPORTERS_DOWN}))"
 
 
