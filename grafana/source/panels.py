@@ -23,7 +23,7 @@ PLAIN_NUMBER: Final = "locale"  # with all digits; Grafana would write $-1.00
 DATE: Final = "time:YYYY-MM-DD"
 MOMENT: Final = "time:YYYY-MM-DD HH:mm"
 SHORT_MOMENT: Final = "time:D MMM HH:mm"  # for a tile
-COMING_DAY: Final = "time:[On] D MMM"  # in place of a number that is not there yet
+COMING_DAY: Final = "time:[From] D MMM"  # in place of a number that is not there yet
 BELOW_ZERO: Final = "currency:financial:-$"  # of how far an amount is below $0
 DECIMALS: Final = {USD: 2, BELOW_ZERO: 2, SHARE: 1}
 
