@@ -27,7 +27,14 @@ from grafana.source.known import (
     amount,
     month_to_date,
 )
-from grafana.source.money_panels import FAILED, FORECAST, OVERDUE
+from grafana.source.money_panels import (
+    EXHAUSTED,
+    FAILED,
+    FORECAST,
+    LAST_FAILURE,
+    OLDEST_DUE,
+    OVERDUE,
+)
 from grafana.source.panels import MOMENT, USD, Panel
 from grafana.source.promql import (
     MEMORY,
@@ -42,9 +49,6 @@ from grafana.source.promql import (
 from grafana.source.tables import Column, table
 
 PART: Final = "org_id, collector"
-_EXHAUSTED: Final = f"({amount('viam_billing_budget_exhausted_timestamp_seconds')} > 0)"
-_LAST_FAILURE: Final = f"({amount('viam_billing_payment_last_failure_timestamp_seconds')} > 0)"
-_OLDEST_DUE: Final = f"({amount('viam_billing_invoice_oldest_unpaid_due_timestamp_seconds')} > 0)"
 # The midnight before the bill was read last: of that day and the one before a spike is remembered.
 _MIDNIGHT: Final = f"""floor({by_id(SUCCEEDED, 'collector="usage"')} / 86400) * 86400"""
 _YESTERDAY: Final = 'day="yesterday"'
@@ -98,21 +102,21 @@ PROBLEMS: Final = (  # the worst is last
     Problem(
         "Forecast over budget",
         f"{FORECAST_OVER_BUDGET} > 0 unless on (org_id) {OVER_BUDGET} > 0",
-        _EXHAUSTED,
+        EXHAUSTED,
         money=True,
         colour="orange",
     ),
-    Problem("Over budget", f"{OVER_BUDGET} > 0", _EXHAUSTED, money=True),
+    Problem("Over budget", f"{OVER_BUDGET} > 0", EXHAUSTED, money=True),
     Problem(
         "Payment failed",
         f"{ALL_FAILED} > 0",
-        _LAST_FAILURE,
+        LAST_FAILURE,
         money=True,
     ),
     Problem(
         "Overdue",
         f"{amount(OVERDUE)} > 0",
-        _OLDEST_DUE,
+        OLDEST_DUE,
         money=True,
     ),
     Problem(

@@ -12,6 +12,7 @@ from grafana.source.known import CREDIT, USAGE, amount, month_to_date, parts, ti
 from grafana.source.money_panels import (
     BUDGET,
     DASHED,
+    EXHAUSTED,
     FILLED,
     FORECAST,
     fixed,
@@ -25,7 +26,6 @@ END: Final = "viam_billing_usage_period_end_timestamp_seconds"
 NET: Final = "viam_billing_usage_net_cost_usd"
 LOWER: Final = "viam_billing_forecast_lower_usd"
 UPPER: Final = "viam_billing_forecast_upper_usd"
-EXHAUSTED: Final = "viam_billing_budget_exhausted_timestamp_seconds"
 PAST_ERROR: Final = "viam_billing_forecast_closed_period_error_ratio"
 GROSS: Final = "viam_billing_usage_gross_cost_usd"
 DISCOUNT: Final = "viam_billing_usage_discount_usd"
@@ -88,7 +88,7 @@ def budget() -> Sequence[Panel]:
             "Budget used up",
             "When the budget will be used up at the forecast's pace, or was. A day before the "
             "period's end leaves time to find what grew, in the rows below.",
-            f"1000 * {picked(EXHAUSTED)}",
+            f"1000 * {EXHAUSTED}",
             USAGE,
             none="Not in this period",
             unit=DATE,

@@ -106,7 +106,7 @@ def test_counters_are_read_as_counters(expr: str) -> None:
         # organization.
         few = name.endswith(":hourly") or name.startswith("exporter:")
         cheap = few or (expr in OF_ONE and window in {"14d:15m", "$__range"})
-        assert cheap or window in {"$__rate_interval", "1d", "1d:1d", "1d:15m"}
+        assert cheap or window in {"$__rate_interval", "1d", "1d:1d", "1d:15m", "14d:6h"}
 
 
 @pytest.mark.parametrize("target", list(targets()), ids=lambda target: target.name)

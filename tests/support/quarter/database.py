@@ -11,7 +11,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -76,15 +76,19 @@ def make(folder: Path, samples: Path, world: World = QUARTER) -> None:
     """
     (folder / "data").mkdir(parents=True)
     recording, alerting = [*_levels(_rules("rules", world))], [*_firing(world)]
-    with _prometheus(folder, world, "--web.enable-remote-write-receiver") as server:
-        recorder = Recorder(server.port)
-        with samples.open() as file:
-            for moment, lines in groupby(file, _moment):
-                if moment is not None:
-                    recorder.write("", moment, dict(_sample(line) for line in lines))
-                    for level in [*recording, *([alerting] if moment > world.fine_from else [])]:
-                        found = recorder.query(_together(level), moment)
-                        recorder.write(_together(level), moment, dict(_results(level, found)))
+    with (
+        _prometheus(folder, world, "--web.enable-remote-write-receiver") as server,
+        closing(Recorder(server.port)) as recorder,
+        samples.open() as file,
+    ):
+        for moment, lines in groupby(file, _moment):
+            if moment is None:
+                continue
+            recorder.write("", moment, dict(_sample(line) for line in lines))
+            last_day = moment > world.fine_from
+            for level in [*recording, *([alerting] if last_day else [])]:
+                found = recorder.query(_together(level), moment)
+                recorder.write(_together(level), moment, dict(_results(level, found)))
 
 
 def _moment(line: str) -> float | None:

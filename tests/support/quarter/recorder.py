@@ -24,6 +24,10 @@ class Recorder:
         self._labels: dict[Series, bytes] = {}
         self._there: dict[str, frozenset[Series]] = {}
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def query(self, expr: str, moment: float) -> list[Any]:
         """Return the series of an instant query."""
         body = urlencode({"query": expr, "time": f"{moment:.0f}"})
