@@ -146,6 +146,8 @@ def _legend_with_sums() -> Any:
         .placement(sdk.common_models.LegendPlacement.RIGHT)
         .width(260)  # long names leave room for the bars
         .calcs(["sum"])
+        .sort_by("Total")
+        .sort_desc(True)
     )
 
 

@@ -197,9 +197,9 @@ def _breakdown() -> Sequence[Panel]:
             "Jumps when invoices come, on the first of the month above all, and falls as they "
             "are paid. Overdue should stay at $0. The balance leaves out invoices of the current "
             "cycle.",
-            Query(f"sum({amount(UNPAID)})", "unpaid invoices", "6h"),
-            Query(f"sum({amount(OUTSTANDING)})", "outstanding balance", "6h"),
-            Query(f"sum({amount(OVERDUE)})", "overdue", "6h"),
+            Query(f"sum({amount(UNPAID)})", "unpaid invoices", "1h"),
+            Query(f"sum({amount(OUTSTANDING)})", "outstanding balance", "1h"),
+            Query(f"sum({amount(OVERDUE)})", "overdue", "1h"),
             unit=USD_AXIS,
             styles=[
                 ("unpaid invoices", [fixed("blue")]),
