@@ -65,6 +65,7 @@ async def _exporter(world: World, shard: Shard, file: TextIO, folder: Path) -> N
     now = next(times)
     for life in world.lives:
         while now < life.starts:  # nobody answers
+            await asyncio.sleep(now - clock.time())
             scrape.failed(now)
             now = next(times)
         await asyncio.sleep(life.starts - clock.time())
