@@ -45,7 +45,7 @@ _OUT_OF_DATE: Final = (
     f" or on (org_id) 0 * {GONE} + 1)"
 )
 
-_ID: Final = Column("Organization ID", label="org_id", width=95)
+_ID: Final = Column("ID", label="org_id", width=95)
 # The worst is last.
 CAUSES: Final = dict(enumerate(reversed([*Cause]), 1))
 DOWN: Final = len(CAUSES) + 1

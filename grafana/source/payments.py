@@ -74,6 +74,7 @@ def payments() -> Sequence[Panel]:
             Column("Paid in all", by_id(ALL_BY_STATUS, 'status="paid"'), unit=USD, width=115),
             key="org_id",
             sort="First due",
+            ascending=True,
             width=12,
             height=8,
         ),
