@@ -32,6 +32,7 @@ HUES: Final = (
     "#E685D0",  # pink
     "#5A7D2A",  # olive
 )
+GREY: Final = "#8E9299"  # of all others, in both themes
 # From yellow to blue by the greatest value: palettes of many colours have red, which means bad.
 BY_SIZE: Final = (
     sdk.dashboard.FieldColor()
@@ -48,7 +49,7 @@ def _hue(shade: str) -> Sequence[tuple[str, Any]]:
 # Of series whose names begin with their rank. A name between slashes is a pattern.
 BY_RANK: Final[Sequence[Style]] = (
     *((rf"/^{rank}\. /", _hue(shade)) for rank, shade in enumerate(HUES, 1)),
-    (r"/^-\. /", _hue("text")),
+    (r"/^-\. /", _hue(GREY)),
 )
 
 

@@ -17,7 +17,7 @@ from grafana.source.attention import (
     needs_attention,
 )
 from grafana.source.board import EXPORTER, INVOICES, Board, to
-from grafana.source.charts import BY_RANK, bars, lines
+from grafana.source.charts import BY_RANK, GREY, bars, lines
 from grafana.source.fleet_tables import made_of, movers, organizations
 from grafana.source.freshness import DATA_AGE, organizations_out_of_date
 from grafana.source.known import (
@@ -174,7 +174,7 @@ def _breakdown() -> Sequence[Panel]:
             Query(f"sum({spend} < 0 unless on (org_id) {top})", CREDITED, "1d"),
             unit=USD_AXIS,
             width=24,
-            styles=[*BY_RANK, *((others, [fixed("text")]) for others in (OTHERS, CREDITED))],
+            styles=[*BY_RANK, *((others, [fixed(GREY)]) for others in (OTHERS, CREDITED))],
             empty=NO_DAY,
         ),
         lines(
