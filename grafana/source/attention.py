@@ -192,5 +192,6 @@ def needs_attention() -> Panel:
         key=None,
         hidden=("org_id", "problem"),
         sort="Problem",
+        then="Amount",
         height=9,
     )

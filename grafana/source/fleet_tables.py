@@ -100,5 +100,6 @@ def organizations() -> Panel:
         Column("Data age", DATA_AGE, unit=SECONDS, width=95),
         key="org_id",
         sort="Problem",
+        then="Overdue",
         height=11,
     )

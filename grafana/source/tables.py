@@ -56,6 +56,7 @@ def table(  # noqa: PLR0913 - a panel is what it is called with
     *columns: Column,
     key: str | None,
     sort: str,
+    then: str | None = None,
     ascending: bool = False,
     hidden: Sequence[str] = (),
     width: int = 24,
@@ -64,14 +65,21 @@ def table(  # noqa: PLR0913 - a panel is what it is called with
     """Return a table of the rows that any query has.
 
     `key` is the label that rows are joined by. Without it all queries must have the same labels.
-    It and the labels `hidden` are there for links, and not shown. `sort` is a column's title.
+    It and the labels `hidden` are there for links, and not shown. `sort` is a column's title, and
+    `then` that of another, by which equal ones are sorted from the greatest.
     """
     panel = (
         sdk.table.Panel()
         .interval(INTERVAL)
         .show_header(True)
         .cell_height(sdk.common_models.TableCellHeight.SM)
-        .sort_by([sdk.common.TableSortByFieldState().display_name(sort).desc(not ascending)])
+        .sort_by(
+            [
+                sdk.common.TableSortByFieldState().display_name(title).desc(descending)
+                for title, descending in ((sort, not ascending), (then, True))
+                if title
+            ]
+        )
         .thresholds(steps(PLAIN))
     )
     names: dict[str, str] = {}  # of fields, as Grafana calls them, to what is shown
