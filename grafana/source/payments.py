@@ -9,7 +9,7 @@ from typing import Final
 from exporter.rules.series import SEEN, last
 from grafana.source.charts import hues, lines
 from grafana.source.invoice_tables import ORGANIZATION_COLUMN
-from grafana.source.known import BILLING, INVOICES, amount, cell, rows
+from grafana.source.known import BILLING, INVOICES, State, amount, cell, rows
 from grafana.source.money_panels import FAILED, LAST_FAILURE, OLDEST_DUE
 from grafana.source.panels import COUNT, DATE, SHARE, USD, Panel, Query
 from grafana.source.promql import by_id, metric, most, named, recorded
@@ -28,6 +28,7 @@ def payments() -> Sequence[Panel]:
     median = f"({amount('viam_billing_invoice_previous_median_amount_usd')} > 0)"
     name = f"({named(SEEN)} > bool 0)"
     failed = most("org_id, reason", recorded(last(FAILED)))
+    methods, unread = metric("viam_billing_payment_method_info"), BILLING.of(State.UNREADABLE)
     failed = f"({failed} > 0) * on (org_id) group_left (org_name) {name}"
     return (
         table(
@@ -60,8 +61,8 @@ def payments() -> Sequence[Panel]:
             Column("Brand", label="card_brand", width=100),
             Column(
                 "_method",
-                "max by (org_id, payment_method, card_brand) "
-                f"({metric('viam_billing_payment_method_info')})",
+                f"{most('org_id, payment_method, card_brand', methods)} or on (org_id) "
+                f'label_replace({unread}, "payment_method", "cannot be read", "", "")',
                 shown=False,
             ),
             Column(
@@ -74,7 +75,6 @@ def payments() -> Sequence[Panel]:
             Column("Total paid", by_id(ALL_BY_STATUS, 'status="paid"'), unit=USD, width=115),
             key="org_id",
             sort="First due",
-            ascending=True,
             width=12,
             height=8,
         ),
