@@ -51,9 +51,9 @@ def movers() -> Panel:
     return table(
         "Movers of the week",
         "Spend of the last seven whole UTC days beside that of the seven before, before "
-        "corrections, where it changed most. Growth is not bad in itself: was it "
-        "intended? Organizations of which fewer than 14 days are known are left out. Click a name for "
-        "the organization.",
+        "corrections, where it changed most. Growth is not bad in itself: was it intended? "
+        "Organizations of which fewer than 14 days are known are left out. Click a name for the "
+        "organization.",
         _ORGANIZATION,
         # Rows are joined by the id, which a row that says why there are none has not.
         Column("Last 7 days", f'label_replace({why}, "org_id", "-", "org_id", "")', unit=USD),
