@@ -62,11 +62,11 @@ def _organization_ids(text: str, problems: dict[str, str]) -> list[str]:
     """Split `VIAM_ORG_ID`. White space around an id and a comma at the end do no harm."""
     ids = [part.strip() for part in text.split(",") if part.strip()]
     if not ids:
-        problems["VIAM_ORG_ID"] = "must be an organization id, or several with commas"
+        problems["VIAM_ORG_ID"] = "must be an organization id, or several, comma-separated"
     elif len(set(ids)) < len(ids):
         problems["VIAM_ORG_ID"] = "must not name an organization twice"
     elif not all(map(str.isprintable, ids)):
-        problems["VIAM_ORG_ID"] = "must not have control or invisible characters"
+        problems["VIAM_ORG_ID"] = "must not contain control or invisible characters"
     return ids
 
 
@@ -84,9 +84,9 @@ def _api_key(given: Mapping[str, str], problems: dict[str, str]) -> ApiKey:
     if not key_id:
         problems["VIAM_API_KEY_ID"] = "must be set to the id of the API key"
     elif not key_id.isprintable():
-        problems["VIAM_API_KEY_ID"] = "must not have control or invisible characters"
+        problems["VIAM_API_KEY_ID"] = "must not contain control or invisible characters"
     if text and file:
-        problems["VIAM_API_KEY"] = "must not be set beside VIAM_API_KEY_FILE: keep one"
+        problems["VIAM_API_KEY"] = "must not be set together with VIAM_API_KEY_FILE: keep one"
     elif text:
         try:
             return ApiKey(key_id, secret=secret(text))

@@ -156,4 +156,4 @@ def read(model: type[Any], content: bytes) -> Any:
     try:
         return model.model_validate_json(content)
     except ValidationError:
-        raise AnswerError("is not one of this release's API") from None
+        raise AnswerError("does not match this release's API") from None

@@ -17,6 +17,7 @@ from exporter.tool.errors import DONE, FAILED, WRONG_USAGE, CommandError, compla
 from exporter.tool.ledger_sources import Ledgers, LedgersRead, Place
 from exporter.tool.output import Column, Row, printable
 
+NOT_YET = "not known yet"  # in place of the error of a method that no past has judged
 SHOWN = 0.01  # of the weight: methods that count for less are left out of tables
 NOWHERE = (
     "give --exporter=URL of a running exporter, --storage.path=DIR of a stopped one, or "
@@ -109,7 +110,7 @@ def _explain(one: WholeOrganization) -> None:
     error = one.forecast_closed_period_error
     if error is not None:
         side = "high" if error > 0 else "low"
-        print(f"\nAt the middle of the last period it was {abs(error):.1%} too {side}.")
+        print(f"\nIn the middle of the last period, the forecast was {abs(error):.1%} too {side}.")
     if one.forecast_methods:
         print()
         show_methods(
@@ -125,7 +126,7 @@ def show_methods(methods: Iterable[Said]) -> None:
         *(Column(title, number=True) for title in ("Weight", "Past error", "Forecast")),
     )
     rows = [
-        (words(name), percent(weight), percent(error), output.money(usd))
+        (words(name), percent(weight), percent(error) or NOT_YET, output.money(usd))
         for name, usd, weight, error in methods
         if weight >= SHOWN
     ]
@@ -134,4 +135,4 @@ def show_methods(methods: Iterable[Said]) -> None:
 
 def percent(share: float | None) -> str:
     """Return a share of a whole for people; empty for none."""
-    return "" if share is None or not math.isfinite(share) else f"{100 * share:.1f} %"
+    return "" if share is None or not math.isfinite(share) else f"{100 * share:.1f}%"

@@ -68,7 +68,7 @@ def total_of(read: Sized, failures: Collection[ReadFailure], unknown: int = 0) -
     if not lacking:
         return "Total"
     if any(failure.organization is None for failure in failures):
-        return f"Total of {len(read)}, and there are others"
+        return f"Total of {len(read)}; there are others"
     return f"Total of {len(read)} of {len(read) + lacking} organizations"
 
 

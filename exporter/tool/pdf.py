@@ -24,9 +24,9 @@ from exporter.tool.output import printable
 from exporter.tool.progress import Progress, progress
 
 DESCRIPTION: Final = """\
-Downloads invoices as PDF files: those with the given ids, all of them (--all), or those since a day
-(--since). Files appear only once they are complete, and existing files are kept: run the command
-again after a failure, or every month.
+Downloads invoices as PDF files: those with the given ids, all of them (--all), or those since a
+date (--since). Files appear only once they are complete, and existing files are kept, so you can
+run the command again after a failure, or every month.
 """
 EPILOG: Final = "\n".join(
     (
@@ -58,7 +58,7 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="TEMPLATE",
         type=_template,
         default=file_names.DEFAULT_TEMPLATE,
-        help="path of each file below that folder, see below (default: %(default)s)",
+        help="path of each file within the --dest folder; see below (default: %(default)s)",
     )
 
 
@@ -95,7 +95,7 @@ class Run:
                 await self._make(reader)
         finally:  # also when it is stopped
             print(
-                f"{self._done} downloaded, {self._skipped} there already, {self._failed} failed",
+                f"{self._done} downloaded, {self._skipped} already there, {self._failed} failed",
                 flush=True,
             )
         return FAILED if self._failed else DONE
@@ -142,7 +142,7 @@ class Run:
         for invoice_id, is_there in named.items():
             if not is_there:
                 self._fail(
-                    invoice_id, "no organization that could be read has an invoice of that id"
+                    invoice_id, "no organization that could be read has an invoice with that id"
                 )
         return list(by_path.values())
 

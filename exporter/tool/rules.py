@@ -19,7 +19,6 @@ from exporter.tool.errors import DONE, EXIT_CODES, CommandError
 from exporter.tool.folder import PUBLIC, prepared
 from exporter.tool.output import printable
 from exporter.tool.placed import put
-from exporter.web.location import external_url
 
 ALERTMANAGER: Final = "alertmanager"  # a folder of its own: its files are no rules
 # Without a fragment, which comes of the alert's name; braces would be a template.
@@ -30,13 +29,20 @@ viam-billing.rules.yml and viam-billing.alerts.yml. Needs no configuration, key 
 rules belong to this version: run the command again after an upgrade to replace them.
 """
 EPILOG: Final = f"""\
-The settings file has only what differs from the defaults, for example:
+The settings file contains only what differs from the defaults, for example:
   thresholds:
     due_soon: 7d
   alerts:
     ViamBillingBudgetUsed: {{severity: critical}}
 
 {EXIT_CODES}
+"""
+
+SCRAPE: Final = """\
+scrape_configs:
+  - job_name: viam-billing
+    static_configs:
+      - targets: ["localhost:8426"] # the exporter
 """
 
 
@@ -54,19 +60,19 @@ def define(command: argparse.ArgumentParser) -> None:
         "--runbooks",
         metavar="URL",
         type=_page,
-        help="where people read the runbook, for links in alerts (default, and if empty: no links)",
+        help="URL of the runbook, for links in alerts (default: empty, no links)",
     )
     command.add_argument(
         "--dashboards",
         metavar="URL",
-        type=_grafana,
-        help="the address of Grafana, for links in alerts (default, and if empty: no links)",
+        type=declare.base_url,
+        help="URL of Grafana, for links in alerts (default: empty, no links)",
     )
     command.add_argument(
         "--alertmanager",
         action="store_true",
-        help=f"also write a configuration for Alertmanager into {ALERTMANAGER}/ of the folder, to "
-        "put your own receivers into; one that is there and differs is left alone",
+        help=f"also write an Alertmanager configuration to {ALERTMANAGER}/ in that folder, for you "
+        "to add your receivers to; an existing one that differs is left alone",
     )
 
 
@@ -78,13 +84,6 @@ def _page(text: str) -> str | None:
             "must be http:// or https:// with a host, in ASCII, without a user and without #"
         )
     return text
-
-
-def _grafana(text: str) -> str | None:
-    try:
-        return external_url(text).geturl() if text else None
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _rules(arguments: argparse.Namespace) -> int:
@@ -108,9 +107,9 @@ def _advice(arguments: argparse.Namespace, links: Links) -> Iterator[str]:
     """Yield what is left to do."""
     yield ""
     if links.runbooks is None:
-        yield "Alerts do not link to the runbook: --runbooks says where it can be read."
+        yield "Alerts do not link to the runbook: set its address with --runbooks."
     if links.dashboards is None:
-        yield "Alerts do not link to dashboards: --dashboards says where Grafana is."
+        yield "Alerts do not link to dashboards: set Grafana's address with --dashboards."
     if arguments.alertmanager:
         yield "Put your own receivers into alertmanager.yml, and check it with amtool check-config."
     yield "Add to prometheus.yml, check it with promtool check config, and send Prometheus SIGHUP:"
@@ -118,3 +117,4 @@ def _advice(arguments: argparse.Namespace, links: Links) -> Iterator[str]:
     pattern = str(arguments.dest.absolute() / "viam-billing.*.yml")
     yield "rule_files:"
     yield f"  {printable(yaml.safe_dump([pattern], allow_unicode=True, width=10_000).rstrip())}"
+    yield from SCRAPE.splitlines()

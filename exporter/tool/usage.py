@@ -31,7 +31,7 @@ from exporter.tool.usage_lines import COLUMNS, Bill, UsageLine, of_bill, plain_t
 
 FORMATS: Final = ("table", "json", "csv", "focus", "focus-json")
 DESCRIPTION: Final = f"""\
-Shows the cost of the current billing period so far. The numbers are the exporter's own. They come
+Shows the cost of the current billing period so far. The numbers match the exporter's. They come
 from the billing API or, without an API key, from running exporters (--exporter) or the storage of a
 stopped one (--storage.path), which also have the forecast. Amounts are in US dollars.
 
@@ -70,7 +70,7 @@ def define(command: argparse.ArgumentParser) -> None:
         "--sort",
         choices=SORTS,
         help="sort by name, or by amount with the largest first (default: as configured; by name "
-        "with --exporter alone)",
+        "with --exporter and no --config.file)",
     )
     command.add_argument(
         "--by",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,8 @@ EXPORTER: Final = "viam-billing-exporter"
 ANYTHING: Final = ".+"
 ALL: Final = "$__all"
 COLUMNS: Final = 24  # of Grafana's grid
+
+ONLY_BRACKETS: Final = re.compile(r"(?<=[{\[])\n|\n(?=[}\]])")
 
 Variable = Any  # a builder of any kind of variable
 Row = tuple[str, Sequence[Panel]]
@@ -127,14 +130,14 @@ EVENTS: Final = (
         "Payment failed",
         "semi-dark-red",
         _at("viam_billing_payment_last_failure_timestamp_seconds", "org_id, org_name"),
-        "{{org_name}}: the last try to charge an unpaid invoice.",
+        "{{org_name}}: the last attempt to charge an unpaid invoice.",
     ),
 )
 GAP: Final = Mark(
     "More than a day",
     "semi-dark-orange",
     day_after_a_gap(),
-    "Answers before this day are missing. Its bar also holds what was spent since the last one.",
+    "Answers before this day are missing. Its bar also includes all spend since the last one.",
     "1d",
 )
 
@@ -188,7 +191,9 @@ def render(board: Board) -> str:
             built.with_panel(panel)
     document = json.loads(sdk.JSONEncoder().encode(built.build()))
     # Lines for reading differences, and no more: as a ConfigMap it must stay below 256 KiB.
-    return json.dumps(_finished(document), indent=0, sort_keys=True, ensure_ascii=False) + "\n"
+    finished = _finished(document)
+    text = json.dumps(finished, indent=0, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return ONLY_BRACKETS.sub("", text) + "\n"
 
 
 def _finished(document: dict[str, Any]) -> dict[str, Any]:

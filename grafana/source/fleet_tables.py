@@ -25,9 +25,9 @@ def made_of() -> Panel:
     cost = most("org_id, resource_type", recorded(TYPE_COST))
     total = f"sum by (resource_type) ({cost})"
     return table(
-        "What the month is made of",
-        "What the current period has cost so far by what it was for, of all organizations that are "
-        "chosen, before discounts. The dashboard of an organization has the same of one, with what "
+        "Cost by resource type",
+        "What the current period has cost so far, by resource type, for all organizations that are "
+        "chosen, before discounts. The organization dashboard shows the same for one, with what "
         "was expected.",
         Column("Resource type", label="resource_type"),
         Column("This period", parts(total, USAGE, "resource_type"), unit=USD),
@@ -43,17 +43,17 @@ def made_of() -> Panel:
 def movers() -> Panel:
     """Return the table of those whose spend changed most."""
     week, before = picked(days.WEEK), picked(days.WEEK_BEFORE)
-    change = f"({week} - {before})"
+    change = days.week_change()
     moved = f"and on (org_id) topk({MOVERS}, abs({change}))"
     name = f"({told_apart(named(SEEN))} > bool 0)"
     weeks = f"{week} * on (org_id) group_left (org_name) {name} {moved}"
-    why = parts(f"({weeks})", USAGE, "org_name", none="not known yet")
+    why = parts(f"({weeks})", USAGE, "org_name", none="after 14 whole days")
     return table(
         "Movers of the week",
         "Spend of the last seven whole UTC days beside that of the seven before, before "
-        "corrections, where it changed most. Growth is not bad by itself: ask whether it was "
-        "meant. Organizations of which a day of these is not known are left out. Click a name for "
-        "the organization.",
+        "corrections, where it changed most. Growth is not bad in itself: was it intended? "
+        "Organizations of which fewer than 14 days are known are left out. Click a name for the "
+        "organization.",
         _ORGANIZATION,
         # Rows are joined by the id, which a row that says why there are none has not.
         Column("Last 7 days", f'label_replace({why}, "org_id", "-", "org_id", "")', unit=USD),
@@ -72,23 +72,34 @@ def organizations() -> Panel:
     share = f"{picked(FORECAST)} / on (org_id) ({BUDGETED} > 0)"
     return table(
         "Organizations",
-        "Every organization that is configured, those with problems first. Amounts that cannot "
-        "be read now are the last known ones, as old as the data age says. The last 7 days are "
-        "whole UTC days, before corrections. A dash means that there is none, as of a budget. "
+        "Every configured organization, those with problems first. Amounts that cannot be read "
+        "now are the last known ones, and as old as their data age. The last 7 days are whole "
+        "UTC days, before corrections. A dash means none, such as no budget. "
         "Click a name for the organization.",
         _ORGANIZATION,
         Column("_known", told_apart(named(SEEN)), shown=False),
-        Column("Problem", worst(), texts={"0": ("none", "green"), **TEXTS}, width=150),
+        Column("Problem", worst(), texts={"0": ("none", "green"), **TEXTS}, width=165),
         Column("Month so far", cell(month_to_date(), USAGE), unit=USD),
-        Column("Forecast", cell(picked(FORECAST), USAGE, takes_time=True), unit=USD),
+        Column(
+            "Forecast",
+            cell(picked(FORECAST), USAGE, later=True),
+            unit=USD,
+            texts={"Infinity": ("bill has no dates", "text")},
+        ),
         Column("Budget", BUDGETED, unit=USD, width=105),
         Column("Budget used", USED, unit=SHARE, colours=OF_BUDGET, cell=GAUGE, width=150),
         Column("Forecast / budget", share, unit=SHARE, colours=OF_BUDGET, width=135),
-        Column("Last 7 days", cell(picked(days.WEEK), USAGE, takes_time=True), unit=USD),
+        Column(
+            "Last 7 days",
+            cell(picked(days.WEEK), USAGE, later=True),
+            unit=USD,
+            texts={"Infinity": ("after 7 days", "text")},
+        ),
         Column("Owed", cell(amount(UNPAID), INVOICES), unit=USD),
         Column("Overdue", cell(amount(OVERDUE), INVOICES), unit=USD, colours=NONE_IS_GOOD),
         Column("Data age", DATA_AGE, unit=SECONDS, width=95),
         key="org_id",
         sort="Problem",
+        then="Overdue",
         height=11,
     )

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from exporter.rules.series import MONTH_TO_DATE, TYPE_COST
+from exporter.rules.series import LAST_PERIOD, MONTH_TO_DATE, SINCE, TYPE_COST
 from grafana.source import days, headlines, promql
-from grafana.source.charts import bars, lines
+from grafana.source.charts import BY_RANK, bars, lines
 from grafana.source.known import CREDIT, USAGE, amount, month_to_date, parts, tile
 from grafana.source.money_panels import (
     BUDGET,
     DASHED,
+    EXHAUSTED,
     FILLED,
     FORECAST,
     fixed,
 )
-from grafana.source.panels import DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query
+from grafana.source.panels import DATE, NO_DAY, SHARE, USD, USD_AXIS, Beside, Panel, Query
 from grafana.source.promql import by_id, metric, most, picked, recorded, spent_on_day
 from grafana.source.tables import GAUGE, Column, table
 
@@ -25,7 +26,6 @@ END: Final = "viam_billing_usage_period_end_timestamp_seconds"
 NET: Final = "viam_billing_usage_net_cost_usd"
 LOWER: Final = "viam_billing_forecast_lower_usd"
 UPPER: Final = "viam_billing_forecast_upper_usd"
-EXHAUSTED: Final = "viam_billing_budget_exhausted_timestamp_seconds"
 PAST_ERROR: Final = "viam_billing_forecast_closed_period_error_ratio"
 GROSS: Final = "viam_billing_usage_gross_cost_usd"
 DISCOUNT: Final = "viam_billing_usage_discount_usd"
@@ -33,45 +33,31 @@ CORRECTIONS: Final = "viam_billing_usage_corrections_usd_total"
 OF_TYPE: Final = 'resource_type=~"$resource_type"'
 OF_SOURCE: Final = 'source_type=~"$source_type"'
 BY_SOURCE: Final = "org_id, source_type, tier"
-SOURCE_NAME: Final = "{{source_type}} {{tier}}"
-MONTHS_OF_DAYS: Final = (28, 29, 30, 31)
-
-
-def last_period() -> str:
-    """Return month to date of the period before, as far into it as this one is now.
-
-    A period before that lasted n days is n days back: n is right where the two starts are as many
-    days apart. Half a day of difference is left for clocks that are set in spring and autumn.
-    """
-    start = by_id(START)
-    return " or ".join(
-        f"({most('org_id', f'{recorded(MONTH_TO_DATE)} offset {days}d')} and on (org_id) "
-        f"abs({start} - {most('org_id', f'{metric(START)} offset {days}d')} - {days} * 86400) "
-        "< 43200)"
-        for days in MONTHS_OF_DAYS
-    )
+SOURCE_NAME: Final = "{{rank}}. {{source_type}} {{tier}}"
 
 
 def share_on_day(labels: str, selector: str) -> str:
-    """Return what the day that begins cost, by these labels of amounts of a period."""
+    """Return what the day that begins cost, by these labels of amounts of a period, with ranks."""
     known = (by_id(name) for name in (MONTH_TO_DATE, START, END))
-    return promql.share_on_day(most(labels, selector), *known)
+    size = most(labels, f"last_over_time({selector}[$__range] @ end())")
+    return promql.ranked(promql.share_on_day(most(labels, selector), *known), labels, size)
 
 
 def month_trend(*, one: bool = False) -> Panel:
     """Return by how much this period differs from the last one at the same age."""
-    now, then = month_to_date(), f"({last_period()})"
+    now, then = month_to_date(), by_id(LAST_PERIOD)
     both = f"({now} - on (org_id) {then})"
     change, base = (both, then) if one else (f"sum({both})", f"sum({then} and on (org_id) {now})")
     return days.trend(
         "Month against month",
         "What this billing period has cost, against what the last one had cost at the same age: "
         "the difference as a share, and in dollars. Only organizations with both are compared, and "
-        "a period is not compared after its last one has ended.",
+        "a period only until it is as old as the last one was at its end.",
         both,
         change,
         base,
         none="After a whole period",
+        coming=f"({by_id(SINCE)} + {picked(END)} - {picked(START)} > time())",
         one=one,
     )
 
@@ -81,7 +67,7 @@ def budget() -> Sequence[Panel]:
     return (
         tile(
             "Lower bound",
-            "At most one period in ten ends below it. Above the budget, an alert says so.",
+            "About one period in ten ends below it. If it is above the budget, an alert fires.",
             picked(LOWER),
             USAGE,
             none=headlines.NO_FORECAST,
@@ -100,9 +86,9 @@ def budget() -> Sequence[Panel]:
         ),
         tile(
             "Budget used up",
-            "When the budget will be used up at the forecast's pace, or was. A day before the "
-            "period's end leaves time to find what grew, in the rows below.",
-            f"1000 * {picked(EXHAUSTED)}",
+            "When the budget will be used up at the forecast's pace, or was. If that is "
+            "before the period's end, find what grew in the rows below.",
+            f"1000 * {EXHAUSTED}",
             USAGE,
             none="Not in this period",
             unit=DATE,
@@ -110,7 +96,7 @@ def budget() -> Sequence[Panel]:
         tile(
             "Mean day",
             "The mean of the last seven whole UTC days, before corrections, and how many days of "
-            "the period are left. What is left of the budget should last for them.",
+            "the period are left. The rest of the budget should cover them.",
             f"{picked(days.WEEK)} / 7",
             USAGE,
             none="After 7 whole days",
@@ -121,19 +107,22 @@ def budget() -> Sequence[Panel]:
         month_trend(one=True),
         tile(
             "Error of the last forecast",
-            "Of the period that ended last: its forecast at its middle against what it came to, "
-            "less 1. Below 0 the forecast was too low. Usually within the bounds of that day.",
+            "The forecast at the middle of the last period that ended, divided by what that period "
+            "cost, less 1. Below 0, the forecast was too low. Usually within that day's bounds.",
             picked(PAST_ERROR),
             USAGE,
             none="After a whole period",
+            # The exporter must have seen the middle of the period.
+            coming=f"({picked(END)} and on (org_id) "
+            f"2 * {by_id(SINCE)} < {picked(START)} + {picked(END)})",
             unit=SHARE,
         ),
         lines(
             "Budget burn and forecast",
             "Month to date climbs towards the forecast, which should stay below the budget and "
-            "come to rest as the period goes on. The band is from the lower to the upper bound: "
-            "four periods in five end within it. When even the lower one is above the "
-            "budget, it will not be kept.",
+            "settle as the period goes on. The band is from the lower to the upper bound: "
+            "four periods in five end within it. When even the lower bound is above the "
+            "budget, the budget will probably be exceeded.",
             Query(by_id(MONTH_TO_DATE), "month to date"),
             Query(amount(BUDGET) + " >= 0", "budget"),
             Query(picked(FORECAST), "forecast"),
@@ -158,11 +147,11 @@ def budget() -> Sequence[Panel]:
         ),
         lines(
             "Month to date against the last period",
-            "The same day of both periods stands above one another: what this period has cost, "
-            "and what the one before had cost when it was as old. A line above the last one's "
-            "that goes on rising faster is a new pace.",
+            "The two periods are aligned by day: what this period has cost, and what the last one "
+            "had cost at the same age. A line above the last period's that keeps rising faster is "
+            "a new pace.",
             Query(by_id(MONTH_TO_DATE), "this period"),
-            Query(last_period(), "last period"),
+            Query(by_id(LAST_PERIOD), "last period"),
             unit=USD_AXIS,
             height=9,
             styles=[
@@ -181,51 +170,57 @@ def spend() -> Sequence[Panel]:
         bars(
             "Spend per day",
             "Cost of each complete UTC day after discounts and credits. Should be even, lower on "
-            "weekends; below $0 after a credit. The bars add up to what was spent, whatever was "
-            "missing: after a gap in the answers, which is marked, one holds what was spent since.",
+            "weekends; below $0 after a credit. The bars add up to what was spent, even when data "
+            "is missing: after a gap, which is marked, one includes what was spent since.",
             Query(f"sum({spent_on_day()})", "spent", "1d"),
             unit=USD_AXIS,
             width=24,
+            empty=NO_DAY,
+            styles=[("spent", [fixed("blue")])],
         ),
         bars(
             "Spend per day by resource type",
-            "Cost of each complete UTC day before discounts, by what it was for. Should be even, "
+            "Cost of each complete UTC day before discounts, by resource type. Should be even, "
             "lower on weekends. A new colour is a kind of cost that was not there before. After a "
-            "gap, which is marked, a bar holds what was spent since.",
+            "gap, which is marked, a bar includes all spend since the last answer.",
             Query(
                 share_on_day("resource_type", recorded(TYPE_COST, OF_TYPE)),
-                "{{resource_type}}",
+                "{{rank}}. {{resource_type}}",
                 "1d",
             ),
             unit=USD_AXIS,
             height=9,
+            empty=NO_DAY,
+            styles=BY_RANK,
         ),
         bars(
             "Spend per day by source and tier",
             "Cost of each complete UTC day after discounts, by who charges: the organization "
             "itself, or a fragment of a tier. A bar below $0 is a credit. After a gap, which is "
-            "marked, a bar holds what was spent since; what no poll showed is in none.",
+            "marked, a bar includes all spend since; spend that no poll showed is in no bar.",
             Query(f"{by_source} > 0", SOURCE_NAME, "1d"),
             # By themselves: in one stack with the others they would be drawn over them.
             Query(f"{by_source} < 0", f"{SOURCE_NAME}, credited", "1d"),
             unit=USD_AXIS,
             height=9,
+            empty=NO_DAY,
+            styles=BY_RANK,
         ),
         lines(
             "Discounts and corrections",
             "Discounts of the current period, by source and tier, grow with cost. Corrections "
-            "are what month to date fell by in the 24 hours before, as after a credit: usually "
-            "$0, and worth asking for when not.",
+            "are how much month to date fell in the last 24 hours, as after a credit: usually "
+            "$0; if not, ask why.",
             Query(
                 f"sum by (source_type, tier) ({most(BY_SOURCE, metric(DISCOUNT, OF_SOURCE))})",
-                f"discount, {SOURCE_NAME}",
+                "discount, {{source_type}} {{tier}}",
             ),
             Query(
                 f"sum({most('org_id', f'increase({metric(CORRECTIONS)}[1d])')})",
-                "corrections of 24 hours",
+                "corrections, last 24 hours",
             ),
             unit=USD_AXIS,
-            styles=[("corrections of 24 hours", [fixed("blue"), FILLED])],
+            styles=[("corrections, last 24 hours", [fixed("blue"), FILLED])],
         ),
         days.pace(),
     )
@@ -242,9 +237,9 @@ def period() -> Sequence[Panel]:
     return (
         table(
             "Resource types",
-            "What the current period has cost so far by what it was for, what the last whole UTC "
-            "day did, and what was expected of it, before discounts and corrections. A day far "
-            "above what was expected is a change: the bars by resource type say since when.",
+            "What the current period has cost so far, what the last whole UTC day cost, and what "
+            "that day was expected to cost, before discounts and corrections. A day far above the "
+            "expected cost is a change: the bars by resource type show since when.",
             Column("Resource type", label="resource_type"),
             Column("This period", parts(cost, USAGE, "resource_type"), unit=USD),
             Column("Share", f"{cost} / on () group_left () sum({cost})", unit=SHARE, cell=GAUGE),
@@ -256,8 +251,8 @@ def period() -> Sequence[Panel]:
         ),
         table(
             "Sources and tiers",
-            "What the current period has cost so far by who charges. Net is what counts: cost "
-            "less discount and credit. A fragment that is not used any more can be removed.",
+            "What the current period has cost so far by who charges. Net is cost less "
+            "discount and credit. A fragment that is no longer used can be removed.",
             Column("Source", label="source_type", width=130),
             Column("Tier", label="tier"),
             Column(

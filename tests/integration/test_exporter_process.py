@@ -241,7 +241,7 @@ def test_an_unreachable_api_is_in_the_metrics_and_once_in_the_log(tmp_path: Path
             until(lambda: up(it) == {ACCOUNTS[0].id: 1.0}, "it has recovered", timeout=60)
             assert failing not in it.scrape()
             log = it.process.stderr.text
-            assert log.count("poll succeeds again") == 3
+            assert log.count("poll succeeded again") == 3
             assert log.count("poll failed") == 3
 
 

@@ -160,7 +160,8 @@ def test_what_would_make_it_useless_is_said(service: Service) -> None:
     assert f"{missing}\n" == NO_DAYS
     assert f"{last}\n" == TO_IMPORT
     assert (
-        "these series lack the labels job and instance that a target's have: see --label" in first
+        "these series lack the labels job and instance that a target's series have: see --label"
+        in first
     )
     told = re.search(
         r"from 2024-05-01, and Prometheus deletes it with a retention of 15d: set "

@@ -260,7 +260,7 @@ def test_focus_adds_up_to_month_to_date(service: Service) -> None:
     """The billed costs of an organization are its month to date, in CSV as in JSON."""
     used = json.loads(succeed(service, "usage", "--output=json"))["organizations"]
     document = json.loads(succeed(service, "usage", "--output=focus-json"))
-    assert document["FocusVersion"] == "1.2"
+    assert document["FocusVersion"] == "1.4"
     rows = list(csv.DictReader(io.StringIO(succeed(service, "usage", "--output=focus"))))
     assert [list(row) for row in document["Rows"]] == [list(row) for row in rows]
     for each in used:
@@ -404,7 +404,7 @@ def test_an_organization_without_invoices(service: Service, tmp_path: Path) -> N
     assert document["invoices"] == []
     assert (files.returncode, files.stdout) == (
         0,
-        "0 downloaded, 0 there already, 0 failed\n",
+        "0 downloaded, 0 already there, 0 failed\n",
     )
     assert past.returncode == 0
     assert "nothing to write: " in past.stderr
@@ -434,7 +434,7 @@ def test_a_token_that_cannot_be_sent_is_a_failure_of_its_key(service: Service) -
         done = within("usage", service.flag)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.endswith("the answer to Authenticate has no token that could be sent")
+    assert line.endswith("the answer to Authenticate has no token that can be sent")
     assert "Total of 7 of 8 organizations" in done.stdout
 
 
@@ -498,7 +498,7 @@ def test_a_key_that_cannot_list_hides_no_other(service: Service, tmp_path: Path)
     done = within("usage", flag)
     assert done.returncode == 1
     first, second = done.stderr.splitlines()
-    key_id, refused = ACCOUNTS[0].api_key_id, "the API key was refused: check its id and the key"
+    key_id, refused = ACCOUNTS[0].api_key_id, "the API key was refused: check the key and its id"
     assert first == f"viam-billing: organizations of the key {key_id}: Authenticate: {refused}"
     assert second == f"viam-billing: {NAMES[0]}: Authenticate: {refused}"
     assert NAMES[1] in done.stdout

@@ -226,7 +226,7 @@ def test_the_page_of_the_forecast_shows_such_a_table() -> None:
     assert "Total; 1 has no forecast" in whole
     assert "weekday" not in whole
     assert "Total" not in alone
-    assert "At the middle of the last period it was 2.1% too low." in alone
+    assert "In the middle of the last period, the forecast was 2.1% too low." in alone
     rows = [line.split() for line in alone.splitlines() if line]
     assert [
         *[
@@ -485,7 +485,7 @@ WRONG = {
     ),
     "a colon": (
         ["--exporter=http://[::1]", "--exporter.user=a:b", "--exporter.password-file=x"],
-        "--exporter.user must not be empty, nor have a colon or control characters in it",
+        "--exporter.user must not be empty, nor contain a colon or control characters",
     ),
     "no certificate": (
         ["--exporter=https://x", "--exporter.key-file=x"],
@@ -516,7 +516,7 @@ def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
             ("password-file", "missing", "must name a file that can be read: No such file"),
             ("password-file", "empty", "must not name an empty file"),
             ("password-file", "latin", "must name a file in UTF-8"),
-            ("password-file", "large", "must name a file that holds a password only"),
+            ("password-file", "large", "must name a file that holds only a password"),
             ("ca-file", "missing", "must name a file that can be read: No such file"),
             ("ca-file", "text", "must name a file with PEM certificates"),
             ("cert-file", "missing", "no certificate with its key: No such file"),
@@ -544,4 +544,4 @@ def test_an_encrypted_key_asks_nobody(tmp_path: Path) -> None:
         f"--exporter.key-file={encrypted}",
     )
     assert done.returncode == 1
-    assert "the key must not be encrypted: there is nobody to ask for the password" in done.stderr
+    assert "the key must not be encrypted: there is no way to ask for a password" in done.stderr

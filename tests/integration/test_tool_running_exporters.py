@@ -200,7 +200,7 @@ def test_with_tls_a_password_and_a_certificate(configuration: Path, tmp_path: Pa
 
         until(lambda: len(json.loads(ask().stdout)["organizations"]) == 3, "it serves")
         assert "its certificate is not trusted" in ask("authority").stderr
-        assert "it wants another user and password" in ask("user", "password").stderr
+        assert "it requires another user or password" in ask("user", "password").stderr
         refused = ask("certificate", "key")
     assert refused.returncode == 1
     assert "it cannot be reached: " in refused.stderr

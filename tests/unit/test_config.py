@@ -507,14 +507,14 @@ def test_environment_may_name_a_key_file(tmp_path: Path) -> None:
     [
         (
             {"VIAM_ORG_ID": " , "},
-            ["VIAM_ORG_ID: must be an organization id, or several with commas"],
+            ["VIAM_ORG_ID: must be an organization id, or several, comma-separated"],
         ),
         ({"VIAM_ORG_ID": "acme,acme"}, ["VIAM_ORG_ID: must not name an organization twice"]),
         (
             {"VIAM_ORG_ID": "ac\x07me", "VIAM_API_KEY_ID": "key\x07"},
             [
-                "VIAM_ORG_ID: must not have control or invisible characters",
-                "VIAM_API_KEY_ID: must not have control or invisible characters",
+                "VIAM_ORG_ID: must not contain control or invisible characters",
+                "VIAM_API_KEY_ID: must not contain control or invisible characters",
             ],
         ),
         (
@@ -526,11 +526,11 @@ def test_environment_may_name_a_key_file(tmp_path: Path) -> None:
         ),
         (
             {"VIAM_API_KEY_FILE": "viam.key"},
-            ["VIAM_API_KEY: must not be set beside VIAM_API_KEY_FILE: keep one"],
+            ["VIAM_API_KEY: must not be set together with VIAM_API_KEY_FILE: keep one"],
         ),
         (
             {"VIAM_API_KEY": f"{KEY}\n{KEY}"},
-            ["VIAM_API_KEY: must not have control or invisible characters"],
+            ["VIAM_API_KEY: must not contain control or invisible characters"],
         ),
         (
             {"VIAM_ORG_ID": "\n", "VIAM_API_KEY_ID": " "},
