@@ -122,7 +122,8 @@ async def _assemble(
     if storage is not None:
         saver = Saver(storage, store, telemetry, stored, restore)
         stack.push_async_callback(_save_last, saver)
-    discovery = Discovery(config, client, clock=clock, telemetry=telemetry, found=found)
+    asking = await asyncio.to_thread(options.shard.asks, config)
+    discovery = Discovery(asking, client, clock=clock, telemetry=telemetry, found=found)
     poller = Poller(own, client, store=store, intake=intake, clock=clock, random=random.random)
     publisher = Publisher(
         store,

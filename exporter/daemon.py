@@ -13,7 +13,7 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,7 @@ log = structlog.get_logger(__name__)
 # and asked twice, each within its deadline. A minute is for what else there is.
 DEADLINES_OF_A_POLL = 4 * (1 + MAX_RETRIES)
 STALLED_AFTER = 60.0  # seconds more
+NAMES_WITHIN = 5.0  # seconds for which first polls wait for the names of organizations
 
 LOAD_DEADLINE = 30.0  # seconds to read the configuration and the files that it names
 LOADING_HANGS = (
@@ -155,7 +156,7 @@ class Daemon:
     def _tasks(self) -> Iterable[Coroutine[None, None, None]]:
         """Yield what runs until it is cancelled."""
         components, manager = self._components, self._options.manager
-        yield components.poller.run()
+        yield self._poll()
         yield components.publisher.run()
         yield components.reloads.run(self._reload)
         yield components.discovery.run(self._apply_found)
@@ -164,6 +165,17 @@ class Daemon:
         yield manager.keep_alive(self._polls_get_on)
         if components.saver is not None:
             yield components.saver.run()
+
+    async def _poll(self) -> None:
+        """Poll, once organizations that are listed without a name have it, if that is quick.
+
+        Else their first series would have another name than those that follow.
+        """
+        if any(each.is_unnamed for each in self._own.organizations):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(NAMES_WITHIN):
+                    await self._components.discovery.told()
+        await self._components.poller.run()
 
     async def restore(self, stored: Stored) -> Collection[str]:
         """Take in what was stored and could not be read at the start, as `Intake.restore` does."""
@@ -211,7 +223,7 @@ class Daemon:
                 client = await self._connect(own.api, route)
             self._config, self._client = config, client
             client.ask_now()
-            self._components.discovery.configure(config, client)
+            self._components.discovery.configure(self._options.shard.asks(config), client)
             await self._reconfigure(own)
             self._components.poller.ask_now()
             self._components.telemetry.reloaded(self._components.clock.time())

@@ -94,6 +94,11 @@ class Organization:
     budget_usd: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)  # on viam_billing_org_info only
 
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether its id stands in for a name that nobody has given it."""
+        return self.name == self.id
+
 
 @dataclass(frozen=True, slots=True)
 class InvoiceDetail:

@@ -133,7 +133,9 @@ class OrganizationEntry(Section):
     """An organization whose bill is exported."""
 
     id: String = Field(description="Organization id. No two organizations may have the same one.")
-    name: Name | None = Field(default=None, description="The label `org_name`. Default: the id.")
+    name: Name | None = Field(
+        default=None, description="The label `org_name`. Default: the API's, else the id."
+    )
     budget_usd: Number | None = Field(
         default=None,
         description="Budget for a billing period, in US dollars. Default: the file's `budget_usd`.",

@@ -2,13 +2,16 @@
 
 What is listed wins over what is found. An organization missing from a good answer is gone; a call
 that fails changes nothing. docs/configuration.md says what users may count on.
+
+Without discovery, keys of organizations that are listed without a name are asked for it. If that
+fails, their ids are shown, and nothing else is the matter.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -48,15 +51,26 @@ def keys_by_id(config: Config) -> Mapping[str, ApiKey]:
     return keys
 
 
+def keys_to_ask(config: Config) -> Mapping[str, ApiKey]:
+    """Return the keys that are asked what they read, by id: all, or those of who has no name."""
+    if config.discovery.enabled:
+        return keys_by_id(config)
+    keys: dict[str, ApiKey] = {}
+    for each in config.organizations:
+        if each.is_unnamed:
+            keys.setdefault(each.api_key.id, each.api_key)
+    return keys
+
+
 def merge(config: Config, found: Found) -> Config:
     """Return a configuration with the organizations that were found beside those it lists.
 
-    What is listed stays as it is. If several keys read an organization, the first in the file
-    is used.
+    What is listed stays as it is, but gets its name if it has none. If several keys read an
+    organization, the first in the file is used.
     """
+    organizations = {each.id: each for each in _named(config.organizations, found)}
     if not config.discovery.enabled:
-        return config
-    organizations = {each.id: each for each in config.organizations}
+        return replace(config, organizations=tuple(organizations.values()))
     matches = matcher(config.discovery.name_pattern)
     interval = config.poll.interval
     for key_id, key in keys_by_id(config).items():
@@ -71,6 +85,19 @@ def merge(config: Config, found: Found) -> Config:
                     budget_usd=config.budget_usd,
                 )
     return replace(config, organizations=tuple(organizations.values()))
+
+
+def _named(organizations: Iterable[Organization], found: Found) -> Iterator[Organization]:
+    """Yield organizations, those without a name with the API's, if it is known."""
+    names: dict[str, Mapping[str, str]] = {}  # of organizations, for each key that is looked up
+    for each in organizations:
+        key_id = each.api_key.id
+        if not each.is_unnamed or key_id not in found:
+            yield each
+            continue
+        if key_id not in names:
+            names[key_id] = dict(found[key_id])
+        yield replace(each, name=names[key_id].get(each.id, each.name))
 
 
 def usable(organizations: Iterable[FoundOrganization]) -> Sequence[FoundOrganization]:
@@ -115,6 +142,7 @@ class Discovery:
         self._slow: set[asyncio.Task[None]] = set()  # of those, the ones without a place
         self._news = False  # discovered organizations changed, or it has settled, since `changed`
         self._wake = asyncio.Event()
+        self._told = asyncio.Event()
         self._apply_configuration()
 
     @property
@@ -125,12 +153,20 @@ class Discovery:
     @property
     def settled(self) -> bool:
         """Whether every key was asked with, successfully or not, and `run` has told so."""
-        return self._records.settled and not self._news
+        return not self._is_enabled or (self._records.settled and not self._news)
 
     @property
     def status(self) -> DiscoveryStatus | None:
         """What asking with the keys gave last; None without discovery."""
-        return self._records.status
+        return self._records.status if self._is_enabled else None
+
+    async def told(self) -> None:
+        """Wait until every key was asked with, successfully or not, and `run` has told so."""
+        await self._told.wait()
+
+    @property
+    def _is_enabled(self) -> bool:
+        return self._config.discovery.enabled
 
     def configure(self, config: Config, lister: OrganizationLister) -> None:
         """Ask with these keys from now on, at once; calls under way are given up."""
@@ -149,7 +185,7 @@ class Discovery:
     def _apply_configuration(self) -> None:
         for task in self._asking:
             task.cancel()
-        keys = keys_by_id(self._config) if self._config.discovery.enabled else {}
+        keys = keys_to_ask(self._config)
         if keys:
             self._telemetry.prepare_call(LIST_ORGANIZATIONS.name)
         for key_id in (self._records.keys.keys() | self._found.keys()) - keys.keys():
@@ -180,6 +216,8 @@ class Discovery:
                 if self._news and now >= quiet_until:
                     self._news = False
                     await changed()
+                    if self._records.settled:
+                        self._told.set()
                     quiet_until = self._clock.monotonic() + GATHER
                     continue  # it took a while
                 due = quiet_until if self._news else math.inf
@@ -215,13 +253,16 @@ class Discovery:
             self._warn_of_left_out(key_id, listed)
             self._news |= answer != self._found.get(key_id)
             self._found[key_id] = answer
-            if self._records.succeed(key_id, self._clock.time()) is not None:
+            failed = self._records.succeed(key_id, self._clock.time()) is not None
+            if failed and self._is_enabled:
                 log.info("discovery works again", api_key_id=key_id)
         self._due.set(key_id, self._clock.monotonic() + wait)
         self._news |= self._records.settled and not settled
         self._tell()
 
     def _warn_of_left_out(self, key_id: str, listed: Iterable[FoundOrganization]) -> None:
+        if not self._is_enabled:  # what is not polled is none of its business
+            return
         left_out = sum(not is_usable(each.id) for each in listed)
         if self._records.leave_out(key_id, left_out):
             log.warning(
@@ -233,7 +274,9 @@ class Discovery:
     def _fail(self, key_id: str, error: BillingError) -> float:
         """Note a call that failed, and return after how many seconds comes the next one."""
         before, failures = self._records.fail(key_id, error.failure)
-        if before is None or before.cause is not error.cause:
+        if not self._is_enabled:
+            log.debug("names not known yet: ids are shown", api_key_id=key_id, reason=str(error))
+        elif before is None or before.cause is not error.cause:
             log.warning(
                 "discovery failed; keeping the organizations found before",
                 api_key_id=key_id,
@@ -247,7 +290,7 @@ class Discovery:
 
     def _tell(self) -> None:
         records = self._records
-        if records.keys and (records.failing or records.settled):
+        if self._is_enabled and records.keys and (records.failing or records.settled):
             self._telemetry.refreshed(successful=not records.failing, complete=records.complete)
         else:
             self._telemetry.refreshed(successful=None, complete=None)

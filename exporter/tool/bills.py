@@ -29,7 +29,7 @@ from exporter.api.tokens import LOGIN_PLACE
 from exporter.config import ApiConfig, Config, ConfigError, find
 from exporter.metrics.catalog import COLLECTORS, LABEL_NAMES, Collector
 from exporter.model import ApiKey, FoundOrganization, Organization
-from exporter.polling.discovery import is_usable, keys_by_id, merge, usable
+from exporter.polling.discovery import is_usable, keys_to_ask, merge, usable
 from exporter.process import logs, privileges, signals
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
@@ -202,22 +202,23 @@ class BillReader:
                 listed = [*await self.with_retries(key, partial(self.client.organizations, key))]
             except BillingError as error:
                 return error
-            if left_out := sum(not is_usable(each.id) for each in listed):
+            left_out = sum(not is_usable(each.id) for each in listed)
+            if left_out and config.discovery.enabled:
                 complain(
                     f"organizations of the key {key.id} skipped because their ids are empty, too "
                     f"long or not printable: {left_out}"
                 )
             return usable(listed)
 
-        keys = keys_by_id(config) if config.discovery.enabled else {}
+        keys = keys_to_ask(config)
         found, failures = {}, []
         results = await asyncio.gather(*map(listed, keys.values()))
         for key_id, result in zip(keys, results, strict=True):
-            if isinstance(result, BillingError):
+            if not isinstance(result, BillingError):
+                found[key_id] = result
+            elif config.discovery.enabled:  # else ids are shown in place of names
                 what = f"organizations of the key {key_id}"
                 failures.append(ReadFailure(what, None, result))
-            else:
-                found[key_id] = result
         every = (await asyncio.to_thread(merge, config, found)).organizations
         return _chosen(Organizations(every, failures), names)
 

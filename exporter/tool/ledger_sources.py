@@ -21,6 +21,7 @@ from exporter.api.billing import BillingError
 from exporter.base.files import path_argument
 from exporter.config import Config
 from exporter.model import Clock, FoundOrganization
+from exporter.polling.discovery import merge
 from exporter.state.copies import copied
 from exporter.state.place import LockedError, StorageError
 from exporter.state.storage import Storage
@@ -178,6 +179,7 @@ async def _opened(
             members, failures = await fleet.members(there)
             yield FleetLedgers(members), failures
     elif place.storage is not None:
-        configured = () if config is None else config.organizations
         stored = await place.storage.in_thread(place.storage.read)
+        # Those without a configured name have the one that the exporter was told.
+        configured = () if config is None else merge(config, stored.found).organizations
         yield await StoredLedgers.of(place.storage, stored, configured, clock), ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -84,6 +85,50 @@ async def polled(fetch: Fetch, *accounts: object) -> str:
         up = [line for line in page.splitlines() if line.startswith("viam_billing_up{")]
         if {line.partition(",")[0] for line in up if line.endswith(" 1.0")} == wanted:
             return page
+
+
+NAMELESS = Organization(SECOND.id, SECOND.id, KEY, 0.5, 600.0)
+
+
+def named(page: str) -> set[str]:
+    """Return the names in a page's series of an organization that was polled."""
+    return set(
+        re.findall(
+            rf'^viam_billing_up{{org_id="{SECOND.id}",org_name="([^"]*)"', page, re.MULTILINE
+        )
+    )
+
+
+def test_who_is_listed_without_a_name_has_that_of_the_api(tmp_path: Path) -> None:
+    """From its first poll on, and after a restart in which no name can be had."""
+
+    async def scenario() -> None:
+        async with simulation(accounts=FLEET) as it:
+            given = config(it.port, NAMELESS, enabled=False)
+            async with exporting(given, tmp_path) as (_, fetch):
+                page = await polled(fetch, SECOND)
+                assert named(page) == {SECOND.name}
+                assert f'org_name="{SECOND.id}"' not in page
+                assert "viam_billing_exporter_discovery" not in page
+                assert 'method="ListOrganizations"' in page
+            answer(it, grpc.StatusCode.PERMISSION_DENIED)
+            async with exporting(given, tmp_path) as (_, fetch):
+                assert named(await polled(fetch, SECOND)) == {SECOND.name}
+
+    run(scenario())
+
+
+def test_a_name_that_cannot_be_had_is_the_id() -> None:
+    """Which is no failure of polls, and nothing that readiness waits for."""
+
+    async def scenario() -> None:
+        async with simulation(accounts=FLEET) as it:
+            answer(it, grpc.StatusCode.PERMISSION_DENIED)
+            async with exporting(config(it.port, NAMELESS, enabled=False)) as (_, fetch):
+                assert named(await polled(fetch, SECOND)) == {SECOND.id}
+                await accepted(fetch, "/-/ready", lambda response: response.status == 200)
+
+    run(scenario())
 
 
 async def accepted(fetch: Fetch, path: str, accept: Callable[[Response], bool]) -> None:

@@ -473,6 +473,23 @@ def test_discovered_organizations_are_shown(service: Service, tmp_path: Path) ->
     )
 
 
+def test_who_is_listed_without_a_name_has_that_of_the_api(service: Service, tmp_path: Path) -> None:
+    """In every command, which it can be named by; its id is shown if no name can be had."""
+    listed = yaml.safe_load(service.file.read_text())["organizations"][:1]
+    del listed[0]["name"]
+    flag = changed(service, tmp_path, organizations=listed)
+    chosen = f"--organization={NAMES[0]}"
+    for arguments in (("usage",), ("invoices",), ("check", "--connect"), ("usage", chosen)):
+        done = within(*arguments, flag)
+        assert done.returncode == 0
+        assert NAMES[0] in done.stdout
+        assert ACCOUNTS[0].id not in done.stdout
+    with service.failing("permission-denied:method=ListOrganizations"):
+        done = within("usage", flag)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ACCOUNTS[0].id in done.stdout
+
+
 def test_a_key_that_cannot_list_hides_no_other(service: Service, tmp_path: Path) -> None:
     """What is listed is shown, the failure is named, the total is said to be one of a part."""
     listed = yaml.safe_load(service.file.read_text())["organizations"]

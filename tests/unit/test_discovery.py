@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,24 @@ def test_what_is_listed_wins() -> None:
     """With all that the file says of it, whatever its name at the API, or the pattern."""
     merged = merge(config(listed="a", name_pattern="B"), found(one="abc"))
     assert [(each.id, each.name) for each in merged.organizations] == [("a", "listed"), ("b", "B")]
+
+
+def unnamed(*, enabled: bool) -> Config:
+    """Return a configuration with a named organization, and one without a name for each key."""
+    given = config(ONE, TWO, listed="a", enabled=enabled)
+    nameless = [organization("b", api_key=ONE, name="b"), organization("c", api_key=TWO, name="c")]
+    return replace(given, organizations=(given.organizations[0], *nameless))
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_what_is_listed_without_a_name_gets_that_of_the_api(enabled: bool) -> None:  # noqa: FBT001 - a case
+    """With discovery or without; a name that is given stays, and an unknown one is the id."""
+    merged = merge(unnamed(enabled=enabled), found(one="ab"))
+    assert [(each.id, each.name) for each in merged.organizations] == [
+        ("a", "listed"),
+        ("b", "B"),
+        ("c", "c"),
+    ]
 
 
 def test_of_several_keys_the_first_in_the_file_has_it() -> None:
@@ -423,6 +442,30 @@ def test_the_metrics_say_how_it_fares() -> None:
         assert discovery.status is None
 
     looking(lister, scenario, configuration=config(ONE, TWO))
+
+
+def test_without_discovery_only_keys_of_who_has_no_name_are_asked() -> None:
+    """Again at the interval, since names change; a failure is nobody's business."""
+    lister = Lister(two=OUTAGE)
+
+    async def scenario(discovery: Discovery, seen: list[Found]) -> None:
+        assert discovery.settled  # readiness does not wait for names
+        await discovery.told()
+        assert [key for _, key in lister.calls] == ["two"]
+        assert discovery.status is None
+        assert await own(discovery, str(Own.DISCOVERY_SUCCESSFUL)) is None
+        lister.answers["two"] = "a"
+        await asyncio.sleep(2 * RETRY)
+        assert seen[-1] == found(two="a")
+        calls = len(lister.calls)
+        await asyncio.sleep(HOUR)
+        assert len(lister.calls) == calls + 1
+
+    with capture_logs() as logs:
+        given = unnamed(enabled=False)
+        given = replace(given, organizations=(given.organizations[0], given.organizations[2]))
+        looking(lister, scenario, configuration=given)
+    assert {each["log_level"] for each in logs} <= {"debug"}
 
 
 def test_without_discovery_its_call_is_not_counted() -> None:
