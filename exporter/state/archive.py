@@ -51,6 +51,17 @@ class Archive:
         oldest = min(older, default=begun)
         return {number: older.get(number, UNKNOWN) for number in range(oldest, begun)} | recent
 
+    async def closed_answers(self, org_id: str) -> Mapping[float, bytes]:
+        """Return what `closed_answer` has of each period, by its end. Raises StorageError."""
+        state = self._store.get(org_id)
+        spend = None if state is None else state.spend
+        found = {}
+        for period in () if spend is None else spend.closed:
+            message = await self.closed_answer(org_id, period.end)
+            if message is not None:
+                found[period.end] = message
+        return found
+
     async def closed_answer(self, org_id: str, ended: float) -> bytes | None:
         """Return the last good usage answer of a period that ended then, as a serialized message.
 

@@ -69,9 +69,13 @@ class StoredLedgers:
         return line
 
     async def whole(self, org_id: str) -> WholeOrganization:
-        """Return one of them, with how its forecast is made. It must be there."""
+        """Return one of them, with what its bill is made of. It must be there.
+
+        Raises StorageError.
+        """
+        ended = await self._archive.closed_answers(org_id)
         whole: WholeOrganization = read(
-            WholeOrganization, organizations.whole(self._summary(org_id))
+            WholeOrganization, organizations.whole(self._summary(org_id), ended)
         )
         return whole
 
@@ -82,7 +86,8 @@ class StoredLedgers:
         if ledger is None:
             return []
         days = await self._archive.days(org_id, 0, ledger.windows.answered)
-        return [DayLine.model_validate(each) for each in listing.plain_days(days)]
+        found = (listing.with_periods(number, days[number]) for number in sorted(days))
+        return [DayLine.model_validate(each) for each in found]
 
     def _summary(self, org_id: str) -> Summary:
         state = self._store.get(org_id)
