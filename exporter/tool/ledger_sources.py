@@ -31,7 +31,7 @@ from exporter.tool.exporter_flags import Access
 from exporter.tool.fleet import Member
 from exporter.tool.outcomes import ReadFailure, require
 from exporter.tool.output import printable
-from exporter.tool.stored import StoredLedgers
+from exporter.tool.stored import KnownLedgers
 
 T = TypeVar("T")
 
@@ -180,4 +180,4 @@ async def _opened(
     elif place.storage is not None:
         configured = () if config is None else config.organizations
         stored = await place.storage.in_thread(place.storage.read)
-        yield await StoredLedgers.of(place.storage, stored, configured, clock), ()
+        yield await KnownLedgers.of(place.storage, stored, configured, clock), ()

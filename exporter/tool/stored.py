@@ -26,19 +26,18 @@ from exporter.web.api.documents import encoded
 from exporter.web.summary import PageContext, Summary
 
 
-class StoredLedgers:
-    """The ledgers of organizations, as a storage has them."""
+class KnownLedgers:
+    """The ledgers of organizations, by what this process knows of them."""
 
-    def __init__(self, store: Store, storage: Storage, clock: Clock) -> None:
-        """`store` has what was restored."""
+    def __init__(self, store: Store, archive: Archive, clock: Clock) -> None:
         self._store = store
-        self._archive = Archive(store, storage)
+        self._archive = archive
         self._clock = clock
 
     @classmethod
     async def of(
         cls, storage: Storage, stored: Stored, configured: Iterable[Organization], clock: Clock
-    ) -> StoredLedgers:
+    ) -> KnownLedgers:
         """Return those of a storage. What is not configured has the API's name, or its id."""
         there = {
             org_id: Organization(org_id, name, ApiKey(""), 0.0, math.inf)
@@ -54,7 +53,7 @@ class StoredLedgers:
         store, detail = Store(), InvoiceDetail("none", 0)
         intake = Intake(store, Telemetry("", ""), clock, detail, saved)
         await intake.configure({each: there[each] for each in saved}, COLLECTOR, detail)
-        return cls(store, storage, clock)
+        return cls(store, Archive(store, storage), clock)
 
     def organizations(self) -> Sequence[FoundOrganization]:
         """Return the organizations that have one."""

@@ -45,35 +45,34 @@ class Lived(NamedTuple):
     days: Mapping[int, Day]
     ended: Mapping[float, bytes]  # the last answers of periods that have ended, by their ends
 
-    @property
-    def archive(self) -> type[Archive]:
-        """What reads them."""
-        kept, ended = self.days, self.ended
-
-        class Kept(Archive):
-            async def days(self, org_id: str, first: int, until: int) -> Mapping[int, Day]:
-                del org_id
-                return {number: day for number, day in kept.items() if first <= number <= until}
-
-            async def closed_answer(self, org_id: str, ended_at: float) -> bytes | None:
-                del org_id
-                return ended.get(ended_at)
-
-        return Kept
-
     def told(self) -> tuple[WholeOrganization, Sequence[DayLine]]:
         """Return what the API says of it."""
 
         async def ask() -> tuple[WholeOrganization, Sequence[DayLine]]:
             store = Store()
             store.put(self.state)
-            api = Api(store, self.archive(store), VirtualClock(), Shard(), lambda: CONTEXT)
+            api = Api(store, archive(self)(store), VirtualClock(), Shard(), lambda: CONTEXT)
             org_id = self.state.organization.id
             whole = await api.organization(org_id, ())
             days = await api.days(org_id, (), "")
             return read(WholeOrganization, whole.body), read(DaysAnswer, days.body).days
 
         return run(ask())
+
+
+def archive(*every: Lived) -> type[Archive]:
+    """Return what reads the days of these organizations, and how their periods ended."""
+    found = {each.state.organization.id: each for each in every}
+
+    class Kept(Archive):
+        async def days(self, org_id: str, first: int, until: int) -> Mapping[int, Day]:
+            days = found[org_id].days
+            return {number: day for number, day in days.items() if first <= number <= until}
+
+        async def closed_answer(self, org_id: str, ended: float) -> bytes | None:
+            return found[org_id].ended.get(ended)
+
+    return Kept
 
 
 def lived(  # noqa: PLR0913 - a life has many sides
