@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -22,7 +22,7 @@ from support.reports import never_read, new, of_many_lines, report, stale, usual
 from support.status import DAY, Html
 
 FOLDER: Final = ROOT / "tests" / "reports"
-GOLDEN: Final = {
+GOLDEN: Final[Mapping[str, Callable[[], Report]]] = {
     "running": lambda: report([usual()]),
     "ended": lambda: report([usual()], "2026-10"),
     "new": lambda: report([new()]),
