@@ -69,8 +69,8 @@ def archive(*every: Lived) -> type[Archive]:
             days = found[org_id].days
             return {number: day for number, day in days.items() if first <= number <= until}
 
-        async def closed_answer(self, org_id: str, ended: float) -> bytes | None:
-            return found[org_id].ended.get(ended)
+        async def closed_answers(self, org_id: str) -> Mapping[float, bytes]:
+            return found[org_id].ended
 
     return Kept
 

@@ -74,12 +74,12 @@ def test_what_is_not_known_has_no_lines(found: MadeOf | None) -> None:
 
 def test_days_tell_types_without_discounts() -> None:
     """The rest is named."""
-    found = by_days({"log": 1.0, "per_machine": 9.0}, 8.5)
-    assert shown(found) == [
-        ("per_machine", 9.0),
-        ("log", 1.0),
-        ("Discounts, and days that are not known", -1.5),
-    ]
+    types = {"log": 1.0, "per_machine": 9.0}
+    parts = [("per_machine", 9.0), ("log", 1.0)]
+    rest = "Discounts and other differences"
+    assert shown(by_days(types, 8.5, all_known=True)) == [*parts, (rest, -1.5)]
+    rest = "Discounts, and days that are not known"
+    assert shown(by_days(types, 8.5, all_known=False)) == [*parts, (rest, -1.5)]
 
 
 AMOUNTS = st.floats(-1e6, 1e6)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from exporter.process.version import version
 from exporter.state.listing import text_of
+from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import pages
 from exporter.tool.report.made_of import cents
-from exporter.tool.report.months import Report
+from exporter.tool.report.months import Report, Told, month_of
 from support.months import NOW
 from support.process import ROOT
 from support.reports import never_read, new, of_many_lines, report, stale, usual
@@ -114,7 +115,10 @@ def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
 def test_what_could_not_be_read_has_no_amount() -> None:
     """Of the one that is withdrawn there is what the ledger has, which says as of when."""
     html = page(report([stale()]))
-    assert "No newer answer is known: amounts are as of 2026-11-20" in html.text
+    assert (
+        "Out of date: the bill was last read on 2026-11-20, and more may have been spent"
+        in html.text
+    )
     assert "Unpaid invoicesunknown" in html.text
     assert "Invoices could not be read." in html.text
     assert "Estimated totalunknown" in html.text
@@ -127,10 +131,22 @@ def test_a_month_that_is_not_over_says_so() -> None:
     assert "It is not over: amounts are as of 2026-11-23 12:00:00 UTC" in html.text
     html = page(report([usual()], "2026-10"))
     assert "It has ended: these amounts no longer change." in html.text
-    assert "The last answer came 6 h before the end of the period." in html.text
+    assert "The bill was last read 6 h before the end of the period." in html.text
     html = page(report([usual()], now=NOW + 8 * DAY))
-    assert "No newer answer is known: amounts are as of 2026-11-23 12:00:00 UTC" in html.text
+    assert "Out of date: the bill was last read on 2026-11-23 12:00:00 UTC" in html.text
     assert "Estimated total$" in html.text
+
+
+def test_a_month_without_dates_has_what_is_known_of_it() -> None:
+    """The API may give none."""
+    bare = {"org_id": "a", "org_name": "A", "month_to_date_usd": 12.5}
+    told = Told(WholeOrganization.model_validate(bare), [])
+    found = month_of(told, None, NOW)
+    assert found is not None
+    html = page(Report([found], [], [], NOW, "a running exporter"))
+    assert "A: Viam bill, the current month" in html.text
+    assert "So far$12.50" in html.text
+    assert "Invoices could not be read." in html.text
 
 
 def test_spikes_have_their_causes() -> None:
@@ -140,7 +156,7 @@ def test_spikes_have_their_causes() -> None:
     assert amounts(row[2])[0] > 2500
     assert row[3].startswith("binary data cloud storage +$3")
     assert "could be compared with what was expected of them" in html.text
-    assert "Unknown: nothing was expected of these days." in page(report([new()])).text
+    assert "Unknown. A day can be a spike only after seven known days" in page(report([new()])).text
 
 
 def test_invoices_have_state_and_due_date() -> None:

@@ -62,18 +62,22 @@ def by(period: Period, which: str) -> MadeOf | None:
     return _made_of(every, steps, total)
 
 
-def by_days(resources: Mapping[str, float], total: float) -> MadeOf:
-    """Return what a period was made of by its days, before discounts, of each resource type."""
+def by_days(resources: Mapping[str, float], total: float, *, all_known: bool) -> MadeOf:
+    """Return what a period was made of by its days, of each resource type, before discounts.
+
+    They lack days that are not known, unless all are.
+    """
     every = [Part(name, usd) for name, usd in resources.items()]
     every.sort(key=lambda part: (-part.usd, part.name))
     rest = total - exact_sum(part.usd for part in every)
-    return _made_of(every, [Part(DISCOUNTS_AND_REST, rest)], total)
+    return _made_of(every, [Part(REST if all_known else REST_AND_UNKNOWN, rest)], total)
 
 
 NOT_ITEMIZED: Final = "Not itemized"
 DISCOUNTS: Final = "Discounts"
 UNEXPLAINED: Final = "Difference to the total"
-DISCOUNTS_AND_REST: Final = "Discounts, and days that are not known"
+REST: Final = "Discounts and other differences"
+REST_AND_UNKNOWN: Final = "Discounts, and days that are not known"
 ROUNDING: Final = "Rounding"
 
 

@@ -85,7 +85,7 @@ class Month:
         if self.whole.failures:
             yield "not all could be read"
         if self.period.state is State.LAST_KNOWN:
-            yield "no newer answer"
+            yield "out of date"
         if budget is not None and budget > 1:
             yield "over budget"
         elif (self.budget_forecast or 0.0) > 1:
@@ -129,7 +129,11 @@ def month_of(told: Told, month: str | None, now: float) -> Month | None:
     parts = {which: each for which, each in found.items() if each is not None}
     is_by_days = not parts and period.usd is not None and bool(of_month.days)
     if is_by_days and period.usd is not None:
-        parts = {"resource": made_of.by_days(_resources(of_month), period.usd)}
+        parts = {
+            "resource": made_of.by_days(
+                _resources(of_month), period.usd, all_known=not of_month.unknown
+            )
+        }
     return Month(
         whole,
         period,

@@ -83,13 +83,12 @@ class Total(NamedTuple):
 def html(report: Report) -> str:
     """Return the report as HTML."""
     environment = templates.environment(PACKAGE, templates.PAGES)
-    environment.filters["month"] = _month_in_words
     environment.filters["part"] = _part
     environment.filters["amounts"] = _amounts
     environment.filters["unread"] = _unread
     style = "".join(environment.get_template(name).render() for name in ("style.css", "report.css"))
     names = Counter(each.whole.org_name for each in report.months)
-    return environment.get_template("report.html").render(
+    text = environment.get_template("report.html").render(
         report=report,
         style=style,
         policy=templates.policy(style),
@@ -110,11 +109,14 @@ def html(report: Report) -> str:
         MAX_CAUSES=MAX_CAUSES,
         MAX_INVOICES=MAX_INVOICES,
     )
+    return f"{text}\n"
 
 
 def _title(months: Sequence[Month]) -> str:
     """Return the months that a report is about, as people write them."""
     names = sorted({each.period.month for each in months if each.period.month})
+    if not names:
+        return "the current month"
     if len(names) <= MAX_NAMES:
         return " and ".join(map(_month_in_words, names))
     return f"{_month_in_words(names[0])} to {_month_in_words(names[-1])}"
