@@ -107,6 +107,7 @@ def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
     assert amounts(html.row("Acme Robotics")[1]) == [cents(of.months[0].period.usd or 0.0)]
     assert html.row("All 2")[1] == f"${sum(each.period.usd or 0.0 for each in of.months):,.2f}"
     assert html.row("All 2")[2].endswith("excludes 1 unknown")
+    assert "Over budget1of 2 with a budget" in html.text
     assert "Ossuline Foundry: nothing is known of this month" in html.text
     assert "the key may not read this bill (since 2026-11-20 12:00 UTC)" in html.text
     assert html.text.count("the key may not read this bill") == 1

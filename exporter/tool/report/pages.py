@@ -96,6 +96,8 @@ def html(report: Report) -> str:
         title=_title(report.months),
         totals=_totals(report.months),
         together=together(report.months),
+        over=sum((each.budget_used or 0.0) > 1 for each in report.months),
+        with_budget=sum(each.whole.budget_usd is not None for each in report.months),
         shared={name for name, count in names.items() if count > 1},
         pictures=[_picture(each) for each in report.months],
         calendars=[_calendar(each) for each in report.months],
@@ -161,6 +163,7 @@ def _totals(months: Sequence[Month]) -> Mapping[str, Total]:
         "usd": [each.period.usd for each in months],
         "end": [each.end_usd for each in months],
         "unpaid": [each.whole.unpaid_usd for each in months],
+        "overdue": [each.whole.overdue_usd for each in months],
     }
     return {
         name: Total(
