@@ -113,6 +113,17 @@ def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
     assert html.text.count("the key may not read this bill") == 1
 
 
+def test_a_sum_of_which_nothing_is_known_is_no_amount() -> None:
+    """Not even $0.00."""
+    html = page(report([stale(), never_read()]))
+    assert html.row("Quillback <Harvesting> & Söhne")[5] == "unknown"
+    (one,) = report([stale()]).months
+    html = page(Report([one, one], [], [], NOW, "a running exporter"))
+    assert html.row("All 2")[2] == "unknown"
+    assert "Overdue invoicesunknown" in html.text
+    assert "$0.00" not in html.text
+
+
 def test_what_could_not_be_read_has_no_amount() -> None:
     """Of the one that is withdrawn there is what the ledger has, which says as of when."""
     html = page(report([stale()]))

@@ -74,9 +74,9 @@ class Unread(NamedTuple):
 
 
 class Total(NamedTuple):
-    """The sum of a column in US dollars, and how many organizations it lacks."""
+    """The sum of a column in US dollars, and how many organizations it lacks: None if all."""
 
-    usd: float
+    usd: float | None
     unknown: int
 
 
@@ -165,12 +165,12 @@ def _totals(months: Sequence[Month]) -> Mapping[str, Total]:
         "unpaid": [each.whole.unpaid_usd for each in months],
         "overdue": [each.whole.overdue_usd for each in months],
     }
-    return {
-        name: Total(
-            exact_sum(usd for usd in usds if usd is not None), sum(usd is None for usd in usds)
-        )
-        for name, usds in columns.items()
-    }
+    return {name: _total(usds) for name, usds in columns.items()}
+
+
+def _total(usds: Sequence[float | None]) -> Total:
+    known = [usd for usd in usds if usd is not None]
+    return Total(exact_sum(known) if known else None, len(usds) - len(known))
 
 
 def _picture(month: Month) -> Bars | None:
