@@ -44,8 +44,9 @@ cost, balance and invoices as Prometheus metrics.
 EPILOG: Final = """\
 There are three ways to configure what is polled:
   a configuration file    --config.file=exporter.yml
-  the environment         VIAM_ORG_ID, VIAM_API_KEY_ID, and VIAM_API_KEY or VIAM_API_KEY_FILE
-  neither                 --demo, which polls a simulated billing service
+  the environment         VIAM_API_KEY_ID, and VIAM_API_KEY or VIAM_API_KEY_FILE; VIAM_ORG_ID
+                          limits it to these organizations
+  no configuration        --demo, which polls a simulated billing service
 
 Signals: SIGHUP reloads the configuration; SIGTERM and SIGINT stop the exporter.
 Exit codes: 0 done, 1 failed, 2 wrong usage.
@@ -99,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         type=optional_path_argument,
         help="folder that keeps the last good data, the spend counters and the ledger across "
-        "restarts; no other exporter may use it (default, and if empty: nothing is kept)",
+        "restarts; no other exporter may use it (default: empty, nothing is kept)",
     )
     root.add_argument(
         "--total-shards",
@@ -156,7 +157,7 @@ def telemetry_path(text: str) -> str:
     """Parse the path of the metrics, which must not hide another page."""
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text) or is_taken(text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} cannot be the metrics' path: write one like /metrics that is no other page's"
+            f"{text!r} cannot be the metrics' path: use one like /metrics that no other page has"
         )
     return text
 
@@ -181,8 +182,8 @@ def configuration(
     config = find(file, environ, LABEL_NAMES, storage=storage, shards=shards)
     if config is None:
         raise StartError(
-            "nothing to poll: give a configuration with --config.file, or set VIAM_ORG_ID, "
-            "VIAM_API_KEY_ID and VIAM_API_KEY, or try it out with --demo"
+            "nothing to poll: give a configuration with --config.file, or set VIAM_API_KEY_ID and "
+            "VIAM_API_KEY, or try it out with --demo"
         )
     route_to(config.api, environ)  # what connecting would complain about
     return config
@@ -214,7 +215,7 @@ def _arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Shard]:
     command_line = parser()
     arguments = command_line.parse_args(argv)
     if arguments.listen and arguments.systemd_socket:
-        command_line.error("--web.listen-address and --web.systemd-socket exclude each other")
+        command_line.error("--web.listen-address and --web.systemd-socket cannot be used together")
     if arguments.demo and arguments.config_check:
         command_line.error("--demo has no configuration to check")
     try:
@@ -249,10 +250,14 @@ def _run(arguments: argparse.Namespace, running: Version, shard: Shard, lines: L
     except TimeoutError as error:
         raise StartError(LOADING_HANGS) from error
     if arguments.config_check:
-        print(f"the configuration is valid: {config.extent}")
+        print(f"the configuration is valid: {config.extent}", flush=True)
+        for doubt in config.doubts:
+            lines.put(f"{DISTRIBUTION}: {doubt}")
         return
     reader = privileges.Reader.current(os.environ)
     privileges.warn(config, arguments.config_file or DEFAULT_FILE, reader)
+    for doubt in config.doubts:
+        log.warning(doubt)
     asyncio.run(_serve(config, _options(arguments, running, shard, load_again, web, lines)))
 
 

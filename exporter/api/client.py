@@ -26,7 +26,9 @@ from exporter.api.calls import (
     POLLED,
     ReadRpc,
 )
+from exporter.api.claims import Lifetime
 from exporter.api.connections import Calls
+from exporter.api.exchange import Exchange
 from exporter.api.failures import MAX_ANSWER_BYTES, MAX_CHUNK_BYTES, late, meaning
 from exporter.api.key_files import KeyFiles, Revealed
 from exporter.api.proxy import Proxy
@@ -45,7 +47,7 @@ REQUESTS: Final[Mapping[ReadRpc, type[Any]]] = {
     ReadRpc.GET_ORG_BILLING_INFORMATION: billing_pb2.GetOrgBillingInformationRequest,
     ReadRpc.GET_INVOICES_SUMMARY: billing_pb2.GetInvoicesSummaryRequest,
 }
-SILENCE: Final = "nothing came for as long as a request may take (api.timeout)"
+SILENCE: Final = "nothing arrived for as long as a request may take (api.timeout)"
 LATE: Final = 1.0  # seconds after api.timeout at which a call is ended if gRPC has not done it
 
 LONGEST: Final = 365 * 86_400.0  # seconds; deadlines that are centuries away are past to gRPC
@@ -176,7 +178,7 @@ class BillingClient:
             log.info("reaching the API through a proxy", proxy=str(proxy), variable=proxy.variable)
             if not api.tls:
                 log.warning(
-                    "the proxy reads the API keys, which travel in plain text: use api.tls, or "
+                    "the proxy can read the API keys, which travel in plain text: use api.tls, or "
                     "name the host in no_proxy",
                     proxy=str(proxy),
                 )
@@ -202,14 +204,20 @@ class BillingClient:
         """Log in once with each key though the server asked to wait."""
         self._tokens.ask_now()
 
-    async def read(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
-        """Return the answer undecoded. Raises BillingError.
+    async def read(
+        self, rpc: ReadRpc, org_id: str, api_key: ApiKey, exchange: Exchange | None = None
+    ) -> bytes:
+        """Return the answer undecoded, and keep what came with it in `exchange`.
 
         A token that is refused is replaced once: by then it has expired, or the key was
-        rotated and is read again.
+        rotated and is read again. Raises BillingError.
         """
         method, request_type = self._methods[rpc]
-        return await self._read(rpc, method, request_type(org_id=org_id), api_key)
+        return await self._read(rpc, method, request_type(org_id=org_id), api_key, exchange)
+
+    def token_lifetime(self, api_key: ApiKey) -> Lifetime | None:
+        """Return how long the token of a key says that it lives, None without a token."""
+        return self._tokens.lifetime(api_key)
 
     async def read_at_once(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
         """Return the same, but raise TokenNeeded rather than wait for a login."""
@@ -225,10 +233,18 @@ class BillingClient:
         raw = await self._read(LIST_ORGANIZATIONS.name, method, request, api_key)
         return await aside(raw, _organizations, raw)
 
-    async def _read(self, name: str, method: Method, request: Any, api_key: ApiKey) -> bytes:
+    async def _read(
+        self,
+        name: str,
+        method: Method,
+        request: Any,
+        api_key: ApiKey,
+        exchange: Exchange | None = None,
+    ) -> bytes:
         """Return the answer to a call that takes a token, undecoded."""
         call = Call(name, getattr(request, "org_id", ""))
-        return await self._tokens.call(call, api_key, partial(self._call, name, method, request))
+        make = partial(self._call, name, method, request, exchange=exchange)
+        return await self._tokens.call(call, api_key, make)
 
     async def read_invoice_pdf(
         self,
@@ -289,12 +305,21 @@ class BillingClient:
         return str(answer.access_token)
 
     async def _call(
-        self, name: str, method: Method, request: Message, metadata: grpc.aio.Metadata
+        self,
+        name: str,
+        method: Method,
+        request: Message,
+        metadata: grpc.aio.Metadata,
+        exchange: Exchange | None = None,
     ) -> bytes:
+        def begin() -> Awaitable[Received]:
+            call = method(request, metadata=metadata, timeout=self._timeout)
+            return call if exchange is None else exchange.observe(call)
+
         async with self._request(name):
             answer = await _outcome(
                 name,
-                lambda: method(request, metadata=metadata, timeout=self._timeout),
+                begin,
                 # gRPC keeps a deadline of its own behind all that a server sends or does not read.
                 self._timeout + LATE,
                 proxied=self.proxy is not None,
@@ -387,7 +412,7 @@ async def _outcome(
     except grpc.aio.AioRpcError as error:
         refusal = error
     except Exception as error:  # noqa: BLE001 - see above
-        reason = f"{name}: gRPC failed by itself ({type(error).__name__})"
+        reason = f"{name}: gRPC itself failed ({type(error).__name__})"
         failure = BillingError(Cause.OTHER, "CLIENT", reason)
     # Outside of the handler and without a cause: a traceback would show the server's words, which
     # may repeat what it was sent. It would also hold the call, and a task that is cancelled keeps
@@ -407,14 +432,14 @@ def _cancelled() -> bool:
 
 
 def _closed(name: str) -> BillingError:
-    reason = f"{name}: the call ended with its connection"
+    reason = f"{name}: the call ended when its connection did"
     return BillingError(Cause.OUTAGE, "CANCELLED", reason, transient=True)
 
 
 def _content(name: str, received: object) -> bytes:
     """Return the message that an answer has to hold. Raises BillingError."""
     if not isinstance(received, Received) or received.raw is None:
-        raise invalid(name, "holds no message")
+        raise invalid(name, "contains no message")
     return received.raw
 
 

@@ -43,7 +43,7 @@ ABOUT_THE_ORGANIZATION: Final = frozenset(
 )
 # What to say of a refusal. The server's own words may repeat what it was sent.
 REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
-    grpc.StatusCode.UNAUTHENTICATED: "the API key was refused: check its id and the key",
+    grpc.StatusCode.UNAUTHENTICATED: "the API key was refused: check the key and its id",
     grpc.StatusCode.PERMISSION_DENIED: (
         "the API key may not read this bill: it needs scope organization and role Owner "
         "(in a Viam module, VIAM_API_KEY is a machine's key)"
@@ -99,22 +99,22 @@ def _known_to_grpc(name: str, code: grpc.StatusCode, details: str) -> BillingErr
     cause, reason = Cause.OUTAGE, ""
     if page := re.fullmatch(r"Received http2 header with status: (\d{3})", details):
         cause = Cause.THROTTLED if page[1] == "429" else cause
-        reason = f"the server cannot be reached: HTTP {page[1]} came in place of an answer"
+        reason = f"the server cannot be reached: HTTP {page[1]} came instead of an answer"
     elif "CLIENT: Received message larger than max" in details:
         limit = MAX_CHUNK_BYTES if name == GET_INVOICE_PDF.name else MAX_ANSWER_BYTES
         return invalid(name, f"is larger than {limit >> 20} MiB")
     elif details.startswith("Stream removed (received metadata size exceeds"):
-        return invalid(name, "has larger headers or trailers than gRPC takes")
+        return invalid(name, "has larger headers or trailers than gRPC accepts")
     elif details.startswith("received metadata size exceeds") and name != AUTHENTICATE.name:
         # What a server's gRPC says of a call, in which only the token can be so large.
         cause, reason = (
             Cause.CREDENTIALS,
-            "the token of the API key is larger than the server takes",
+            "the token of the API key is larger than the server accepts",
         )
     elif details.startswith("Stream removed (RST_STREAM") and code not in ASKING_FOR_LESS:
         reason = "the server ended the call"
     elif code is grpc.StatusCode.INTERNAL and re.match("Compression bit|Decompression", details):
-        return invalid(name, "is compressed in a way that gRPC does not know")
+        return invalid(name, "is compressed in a way that gRPC does not support")
     if not reason:
         return None
     transient = cause is not Cause.CREDENTIALS
@@ -173,7 +173,7 @@ NOT_CONNECTED: Final = frozenset(
 # What to say of a proxy's answer.
 PROXY_REFUSALS: Final[Mapping[str, str]] = {
     "403": "the proxy answered 403: it does not let this host through",
-    "407": "the proxy answered 407: it wants another user and password",
+    "407": "the proxy answered 407: it requires another user or password",
 }
 
 

@@ -28,8 +28,8 @@ EXCEPTIONS: Final = "no_proxy"
 DEFAULT_PORT: Final = 80  # of http
 
 WRONG_SCHEME: Final = (
-    "must begin with http://, since gRPC speaks HTTP CONNECT to proxies and nothing else: name "
-    "such a proxy, or the API's host in no_proxy"
+    "must begin with http://, since gRPC supports only HTTP CONNECT proxies: name "
+    "such a proxy, or put the API's host in no_proxy"
 )
 WRONG_FORM: Final = (
     "must be http://host:port, or http://user:password@host:port with %2F for / in a password, "

@@ -9,8 +9,6 @@ with a login, all who use the key wait.
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from exporter.api.billing import BillingError, TokenNeeded, invalid
 from exporter.api.calls import AUTHENTICATE
+from exporter.api.claims import Lifetime, expiry, lifetime
 from exporter.api.key_files import Revealed
 from exporter.api.retries import LONGEST_DELAY
 from exporter.model import ApiKey, Cause, Clock
@@ -47,11 +46,14 @@ class Call(NamedTuple):
 class Token(Generic[MetadataT]):
     """What an API key was exchanged for, as calls carry it."""
 
-    __slots__ = ("accepted", "expires", "metadata", "refused")
+    __slots__ = ("accepted", "expires", "lifetime", "metadata", "refused")
 
-    def __init__(self, metadata: MetadataT, expires: float) -> None:
+    def __init__(
+        self, metadata: MetadataT, expires: float, lifetime: Lifetime | None = None
+    ) -> None:
         self.metadata = metadata
         self.expires = expires  # Unix seconds
+        self.lifetime = lifetime  # by its own words
         self.refused = False  # by a call that had it made
         self.accepted: set[Call] = set()  # by which calls, noted while its key is in trouble
 
@@ -178,6 +180,11 @@ class Tokens(Generic[MetadataT]):
         if token is None or self._is_past(token):
             await self._log_in(api_key, token)
 
+    def lifetime(self, api_key: ApiKey) -> Lifetime | None:
+        """Return how long the token of a key says that it lives, None without a token."""
+        token = self._key(api_key).token
+        return None if token is None else token.lifetime
+
     def ask_now(self) -> None:
         """Log in once though the server asked to wait."""
         for key in self._keys.values():
@@ -274,25 +281,7 @@ class Tokens(Generic[MetadataT]):
     def _token(self, text: str) -> Token[MetadataT]:
         """Return a token as it can be sent. Raises BillingError."""
         if not text or len(text) > MAX_TOKEN_BYTES or not (text.isascii() and text.isprintable()):
-            raise invalid(AUTHENTICATE.name, "has no token that could be sent")
+            raise invalid(AUTHENTICATE.name, "has no token that can be sent")
         expires = expiry(text)
         believable = expires - self._clock.time() >= SHORTEST_LIFE
-        return Token(self._carry(text), expires if believable else math.inf)
-
-
-def expiry(token: str) -> float:
-    """Return until when a token says that it lives, in Unix seconds; infinity if it does not.
-
-    Viam's are JSON Web Tokens, but any text may come.
-    """
-    parts = token.split(".")
-    if len(parts) != len(("header", "claims", "signature")):
-        return math.inf
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        expires = claims["exp"]
-        if not isinstance(expires, bool):
-            return float(expires) if isinstance(expires, int | float) else math.inf
-    except (ValueError, RecursionError, TypeError, KeyError, OverflowError):
-        pass
-    return math.inf
+        return Token(self._carry(text), expires if believable else math.inf, lifetime(text))

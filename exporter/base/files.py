@@ -16,7 +16,7 @@ class IrregularError(OSError):
     """A FIFO, a device, a socket or a folder: to wait for it could last for ever."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(errno.EINVAL, "it is no regular file", str(path))
+        super().__init__(errno.EINVAL, "it is not a regular file", str(path))
 
 
 def named(text: str) -> Path:

@@ -19,6 +19,11 @@ def moment(seconds: float | None) -> str | None:
     )
 
 
+def share(part: float | None, whole: float | None) -> float | None:
+    """Return a part as a share of a whole, 1 being all of it; None if either is unknown."""
+    return part / whole if part is not None and whole else None
+
+
 def number(value: float | None) -> float | None:
     """Return an amount unrounded, None for what is no number."""
     return value + 0.0 if value is not None and math.isfinite(value) else None

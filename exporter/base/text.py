@@ -10,7 +10,7 @@ import sys
 import unicodedata
 from typing import Final
 
-RULE: Final = "must not have control characters, line separators or bidirectional controls"
+RULE: Final = "must not contain control characters, line separators or bidirectional controls"
 # Cc, Cs, Zl, Zp, and what Unicode calls Bidi_Control. Spaces and joiners of any script are text.
 _NO_TEXT: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"

@@ -17,7 +17,7 @@ _BEGIN = re.compile(rb"-----BEGIN (?:X509 )?CERTIFICATE-----")
 # Base64 has no hyphen. With `.` in its place, a file of nothing but beginnings would take hours.
 _CERTIFICATE = re.compile(rb"-----BEGIN ((?:X509 )?CERTIFICATE)-----([^-]*)-----END \1-----")
 
-DAMAGED: Final = "PEM certificates that are whole: one is cut off or damaged"
+DAMAGED: Final = "intact PEM certificates: one is cut off or damaged"
 
 
 def read_certificates(path: Path) -> bytes:

@@ -48,7 +48,7 @@ def check(file: ConfigFile, report: Report, *, storage: bool, shards: int) -> No
         if report.sound((*path, "id")):
             first = first_with_id.setdefault(entry.id, index)
             if first != index:
-                report.add((*path, "id"), f"is the id of organizations[{first}] too: keep one")
+                report.add((*path, "id"), f"is also the id of organizations[{first}]: keep one")
 
 
 def _check_there_is_something(file: ConfigFile, report: Report) -> None:
@@ -62,7 +62,7 @@ def _check_there_is_something(file: ConfigFile, report: Report) -> None:
     ):
         report.add(
             ("discovery", "enabled"),
-            "needs credentials to look with, at the top level or of an organization",
+            "needs credentials, at the top level or of an organization",
         )
 
 
@@ -100,7 +100,7 @@ def _check_poll(poll: PollConfig, report: Report) -> None:
         and report.sound(("poll", "interval"), ("poll", "max_age"))
         and poll.max_age < MIN_MAX_AGE_INTERVALS * poll.interval
     ):
-        report.add(("poll", "max_age"), "must be at least two times poll.interval")
+        report.add(("poll", "max_age"), "must be at least twice poll.interval")
 
 
 def _check_poll_interval(

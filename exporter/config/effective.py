@@ -36,6 +36,7 @@ class Config:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     credentials: ApiKey | None = None  # of organizations that come without their own
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
+    doubts: tuple[str, ...] = ()  # what is valid, but probably not what was meant
 
     @property
     def api_keys(self) -> Iterator[ApiKey]:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from exporter.base import files
 from exporter.base.text import from_system
 from exporter.config.effective import Config
 from exporter.config.problem import ConfigError, Problem
-from exporter.config.schema import PollConfig
+from exporter.config.schema import DiscoveryConfig, PollConfig
 from exporter.config.values import read_key_file, secret
 from exporter.model import ApiKey, Organization
 
 KEY_FILE = "VIAM_API_KEY_FILE"
+NOT_A_UUID = (
+    "VIAM_ORG_ID is not a UUID, as organization ids at Viam are: copy it from the organization's "
+    "settings, or unset it to use every organization of the key"
+)
 VARIABLES = ("VIAM_ORG_ID", "VIAM_API_KEY_ID", "VIAM_API_KEY", KEY_FILE)
 
 
 def from_environment(environ: Mapping[str, str]) -> Config | None:
     """Return a configuration with one API key for the organizations in `VIAM_ORG_ID`.
+
+    If that is not set, for all that the key reads.
 
     None if none of the variables is set; an empty one is not set, as container tools cannot
     leave one out, and white space at the ends of one is not part of it. Raises ConfigError, with
@@ -31,7 +38,7 @@ def from_environment(environ: Mapping[str, str]) -> Config | None:
     if not given:
         return None
     problems: dict[str, str] = {}
-    ids = _organization_ids(given.get("VIAM_ORG_ID", ""), problems)
+    ids = _organization_ids(given["VIAM_ORG_ID"], problems) if "VIAM_ORG_ID" in given else []
     api_key = _api_key(given, problems)
     if problems:
         raise ConfigError(
@@ -46,6 +53,8 @@ def from_environment(environ: Mapping[str, str]) -> Config | None:
             for org_id in ids
         ),
         credentials=api_key,
+        discovery=DiscoveryConfig(enabled=not ids),
+        doubts=() if all(map(_is_uuid, ids)) else (NOT_A_UUID,),
     )
 
 
@@ -53,12 +62,19 @@ def _organization_ids(text: str, problems: dict[str, str]) -> list[str]:
     """Split `VIAM_ORG_ID`. White space around an id and a comma at the end do no harm."""
     ids = [part.strip() for part in text.split(",") if part.strip()]
     if not ids:
-        problems["VIAM_ORG_ID"] = "must be set to an organization id, or several with commas"
+        problems["VIAM_ORG_ID"] = "must be an organization id, or several, comma-separated"
     elif len(set(ids)) < len(ids):
         problems["VIAM_ORG_ID"] = "must not name an organization twice"
     elif not all(map(str.isprintable, ids)):
-        problems["VIAM_ORG_ID"] = "must not have control or invisible characters"
+        problems["VIAM_ORG_ID"] = "must not contain control or invisible characters"
     return ids
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
 
 
 def _api_key(given: Mapping[str, str], problems: dict[str, str]) -> ApiKey:
@@ -68,9 +84,9 @@ def _api_key(given: Mapping[str, str], problems: dict[str, str]) -> ApiKey:
     if not key_id:
         problems["VIAM_API_KEY_ID"] = "must be set to the id of the API key"
     elif not key_id.isprintable():
-        problems["VIAM_API_KEY_ID"] = "must not have control or invisible characters"
+        problems["VIAM_API_KEY_ID"] = "must not contain control or invisible characters"
     if text and file:
-        problems["VIAM_API_KEY"] = "must not be set beside VIAM_API_KEY_FILE: keep one"
+        problems["VIAM_API_KEY"] = "must not be set together with VIAM_API_KEY_FILE: keep one"
     elif text:
         try:
             return ApiKey(key_id, secret=secret(text))

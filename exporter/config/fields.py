@@ -140,7 +140,7 @@ def _read_all(
 ) -> list[ModelT]:
     """Return a model for each item of a list."""
     if not isinstance(node.value, list):
-        report.add_invalid(path, "must be a list, each item with a - in front")
+        report.add_invalid(path, "must be a list, with a - before each item")
         return []
     return [
         read(model, item, report, context, (*path, index)) for index, item in enumerate(node.value)
@@ -152,7 +152,7 @@ def unknown_key(key: str, known: Collection[str]) -> str:
     nearest = get_close_matches(key[:64], known, n=1)
     if nearest:
         return f"unknown key: did you mean {nearest[0]}?"
-    return f"unknown key: known here are {', '.join(known)}"
+    return f"unknown key: the known ones are {', '.join(known)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class ApiConfig(Section):
     address: Address = Field(default="app.viam.com:443", description="Host and port of the API.")
     tls: Boolean = Field(
         default=True,
-        description="Encrypt. `false` is refused unless the host is loopback or `insecure` is set.",
+        description="Use TLS. `false` is refused unless the host is loopback or `insecure` is set.",
     )
     insecure: Boolean = Field(
         default=False,
@@ -56,13 +56,13 @@ class ApiConfig(Section):
     max_requests_per_day: WholeNumber | None = Field(
         default=None,
         description="Ceiling on the requests of one UTC day, retries and authentication "
-        "included; polling slows down to stay within. Shards divide it. Needs "
+        "included; polling slows down to stay within it. Shards divide it. Needs "
         "`--storage.path`.",
     )
 
 
 class PollConfig(Section):
-    """How often bills are asked for."""
+    """How often bills are polled."""
 
     interval: Duration = Field(
         default=900.0, description="Time between two polls of an organization."
@@ -79,7 +79,7 @@ class PollConfig(Section):
 
 
 class CollectorsConfig(Section):
-    """What is asked for. At least one must be on."""
+    """What is polled. At least one must be on."""
 
     usage: Boolean = Field(default=True, description="Cost and usage of the current month.")
     billing_information: Boolean = Field(
@@ -89,23 +89,23 @@ class CollectorsConfig(Section):
 
 
 class InvoicesConfig(Section):
-    """Series per invoice. The sums over all invoices are always there."""
+    """Series per invoice. The sums over all invoices are always exported."""
 
     detail: Literal["none", "open", "all"] = Field(
         default="open",
-        description="Invoices with series of their own; `open` ones are not paid yet.",
+        description="Which invoices have series of their own; `open` ones are not paid yet.",
     )
     max_per_organization: WholeNumber = Field(
-        default=24, description="The most of them for one organization: unpaid first, then newest."
+        default=24, description="At most this many per organization: unpaid first, then newest."
     )
 
 
 class LimitsConfig(Section):
-    """Protection of Prometheus."""
+    """Limits that protect Prometheus."""
 
     max_series: WholeNumber = Field(
         default=2_000_000,
-        description="The most series on /metrics. Above it, series per invoice are withheld "
+        description="Limit on the series on /metrics. Above it, series per invoice are withheld "
         "first, then whole organizations.",
     )
 
@@ -132,7 +132,7 @@ class CredentialsConfig(Section):
 class OrganizationEntry(Section):
     """An organization whose bill is exported."""
 
-    id: String = Field(description="Organization id. No two organizations may have the same.")
+    id: String = Field(description="Organization id. No two organizations may have the same one.")
     name: Name | None = Field(default=None, description="The label `org_name`. Default: the id.")
     budget_usd: Number | None = Field(
         default=None,
@@ -151,18 +151,18 @@ class OrganizationEntry(Section):
 
 
 class DiscoveryConfig(Section):
-    """Organizations beside the list, or in place of it, from the API."""
+    """Organizations from the API, in addition to the list or instead of it."""
 
     enabled: Boolean = Field(
-        default=False, description="Ask with every API key which organizations it reads."
+        default=False, description="Ask the API which organizations each API key can read."
     )
     refresh: Duration = Field(
-        default=3600.0, description="Time between two looks for organizations."
+        default=3600.0, description="Time between two searches for organizations."
     )
     name_pattern: RegularExpression = Field(
         default=".*",
         description="Regular expression that the whole name of an organization must match, unless "
-        "it is listed; without look-around and back references.",
+        "it is listed; without look-around or back references.",
     )
 
 
@@ -175,12 +175,12 @@ class ConfigFile(Section):
     invoices: InvoicesConfig = InvoicesConfig()
     budget_usd: Number | None = Field(
         default=None,
-        description="Budget of organizations without their own, for a billing period, in US "
+        description="Budget for a billing period of organizations without one of their own, in US "
         "dollars.",
     )
     limits: LimitsConfig = LimitsConfig()
     credentials: CredentialsConfig | None = Field(
-        default=None, description="API key for organizations without their own."
+        default=None, description="API key for organizations without one of their own."
     )
     organizations: list[OrganizationEntry] = Field(
         default_factory=list, description="The organizations whose bills are exported."

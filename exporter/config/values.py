@@ -51,7 +51,7 @@ def string(value: object) -> str:
     """Return a string that is not empty and can be printed."""
     text = _string(value)
     if not text.isprintable():
-        raise ValueError("must not have control or invisible characters")
+        raise ValueError("must not contain control or invisible characters")
     return text
 
 
@@ -152,13 +152,13 @@ def label_name(value: object, info: ValidationInfo) -> str:
     """Return a label name that Prometheus allows and that nothing else uses."""
     name = string(value)
     if not _LABEL_NAME.fullmatch(name):
-        raise ValueError("is no label name: use letters, digits and _, and no digit first")
+        raise ValueError("is not a label name: use letters, digits and _, but no digit first")
     if name.startswith("__"):
-        raise ValueError("is no label name: names with __ in front belong to Prometheus")
+        raise ValueError("is not a label name: names that begin with __ belong to Prometheus")
     if name in PROMETHEUS_LABELS:
-        raise ValueError("belongs to Prometheus: take another label name")
+        raise ValueError("belongs to Prometheus: use another label name")
     if info.context and name in info.context.reserved_labels:
-        raise ValueError("is a label of the metrics themselves: take another name")
+        raise ValueError("is a label of the metrics themselves: use another name")
     return name
 
 
@@ -183,7 +183,7 @@ def regular_expression(value: object) -> str:
             "back references, conditions and \\Z, with { only before counts, and not too large"
         ) from None
     if _READ_DIFFERENTLY.search(_SETS.sub("x", pattern)):
-        raise ValueError("must not have *+, ++, ?+, }+, \\< or \\>, which are read differently")
+        raise ValueError("must not contain *+, ++, ?+, }+, \\< or \\>, which are read differently")
     return pattern
 
 
@@ -209,7 +209,7 @@ def secret(value: object) -> Secret:
     """Return an API key. White space in it is always an accident, which no server explains."""
     text = string(value)
     if any(character.isspace() for character in text):
-        raise ValueError("must not have white space in it")
+        raise ValueError("must not contain white space")
     return Secret(text)
 
 

@@ -160,7 +160,7 @@ class _Builder:
     def start(self, event: yaml.CollectionStartEvent, collection: _Open) -> None:
         _refuse_tag(event)
         if self.wants_key():
-            raise _Refused(_line(event), "is a collection as a key: keys are plain words")
+            raise _Refused(_line(event), "is a list or mapping used as a key: keys are plain words")
         if len(self.stack) == MAX_DEPTH:
             raise _Refused(_line(event), f"is nested deeper than {MAX_DEPTH} levels")
         self.stack.append(collection)
@@ -187,11 +187,11 @@ class _Builder:
 
     def alias(self, event: yaml.AliasEvent) -> None:
         if self.wants_key():
-            raise _Refused(_line(event), "is an alias as a key: keys are plain words")
+            raise _Refused(_line(event), "is an alias used as a key: keys are plain words")
         # An anchor is known once its value is complete, so nothing can contain itself.
         node = self.anchors.get(event.anchor or "")
         if node is None:
-            raise _Refused(_line(event), "is an alias of an anchor that is not complete before it")
+            raise _Refused(_line(event), "is an alias of an anchor that does not end before it")
         self.add(Node(node.value, _line(event), node.size), None)
 
     def add(self, node: Node, anchor: str | None) -> None:
@@ -210,7 +210,7 @@ class _Builder:
             parent.key = None
         parent.node.size += node.size
         if parent.node.size > MAX_NODES:
-            raise _Refused(node.line, f"has more than {MAX_NODES} values, aliases unfolded")
+            raise _Refused(node.line, f"has more than {MAX_NODES} values, with aliases expanded")
 
     def wants_key(self) -> bool:
         return bool(self.stack) and self.stack[-1].key is None
@@ -220,7 +220,7 @@ def _refuse_control_characters(text: str) -> None:
     """Do first what YAML would do, which says the place in bytes or in characters, no line."""
     if forbidden := _FORBIDDEN.search(text):
         line = text.count("\n", 0, forbidden.start()) + 1
-        raise _Refused(line, f"must not have the character U+{ord(forbidden[0]):04X}")
+        raise _Refused(line, f"must not contain the character U+{ord(forbidden[0]):04X}")
 
 
 def _line(event: yaml.Event) -> int:
@@ -229,7 +229,7 @@ def _line(event: yaml.Event) -> int:
 
 def _refuse_tag(event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
     if event.tag is not None:
-        raise _Refused(_line(event), "has a YAML tag (!): write the plain value, quoted if need be")
+        raise _Refused(_line(event), "has a YAML tag (!): write the plain value, quoted if needed")
 
 
 def _plain_scalar(text: str) -> str | float | bool | None:
@@ -253,7 +253,7 @@ def _expand(text: str, environ: Mapping[str, str]) -> str | Unexpanded:
     """
     matches = list(_VARIABLE.finditer(text))
     if any(match[0] == "${" for match in matches):
-        return Unexpanded("has a ${ without a name and }: write $${ for a literal ${")
+        return Unexpanded("has a ${ without a name and a }: write $${ for a literal ${")
     unset = {match[1] for match in matches if match[1]} - environ.keys()
     if unset:
         return Unexpanded(

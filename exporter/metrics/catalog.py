@@ -54,7 +54,7 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
     ),
     MetricSpec(
         "viam_billing_usage_gross_cost_usd",
-        "Total in the current billing period without discount, as last polled.",
+        "Total in the current billing period before discounts, as last polled.",
         SOURCE,
         extract=usage.gross_cost,
     ),
@@ -66,14 +66,14 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
     ),
     MetricSpec(
         "viam_billing_usage_net_cost_usd",
-        "Total in the current billing period with discount, as last polled.",
+        "Total in the current billing period after discounts, as last polled.",
         SOURCE,
         extract=usage.net_cost,
     ),
     MetricSpec(
         "viam_billing_usage_month_to_date_usd",
         "Sum of the net costs of all sources in the current billing period, as last polled. "
-        "Budgets and forecasts compare with this.",
+        "Budgets and forecasts are compared with it.",
         ORG,
         extract=_one(lambda usage: usage.month_to_date),
         figure=True,
@@ -87,7 +87,7 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
     ),
     MetricSpec(
         "viam_billing_usage_reconciliation_difference_usd",
-        "Subtotal minus month to date, as last polled. Other than 0 is worth a look, not an error.",
+        "Subtotal minus month to date, as last polled. Worth a look if not 0, but not an error.",
         ORG,
         extract=usage.reconciliation_difference,
     ),
@@ -110,7 +110,7 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
 BILLING_INFORMATION: tuple[MetricSpec[BillingInformation], ...] = (
     MetricSpec(
         "viam_billing_payment_method_info",
-        "1, with how the organization pays: card, us_bank_account, none or unknown_<n>, "
+        "Always 1; tells how the organization pays: card, us_bank_account, none or unknown_<n>, "
         "as last polled.",
         (*ORG, "payment_method", "card_brand"),
         extract=billing_information.payment_method_info,
@@ -158,23 +158,23 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
     ),
     MetricSpec(
         "viam_billing_invoices_overdue",
-        "Number of unpaid invoices whose due date has passed. Polled, and moves when a due "
-        "date passes.",
+        "Number of unpaid invoices whose due date has passed, as last polled. Also changes when a "
+        "due date passes.",
         ORG,
         extract=_one(lambda invoices: len(invoices.overdue)),
     ),
     MetricSpec(
         "viam_billing_invoices_overdue_amount_usd",
-        "Sum of the unpaid invoices whose due date has passed. Polled, and moves when a due "
-        "date passes.",
+        "Sum of the unpaid invoices whose due date has passed, as last polled. Also changes when "
+        "a due date passes.",
         ORG,
         extract=invoices.overdue_amount,
         figure=True,
     ),
     MetricSpec(
         "viam_billing_invoice_next_due_timestamp_seconds",
-        "Earliest due date still to come of an unpaid invoice; absent if there is none. "
-        "Polled, and moves when a due date passes.",
+        "Earliest future due date of an unpaid invoice, as last polled; absent if there is none. "
+        "Also changes when a due date passes.",
         ORG,
         extract=invoices.next_due,
     ),
@@ -192,8 +192,8 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
     ),
     MetricSpec(
         "viam_billing_invoice_previous_median_amount_usd",
-        "Median of up to six invoices above 0 before the newest, billed on the same day of a month "
-        "as it, one more or less; absent under three, as last polled.",
+        "Median of up to six earlier invoices above 0, billed on the same day of the month "
+        "as the newest, give or take one day; absent with fewer than three, as last polled.",
         ORG,
         extract=invoices.previous_median_amount,
     ),
@@ -211,14 +211,14 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
     ),
     MetricSpec(
         "viam_billing_payment_last_failure_timestamp_seconds",
-        "Newest failed payment of an unpaid invoice; absent if there is none, as last polled.",
+        "Time of the newest failed payment of an unpaid invoice; absent if none, as last polled.",
         ORG,
         extract=invoices.payment_last_failure,
     ),
     MetricSpec(
         "viam_billing_invoice_amount_usd",
-        "Amount of an invoice, as last polled. Which invoices have series of their own is "
-        "configured with invoices.detail.",
+        "Amount of an invoice, as last polled. The setting invoices.detail "
+        "chooses which invoices have their own series.",
         (*INVOICE, "status"),
         extract=invoices.amount,
         per_invoice=True,
@@ -256,7 +256,7 @@ SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
     ),
     MetricSpec(
         "viam_billing_usage_corrections_usd_total",
-        "Fall of month to date within billing periods, as by credits, since the organization was "
+        "Drops in month to date within billing periods (e.g. credits) since the organization was "
         "first polled.",
         ORG,
         MetricType.COUNTER,
@@ -272,7 +272,7 @@ SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
     ),
     MetricSpec(
         "viam_billing_usage_resource_corrections_usd_total",
-        "Fall of the cost of a resource type before discounts within billing periods since the "
+        "Drops in the cost of a resource type before discounts within billing periods since the "
         "organization was first polled.",
         (*ORG, "resource_type"),
         MetricType.COUNTER,
@@ -283,59 +283,58 @@ SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
 DAYS: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_spend_today_usd",
-        "What was spent since 00:00 UTC, as last polled; absent until the first good answer after "
-        "midnight.",
+        "Spend since 00:00 UTC, as last polled; absent until the first good answer after midnight.",
         ORG,
         extract=days.today,
     ),
     MetricSpec(
         "viam_billing_spend_yesterday_usd",
-        "What was spent on the last whole UTC day after which a good answer came; absent while it "
+        "Spend on the last whole UTC day that was followed by a good answer; absent while it "
         "is unknown.",
         ORG,
         extract=days.one(lambda found: found.day_before),
     ),
     MetricSpec(
         "viam_billing_spend_yesterday_start_timestamp_seconds",
-        "When the day of viam_billing_spend_yesterday_usd began.",
+        "Start of the day of viam_billing_spend_yesterday_usd.",
         ORG,
         extract=days.one(days.yesterday_start),
     ),
     MetricSpec(
         "viam_billing_spend_7d_usd",
-        "What was spent on the last seven whole UTC days; absent until all of them are known.",
+        "Spend on the last seven whole UTC days; absent until all of them are known.",
         ORG,
         extract=days.one(lambda found: found.seven_days),
     ),
     MetricSpec(
         "viam_billing_spend_previous_7d_usd",
-        "What was spent on the seven days before those; absent until all of them are known.",
+        "Spend on the seven days before the last seven whole ones; absent until all are known.",
         ORG,
         extract=days.one(lambda found: found.seven_before),
     ),
     MetricSpec(
         "viam_billing_spend_28d_usd",
-        "What was spent on the last 28 whole UTC days; absent until all of them are known.",
+        "Spend on the last 28 whole UTC days; absent until all of them are known.",
         ORG,
         extract=days.one(lambda found: found.twenty_eight_days),
     ),
     MetricSpec(
         "viam_billing_resource_spend_yesterday_usd",
-        "What was spent on a resource type before discounts on the last whole UTC day; 0 if "
-        "nothing was, and something was in the 27 days before.",
+        "Spend on a resource type, before discounts, on the last whole UTC day; 0 if there was "
+        "none, but some in the 27 days before.",
         (*ORG, "resource_type"),
         extract=days.resources,
     ),
     MetricSpec(
         "viam_billing_ledger_known_seconds",
-        "Days in the ledger that are over and known, as seconds: at most half of what was spent "
-        "on each is estimated.",
+        "Completed days in the ledger that are known, in seconds: at most half of the spend "
+        "on each day is estimated.",
         ORG,
         extract=days.one(lambda found: found.known * DAY),
     ),
     MetricSpec(
         "viam_billing_ledger_estimated_seconds",
-        "Days in the ledger that are over and not known, as seconds: estimated, or unknown.",
+        "Completed days in the ledger that are mostly estimated or unknown, in seconds.",
         ORG,
         extract=days.one(lambda found: found.others * DAY),
     ),
@@ -344,14 +343,14 @@ DAYS: tuple[MetricSpec[OrganizationReport], ...] = (
 FORECAST: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_forecast_usd",
-        "Where month to date will be when the current billing period ends, as of the last good "
+        "Forecast of month to date at the end of the current billing period, as of the last good "
         "answer.",
         ORG,
         extract=forecast.one(lambda found: found.usd),
     ),
     MetricSpec(
         "viam_billing_forecast_lower_usd",
-        "Lower bound of the forecast: at most one period in ten ends below.",
+        "Lower bound of the forecast: about one period in ten ends below it.",
         ORG,
         extract=forecast.one(lambda found: found.lower),
     ),
@@ -363,7 +362,7 @@ FORECAST: tuple[MetricSpec[OrganizationReport], ...] = (
     ),
     MetricSpec(
         "viam_billing_budget_exhausted_timestamp_seconds",
-        "When the budget is used up at the forecast's pace, or was; absent if not in this period.",
+        "When the budget was or, as forecast, will be used up; absent if not in this period.",
         ORG,
         extract=forecast.one(lambda found: found.exhausted),
     ),
@@ -372,35 +371,35 @@ FORECAST: tuple[MetricSpec[OrganizationReport], ...] = (
 EXPECTED: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_forecast_closed_period_error_ratio",
-        "How wrong the forecast was at the middle of the billing period that ended last: forecast "
-        "divided by what the period came to, minus 1; absent if there was no forecast then.",
+        "Error of the forecast made in the middle of the last completed billing period: forecast "
+        "divided by actual amount, minus 1; absent if there was no forecast then.",
         ORG,
         extract=forecast.one(lambda found: found.past_error),
     ),
     MetricSpec(
         "viam_billing_spend_expected_day_usd",
-        "What the day of viam_billing_spend_yesterday_usd was expected to cost before it began; "
+        "Cost expected of the day of viam_billing_spend_yesterday_usd before it began; "
         "absent until seven days are known, and for a day that is estimated.",
         ORG,
         extract=forecast.of_day_before(lambda day: day.usd),
     ),
     MetricSpec(
         "viam_billing_spend_expected_day_upper_usd",
-        "Above how much that day would have been a spike.",
+        "Spend above which the day of viam_billing_spend_yesterday_usd counts as a spike.",
         ORG,
         extract=forecast.of_day_before(lambda day: day.upper),
     ),
     MetricSpec(
         "viam_billing_spend_expected_today_upper_usd",
-        "Above how much the current UTC day is a spike; absent until the first good answer after "
+        "Spend above which today (UTC) is a spike; absent until the first good answer after "
         "midnight.",
         ORG,
         extract=forecast.today_upper,
     ),
     MetricSpec(
         "viam_billing_resource_spend_expected_day_usd",
-        "What the day of viam_billing_resource_spend_yesterday_usd was expected to cost before it "
-        "began, by resource type, before discounts; 0 for a type that is new.",
+        "Cost expected of the day of viam_billing_resource_spend_yesterday_usd before it "
+        "began, by resource type, before discounts; 0 for a new type.",
         (*ORG, "resource_type"),
         extract=forecast.resources,
     ),
@@ -409,13 +408,13 @@ EXPECTED: tuple[MetricSpec[OrganizationReport], ...] = (
 CLOSED: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_closed_period_usage_usd",
-        "Month to date as last seen of the billing period that ended last; absent until one has.",
+        "Month to date, as last seen, of the last completed billing period; absent before that.",
         ORG,
         extract=days.closed_usage,
     ),
     MetricSpec(
         "viam_billing_closed_period_end_timestamp_seconds",
-        "When the billing period that ended last did so; absent until one has.",
+        "End of the last completed billing period; absent until one has ended.",
         ORG,
         extract=days.closed_end,
     ),
@@ -424,8 +423,8 @@ CLOSED: tuple[MetricSpec[OrganizationReport], ...] = (
 CONFIGURED: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_org_info",
-        "1, with what is known of the organization, and the labels from the configuration. "
-        "billing_tier is polled, and empty until one is known.",
+        "Always 1; labels give what is known of the organization, with the configured labels. "
+        "billing_tier is polled, and empty until it is known.",
         (*ORG, "billing_tier", "currency"),
         extract=organization.org_info,
     ),
@@ -446,14 +445,14 @@ CONFIGURED: tuple[MetricSpec[OrganizationReport], ...] = (
 OUTCOMES: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_up",
-        "1 if the last poll of every enabled collector succeeded, else 0; absent until each "
-        "was polled.",
+        "1 if the last poll of every enabled collector succeeded, else 0; absent until each has "
+        "been polled.",
         ORG,
         extract=organization.up,
     ),
     MetricSpec(
         "viam_billing_collector_success",
-        "1 if the last poll of the collector succeeded, else 0; absent until it was polled.",
+        "1 if the last poll of the collector succeeded, else 0; absent until it has been polled.",
         COLLECTOR,
         extract=organization.success,
     ),
@@ -465,8 +464,8 @@ OUTCOMES: tuple[MetricSpec[OrganizationReport], ...] = (
     ),
     MetricSpec(
         "viam_billing_collector_retry_timestamp_seconds",
-        "Until when the server's own retry delay keeps the poll of the collector waiting; absent "
-        "if none does.",
+        "Time until which the server's retry delay holds back the collector's poll; absent "
+        "without a delay.",
         COLLECTOR,
         extract=organization.retry,
     ),
@@ -476,19 +475,19 @@ OUTCOMES: tuple[MetricSpec[OrganizationReport], ...] = (
 ATTEMPTS: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_collector_duration_seconds",
-        "Duration of the last poll of the collector; absent until it was polled.",
+        "Duration of the last poll of the collector; absent until it has been polled.",
         COLLECTOR,
         extract=organization.duration,
     ),
     MetricSpec(
         "viam_billing_collector_last_attempt_timestamp_seconds",
-        "When the collector was last polled, whatever came of it; absent until it was.",
+        "When the collector was last polled, successfully or not; absent until it has been.",
         COLLECTOR,
         extract=organization.last_attempt,
     ),
     MetricSpec(
         "viam_billing_collector_last_success_timestamp_seconds",
-        "When the collector was last polled successfully; absent until it was.",
+        "When the collector was last polled successfully; absent until it has been.",
         COLLECTOR,
         extract=organization.last_success,
     ),

@@ -22,7 +22,7 @@ class Own:
 
     BUILD_INFO = OwnMetric(
         PREFIX + "build_info",
-        "1, with the exporter's version, the revision it was built from and the Python it runs on.",
+        "Always 1; labels give the exporter's version, its source revision and its Python version.",
         ("version", "revision", "python_version"),
     )
     API_REQUESTS = OwnMetric(
@@ -45,23 +45,22 @@ class Own:
     )
     REQUESTS_LIMIT = OwnMetric(
         PREFIX + "api_requests_limit",
-        "Ceiling on calls to the billing API for a UTC day; absent if none is set.",
+        "Ceiling on calls to the billing API per UTC day; absent if none is set.",
         optional=True,
     )
     REQUESTS_REMAINING = OwnMetric(
         PREFIX + "api_requests_remaining",
-        "Calls to the billing API that are left of the UTC day; absent if no ceiling is set.",
+        "Calls to the billing API left for the UTC day; absent if no ceiling is set.",
         optional=True,
     )
     STORAGE_SUCCESSFUL = OwnMetric(
         PREFIX + "storage_last_write_successful",
-        "1 if what was polled could be stored the last time that was tried, else 0; absent without "
-        "storage.",
+        "1 if the last attempt to store polled data succeeded, else 0; absent without storage.",
         optional=True,
     )
     RELOAD_SUCCESSFUL = OwnMetric(
         PREFIX + "config_last_reload_successful",
-        "1 if the configuration was loaded the last time that was tried, else 0.",
+        "1 if the last attempt to load the configuration succeeded, else 0.",
     )
     RELOAD_TIME = OwnMetric(
         PREFIX + "config_last_reload_success_timestamp_seconds",
@@ -70,28 +69,28 @@ class Own:
     DISCOVERY_SUCCESSFUL = OwnMetric(
         PREFIX + "discovery_last_refresh_successful",
         "1 if the last listing of organizations succeeded with every API key, 0 once one failed; "
-        "absent without discovery, and until each key was asked or one failed.",
+        "absent without discovery, and until every key was tried or one failed.",
         optional=True,
     )
     DISCOVERY_TIME = OwnMetric(
         PREFIX + "discovery_last_refresh_success_timestamp_seconds",
-        "Since when what discovery knows may be out of date: the oldest of the last successes of "
-        "the API keys; absent until each had one since the start.",
+        "Oldest of the last successful listings by all API keys: discovery may be outdated since "
+        "then; absent until each key has had one since the start.",
         optional=True,
     )
     DISCOVERED = OwnMetric(
         PREFIX + "discovered_organizations",
-        "Organizations that are polled because discovery found them; absent without discovery.",
+        "Organizations polled because discovery found them; absent without discovery.",
         optional=True,
     )
     SHARD_ORDINAL = OwnMetric(
         PREFIX + "shard_ordinal",
-        "Which shard this is, from 0 on; absent without sharding.",
+        "Number of this shard, counting from 0; absent without sharding.",
         optional=True,
     )
     TOTAL_SHARDS = OwnMetric(
         PREFIX + "total_shards",
-        "How many shards there are, as this one was told; absent without sharding.",
+        "Number of shards (--total-shards); absent without sharding.",
         optional=True,
     )
     ORGANIZATIONS = OwnMetric(
@@ -100,24 +99,24 @@ class Own:
     )
     SERIES = OwnMetric(
         PREFIX + "series",
-        "Series of organizations on the page.",
+        "Number of series of organizations on the metrics page.",
     )
     WITHHELD = OwnMetric(
         PREFIX + "withheld_samples_total",
-        "Samples withheld (nan, infinity, duplicate, limit), counted at every poll and, "
-        "for the limit, whenever it begins to withhold.",
+        "Samples withheld (nan, infinity, duplicate, limit), counted at every poll or, "
+        "for the limit, each time it starts to withhold.",
         ("reason",),
         MetricType.COUNTER,
     )
     UNKNOWN_ENUMS = OwnMetric(
         PREFIX + "unknown_enum_values_total",
-        "Values of an enum that this version does not know, counted at every poll.",
+        "Enum values that this version does not know, counted at every poll.",
         ("enum",),
         MetricType.COUNTER,
     )
     LOG_LINES_DROPPED = OwnMetric(
         PREFIX + "log_lines_dropped_total",
-        "Lines of the log that were dropped, since standard error was not read or not writable.",
+        "Log lines dropped because standard error was not read or not writable.",
         type=MetricType.COUNTER,
     )
 

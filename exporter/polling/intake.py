@@ -394,7 +394,7 @@ class Intake:
                 )
         elif before is not None:
             self._told.pop(unit, None)
-            where.info("poll succeeds again", failed_with=before.cause)
+            where.info("poll succeeded again", failed_with=before.cause)
 
     # --- Time ---
 

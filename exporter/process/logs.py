@@ -82,7 +82,7 @@ class _Handler(logging.Handler):
                         "name": record.name,
                         "levelno": record.levelno,
                         "levelname": record.levelname,
-                        "msg": "a log line could not be made",
+                        "msg": "a log line could not be formatted",
                     }
                 )
             )
@@ -130,7 +130,7 @@ class _OnGrpc(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         kind = record.exc_info[0] if record.exc_info else None
         log.debug(
-            "gRPC logged something",
+            "message from gRPC",
             severity=record.levelname.lower(),
             source=f"{record.name}, {record.filename}:{record.lineno}",
             exception_type=kind.__name__ if kind else None,

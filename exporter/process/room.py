@@ -39,7 +39,7 @@ def require() -> None:
         except (RuntimeError, MemoryError) as error:
             raise NoRoomError(
                 f"cannot start {THREADS} threads at once. Allow more: see ulimit -u, and the limit "
-                "of processes of the container or the service"
+                "on processes of the container or the service"
             ) from error
         finally:
             done.set()

@@ -88,7 +88,7 @@ class Alerts:
         self, name: str, expr: str, text: Text, dashboard: str, labels: dict[str, str]
     ) -> Alert:
         alerting = self.settings.alerts[name]
-        what_to_do = f"Run `viam-billing runbook {name}` for what to do."
+        what_to_do = f"Run `viam-billing runbook {name}` to see what to do."
         annotations = {**text._asdict(), "description": f"{text.description} {what_to_do}"}
         if self.links.runbooks is not None:
             annotations["runbook_url"] = f"{self.links.runbooks}#{name.lower()}"

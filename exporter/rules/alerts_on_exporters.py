@@ -85,14 +85,14 @@ def _state(make: Alerts) -> Iterator[Alert]:
                 f"{EXPORTER} cannot write to its storage",
                 "The exporter cannot write to its storage.",
                 f"{EXPORTER} cannot write to its storage. If it restarts before a write succeeds, "
-                "the spend that it has counted since the last one is lost.",
+                "the spend counted since the last successful write is lost.",
             ),
         ),
         (
             "ViamBillingDiscoveryFailing",
             "discovery_last_refresh_successful",
             Text(
-                f"{EXPORTER} cannot discover organizations with at least one API key",
+                f"{EXPORTER} cannot list the organizations of at least one API key",
                 "Discovery fails for at least one API key.",
                 f"{EXPORTER} cannot list the organizations of at least one API key. Those found "
                 "before are still polled, but new ones are not found and removed ones are not "

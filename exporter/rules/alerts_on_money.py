@@ -59,8 +59,8 @@ def _due(make: Alerts) -> Iterator[Alert]:
         f"({METHODLESS} == 0) unless ({ALL_FAILED} > 0 or {UNVERIFIED} > 0)",
         Text(
             unpaid,
-            "An unpaid invoice is due soon, and may not be paid automatically.",
-            f"{unpaid}. They may not be paid automatically: a payment failed, or no working "
+            "An unpaid invoice is due soon, and might not be paid automatically.",
+            f"{unpaid}. They might not be paid automatically: a payment failed, or no working "
             f"payment method is known.{as_of('invoices')}{passed}",
         ),
         Text(
@@ -167,7 +167,7 @@ def _methods(make: Alerts) -> Iterator[Alert]:
         named(f"({at_stake}) and ({METHODLESS} > 0)"),
         Text(
             f"{ORGANIZATION} has no payment method, and {DOLLARS} to pay",
-            "There is no payment method, and something is owed or was spent.",
+            "An organization owes or has spent money, but has no payment method.",
             f"{ORGANIZATION} has no payment method. Unpaid invoices: {dollars(UNPAID)}. "
             f"Outstanding balance: {dollars(BALANCE)}. Usage in this billing period: "
             f"{dollars(SPENT)}.{as_of('billing_information')}",
@@ -179,7 +179,7 @@ def _methods(make: Alerts) -> Iterator[Alert]:
         Text(
             f"{ORGANIZATION} has an unverified bank account"
             + asked(f"{UNPAID}{{org_id=%[1]q}} > 0", f", and unpaid invoices totalling {USD}"),
-            "A bank account is not verified, and nothing can be paid from it until it is.",
+            "A bank account is not verified: nothing can be paid from it until it is.",
             f"{ORGANIZATION} is set up to pay from a bank account that is not verified. "
             f"Unpaid invoices: {dollars(UNPAID)}.{as_of('billing_information')}",
         ),

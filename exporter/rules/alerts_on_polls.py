@@ -25,7 +25,7 @@ CAUSES = (
         'cause="permission"',
         "An API key is valid, but may not read the bill.",
         "its API key may not read the bill",
-        "its API key may not read the bill, which takes an organization key with the role Owner",
+        "its API key may not read the bill, which needs an organization key with the role Owner",
     ),
     (
         "ViamBillingUpstreamOutage",
@@ -96,8 +96,7 @@ def _failing(make: Alerts) -> Iterator[Alert]:
         Text(
             silent,
             "The billing API does not answer for most organizations.",
-            f"{silent}. Amounts that were read before are shown until they are older than "
-            "poll.max_age.",
+            f"{silent}. Amounts read earlier are shown until they are older than poll.max_age.",
         ),
     )
 
@@ -127,7 +126,7 @@ def _frozen(make: Alerts) -> Alert:
             f"The usage of {ORGANIZATION} has not changed for {AGE}",
             "Polls succeed, but usage does not change.",
             f"Polls of {ORGANIZATION} succeed, but its usage has not changed for {AGE}, "
-            "although it spends on most days or its billing period is over.",
+            "although it spends something on most days or its billing period is over.",
         ),
     )
 

@@ -56,7 +56,7 @@ def _budgets(make: Alerts) -> Iterator[Alert]:
     """Yield those on budgets: of the levels, the highest that is reached fires alone."""
     levels = make.settings.thresholds.budget_used
     for level, above in reversed([*zip(levels, (*levels[1:], None), strict=True)]):
-        share = f"{level * 100:g} %"
+        share = f"{level * 100:g}%"
         over = "is over budget" if level == 1 else f"has used more than {share} of its budget"
         reached = f"{SPENT} > {level} * ({BUDGET} >= 0)"
         severity = {}
@@ -147,7 +147,7 @@ def _spike(make: Alerts) -> Alert:
             + spike(
                 "today",
                 f" {asked(today, 'Today', 'The last day that was read')} has cost {USD} so far"
-                f"{asked(limit, f'; up to {USD} is no spike')}.",
+                f"{asked(limit, f'; up to {USD} is not a spike')}.",
             )
             + as_of("usage"),
         ),
@@ -166,8 +166,8 @@ def _new_cost_type(make: Alerts) -> Alert:
         ),
         Text(
             f"{ORGANIZATION} has a new cost: {DOLLARS} for {{{{ $labels.resource_type }}}}",
-            "An organization pays for something that cost it nothing before.",
+            "An organization is paying for something that cost it nothing before.",
             f"{ORGANIZATION} spent {DOLLARS} on {{{{ $labels.resource_type }}}} on the last whole "
-            "day, before discounts, and as far as is known nothing in the four weeks before.",
+            "day, before discounts, and, as far as is known, nothing in the four weeks before.",
         ),
     )

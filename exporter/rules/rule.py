@@ -10,7 +10,7 @@ import promql_parser
 import yaml
 
 HEADER = """\
-# Written by `viam-billing rules`, which replaces it: changes belong into a file for --settings.
+# Written by `viam-billing rules`, which overwrites it: put changes in a --settings file.
 """
 
 

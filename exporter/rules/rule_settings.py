@@ -39,7 +39,7 @@ def _duration(value: object) -> object:
 
 def _interval(duration: str) -> str:
     if seconds(duration) >= seconds(LOOKBACK):
-        raise ValueError(f"must be below {LOOKBACK}, after which Prometheus takes series for gone")
+        raise ValueError(f"must be below {LOOKBACK}, after which Prometheus treats series as gone")
     return duration
 
 
@@ -57,7 +57,7 @@ def _share(amount: float) -> float:
 
 def _levels(amounts: Sequence[float]) -> Sequence[float]:
     if not amounts or sorted(set(amounts)) != [*amounts]:
-        raise ValueError("must be amounts, each above the one before")
+        raise ValueError("must be a list of amounts in increasing order")
     return amounts
 
 

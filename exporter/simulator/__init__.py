@@ -3,7 +3,7 @@
 `fleet` says who the `accounts` are, `ledger` what they owe at a moment, `messages` puts that
 into the API's messages, `pdf_writer` into files, and `service` answers the calls, with `tokens`.
 Everything follows from a seed and a `simulated_clock`. `settings` is the exporter's configuration
-that fits.
+that fits. `saved` has answers of a real account, to be served instead.
 
 `scenarios` lists the faults that can be injected, `faults` and `fault_file` read what a user asks
 for, and `injection` decides which of them hit. `call_faults` and `answer_faults` are those of calls

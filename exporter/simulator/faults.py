@@ -95,7 +95,7 @@ def catalogue() -> str:
     What every status takes is said once, in front of all.
     """
     lines = [f"  {key}: {parameter.description}" for key, parameter in RETRY.items()]
-    lines = ["A status of a call takes, in addition:", *lines]
+    lines = ["Faults that end a call with a status also take:", *lines]
     for kind in Kind:
         lines += ["", f"{kind}:"]
         for scenario in SCENARIOS.values():

@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
     CALL = "calls that fail or hang"
     AUTHENTICATION = "authentication"
-    DATA = "answers that are wrong"
+    DATA = "wrong answers"
     CONNECTION = "connections, in front of the server"
 
 
@@ -106,16 +106,16 @@ STATUSES: Final[Mapping[str, tuple[grpc.StatusCode, str]]] = {
         (grpc.StatusCode.DEADLINE_EXCEEDED, "the server's own deadline, before the client's"),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many requests"),
         (grpc.StatusCode.ABORTED, "a conflict with another call"),
-        (grpc.StatusCode.INTERNAL, "a bug of the server"),
+        (grpc.StatusCode.INTERNAL, "a bug in the server"),
         (grpc.StatusCode.UNKNOWN, "an error that the server has no name for"),
-        (grpc.StatusCode.CANCELLED, "the server gave the call up"),
+        (grpc.StatusCode.CANCELLED, "the server gave up on the call"),
         (grpc.StatusCode.UNAUTHENTICATED, "neither key nor token is accepted"),
         (grpc.StatusCode.PERMISSION_DENIED, "the key's owner has lost the right to read bills"),
         (grpc.StatusCode.INVALID_ARGUMENT, "the request is refused"),
         (grpc.StatusCode.NOT_FOUND, "the organization was deleted"),
         (grpc.StatusCode.FAILED_PRECONDITION, "billing is not set up"),
-        (grpc.StatusCode.OUT_OF_RANGE, "something asked for lies out of range"),
-        (grpc.StatusCode.ALREADY_EXISTS, "a status that no reading call should get"),
+        (grpc.StatusCode.OUT_OF_RANGE, "a value in the request is out of range"),
+        (grpc.StatusCode.ALREADY_EXISTS, "a status that no read call should get"),
         (grpc.StatusCode.UNIMPLEMENTED, "the server does not know the call"),
         (grpc.StatusCode.DATA_LOSS, "the server's data is damaged"),
     )
@@ -126,24 +126,24 @@ def _calls() -> Iterator[Scenario]:
     for name, (code, description) in STATUSES.items():
         yield Scenario(name, Kind.CALL, f"{code.name}: {description}", parameters=RETRY)
     late = {"delay": Parameter(parse_duration, 1.0, "by how much (default: 1s)")}
-    yield Scenario("slow", Kind.CALL, "the answer comes late", parameters=late)
+    yield Scenario("slow", Kind.CALL, "the answer is late", parameters=late)
     yield Scenario("hang", Kind.CALL, "no answer ever comes: the client's deadline ends the call")
-    text = "the answer ends in trailers that are longer than clients take"
+    text = "the answer ends with trailers that are longer than clients accept"
     yield Scenario("long-trailers", Kind.CALL, text)
     text = "the stream of a PDF breaks off with UNAVAILABLE after its first chunk"
     yield Scenario("broken-stream", Kind.CALL, text, (PDF,))
-    text = "the stream of a PDF ends well, but in the middle of the file"
+    text = "the stream of a PDF ends without an error, but in the middle of the file"
     yield Scenario("short-stream", Kind.CALL, text, (PDF,))
 
 
 def _authentication() -> Iterator[Scenario]:
     lifetime = {"lifetime": Parameter(parse_duration, 30.0, "in real time (default: 30s)")}
     for name, description, methods, parameters in (
-        ("wrong-key", "the key is refused, as if it was rotated", (AUTHENTICATE,), {}),
-        ("odd-token", "the token is one that no call can carry", (AUTHENTICATE,), {}),
+        ("wrong-key", "the key is refused, as if it had been rotated", (AUTHENTICATE,), {}),
+        ("odd-token", "the token is one that cannot be sent with a call", (AUTHENTICATE,), {}),
         ("short-lived-tokens", "tokens expire early", (AUTHENTICATE,), lifetime),
-        ("expired-token", "a token that was used before is dead", TOKEN_METHODS, {}),
-        ("revoked-tokens", "all tokens die, that of the call first", TOKEN_METHODS, {}),
+        ("expired-token", "a token that was used before is no longer valid", TOKEN_METHODS, {}),
+        ("revoked-tokens", "all tokens are revoked, including that of the call", TOKEN_METHODS, {}),
         ("refused-token", "every token is refused, however new", TOKEN_METHODS, {}),
     ):
         yield Scenario(name, Kind.AUTHENTICATION, description, methods, parameters)
@@ -158,13 +158,13 @@ def _data() -> Iterator[Scenario]:
         ("nan", "amounts are not a number", dated, _AMOUNTS),
         ("infinity", "amounts are infinite", dated, _AMOUNTS),
         ("negative", "amounts are below 0", dated, _AMOUNTS),
-        ("absurd", "amounts are 1e300, which nobody owes", dated, _AMOUNTS),
+        ("absurd", "amounts are 1e300, absurdly large", dated, _AMOUNTS),
         ("huge", "the answer is larger than clients allow", METHODS, size),
         ("crowded", "the answer has more parts than clients read", dated, parts),
-        ("garbage", "the answer is bytes that do not parse", METHODS, {}),
-        ("truncated", "the answer lacks its end", METHODS, {}),
+        ("garbage", "the answer is bytes that cannot be parsed", METHODS, {}),
+        ("truncated", "the answer is cut off", METHODS, {}),
         ("empty", "the answer is an empty message", METHODS, {}),
-        ("frozen", "the first answer is repeated for ever", polled, {}),
+        ("frozen", "the first answer is repeated forever", polled, {}),
         (
             "unknown-enums",
             "enums have numbers newer than the client",
@@ -173,34 +173,34 @@ def _data() -> Iterator[Scenario]:
         ),
         ("odd-texts", "texts are long, unknown and full of quotes and line ends", polled, {}),
         ("missing-dates", "no date is set", dated, {}),
-        ("zero-dates", "dates are another language's zero, in the year 1", dated, {}),
-        ("period-not-advancing", "the month that has ended is still answered", (USAGE,), {}),
-        ("period-in-past", "the month before is answered", (USAGE,), {}),
+        ("zero-dates", "dates are the zero time of other languages, in the year 1", dated, {}),
+        ("period-not-advancing", "the answer is still about the month that ended", (USAGE,), {}),
+        ("period-in-past", "the answer is about the previous month", (USAGE,), {}),
         ("deprecated-only", "only the totals of the older API are sent", (USAGE,), {}),
-        ("duplicate-sources", "every source comes in two halves", (USAGE,), {}),
+        ("duplicate-sources", "every source is split into two", (USAGE,), {}),
         ("vanishing-cost", "the first type of cost is missing", (USAGE,), {}),
-        ("tier-change", "every source has another tier", (USAGE,), {}),
+        ("tier-change", "every source has a different tier", (USAGE,), {}),
         ("credit", "a credit is granted", (USAGE,), usd),
-        ("duplicate-invoices", "every invoice comes twice", (INVOICES,), {}),
-        ("shuffled-invoices", "invoices come in another order each time", (INVOICES,), {}),
+        ("duplicate-invoices", "every invoice appears twice", (INVOICES,), {}),
+        ("shuffled-invoices", "invoices are in a different order each time", (INVOICES,), {}),
     ):
         yield Scenario(name, Kind.DATA, description, methods, parameters)
 
 
 def _connections() -> Iterator[Scenario]:
     version = {"http": Parameter(http_version, 2, "version of HTTP, 1 or 2 (default: 2)")}
-    rate = {"rate": Parameter(whole_number, 16, "bytes a second (default: 16)")}
+    rate = {"rate": Parameter(whole_number, 16, "bytes per second (default: 16)")}
     for name, description, parameters in (
-        ("refuse", "nothing listens, and what was connected is reset", {}),
+        ("refuse", "nothing listens, and existing connections are reset", {}),
         ("close", "connections are closed as soon as they are made", {}),
         ("reset", "the connection is reset in the middle of a call", {}),
-        ("blackhole", "connections are made, and nothing comes back while it lasts", {}),
-        ("lost-message", "a call ends well, but without its answer", {}),
-        ("flood", "frames that mean nothing come without end", {}),
-        ("goaway", "the connection is told to go away after a call, as by a restart", {}),
+        ("blackhole", "connections are accepted, but nothing is sent back while it lasts", {}),
+        ("lost-message", "a call ends with OK, but without an answer", {}),
+        ("flood", "frames without meaning arrive endlessly", {}),
+        ("goaway", "a GOAWAY follows a call, as when a server restarts", {}),
         ("http-502", "a proxy answers with an HTML page, 502", version),
-        ("dribble", "answers come byte by byte", rate),
-        ("noise", "random bytes come instead of HTTP/2", {}),
+        ("dribble", "answers arrive byte by byte", rate),
+        ("noise", "random bytes arrive instead of HTTP/2", {}),
     ):
         yield Scenario(name, Kind.CONNECTION, description, (), parameters)
 

@@ -76,7 +76,7 @@ def read(text: str) -> Carried:
     try:
         return _carried(_Line.model_validate_json(text))
     except ValueError:  # pydantic's own is one
-        raise ValueError("not as viam-billing ledger export writes it") from None
+        raise ValueError("not in the format of viam-billing ledger export") from None
 
 
 class _Line(BaseModel):

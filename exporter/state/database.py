@@ -72,7 +72,7 @@ class Database:
                     self._place.release()
                 # SQLite would notice when it needs a page that it does not remember.
                 if self._connection is not None and self._place.is_written_over():
-                    self._set_aside("it is damaged (it was written over)")
+                    self._set_aside("it is damaged (it was overwritten)")
                 if self._connection is None:
                     self._place.take()
                     self._open()

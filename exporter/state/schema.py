@@ -64,7 +64,7 @@ def foreign(database: sqlite3.Connection) -> str | None:
     others = there - made - {*statements(ADDED).values()}
     names = {match[1] for sql in others if (match := TABLE.match(sql))}
     if made - there or names & statements(*SCHEMA, ADDED).keys():
-        return "it is damaged (its tables are not as they were made)"
+        return "it is damaged (its tables have been changed)"
     for table in CHECKED & tables.keys():
         check = database.execute(f"PRAGMA quick_check({table})").fetchone()
         if check is not None and check[0] != "ok":

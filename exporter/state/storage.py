@@ -212,7 +212,7 @@ class Storage:
         spends, days, outgrown, closed, messages, outlooks = spend_rows(organizations, kept)
         with self._database.use() as database, database:
             if opening is not None and opening != self._database.opening:
-                raise UnreadError(f"{self._database.file} is another one: it has to be read first")
+                raise UnreadError(f"{self._database.file} was replaced: it has to be read first")
             # Of those that are replaced, too: a collector may have been turned off.
             replaced = [(saved.org_id,) for saved in organizations]
             leaving = [(org_id,) for org_id in gone]

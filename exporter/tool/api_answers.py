@@ -95,8 +95,8 @@ class ForecastMethod(_Answer):
     past_error: float | None = None  # a share of what is usual
 
 
-class CostLine(_Answer):
-    """A cost of a period, before discounts. It may be below 0."""
+class Cost(_Answer):
+    """What a part of the bill costs, before discounts; None if it is withheld."""
 
     source_type: str
     tier: str
@@ -127,7 +127,7 @@ class ClosedLine(_Answer):
     usage_seen_at: Time
     gross_usd: Usd = None
     discount_usd: Usd = None
-    costs: list[CostLine] | None = None  # None if the period's last answer is not kept
+    costs: list[Cost] | None = None  # None if the period's last answer is not kept
     invoices: list[InvoiceLine] | None = None  # those of the month after it, the newest first
 
 
@@ -150,17 +150,21 @@ class ExpectedLine(_Answer):
 
 
 class WholeOrganization(OrganizationLine):
-    """An organization, with how its forecast is made, and what its bill is made of."""
+    """An organization, with how its forecast is made, and what its bill is made of.
 
-    usage_seen_at: Time | None = None
-    gross_usd: Usd = None
-    discount_usd: Usd = None
+    `forecast` shows the former only, so the latter is left out when it is dumped.
+    """
+
     forecast_closed_period_error: float | None = None  # a share of what the period came to
     forecast_methods: list[ForecastMethod] | None = None  # those that count most first
-    costs: list[CostLine] | None = None
-    invoices: list[InvoiceLine] | None = None  # the newest first
-    closed_periods: list[ClosedLine] | None = None  # the newest first
-    expected_days: list[ExpectedLine] | None = None  # the oldest first
+    usage_seen_at: Time | None = Field(None, exclude=True)
+    gross_usd: Usd = Field(None, exclude=True)
+    discount_usd: Usd = Field(None, exclude=True)
+    subtotal_usd: Usd = Field(None, exclude=True)
+    costs: list[Cost] | None = Field(None, exclude=True)
+    invoices: list[InvoiceLine] | None = Field(None, exclude=True)  # the newest first
+    closed_periods: list[ClosedLine] | None = Field(None, exclude=True)  # the newest first
+    expected_days: list[ExpectedLine] | None = Field(None, exclude=True)  # the oldest first
 
 
 class OrganizationsPage(_Answer):
@@ -211,4 +215,4 @@ def read(model: type[Any], content: bytes) -> Any:
     try:
         return model.model_validate_json(content)
     except ValidationError:
-        raise AnswerError("is not one of this release's API") from None
+        raise AnswerError("does not match this release's API") from None

@@ -29,16 +29,21 @@ DAY: Final = 86_400.0
 HEAD: Final = 3 * 3600.0
 NO_DAYS: Final = "days are left out: to include them, use --exporter or --storage.path"
 NO_INVOICES: Final = "invoices are left out: there is no configuration to read them with"
+# By default a block has two hours. Of a year those are thousands, and promtool reads the whole file
+# for each of them.
+MAKE_BLOCKS: Final = "promtool tsdb create-blocks-from openmetrics --max-block-duration=720h"
+IMPORT: Final = f"{MAKE_BLOCKS} past.om DATA_FOLDER_OF_PROMETHEUS"
 DESCRIPTION: Final = """\
 Writes past data to standard output, as OpenMetrics with timestamps: invoices and the amounts that
 were unpaid and overdue, as the exporter would have shown them; and the spend of each day, from the
 ledger of a running exporter (--exporter) or the storage of a stopped one (--storage.path). The last
-three hours are left out, because Prometheus has not written its own block for them yet.
+three hours are left out, because Prometheus has not written its own block for them yet. The last
+line on standard error is the command that imports the data into Prometheus.
 """
 EPILOG: Final = f"""\
-To import it into Prometheus, with the labels of the target there:
+To import the data into Prometheus with the labels of your target:
   viam-billing backfill --label=job=viam-billing --label=instance=localhost:8426 > past.om
-  promtool tsdb create-blocks-from openmetrics past.om DATA_FOLDER_OF_PROMETHEUS
+  {IMPORT}
 
 {EXIT_CODES}
 """
@@ -64,7 +69,7 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         type=_step,
         default="1h",
-        help="time between two samples of invoices; 5m fills a graph at any zoom level, at twelve "
+        help="time between samples of invoices; 5m fills a graph at any zoom level, at twelve "
         "times the size (default: %(default)s)",
     )
     command.add_argument(
@@ -72,14 +77,14 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="DATE",
         type=declare.date,
         default=0.0,
-        help="first day to write, YYYY-MM-DD in UTC (default: the first one known)",
+        help="first day to write, YYYY-MM-DD in UTC (default: the first known day)",
     )
     command.add_argument(
         "--until",
         metavar="DATE",
         type=declare.date,
         default=math.inf,
-        help="write the days before this one, such as the first day of live data (default: until "
+        help="write the days before this one, such as the first day of live data (default: up to "
         "three hours ago)",
     )
     command.add_argument(
@@ -87,8 +92,8 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         type=declare.seconds,
         default="15d",
-        help="how long Prometheus keeps data; older data is warned about (default: %(default)s, "
-        "like Prometheus)",
+        help="how long Prometheus keeps data; older data causes a warning (default: %(default)s, "
+        "as in Prometheus)",
     )
 
 
@@ -102,7 +107,7 @@ def _step(text: str) -> float:
 def _label(text: str) -> tuple[str, str]:
     name, equals, value = from_system(text).partition("=")
     if not (equals and re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name)) or name.startswith("__"):
-        raise argparse.ArgumentTypeError("must be NAME=VALUE, NAME a label's name in Prometheus")
+        raise argparse.ArgumentTypeError("must be NAME=VALUE, NAME being a Prometheus label name")
     if name in LABEL_NAMES:
         raise argparse.ArgumentTypeError(f"{name} is a label of the metrics themselves")
     try:
@@ -178,14 +183,15 @@ def _write(arguments: argparse.Namespace, config: Config | None, past: _Past) ->
         if each.uncertain_from < end:
             complain(_uncertain(each))
     _advise(arguments, [*histories, *past.days], now)
+    complain(f"to import the data, saved as past.om: {IMPORT}")
     return FAILED if past.failures else DONE
 
 
 def _uncertain(past: History) -> str:
     since = output.day(past.uncertain_from) if past.uncertain_from > 0 else "the beginning"
     return (
-        f"{printable(past.organization.name)}: what was unpaid is left out from {since} on: an "
-        "invoice without its date, or settled without a date of payment, hides it"
+        f"{printable(past.organization.name)}: unpaid amounts are left out from {since} on: an "
+        "invoice has no date, or is settled without a payment date"
     )
 
 
@@ -194,7 +200,7 @@ def _advise(arguments: argparse.Namespace, pasts: Sequence[History | PastDays], 
     names = {name for name, _ in arguments.labels}
     if missing := [name for name in ("job", "instance") if name not in names]:
         complain(
-            f"these series lack the labels {' and '.join(missing)} that a target's have: "
+            f"these series lack the labels {' and '.join(missing)} that a target's series have: "
             "see --label"
         )
     starts = [past.start for past in pasts if past.start is not None]

@@ -42,8 +42,7 @@ STOP_WITHIN = 5.0  # seconds, also while nobody reads what is printed
 DOWNLOADS = 4  # at once
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is a failure to somebody who waits
 NO_CONFIGURATION = (
-    "no configuration: name one with --config.file, or set VIAM_ORG_ID, VIAM_API_KEY_ID and "
-    "VIAM_API_KEY"
+    "no configuration: name one with --config.file, or set VIAM_API_KEY_ID and VIAM_API_KEY"
 )
 
 

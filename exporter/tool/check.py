@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from exporter.api.billing import BillingError
+from exporter.base.files import path_argument
 from exporter.config import DEFAULT_FILE, Config
 from exporter.metrics.catalog import COLLECTORS
 from exporter.model import Cause, Organization
@@ -15,12 +17,16 @@ from exporter.process import privileges
 from exporter.tool import arguments as declare
 from exporter.tool import bills
 from exporter.tool.errors import DONE, FAILED, WRONG_USAGE, CommandError, complain
+from exporter.tool.folder import Folder
 from exporter.tool.output import printable
+from exporter.tool.saved_answers import empty_folder, save
 
 DESCRIPTION: Final = """\
 Checks the configuration and the files that it names, like `viam-billing-exporter --config.check`.
 All errors are reported at once, and no secret is shown. With --connect it also reads each
-organization's bill once, shows none of it, and says what to do about each failure.
+organization's bill once, without showing it, and says what to do about each failure. With
+--save-answers, it also writes the answers to files for a bug report, without anything personal and
+with all amounts multiplied by a secret factor.
 """
 # What to do, by cause; the error itself says what is wrong.
 ADVICE: Final[Mapping[Cause, str]] = {
@@ -45,21 +51,40 @@ def define(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read each organization's bill once to check its API key",
     )
+    command.add_argument(
+        "--save-answers",
+        metavar="DIR",
+        type=path_argument,
+        help="write the answers, disguised, to this folder, which must be new or empty; needs "
+        "--connect",
+    )
 
 
 def _check(arguments: argparse.Namespace) -> int:
     if arguments.organizations and not arguments.connect:
         raise CommandError("--organization needs --connect", WRONG_USAGE)
+    if arguments.save_answers and not arguments.connect:
+        raise CommandError("--save-answers needs --connect", WRONG_USAGE)
     config = bills.configuration(arguments)
+    print(f"the configuration is valid: {config.extent}", flush=True)
     file = arguments.config_file or DEFAULT_FILE
     privileges.warn(config, file, privileges.Reader.current(os.environ))
-    print(f"the configuration is valid: {config.extent}", flush=True)
+    for doubt in config.doubts:
+        complain(doubt)
     if not arguments.connect:
         return DONE
-    return bills.run(_connect(config, arguments.organizations))
+    dest: Path | None = arguments.save_answers
+    if dest is None:
+        return bills.run(_connect(config, arguments))
+    with empty_folder(dest) as folder:
+        code = bills.run(_connect(config, arguments, folder))
+    print(f"saved in {printable(str(dest))}: read the files before you share them")
+    return code
 
 
-async def _connect(config: Config, names: Sequence[str]) -> int:
+async def _connect(
+    config: Config, arguments: argparse.Namespace, folder: Folder | None = None
+) -> int:
     collectors = [each for each in COLLECTORS if each.name in config.collectors]
     async with bills.BillReader.connected(config) as reader:
 
@@ -67,13 +92,17 @@ async def _connect(config: Config, names: Sequence[str]) -> int:
             for collector in collectors:
                 await reader.answer(collector, organization)
 
-        organizations = await reader.organizations(config, names)
-        read, failures = await reader.each(organizations.wanted, attempt)
+        organizations = await reader.organizations(config, arguments.organizations)
+        wanted = organizations.wanted
+        if folder is None:
+            read, failures = await reader.each(wanted, attempt)
+        else:
+            read, failures = await save(reader, wanted, collectors, folder, arguments.clock)
     for organization, _ in read:
         print(f"{printable(organization.name)}: its bill can be read", flush=True)
     for what, _, error in (*organizations.failures, *failures):
         complain(f"{printable(what)}: {printable(str(error))}. To do: {_advice(error)}")
-    print(f"{len(read)} of {len(organizations.wanted)} organizations can be read")
+    print(f"{len(read)} of {len(wanted)} organizations can be read")
     return FAILED if organizations.failures or failures else DONE
 
 

@@ -19,17 +19,33 @@ NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # of the
 COMMANDS: Final[Mapping[str, str]] = {
     "check": "check the configuration and, with --connect, every API key",
     "usage": "show what the current month has cost so far",
-    "forecast": "show where the month will end, and how sure that is",
+    "forecast": "forecast the cost of the month, and show how certain that is",
     "report": "write a month of bills as one file to read, print or send",
     "invoices": "list invoices and what is owed",
     "pdf": "download invoices as PDF files",
-    "backfill": "write past invoices and days as OpenMetrics, for promtool",
-    "ledger": "copy the ledger from one storage to another",
+    "backfill": "write past invoices and daily spend as OpenMetrics, for promtool",
+    "ledger": "copy the ledger of daily spend from one storage folder to another",
     "rules": "write recording rules and alerts for Prometheus",
     "dashboards": "write the Grafana dashboards and provisioning files",
     "runbook": "show what an alert means and what to do",
     "simulate": "run a simulated billing service to try the exporter without an account",
 }
+
+
+class Command(argparse.ArgumentParser):
+    """A sub-command, which refuses unknown arguments itself: else the usage would be the root's."""
+
+    def parse_known_args(  # type: ignore[override]  # the two overloads are about the namespace
+        self,
+        args: Sequence[str] | None = None,
+        namespace: argparse.Namespace | None = None,
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse arguments; none may be unknown."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            text = " ".join(unknown)
+            self.error(f"unrecognized arguments: {text}")
+        return known, []
 
 
 def parser(chosen: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -46,7 +62,9 @@ def parser(chosen: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     root.add_argument(
         "--version", action="version", version=version().of(root.prog), help="print the version"
     )
-    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = root.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=Command
+    )
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
             name,

@@ -17,10 +17,10 @@ PROVISIONING: Final = "provisioning"
 FOLDERS: Final = ("dashboards", PROVISIONING)
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 DESCRIPTION: Final = """\
-Writes the Grafana dashboards and the provisioning files that make Grafana load them into a folder.
-It contacts nothing, and needs no configuration and no key. Run it again after an upgrade: it
-replaces the dashboards. A provisioning file that you have changed is left alone, and the new one
-is written beside it, with .new at the end of its name.
+Writes to a folder the Grafana dashboards and the provisioning files with which Grafana loads them.
+Needs no configuration, key or network. Run the command again after an upgrade to replace the
+dashboards. A provisioning file that you have changed is left alone, and the new one is written next
+to it, with .new appended to its name.
 """
 
 

@@ -103,4 +103,4 @@ async def download(
 
 
 def _invalid(what: str) -> BillingError:
-    return BillingError(Cause.INVALID_ANSWER, "INVALID_ANSWER", f"what came {what}")
+    return BillingError(Cause.INVALID_ANSWER, "INVALID_ANSWER", f"the file {what}")

@@ -54,7 +54,7 @@ def add(command: argparse.ArgumentParser) -> None:
         ("password-file", "file with that user's password"),
         ("ca-file", "certificate authorities to trust, PEM (default: the system's)"),
         ("cert-file", "client certificate, PEM"),
-        ("key-file", "key of the client certificate, PEM (default: in the same file)"),
+        ("key-file", "key of the client certificate, PEM (default: in the certificate's file)"),
     ):
         command.add_argument(
             f"--exporter.{name}",
@@ -90,7 +90,7 @@ def access(arguments: argparse.Namespace) -> Access | None:
         )
     if user is not None and not re.fullmatch(r"[^:\x00-\x1f\x7f\ud800-\udfff]+", user):
         raise CommandError(
-            "--exporter.user must not be empty, nor have a colon or control characters in it",
+            "--exporter.user must not be empty, nor contain a colon or control characters",
             WRONG_USAGE,
         )
     if arguments.exporter_key_file and not arguments.exporter_cert_file:
@@ -115,7 +115,7 @@ def access(arguments: argparse.Namespace) -> Access | None:
 
 def _password(path: Path) -> Secret:
     try:
-        content = files.read(path, MAX_PASSWORD, "must name a file that holds a password only")
+        content = files.read(path, MAX_PASSWORD, "must name a file that holds only a password")
         password = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:
         raise CommandError("--exporter.password-file must name a file in UTF-8") from None
@@ -145,11 +145,11 @@ def _tls(arguments: argparse.Namespace) -> ssl.SSLContext:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise CommandError(
-                f"--exporter.cert-file: {certificate}: no certificate with its key: {reason}"
+                f"--exporter.cert-file: {certificate}: not a certificate with its key: {reason}"
             ) from None
     return context
 
 
 def no_password() -> str:
     """Keep OpenSSL from asking at the terminal, where nothing else would go on meanwhile."""
-    raise ValueError("the key must not be encrypted: there is nobody to ask for the password")
+    raise ValueError("the key must not be encrypted: there is no way to ask for a password")

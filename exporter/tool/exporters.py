@@ -43,8 +43,8 @@ CHUNK: Final = 64 * 1024  # bytes
 DOTS: Final = (".", "..")  # of a path, clients make another
 
 REFUSALS: Final[Mapping[int, tuple[Cause, str]]] = {
-    401: (Cause.CREDENTIALS, "it wants another user and password: see --exporter.user"),
-    403: (Cause.PERMISSION, "it does not let this client in"),
+    401: (Cause.CREDENTIALS, "it requires another user or password: see --exporter.user"),
+    403: (Cause.PERMISSION, "it does not allow this client"),
     404: (Cause.OTHER, "it has no such page: check the address and the exporter's release"),
     421: (
         Cause.OTHER,
@@ -100,7 +100,7 @@ class Exporter:
             f"{ORGANIZATIONS}/{part}", parameters, WholeOrganization
         )
         if whole.org_id != org_id:
-            raise _invalid("is of another organization")
+            raise _invalid("is for another organization")
         return whole
 
     async def days(self, org_id: str) -> Sequence[DayLine]:
@@ -108,7 +108,7 @@ class Exporter:
         part, parameters = _part(org_id)
         answer = await self._ask(f"{ORGANIZATIONS}/{part}/days", parameters, DaysAnswer)
         if answer.org_id != org_id:
-            raise _invalid("is of another organization")
+            raise _invalid("is for another organization")
         days: Sequence[DayLine] = answer.days
         return days
 
@@ -117,7 +117,7 @@ class Exporter:
             async with self._slots, asyncio.timeout(self._deadline):
                 content = await self._content(path, parameters)
         except TimeoutError:
-            message = f"it does not answer within {self._deadline:g} s"
+            message = f"it did not answer within {self._deadline:g} s"
             raise BillingError(Cause.OUTAGE, "DEADLINE_EXCEEDED", message) from None
         except (aiohttp.ClientError, OSError) as error:
             raise BillingError(Cause.OUTAGE, "UNAVAILABLE", _unreachable(error)) from None
@@ -202,9 +202,9 @@ def _unreachable(error: Exception) -> str:
         case aiohttp.ClientConnectorError():
             reason = FAULTS.get(error.os_error.errno or 0, reason)
         case aiohttp.ClientResponseError():
-            reason = "what answers there is not HTTP: check whether it speaks https"
+            reason = "what answers there is not HTTP: check whether it needs https"
         case ssl.SSLError():
-            reason = "the TLS connection failed: it may want a client certificate"
+            reason = "the TLS connection failed: it may require a client certificate"
         case _:
             pass
     return f"it cannot be reached: {reason}"

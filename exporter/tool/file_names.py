@@ -68,7 +68,7 @@ def check(template: str) -> str:
         form or conversion or name not in FIELDS for _, name, form, conversion in fields
     ):
         known = ", ".join(f"{{{field}}}" for field in FIELDS)
-        raise ValueError(f"must be made of text and {known}")
+        raise ValueError(f"must consist of text and {known}")
     if "id" not in {name for _, name, _, _ in fields}:
         raise ValueError("must have {id} in it, or one invoice would replace another")
     parts = plain.split("/")

@@ -12,15 +12,16 @@ from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import exact_sum
 from exporter.model import Organization
 
-VERSION: Final = "1.2"
+VERSION: Final = "1.4"
 PROVIDER: Final = "Viam"
 CURRENCY: Final = "USD"
 SMALLEST: Final = 1e-6  # US dollars; less than that is what adding up floats leaves
 DAY: Final = 86_400
 
-# In the order of the specification, which is that of the alphabet: all that it makes mandatory, and
-# others that can be filled. PricingQuantity, PricingUnit and ChargeClass are always empty, because
-# the billing API does not say them. Columns of our own come last.
+# In alphabetical order: all columns that the specification makes mandatory, those that it wants of
+# an issuer of invoices, and others that can be filled. ChargeClass, PricingQuantity and PricingUnit
+# are always empty because the billing API does not send them, InvoiceId and InvoiceDetailId because
+# the current period has no invoice yet. Columns of our own come last.
 COLUMNS: Final = (
     "BilledCost",
     "BillingAccountId",
@@ -36,14 +37,16 @@ COLUMNS: Final = (
     "ChargePeriodStart",
     "ContractedCost",
     "EffectiveCost",
+    "HostProviderName",
+    "InvoiceDetailId",
+    "InvoiceId",
     "InvoiceIssuerName",
     "ListCost",
     "PricingQuantity",
     "PricingUnit",
-    "ProviderName",
-    "PublisherName",
     "ServiceCategory",
     "ServiceName",
+    "ServiceProviderName",
     "ServiceSubcategory",
     "SkuId",
     "SkuMeter",
@@ -125,11 +128,12 @@ def _common(bill: OrganizationUsage) -> dict[str, Any]:
         "ChargeFrequency": "Usage-Based",
         "ChargePeriodStart": start,
         "ChargePeriodEnd": end,
+        # The specification has the service provider stand for a host that bills do not name.
+        "HostProviderName": PROVIDER,
         "InvoiceIssuerName": PROVIDER,
-        "ProviderName": PROVIDER,
-        "PublisherName": PROVIDER,
         "ServiceCategory": "Internet of Things",
         "ServiceName": PROVIDER,
+        "ServiceProviderName": PROVIDER,
         "ServiceSubcategory": "IoT Platforms",
         "Tags": json.dumps(dict(organization.labels)),
     }

@@ -22,7 +22,7 @@ PART: Final = ".viam-billing-part-"  # what names of files begin with that are n
 PRIVATE: Final = 0o700  # the mode of what only its owner may read; files have no x
 PUBLIC: Final = 0o777  # of what others may read, too, as the umask says
 EXECUTE: Final = 0o111
-UNSYNCED: Final = "may forget new files when the power fails"
+UNSYNCED: Final = "may lose new files if the power fails"
 # Of a file, any other error may mean that what was written is lost.
 UNSUPPORTED: Final = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 _OPEN_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -94,9 +94,9 @@ class Folder:
         try:
             path.mkdir(mode, parents=True, exist_ok=True)
         except FileExistsError:
-            raise NotADirectoryError(errno.ENOTDIR, "it is no folder") from None
+            raise NotADirectoryError(errno.ENOTDIR, "it is not a folder") from None
         except RecursionError:
-            raise OSError(errno.ENAMETOOLONG, "it is in too many folders") from None
+            raise OSError(errno.ENAMETOOLONG, "it is nested in too many folders") from None
         descriptor = os.open(path, _OPEN_FOLDER)
         try:
             folder = cls(descriptor, mode, system, tell)
@@ -120,7 +120,7 @@ class Folder:
         except FileNotFoundError:
             return False
         if not stat.S_ISREG(found.st_mode):
-            raise FileExistsError(errno.EEXIST, "what has its name is no file")
+            raise FileExistsError(errno.EEXIST, "what has its name is not a file")
         return found.st_size > 0
 
     @contextmanager

@@ -28,16 +28,16 @@ from exporter.tool.replay import Past, replay
 FORMATS: Final = ("table", "json", "jsonl")
 STANDARD_INPUT: Final = Path("-")
 DESCRIPTION: Final = """\
-Shows where the billing period will end, how certain that is, and which methods were used. The
-forecast comes from a running exporter (--exporter), from the storage of a stopped one
-(--storage.path), or from a file of past answers (--history), which takes neither an account nor an
+Shows the forecast for the end of the billing period, how certain it is, and which methods it uses.
+It comes from a running exporter (--exporter), from the storage of a stopped one
+(--storage.path), or from a file of past answers (--history), which needs neither an account nor an
 exporter and also shows the spend of each UTC day.
 """
 EPILOG: Final = f"""\
 FILE is CSV with the header
   {",".join(COLUMNS)}
 and, optionally, a column for each resource type with its cost before discounts. Each row is a
-successful answer of the billing API, oldest first. Times are RFC 3339 or Unix seconds. A cell is
+successful answer from the billing API, oldest first. Times are RFC 3339 or Unix seconds. A cell is
 empty if the answer lacks that date or resource type.
 
 {EXIT_CODES}
@@ -53,13 +53,13 @@ def define(command: argparse.ArgumentParser) -> None:
         "--history",
         metavar="FILE",
         type=files.path_argument,
-        help="file of past answers, used instead of an exporter; - is standard input",
+        help="file of past API answers, used instead of an exporter; - is standard input",
     )
     command.add_argument(
         "--at",
         metavar="TIME",
         type=declare.moment,
-        help="with --history: show what was known at this time, RFC 3339 or Unix seconds; later "
+        help="with --history: show the forecast as of this time, RFC 3339 or Unix seconds; later "
         "rows are ignored (default: the time of the last row)",
     )
     command.add_argument(
@@ -72,8 +72,8 @@ def define(command: argparse.ArgumentParser) -> None:
         "--output",
         choices=FORMATS,
         default="table",
-        help="table for people, json for programs; with --backtest also jsonl, one line for each "
-        "midnight (default: %(default)s)",
+        help="table for people, json for programs; with --backtest, jsonl instead of json, one "
+        "line for each midnight (default: %(default)s)",
     )
 
 
@@ -84,7 +84,7 @@ def _forecast(arguments: argparse.Namespace) -> int:
         raise CommandError("use one of --history, --exporter and --storage.path", WRONG_USAGE)
     if arguments.output == ("json" if arguments.backtest else "jsonl"):
         raise CommandError(
-            "--output=jsonl goes with --backtest, and --output=json without it", WRONG_USAGE
+            "--output=jsonl needs --backtest, and --output=json cannot be used with it", WRONG_USAGE
         )
     name = "standard input" if arguments.history == STANDARD_INPUT else str(arguments.history)
     name = output.printable(name)
@@ -175,7 +175,7 @@ def _table(past: Past) -> None:
     else:
         low, high = output.money(forecast.lower), output.money(forecast.upper)
         print(f"Forecast: {output.money(forecast.usd)} USD, between {low} and {high}")
-    print(f"Known days before: {past.known}")
+    print(f"Known days before that: {past.known}")
     if (spike := spikes.sentence(past.yesterday)) is not None:
         print(spike)
     if forecast is not None:
@@ -191,9 +191,9 @@ def _table(past: Past) -> None:
 
 def _why_none(past: Past) -> str:
     if abs(past.month_to_date) >= TOO_LARGE:
-        return "the amount of the last answer is no bill's"
+        return "the amount of the last answer is too large for a bill"
     if past.is_behind:
-        return "the last answer is of an earlier period"
+        return "the last answer is for an earlier period"
     return "the last answer does not say when its period starts and ends"
 
 

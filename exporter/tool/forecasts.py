@@ -109,7 +109,7 @@ def _explain(one: WholeOrganization) -> None:
     error = one.forecast_closed_period_error
     if error is not None:
         side = "high" if error > 0 else "low"
-        print(f"\nAt the middle of the last period it was {abs(error):.1%} too {side}.")
+        print(f"\nIn the middle of the last period, the forecast was {abs(error):.1%} too {side}.")
     if one.forecast_methods:
         print()
         show_methods(
@@ -134,4 +134,4 @@ def show_methods(methods: Iterable[Said]) -> None:
 
 def percent(share: float | None) -> str:
     """Return a share of a whole for people; empty for none."""
-    return "" if share is None or not math.isfinite(share) else f"{100 * share:.1f} %"
+    return "" if share is None or not math.isfinite(share) else f"{100 * share:.1f}%"

@@ -23,8 +23,9 @@ from exporter.tool.output import Column, Row
 
 FORMATS: Final = ("table", "json", "csv")
 DESCRIPTION: Final = """\
-Lists the invoices of each organization, followed by what it owes. The numbers are the exporter's
-own. Amounts are in US dollars. An unpaid invoice is overdue once its due date has passed.
+Lists the invoices of each organization, followed by all that it owes, whichever invoices are
+listed, with the same numbers as the exporter. Amounts are in US dollars. An unpaid invoice is
+overdue once its due date has passed.
 """
 COLUMNS: Final = (
     "org_id",
@@ -75,6 +76,11 @@ def lines(organization: Organization, found: Invoices) -> list[Line]:
     return [Line(organization, *each) for each in parts.every_invoice(found)]
 
 
+def is_since(invoice: Invoice, since: float | None) -> bool:
+    """Tell whether an invoice is dated at that moment or later, in Unix seconds; any is of None."""
+    return since is None or (invoice.issued is not None and invoice.issued >= since)
+
+
 def define(command: argparse.ArgumentParser) -> None:
     """Say what the command does, and what it is told."""
     declare.describe(command, _invoices, DESCRIPTION)
@@ -92,9 +98,16 @@ def define(command: argparse.ArgumentParser) -> None:
         "organizations as configured, invoices newest first)",
     )
     command.add_argument("--unpaid", action="store_true", help="list unpaid invoices only")
+    command.add_argument(
+        "--since",
+        metavar="DATE",
+        type=declare.date,
+        help="list invoices dated on or after this day, YYYY-MM-DD in UTC",
+    )
 
 
 def _invoices(arguments: argparse.Namespace) -> int:
+    declare.warn_of_future(arguments.since, arguments.clock.time())
     config = bills.configuration(arguments)
     return bills.run(_show(arguments, config))
 
@@ -104,19 +117,25 @@ async def _show(arguments: argparse.Namespace, config: Config) -> int:
     read, failures = await bills.answers(config, call, arguments.organizations)
     now = arguments.clock.time()
     found = [(each.organization, every_invoice(each.value, now)) for each in read]
-    listed = [
+    dated = [
         line
         for organization, every in found
         for line in lines(organization, every)
-        if line.invoice.unpaid or not arguments.unpaid
+        if is_since(line.invoice, arguments.since)
     ]
+    listed = [line for line in dated if line.invoice.unpaid or not arguments.unpaid]
     if arguments.sort:
         listed.sort(key=SORTS[arguments.sort])
     match arguments.output:
         case "table":
-            _table(listed)
-            print()
-            _balances(found, outcomes.total_of(read, failures))
+            total_of = outcomes.total_of(read, failures)
+            if listed:
+                _table(listed)
+            else:
+                print(_nothing(arguments, dated, read=bool(read), failed=bool(failures)))
+            if read:
+                print()
+                _balances(found, total_of)
         case "json":
             output.write_json(
                 {
@@ -129,6 +148,24 @@ async def _show(arguments: argparse.Namespace, config: Config) -> int:
             output.write_csv(COLUMNS, map(_plain, listed))
     outcomes.report(failures)
     return FAILED if failures else DONE
+
+
+def _nothing(
+    arguments: argparse.Namespace, dated: Sequence[Line], *, read: bool, failed: bool
+) -> str:
+    """Say that nothing is listed, and no more than is known."""
+    if not read:
+        return "No invoices could be read."
+    which = "" if arguments.since is None else f" dated {output.day(arguments.since)} or later"
+    where = " in the organizations that could be read" if failed else ""
+    if not dated:
+        return f"There are no invoices{which}{where}."
+    if doubtful := sum(not math.isfinite(line.invoice.usd) for line in dated):
+        return (
+            f"No invoice{which} is known to be unpaid{where}, but "
+            f"{'the amount' if doubtful == 1 else 'amounts'} of {doubtful} cannot be trusted."
+        )
+    return f"No invoice{which} is unpaid{where}."
 
 
 def _table(listed: Sequence[Line]) -> None:
@@ -166,14 +203,14 @@ def _balances(found: Sequence[tuple[Organization, Invoices]], total_of: str) -> 
         for organization, every in found
     ]
     rows = [Row((name, *map(output.money, usd)), alarming=usd[-1] > 0) for name, *usd in sums]
-    total = [output.money(exact_sum(usd)) for usd in zip(*(s[1:] for s in sums), strict=True)]
+    total = (output.money(exact_sum(usd)) for usd in zip(*(s[1:] for s in sums), strict=True))
     columns = (
         Column("Organization"),
         Column("Balance of the last cycle", number=True),
         Column("Unpaid", number=True),
         Column("Overdue", number=True),
     )
-    output.show(columns, rows, (total_of, *(total or ["0.00"] * 3)))
+    output.show(columns, rows, (total_of, *total))
 
 
 def _balance(organization: Organization, found: Invoices) -> dict[str, Any]:

@@ -26,11 +26,12 @@ from exporter.tool.output import printable
 STANDARD_INPUT: Final = Path("-")
 MAX_LINE: Final = 64 * 1024 * 1024  # characters: four hundred days of a hundred types are 4 MB
 DESCRIPTION: Final = """\
-Copies ledgers from one storage to another, for example when organizations move to another shard or
-the exporter moves to another machine. `export` writes them to standard output, one line for each
-organization; `import` adds them to a storage. Neither uses the network.
+Copies ledgers, which hold the spend of each day, from one storage folder to another, for example
+when organizations move to another shard or the exporter moves to another machine. `export` writes
+them to standard output, one line for each organization; `import` adds them to a folder. Neither
+uses the network.
 
-No exporter may be using the storage. Existing data is never replaced: an organization that already
+No exporter may be using the folder. Existing data is never replaced: an organization that already
 has data only gains earlier days. A failed import can be repeated.
 """
 EPILOG: Final = f"""\
@@ -48,8 +49,8 @@ def define(command: argparse.ArgumentParser) -> None:
     command.epilog = EPILOG
     actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, summary in (
-        ("export", _export, "write what is stored to standard output"),
-        ("import", _import, "add what was exported to a storage"),
+        ("export", _export, "write stored ledgers to standard output"),
+        ("import", _import, "add exported ledgers to a storage folder"),
     ):
         action = actions.add_parser(name, help=summary, allow_abbrev=False)
         declare.describe(action, partial(_refusing, run), f"{summary.capitalize()}.")
@@ -58,7 +59,7 @@ def define(command: argparse.ArgumentParser) -> None:
                 "file",
                 metavar="FILE",
                 type=path_argument,
-                help="what was exported; - is standard input",
+                help="output of `ledger export`; - is standard input",
             )
         action.add_argument(
             "--storage.path",
@@ -75,7 +76,7 @@ def define(command: argparse.ArgumentParser) -> None:
             type=from_system,
             action="append",
             default=[],
-            help="only the organization with this id; may be given several times (default: all)",
+            help="only the organization with this id; repeatable (default: all)",
         )
 
 

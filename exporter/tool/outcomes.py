@@ -59,13 +59,17 @@ def require(
         raise CommandError(reason, WRONG_USAGE)
 
 
-def total_of(read: Sized, failures: Collection[ReadFailure]) -> str:
-    """Return what a line of totals is called: of all organizations, or of how many of them."""
-    if not failures:
+def total_of(read: Sized, failures: Collection[ReadFailure], unknown: int = 0) -> str:
+    """Return what a line of totals is called: of all organizations, or of how many of them.
+
+    `unknown` is how many more were read, but have no amount that could be added up.
+    """
+    lacking = unknown + len(failures)
+    if not lacking:
         return "Total"
     if any(failure.organization is None for failure in failures):
-        return f"Total of {len(read)}, and there are others"
-    return f"Total of {len(read)} of {len(read) + len(failures)} organizations"
+        return f"Total of {len(read)}; there are others"
+    return f"Total of {len(read)} of {len(read) + lacking} organizations"
 
 
 def with_forecasts(total: str, forecasts: Sequence[float | None]) -> str:

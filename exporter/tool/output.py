@@ -6,7 +6,7 @@ import io
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from rich import box
@@ -17,19 +17,29 @@ from rich.text import Text
 
 from exporter.base import cells, plain
 from exporter.base.text import escaped
+from exporter.tool import widths
 
+NARROW: Final = 80  # characters: on a narrower terminal no column gives way
 NARROWEST: Final = 30  # characters; terminals break what is wider, and no amount is cut
+NARROWEST_TITLE: Final = 8  # characters, of a list
+PADDING: Final = 2  # characters between a title and what it is of, in a list
 PIPE_WIDTH: Final = 100_000  # characters: where there is no terminal, there is room
 RULE: Final = "─"  # what the lines in tables are made of, and what they are where there is none
 ASCII_SIMPLE: Final = box.Box(str(box.SIMPLE).replace(RULE, "-"), ascii=True)
+ELLIPSIS: Final = "…"  # in place of the end of a name
 WITHHELD: Final = "withheld"  # in place of an amount that is no number
 
 
 class Column(NamedTuple):
-    """A column of a table; those of numbers are aligned at the right."""
+    """A column of a table; those of numbers are aligned at the right.
+
+    If one of them gives way on a terminal, each row is one line there: those with 1 are left out
+    first, then those with 2, and so on. Those with 0 stay.
+    """
 
     title: str
     number: bool = False
+    gives_way: int = 0
 
 
 class Row(NamedTuple):
@@ -68,8 +78,10 @@ def day(seconds: float | None) -> str:
     return (plain.moment(seconds) or "")[:10]
 
 
-def show(columns: Sequence[Column], rows: Sequence[Row], total: Sequence[str] = ()) -> None:
-    """Print a table; `total` is the line below it.
+def show(
+    columns: Sequence[Column], rows: Sequence[Row], *totals: Sequence[str], heading: str = ""
+) -> None:
+    """Print a table below a heading; `totals` are the lines at its end.
 
     On a terminal that is too narrow for it, what would be a line is a list: no amount is ever cut.
     """
@@ -77,67 +89,86 @@ def show(columns: Sequence[Column], rows: Sequence[Row], total: Sequence[str] = 
     if console.width < NARROWEST:  # a terminal may say anything, 0 too
         console = Console(highlight=False, width=NARROWEST)
     if not console.is_terminal:
-        table = _table(columns, rows, total, PIPE_WIDTH)
+        table = _table(columns, rows, totals, PIPE_WIDTH)
         plain = io.StringIO()
         Console(file=plain, width=PIPE_WIDTH, highlight=False, force_terminal=False).print(table)
-        print("\n".join(line.rstrip() for line in plain.getvalue().splitlines()).strip("\n"))
-    elif table := _table(columns, rows, total, console.width):
+        lines = "\n".join(line.rstrip() for line in plain.getvalue().splitlines()).strip("\n")
+        print(f"{heading}\n\n{lines}" if heading else lines)
+        return
+    if heading:
+        console.print(Text(heading), end="\n\n")
+    if table := _table(columns, rows, totals, console.width):
         console.print(table)
     else:
-        for row in (*rows, Row(total)) if total else rows:
-            console.print(_list(columns, row))
+        for row in (*rows, *map(Row, totals)):
+            console.print(_list(columns, row, console.width))
 
 
 def _table(
-    columns: Sequence[Column], rows: Iterable[Row], total: Sequence[str], room: int
+    columns: Sequence[Column], rows: Sequence[Row], totals: Sequence[Sequence[str]], width: int
 ) -> Table | None:
     """Return a table of up to that many characters in width, or None if there is none."""
-    titles = [Text(column.title) for column in columns]
-    footer = [*_texts(Row(total))] or [Text()] * len(columns)
-    cells = [[*_texts(row)] for row in rows]
-    widths = _widths([titles, footer, *cells], room - 3 * (len(columns) - 1) - 2)
-    if widths is None:
+    cells = widths.Cells(
+        [column.title for column in columns],
+        [_printable(row.cells) for row in rows],
+        [_printable(total) for total in totals],
+    )
+    layout = _layout(columns, cells, width)
+    if layout is None:
         return None
     rules = box.SIMPLE if displayable(RULE) == RULE else ASCII_SIMPLE
-    table = Table(box=rules, show_footer=bool(total), pad_edge=False)
-    for column, title, foot, width in zip(columns, titles, footer, widths, strict=True):
-        table.add_column(title, foot, justify="right" if column.number else "left", width=width)
-    for each in cells:
-        table.add_row(*each)
+    table = Table(box=rules, show_footer=bool(totals), pad_edge=False)
+    for number, room in zip(*layout, strict=True):
+        total = "\n".join(line[number] for line in cells.totals)
+        table.add_column(
+            Text(columns[number].title),
+            Text(total),
+            justify="right" if columns[number].number else "left",
+            width=room,
+        )
+    ellipsis = ELLIPSIS if displayable(ELLIPSIS) == ELLIPSIS else "..."
+    for row, texts in zip(rows, cells.rows, strict=True):
+        shown = [texts[number] for number in layout.columns]
+        if _gives_way(columns):
+            shown[0] = widths.shortened(shown[0], layout.widths[0], ellipsis)
+        table.add_row(*(_text(text, row) for text in shown))
     return table
 
 
-def _widths(lines: Sequence[Sequence[Text]], room: int) -> Sequence[int] | None:
-    """Return the widths of columns that fit into the room, or None if their words do not.
-
-    A library would cut words, and an amount is one.
-    """
-    columns = [[text.plain for text in column] for column in zip(*lines, strict=True)]
-    least = [
-        max(cell_len(w) for text in texts for w in (text.split() or [""])) for texts in columns
-    ]
-    widths = [max(map(cell_len, texts)) for texts in columns]
-    while sum(widths) > room:
-        number = max(range(len(widths)), key=lambda n: widths[n] - least[n])
-        if widths[number] == least[number]:
-            return None
-        widths[number] -= 1
-    return widths
+def _layout(columns: Sequence[Column], cells: widths.Cells, width: int) -> widths.Layout | None:
+    if not _gives_way(columns):
+        return widths.broken(cells, width)
+    if width < NARROW:  # a list says more than what is left of a table
+        return widths.unbroken(cells, width)
+    return widths.giving_way(cells, [column.gives_way for column in columns], width)
 
 
-def _list(columns: Sequence[Column], row: Row) -> Table:
+def _gives_way(columns: Iterable[Column]) -> bool:
+    return any(column.gives_way for column in columns)
+
+
+def _list(columns: Sequence[Column], row: Row, width: int) -> Table:
     """Return a row with a line for each cell that is not empty, and an empty line."""
-    table = Table.grid(padding=(0, 2))
-    for column, text in zip(columns, _texts(row), strict=True):
-        if text:
-            table.add_row(Text(column.title), text)
+    lines = zip(columns, _printable(row.cells), strict=True)
+    shown = [(column, text) for column, text in lines if text]
+    longest = max((cell_len(text) for column, text in shown if column.number), default=0)
+    room = max(width - PADDING - longest, NARROWEST_TITLE)
+    titles = min(room, max((len(column.title) for column, _ in shown), default=0))
+    table = Table.grid(padding=(0, PADDING))
+    table.add_column(width=titles)
+    table.add_column(max_width=width - titles - PADDING)
+    for column, text in shown:
+        table.add_row(Text(column.title, overflow="fold"), _text(text, row))
     table.add_row()
     return table
 
 
-def _texts(row: Row) -> Iterator[Text]:
-    style = "red" if row.alarming else ""
-    return (Text(printable(cell), style, overflow="fold") for cell in row.cells)
+def _printable(cells: Iterable[str]) -> Sequence[str]:
+    return [printable(cell) for cell in cells]
+
+
+def _text(text: str, row: Row) -> Text:
+    return Text(text, "red" if row.alarming else "", overflow="fold")
 
 
 def write_json(document: object) -> None:

@@ -16,14 +16,14 @@ DAY: Final = 86_400  # seconds
 
 SPEND: Final = Metric(
     "viam_billing_backfill_day_spend_usd",
-    "What was spent on a UTC day by the exporter's ledger, as backfilled in the day's last second; "
-    "corrections are not deducted. Absent for a day that is unknown.",
+    "Spend on a UTC day in the exporter's ledger, backfilled at the day's last second; "
+    "corrections are not deducted. Absent for an unknown day.",
     ORG,
 )
 CORRECTIONS: Final = Metric(
     "viam_billing_backfill_day_corrections_usd",
-    "What month to date fell by on a UTC day by the exporter's ledger, as backfilled in the day's "
-    "last second. Absent for a day that is unknown.",
+    "Fall of month to date on a UTC day in the exporter's ledger, backfilled at the day's "
+    "last second. Absent for an unknown day.",
     ORG,
 )
 METRICS: Final = (SPEND, CORRECTIONS)

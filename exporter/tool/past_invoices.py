@@ -41,8 +41,8 @@ def _invoiced(view: Invoices) -> Samples:
 OWN: Final[tuple[MetricSpec[Invoices], ...]] = (
     MetricSpec(
         "viam_billing_backfill_invoice_amount_usd",
-        "Amount of an invoice at a past moment, as polled when it was backfilled. Live, "
-        "viam_billing_invoice_amount_usd has it, with the status as well.",
+        "Amount of an invoice at a past moment, as polled when it was backfilled. See also "
+        "viam_billing_invoice_amount_usd, the live metric, which also has the status.",
         INVOICE,
         extract=_invoice_amount,
     ),

@@ -18,15 +18,15 @@ from exporter.tool import bills, file_names, output
 from exporter.tool.download import WantedInvoice, download
 from exporter.tool.errors import DONE, EXIT_CODES, FAILED, WRONG_USAGE, CommandError, complain
 from exporter.tool.folder import PRIVATE, Folder, prepared
-from exporter.tool.invoices import every_invoice
+from exporter.tool.invoices import every_invoice, is_since
 from exporter.tool.outcomes import Read
 from exporter.tool.output import printable
 from exporter.tool.progress import Progress, progress
 
 DESCRIPTION: Final = """\
-Downloads invoices as PDF files: those with the given ids, all of them (--all), or those since a day
-(--since). Files appear only once they are complete, and existing files are kept: run the command
-again after a failure, or every month.
+Downloads invoices as PDF files: those with the given ids, all of them (--all), or those since a
+date (--since). Files appear only once they are complete, and existing files are kept, so you can
+run the command again after a failure, or every month.
 """
 EPILOG: Final = "\n".join(
     (
@@ -58,7 +58,7 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="TEMPLATE",
         type=_template,
         default=file_names.DEFAULT_TEMPLATE,
-        help="path of each file below that folder, see below (default: %(default)s)",
+        help="path of each file within the --dest folder; see below (default: %(default)s)",
     )
 
 
@@ -95,7 +95,7 @@ class Run:
                 await self._make(reader)
         finally:  # also when it is stopped
             print(
-                f"{self._done} downloaded, {self._skipped} there already, {self._failed} failed",
+                f"{self._done} downloaded, {self._skipped} already there, {self._failed} failed",
                 flush=True,
             )
         return FAILED if self._failed else DONE
@@ -142,18 +142,17 @@ class Run:
         for invoice_id, is_there in named.items():
             if not is_there:
                 self._fail(
-                    invoice_id, "no organization that could be read has an invoice of that id"
+                    invoice_id, "no organization that could be read has an invoice with that id"
                 )
         return list(by_path.values())
 
     def _is_wanted(self, whole_id: str, invoice: Invoice, named: dict[str, bool]) -> bool:
-        since = self._arguments.since
         if named:
             if whole_id not in named:
                 return False
             named[whole_id] = True
             return True
-        return since is None or (invoice.issued is not None and invoice.issued >= since)
+        return is_since(invoice, self._arguments.since)
 
     def _parts(
         self, organization: Organization, name: str, whole_id: str, invoice: Invoice

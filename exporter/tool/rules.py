@@ -30,7 +30,7 @@ viam-billing.rules.yml and viam-billing.alerts.yml. Needs no configuration, key 
 rules belong to this version: run the command again after an upgrade to replace them.
 """
 EPILOG: Final = f"""\
-The settings file has only what differs from the defaults, for example:
+The settings file contains only what differs from the defaults, for example:
   thresholds:
     due_soon: 7d
   alerts:
@@ -54,19 +54,19 @@ def define(command: argparse.ArgumentParser) -> None:
         "--runbooks",
         metavar="URL",
         type=_page,
-        help="where people read the runbook, for links in alerts (default, and if empty: no links)",
+        help="URL of the runbook, for links in alerts (default: empty, no links)",
     )
     command.add_argument(
         "--dashboards",
         metavar="URL",
         type=_grafana,
-        help="the address of Grafana, for links in alerts (default, and if empty: no links)",
+        help="URL of Grafana, for links in alerts (default: empty, no links)",
     )
     command.add_argument(
         "--alertmanager",
         action="store_true",
-        help=f"also write a configuration for Alertmanager into {ALERTMANAGER}/ of the folder, to "
-        "put your own receivers into; one that is there and differs is left alone",
+        help=f"also write an Alertmanager configuration to {ALERTMANAGER}/ in that folder, for you "
+        "to add your receivers to; an existing one that differs is left alone",
     )
 
 
@@ -108,9 +108,9 @@ def _advice(arguments: argparse.Namespace, links: Links) -> Iterator[str]:
     """Yield what is left to do."""
     yield ""
     if links.runbooks is None:
-        yield "Alerts do not link to the runbook: --runbooks says where it can be read."
+        yield "Alerts do not link to the runbook: set its address with --runbooks."
     if links.dashboards is None:
-        yield "Alerts do not link to dashboards: --dashboards says where Grafana is."
+        yield "Alerts do not link to dashboards: set Grafana's address with --dashboards."
     if arguments.alertmanager:
         yield "Put your own receivers into alertmanager.yml, and check it with amtool check-config."
     yield "Add to prometheus.yml, check it with promtool check config, and send Prometheus SIGHUP:"

@@ -26,7 +26,7 @@ LONGEST: Final = 64  # characters of a name that similar ones are looked for
 LABEL: Final = re.compile(r"\*\*(.+?)\.\*\* ")
 DESCRIPTION: Final = """\
 Prints the runbook's section on an alert: what it means, what it affects, how to find the cause and
-what to do. Without ALERT, lists the alerts. It contacts nothing, and needs no configuration.
+what to do. Without ALERT, lists the alerts. Needs no configuration, key or network.
 """
 
 
@@ -38,7 +38,7 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="ALERT",
         nargs="?",
         type=from_system,
-        help="the alert's name, in upper or lower case (default: list all alerts)",
+        help="the alert's name; case does not matter (default: list all alerts)",
     )
 
 

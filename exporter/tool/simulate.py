@@ -29,8 +29,10 @@ from exporter.simulator import (
     demo_fleet,
     fleet,
 )
+from exporter.simulator.saved import SavedAnswers, SavedAnswersError, load
 from exporter.tool.arguments import address, describe, duration, seconds, within
 from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError, complain, require_room
+from exporter.tool.output import printable
 
 SIMULATE: Final = """\
 Runs a simulated Viam billing service: real gRPC, invented companies, no account, no internet.
@@ -50,7 +52,7 @@ A fault is written NAME[:KEY=VALUE,...], for example
   --fault=nan:from=30s,until=1m
 Keys limit what a fault applies to: method=RPC, organization=ID or number from 1, share=0..1 of the
 calls, every=N (every n-th call), times=N (at most), from=DURATION and until=DURATION since the
-start. Connection faults take no method and no organization; `refuse` takes times only.
+start. Connection faults take no method and no organization; `refuse` takes only from and until.
 SIGHUP reloads the fault file and the certificate.
 
 {catalogue()}
@@ -81,15 +83,22 @@ def define(command: argparse.ArgumentParser) -> None:
         "--organizations",
         metavar="N",
         type=_organizations,
-        help="generate this many organizations (default: eight with a story each, such as a spent "
-        "budget, a declined card or a credit)",
+        help="generate this many organizations (default: eight, each with a story, such as a "
+        "used-up budget, a declined card or a credit)",
+    )
+    command.add_argument(
+        "--answers",
+        metavar="DIR",
+        type=path_argument,
+        help="serve the answers that `viam-billing check --save-answers` wrote to this folder, "
+        "instead of invented companies",
     )
     command.add_argument(
         "--seed",
         metavar="N",
         type=int,
         default=1,
-        help="seed of ids, keys and costs; the same seed gives the same ones (default: "
+        help="seed for ids, keys and costs; the same seed gives the same values (default: "
         "%(default)s)",
     )
     command.add_argument(
@@ -112,7 +121,7 @@ def define(command: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         type=_share,
         default=0.0,
-        help="share of calls to fail, 0 to 1, as in an outage (default: %(default)g)",
+        help="share of calls that fail, 0 to 1, as in an outage (default: %(default)g)",
     )
     command.add_argument(
         "--token-lifetime",
@@ -149,7 +158,7 @@ def define(command: argparse.ArgumentParser) -> None:
         "--tls-ca",
         metavar="FILE",
         type=path_argument,
-        help="authorities for the printed configuration to trust, PEM (default: the certificate "
+        help="authorities that the printed configuration trusts, PEM (default: the certificate "
         "itself)",
     )
     command.add_argument(
@@ -177,9 +186,13 @@ def _simulate(arguments: argparse.Namespace) -> int:
         )
     if arguments.tls_cert is None and (arguments.tls_key or arguments.tls_ca):
         raise CommandError("--tls-key and --tls-ca need --tls-cert", WRONG_USAGE)
+    if arguments.answers is not None and arguments.organizations is not None:
+        raise CommandError("use either --answers or --organizations, not both", WRONG_USAGE)
     require_room()
     try:
         asyncio.run(_serve(arguments))
+    except SavedAnswersError as error:
+        raise CommandError(f"--answers: {printable(str(error))}") from error
     except FaultError as error:
         raise CommandError(f"--fault: {error}", WRONG_USAGE) from error
     except OSError as error:
@@ -190,13 +203,11 @@ def _simulate(arguments: argparse.Namespace) -> int:
 async def _serve(arguments: argparse.Namespace) -> None:
     """Simulate until SIGINT or SIGTERM.
 
-    Raises FaultError for a --fault, and OSError if it cannot listen, read or write.
+    Raises FaultError for a --fault, SavedAnswersError for --answers, and OSError if it cannot
+    listen, read or write.
     """
     stop = asyncio.Event()
-    if arguments.organizations is None:
-        accounts = demo_fleet(arguments.seed)
-    else:
-        accounts = fleet(arguments.organizations, arguments.seed)
+    accounts, answers = _accounts(arguments)
     simulator = Simulator(
         accounts,
         SimulatedClock(SystemClock(), arguments.speed),
@@ -205,6 +216,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         error_rate=arguments.error_rate,
         token_lifetime=arguments.token_lifetime,
     )
+    simulator.answers.update(answers)
     for fault in arguments.fault:
         simulator.inject(fault)
     tls = (
@@ -226,6 +238,15 @@ async def _serve(arguments: argparse.Namespace) -> None:
             await stop.wait()
         finally:
             await simulator.stop(STOP_WITHIN)
+
+
+def _accounts(arguments: argparse.Namespace) -> SavedAnswers:
+    """Return who is simulated, and what is answered whatever they are like."""
+    if arguments.answers is not None:
+        return load(arguments.answers, Random(arguments.seed))  # noqa: S311 - guards nothing
+    if arguments.organizations is not None:
+        return SavedAnswers(fleet(arguments.organizations, arguments.seed), {})
+    return SavedAnswers(demo_fleet(arguments.seed), {})
 
 
 class ReloadedFiles:
@@ -265,7 +286,7 @@ class ReloadedFiles:
 
 def _no_password() -> str:
     """Keep OpenSSL from asking at the terminal, where nothing else would go on meanwhile."""
-    raise ValueError("the key must not be encrypted: there is nobody to ask for the password")
+    raise ValueError("the key must not be encrypted: there is no way to ask for a password")
 
 
 def _announce(accounts: Sequence[Account], where: Address, arguments: argparse.Namespace) -> None:

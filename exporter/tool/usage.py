@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import argparse
 import math
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from exporter.api.calls import ReadRpc
 from exporter.config import Config
 from exporter.metrics.extract import usage
-from exporter.metrics.extract.values import exact_sum
 from exporter.model import FoundOrganization
 from exporter.tool import arguments as declare
-from exporter.tool import bills, focus, ledger_sources, outcomes, output
+from exporter.tool import (
+    bills,
+    focus,
+    ledger_sources,
+    outcomes,
+    output,
+    usage_parts,
+    usage_table,
+)
 from exporter.tool.api_answers import OrganizationLine
 from exporter.tool.errors import DONE, FAILED, WRONG_USAGE, CommandError, complain
 from exporter.tool.ledger_sources import Ledgers, LedgersRead, Place
 from exporter.tool.outcomes import ReadFailure
-from exporter.tool.output import Column, Row, printable
-from exporter.tool.usage_lines import COLUMNS, Bill, UsageLine, of_bill
+from exporter.tool.output import printable
+from exporter.tool.usage_lines import COLUMNS, Bill, UsageLine, of_bill, plain_total
 
 FORMATS: Final = ("table", "json", "csv", "focus", "focus-json")
-DESCRIPTION: Final = """\
-Shows the cost of the current billing period so far. The numbers are the exporter's own. They come
+DESCRIPTION: Final = f"""\
+Shows the cost of the current billing period so far. The numbers match the exporter's. They come
 from the billing API or, without an API key, from running exporters (--exporter) or the storage of a
-stopped one (--storage.path). Amounts are in US dollars.
+stopped one (--storage.path), which also have the forecast. Amounts are in US dollars.
+
+On a terminal of {output.NARROW} columns or more, each organization takes one line. To make it fit,
+long names are shortened, and then columns are left out in this order:
+{textwrap.fill(usage_table.LEFT_OUT, 96, initial_indent="  ", subsequent_indent="  ")}.
+A narrower terminal shows a list. Amounts are never cut.
 """
 
 
@@ -57,7 +70,13 @@ def define(command: argparse.ArgumentParser) -> None:
         "--sort",
         choices=SORTS,
         help="sort by name, or by amount with the largest first (default: as configured; by name "
-        "with --exporter alone)",
+        "with --exporter and no --config.file)",
+    )
+    command.add_argument(
+        "--by",
+        choices=usage_parts.BY,
+        help="show what the month is made of, all organizations together and the largest part "
+        "first: by resource type, by source, or by the tier of the source",
     )
 
 
@@ -69,14 +88,9 @@ class _Found(NamedTuple):
 
 
 def _usage(arguments: argparse.Namespace) -> int:
-    of_focus = arguments.output.startswith("focus")
     has_ledger = ledger_sources.is_named(arguments)
-    if has_ledger and of_focus:
-        raise CommandError(
-            f"--output={arguments.output} needs the bill itself: leave out --exporter and "
-            "--storage.path",
-            WRONG_USAGE,
-        )
+    if arguments.output.startswith("focus"):
+        _refuse_what_focus_has_not(arguments, has_ledger=has_ledger)
     config = None
     if has_ledger and arguments.config_file is None:
         bills.keep_secrets()
@@ -86,28 +100,59 @@ def _usage(arguments: argparse.Namespace) -> int:
         lines, failures = bills.run(_read(place, config, arguments))
     if arguments.sort:
         lines = sorted(lines, key=SORTS[arguments.sort])
-    received = [each.bill for each in lines if each.bill is not None]
-    match arguments.output:
-        case "table":
-            _table(lines, outcomes.total_of(lines, failures), told=has_ledger)
-        case "json":
-            organizations = [each.plain() | {"costs": each.costs()} for each in lines]
-            output.write_json(
-                {"organizations": organizations, "failures": outcomes.plain(failures)}
-            )
-        case "csv":
-            output.write_csv(COLUMNS, [each.plain() for each in lines])
-        case "focus":
-            output.write_csv(focus.COLUMNS, focus.rows(received))
-        case _:
-            output.write_json(focus.document(received))
-    outcomes.report(failures)
     wrong = [*_failing(lines)]
-    if of_focus:
-        wrong += [f"{printable(each.name)}: {what}" for each, what in focus.gaps(received)]
+    if arguments.output.startswith("focus"):
+        wrong += _focus(lines, arguments.output)
+    else:
+        _show(lines, failures, arguments, told=has_ledger)
+    outcomes.report(failures)
     for what in wrong:
         complain(what)
     return FAILED if failures or wrong else DONE
+
+
+def _refuse_what_focus_has_not(arguments: argparse.Namespace, *, has_ledger: bool) -> None:
+    if arguments.by is not None:
+        raise CommandError(
+            f"--output={arguments.output} has a row for each cost: leave out --by", WRONG_USAGE
+        )
+    if has_ledger:
+        raise CommandError(
+            f"--output={arguments.output} needs the bill itself: leave out --exporter and "
+            "--storage.path",
+            WRONG_USAGE,
+        )
+
+
+def _focus(lines: Sequence[UsageLine], form: str) -> Sequence[str]:
+    """Print bills in the columns of FOCUS. Returns what they lack, in words."""
+    received = [each.bill for each in lines if each.bill is not None]
+    if form == "focus":
+        output.write_csv(focus.COLUMNS, focus.rows(received))
+    else:
+        output.write_json(focus.document(received))
+    return [f"{printable(each.name)}: {what}" for each, what in focus.gaps(received)]
+
+
+def _show(
+    lines: Sequence[UsageLine],
+    failures: Sequence[ReadFailure],
+    arguments: argparse.Namespace,
+    *,
+    told: bool,
+) -> None:
+    by = arguments.by
+    match arguments.output:
+        case "json":
+            output.write_json(_document(lines, failures, by))
+        case "csv" if by is None:
+            output.write_csv(COLUMNS, [each.plain() for each in lines])
+        case "csv":
+            output.write_csv(usage_parts.COLUMNS, usage_parts.rows(lines, by))
+        case _ if by is None:
+            usage_table.show(lines, failures, told=told)
+        case _:
+            usage_parts.show(lines, failures, by)
 
 
 async def _read(
@@ -117,6 +162,8 @@ async def _read(
     told, names = LedgersRead[OrganizationLine]((), ()), arguments.organizations
 
     async def line(ledgers: Ledgers, organization: FoundOrganization) -> OrganizationLine:
+        if config is None and arguments.by is not None:  # then the bill is read from there, too
+            return await ledgers.whole(organization.id)
         return await ledgers.line(organization.id)
 
     if place is not None:
@@ -133,54 +180,25 @@ async def _read(
     return _Found(lines, [*failures, *told.failures])
 
 
+def _document(
+    lines: Sequence[UsageLine], failures: Sequence[ReadFailure], by: str | None
+) -> dict[str, Any]:
+    """Return all there is, as JSON has it."""
+    organizations = [each.plain() | {"costs": each.costs()} for each in lines]
+    total = plain_total(lines)
+    if by is not None:
+        total["parts"] = usage_parts.plain(lines, by)
+        for each, organization in zip(lines, organizations, strict=True):
+            organization["parts"] = usage_parts.plain([each], by)
+    return {
+        "organizations": organizations,
+        "total": total,
+        "failures": outcomes.plain(failures),
+    }
+
+
 def _failing(lines: Sequence[UsageLine]) -> Iterator[str]:
     """Yield what exporters could not poll last, in words."""
     for each in lines:
         for failure in each.line.failures:
             yield printable(f"{each.line.org_name}: {failure.collector}: {failure.reason}")
-
-
-def _table(lines: Sequence[UsageLine], total_of: str, *, told: bool) -> None:
-    """Print a line for each organization, with a forecast if exporters have `told` of them."""
-    money = output.money
-    amounts = {"Month to date": [each.summand(each.line.month_to_date_usd) for each in lines]}
-    if not told or any(each.bill is not None for each in lines):
-        amounts = {
-            "Before discounts": [each.summand(each.gross) for each in lines],
-            "Discount": [each.summand(each.discount) for each in lines],
-            **amounts,
-        }
-    if told:
-        amounts["Forecast"] = [each.line.forecast_usd for each in lines]
-        total_of = outcomes.with_forecasts(total_of, amounts["Forecast"])
-    rows = [
-        Row(
-            (
-                each.line.org_name,
-                _period(each.line),
-                *map(money, usd),
-                money(each.line.budget_usd),
-                _percent(each.summand(each.line.budget_used) if each.line.budget_usd else None),
-            ),
-            alarming=(each.line.budget_used or 0.0) > 1,
-        )
-        for each, *usd in zip(lines, *amounts.values(), strict=True)
-    ]
-    total = [exact_sum(one for one in usd if one is not None) for usd in amounts.values()]
-    columns = (
-        Column("Organization"),
-        Column("Period"),
-        *(Column(title, number=True) for title in (*amounts, "Budget", "Used")),
-    )
-    output.show(columns, rows, (total_of, "", *map(money, total), "", ""))
-
-
-def _percent(share: float | None) -> str:
-    if share is None:
-        return ""
-    return f"{share:.0%}" if math.isfinite(share) else output.WITHHELD
-
-
-def _period(line: OrganizationLine) -> str:
-    start, end = line.period_start, line.period_end
-    return f"{(start or '')[:10]} to {(end or '')[:10]}" if start or end else ""

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from exporter.base import plain
 from exporter.metrics import parts
 from exporter.metrics.catalog import USAGE
 from exporter.metrics.extract.usage import Usage
+from exporter.metrics.extract.values import exact_sum
 from exporter.metrics.samples import apply
 from exporter.model import Organization
-from exporter.tool.api_answers import OrganizationLine, Withheld
+from exporter.tool.api_answers import OrganizationLine, WholeOrganization, Withheld
 
 # Of these, exporters list none: whether an organization has any is on its own page.
 OF_THE_BILL: Final = ("gross_usd", "discount_usd", "subtotal_usd")
+# Shares of the budget, by what they are the share of.
+OF_THE_BUDGET: Final[Mapping[str, str]] = {
+    "budget_forecast": "forecast_usd",
+    "budget_forecast_lower": "forecast_lower_usd",
+    "budget_forecast_upper": "forecast_upper_usd",
+}
 LISTS: Final = ("failures", "withheld")
-# The names of the exporter's API, and those of the bill itself.
+# The names of the exporter's API, those of the bill itself, and shares.
 COLUMNS: Final = (
     *(name for name in OrganizationLine.model_fields if name not in LISTS),
     *OF_THE_BILL,
+    *OF_THE_BUDGET,
 )
 OF_THE_LEDGER: Final = (
     "forecast_usd",
@@ -31,6 +39,7 @@ OF_THE_LEDGER: Final = (
     "budget_exhausted_at",
 )
 COLLECTOR: Final = "usage"
+UNKNOWN: Final = "unknown"
 
 
 class Bill(NamedTuple):
@@ -49,17 +58,41 @@ class UsageLine(NamedTuple):
     @property
     def gross(self) -> float | None:
         """The total before discounts."""
-        return None if self.bill is None else plain.number(self.bill.usage.gross)
+        return self._of_the_bill("gross")
 
     @property
     def discount(self) -> float | None:
         """The total of the discounts."""
-        return None if self.bill is None else plain.number(self.bill.usage.discount)
+        return self._of_the_bill("discount")
+
+    @property
+    def subtotal(self) -> float | None:
+        """The API's own number, which it does not define."""
+        return self._of_the_bill("subtotal")
+
+    @property
+    def period(self) -> str:
+        """The billing period, by its days."""
+        days = [(each or UNKNOWN)[:10] for each in (self.line.period_start, self.line.period_end)]
+        return UNKNOWN if days == [UNKNOWN, UNKNOWN] else " to ".join(days)
 
     @property
     def is_withheld(self) -> bool:
         """Whether amounts of it are not known because nobody could trust them."""
         return any(each.collector == COLLECTOR for each in self.line.withheld)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known of its bill, not even that it cannot be trusted."""
+        return self.line.month_to_date_usd is None and not self.is_withheld
+
+    @property
+    def shares(self) -> Mapping[str, float | None]:
+        """The forecast and its bounds as shares of the budget, by the names that programs get."""
+        return {
+            name: plain.number(plain.share(getattr(self.line, usd), self.line.budget_usd))
+            for name, usd in OF_THE_BUDGET.items()
+        }
 
     def summand(self, usd: float | None) -> float | None:
         """Return an amount of it to be added up: no number if it is withheld."""
@@ -67,17 +100,27 @@ class UsageLine(NamedTuple):
 
     def plain(self) -> dict[str, Any]:
         """Return it as programs get it."""
-        subtotal = None if self.bill is None else plain.number(self.bill.usage.subtotal)
         return {
-            **self.line.model_dump(),
+            **self.line.model_dump(include={*OrganizationLine.model_fields}),
             "gross_usd": self.gross,
             "discount_usd": self.discount,
-            "subtotal_usd": subtotal,
+            "subtotal_usd": self.subtotal,
+            **self.shares,
         }
 
     def costs(self) -> Sequence[Mapping[str, Any]] | None:
         """Return the costs of its parts, before discounts."""
-        return None if self.bill is None else parts.costs(self.bill.usage)
+        if self.bill is not None:
+            return parts.costs(self.bill.usage)
+        if not isinstance(self.line, WholeOrganization) or self.line.costs is None:
+            return None
+        return [each.model_dump() for each in self.line.costs]
+
+    def _of_the_bill(self, name: str) -> float | None:
+        if self.bill is not None:
+            return plain.number(getattr(self.bill.usage, name))
+        usd: float | None = getattr(self.line, f"{name}_usd", None)  # exporters tell it if asked
+        return usd
 
 
 def of_bill(bill: Bill, told: OrganizationLine | None) -> UsageLine:
@@ -91,12 +134,34 @@ def of_bill(bill: Bill, told: OrganizationLine | None) -> UsageLine:
         period_end=plain.moment(usage.period_end),
         month_to_date_usd=plain.number(usage.month_to_date),
         budget_usd=budget,
-        budget_used=plain.number(usage.month_to_date / budget) if budget else None,
+        budget_used=plain.number(plain.share(usage.month_to_date, budget)),
         withheld=_withheld(bill),
     )
     if told is not None:
         line = line.model_copy(update={name: getattr(told, name) for name in OF_THE_LEDGER})
     return UsageLine(line, bill)
+
+
+def total(amounts: Iterable[float | None]) -> float | None:
+    """Return the sum of the amounts that are known; None if there is none."""
+    known = [usd for usd in amounts if usd is not None]
+    return exact_sum(known) if known else None
+
+
+def plain_total(lines: Sequence[UsageLine]) -> dict[str, Any]:
+    """Return the sums as programs get them, with how many organizations they are of."""
+    known = [each for each in lines if not each.is_unknown]
+    amounts = {
+        "month_to_date_usd": [each.summand(each.line.month_to_date_usd) for each in known],
+        "gross_usd": [each.summand(each.gross) for each in known],
+        "discount_usd": [each.summand(each.discount) for each in known],
+        "forecast_usd": [each.line.forecast_usd for each in known],
+    }
+    return {
+        "organizations": len(known),
+        "with_forecast": sum(usd is not None for usd in amounts["forecast_usd"]),
+        **{name: plain.number(total(each)) for name, each in amounts.items()},
+    }
 
 
 def _withheld(bill: Bill) -> list[Withheld]:

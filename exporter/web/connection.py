@@ -173,7 +173,7 @@ class Connection(web.RequestHandler):
         else:
             log.debug("no request", client=request.remote, error=type(exc).__name__)
         if request.writer.output_size > 0:
-            raise ConnectionError("the response has begun")
+            raise ConnectionError("the response has already begun")
         if isinstance(exc, LineTooLong):
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         response = self.site.error_response(request, status)

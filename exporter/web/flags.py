@@ -45,8 +45,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         dest="web_config_file",
         metavar="FILE",
         type=path_argument,
-        help="file with TLS, basic authentication, response headers and a rate limit, in the "
-        "format of Prometheus' exporter-toolkit; reloaded when it changes",
+        help="file that sets up TLS, basic authentication, response headers and a rate limit, in "
+        "the format of Prometheus' exporter-toolkit; reloaded when it changes",
     )
     parser.add_argument(
         "--web.allowed-host",
@@ -56,7 +56,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="additional host name to answer to. Without authentication, pages answer only to "
-        "addresses, localhost, the machine's names, the host of --web.external-url and these; "
+        "IP addresses, localhost, the machine's names, the host of --web.external-url and these; "
         "repeatable",
     )
     parser.add_argument(
@@ -71,7 +71,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=_argument_type(_count),
         default=DEFAULT_MAX_REQUESTS,
-        help="maximum number of scrapes in flight; more wait a moment, then get a 503; 0 for no "
+        help="maximum number of scrapes in flight; others wait briefly, then get a 503; 0 for no "
         "limit (default: %(default)s)",
     )
     parser.add_argument(

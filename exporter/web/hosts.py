@@ -54,7 +54,7 @@ def allowed_host(text: str) -> str:
     except UnicodeError:
         name = ""
     if not _NAME.fullmatch(name):
-        raise ValueError("must be the name of a host, without a scheme and a port")
+        raise ValueError("must be the name of a host, without a scheme or a port")
     return name
 
 

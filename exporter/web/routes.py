@@ -196,7 +196,7 @@ class Routes:
         if not self._enable_lifecycle:
             return _text("reload is off: start with --web.enable-lifecycle\n", HTTPStatus.FORBIDDEN)
         if self._is_cross_site(request):
-            return _text("refused: another site asks for it\n", HTTPStatus.FORBIDDEN)
+            return _text("refused: the request comes from another site\n", HTTPStatus.FORBIDDEN)
         try:
             error = await self._backend.reload()
         except NoReloadError:
@@ -235,7 +235,7 @@ ENDPOINTS: Final = (
         "/",
         Routes.index,
         "Status page: what cannot be read, and every organization with its amounts, its last 28 "
-        "days and its state; searched, sorted and in pages.",
+        "days and its state; with search, sorting and paging.",
     ),
     Endpoint(
         ORGANIZATION_PATH,
@@ -246,7 +246,7 @@ ENDPOINTS: Final = (
     Endpoint(
         API_PATH,
         Routes.api_organizations,
-        "JSON: every organization in a line, in pages. The [JSON API](api.md) says what is in it.",
+        "JSON: a line for each organization, in pages. The [JSON API](api.md) describes it.",
     ),
     Endpoint(
         API_ORGANIZATION_PATH,
@@ -256,14 +256,14 @@ ENDPOINTS: Final = (
     Endpoint(
         API_DAYS_PATH,
         Routes.api_days,
-        "JSON, or CSV with `?format=csv` or `Accept: text/csv`: what was spent on each day, "
-        "`?from=2026-11-01&to=2026-11-30` if not on all that are kept.",
+        "JSON, or CSV with `?format=csv` or `Accept: text/csv`: the spend of each day kept, "
+        "or of some, as with `?from=2026-11-01&to=2026-11-30`.",
     ),
     Endpoint(
         METRICS_PATH,
         Routes.metrics,
         "Metrics, in text format 0.0.4 or OpenMetrics 1.0.0 by `Accept`, plain or gzip by "
-        "`Accept-Encoding`. A failing billing API never makes it fail: it says so in the metrics.",
+        "`Accept-Encoding`. It never fails because the billing API does: the metrics say so.",
     ),
     Endpoint("/-/healthy", Routes.healthy, "200 while the process serves."),
     Endpoint(
@@ -276,8 +276,8 @@ ENDPOINTS: Final = (
         "/-/reload",
         Routes.reload,
         "Takes POST and PUT: reloads the configuration, as SIGHUP does. 200, or 500 with what is "
-        "wrong, and nothing changed. 403 without `--web.enable-lifecycle`, and to a request that "
-        "another site's page sends.",
+        "wrong, and nothing changed. 403 without `--web.enable-lifecycle`, and for a request from "
+        "another site's page.",
         methods=("POST", "PUT"),
     ),
     Endpoint("/config", Routes.config, "The effective configuration as YAML, without secrets."),

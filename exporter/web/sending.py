@@ -30,7 +30,7 @@ async def send(
             await _write(response, chunks)
         await response.write_eof()
     except ConnectionError:
-        log.debug("the client went away in the middle of an answer", client=request.remote)
+        log.debug("the client disconnected in the middle of an answer", client=request.remote)
     if isinstance(response, web.Response):
         # aiohttp keeps a response until the next request of its connection, or its end.
         response.body = None

@@ -95,7 +95,7 @@ def from_systemd(environ: MutableMapping[str, str], pid: int) -> list[socket.soc
     }
     count = variables["LISTEN_FDS"]
     if variables["LISTEN_PID"] != str(pid) or not count.isdecimal() or int(count) < 1:
-        raise ValueError("systemd passed in no sockets: start the .socket unit, not the service")
+        raise ValueError("systemd passed no sockets: start the .socket unit, not the service")
     sockets = []
     for descriptor in range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count)):
         try:
@@ -104,7 +104,7 @@ def from_systemd(environ: MutableMapping[str, str], pid: int) -> list[socket.soc
         except OSError:
             listening = 0
         if not listening:
-            raise ValueError("systemd passed in something that is no ListenStream= socket")
+            raise ValueError("systemd passed something that is not a ListenStream= socket")
         passed.set_inheritable(False)
         passed.setblocking(False)
         sockets.append(passed)

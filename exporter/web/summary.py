@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
+from exporter.base import plain
 from exporter.forecast import ahead
 from exporter.forecast.outlook import Said
 from exporter.metrics.catalog import COLLECTORS, Collector
@@ -222,7 +223,7 @@ class Summary:
         return self._of_budget(self.forecast_usd)
 
     def _of_budget(self, usd: float | None) -> float | None:
-        return usd / self.budget if usd is not None and self.budget else None
+        return plain.share(usd, self.budget)
 
     @cached_property
     def owed(self) -> float | None:

@@ -183,4 +183,4 @@ def _total(name: str, title: str, results: Mapping[str, Result]) -> Table:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}%"

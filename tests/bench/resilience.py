@@ -56,7 +56,7 @@ def run(setting: Setting) -> Findings:
                 ("organizations", "failing", "hanging", "interval s", "oldest success s"),
                 [
                     [
-                        *(short(count), f"{FAILING} %", f"{HANGING} %"),
+                        *(short(count), f"{FAILING}%", f"{HANGING}%"),
                         *(short(INTERVAL), short(oldest)),
                     ]
                 ],

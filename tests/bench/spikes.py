@@ -45,7 +45,7 @@ def _counts(of: tuple[str, int, bool]) -> tuple[str, bool, Counts]:
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f} %" if whole else ""
+    return f"{100 * part / whole:.0f}%" if whole else ""
 
 
 def _per_hundred(counts: Counts) -> str:

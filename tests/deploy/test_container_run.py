@@ -164,5 +164,5 @@ def test_without_a_configuration_it_says_how_to_give_one(image: Image, working: 
     """A container that is only started ends with the three ways in."""
     with running("buildah", "run", working, "--", *image.command, environ=ENVIRON) as process:
         assert process.wait() == 1
-    for way in ("--config.file", "VIAM_ORG_ID", "--demo"):
+    for way in ("--config.file", "VIAM_API_KEY_ID", "--demo"):
         assert way in process.stderr.text

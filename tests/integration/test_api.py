@@ -194,7 +194,7 @@ def test_links_lead_to_the_answers_of_any_id() -> None:
         (f"{LIST}/canary7319/nights", 404, "not found"),
         (f"{LIST}/%ff", 404, "not found"),
         (f"{LIST}?limit=canary7319", 400, f"limit must be a whole number from 1 to {MOST}"),
-        (f"{LIST}?cursor=canary7319", 400, "cursor must be a next_cursor of an answer before"),
+        (f"{LIST}?cursor=canary7319", 400, "cursor must be the next_cursor of an earlier answer"),
         (f"{LIST}?limit=1&limit=1", 400, "this takes only limit, cursor, each once"),
         (f"{LIST}/{ACCOUNTS[0].id}?canary7319", 400, "this takes no parameters"),
         (

@@ -192,7 +192,7 @@ def test_a_reload_asks_a_server_that_wanted_to_be_left_alone(method: str, waitin
         waits = "\nviam_billing_collector_retry_timestamp_seconds{"
         await until(fetch, "/metrics", lambda page: page.text.count(waits) == waiting)
         details = (await fetch(f"/organizations/{FIRST.id}")).text
-        assert details.count("Paused until, as the server asks") == waiting
+        assert details.count("Paused until, at the server's request") == waiting
         assert await daemon._components.reloads.reload() is None
         page = await until(fetch, "/metrics", lambda response: waits not in response.text)
         assert f'viam_billing_up{{org_id="{FIRST.id}",org_name="{FIRST.name}"}} 1.0' in page.text

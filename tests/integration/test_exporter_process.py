@@ -119,6 +119,16 @@ def test_the_environment_says_it_for_one_account(tmp_path: Path) -> None:
     )
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout == "the configuration is valid: 1 organization\n"
+    doubted = subprocess.run(
+        [*EXPORTER, "--config.check"],
+        capture_output=True,
+        check=False,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", **environ, "VIAM_ORG_ID": "MyOrg"},
+    )
+    assert (doubted.returncode, doubted.stdout) == (0, checked.stdout)
+    assert doubted.stderr.startswith("viam-billing-exporter: VIAM_ORG_ID is not a UUID")
 
 
 def test_with_nothing_to_poll_the_message_names_the_three_ways_in(tmp_path: Path) -> None:
@@ -133,7 +143,7 @@ def test_with_nothing_to_poll_the_message_names_the_three_ways_in(tmp_path: Path
     )
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
-    for way in ("--config.file", "VIAM_ORG_ID", "VIAM_API_KEY_ID", "VIAM_API_KEY", "--demo"):
+    for way in ("--config.file", "VIAM_API_KEY_ID", "VIAM_API_KEY", "--demo"):
         assert way in line
 
 
@@ -231,7 +241,7 @@ def test_an_unreachable_api_is_in_the_metrics_and_once_in_the_log(tmp_path: Path
             until(lambda: up(it) == {ACCOUNTS[0].id: 1.0}, "it has recovered", timeout=60)
             assert failing not in it.scrape()
             log = it.process.stderr.text
-            assert log.count("poll succeeds again") == 3
+            assert log.count("poll succeeded again") == 3
             assert log.count("poll failed") == 3
 
 

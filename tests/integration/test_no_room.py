@@ -97,4 +97,4 @@ def test_descriptors_that_just_suffice_cost_files_and_no_more(
     assert "Traceback" not in done.stderr
     assert done.returncode == (1 if done.stderr else 0)
     assert all(line.endswith(": Too many open files") for line in done.stderr.splitlines())
-    assert " downloaded, 0 there already, " in done.stdout
+    assert " downloaded, 0 already there, " in done.stdout

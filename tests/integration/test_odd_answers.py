@@ -318,7 +318,7 @@ def test_a_call_that_grpc_itself_fails_is_a_call_that_failed() -> None:
             for read in (client.read(USAGE, "o", KEY), client.organizations(KEY)):
                 error = await failure(read)
                 assert (error.cause, error.transient) == (Cause.OTHER, False)
-                assert str(error).endswith(": gRPC failed by itself (ExecuteBatchError)")
+                assert str(error).endswith(": gRPC itself failed (ExecuteBatchError)")
             await failure(client.read_invoice_pdf("o", "i", KEY, _ignore))
             hold(client, KEY.id, "token")
             await client.close()
@@ -437,7 +437,7 @@ def test_the_exporter_outlives_and_does_not_repeat_what_a_call_brings(
     def work(port: int) -> None:
         told = logged(configuration(tmp_path, port))
         if answer in {unreadable, odd_header}:
-            assert ("debug", "gRPC logged something") in told
+            assert ("debug", "message from gRPC") in told
 
     beside(answer, work)
 
@@ -481,6 +481,6 @@ def test_a_command_outlives_whatever_a_call_raises(tmp_path: Path) -> None:
                 process.stderr.finish()
                 shown = process.stderr.text
                 assert "Traceback" not in shown
-                assert "holds no message" in shown
+                assert "contains no message" in shown
 
     beside(no_message, work)

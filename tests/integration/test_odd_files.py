@@ -147,7 +147,7 @@ def test_a_working_folder_that_is_deleted_does_not_matter_to_what_needs_none(
     """It is looked for nothing there."""
     folder = tmp_path / "folder"
     folder.mkdir()
-    account = {"VIAM_ORG_ID": "acme", "VIAM_API_KEY_ID": "k", "VIAM_API_KEY": "key"}
+    account = {"VIAM_API_KEY_ID": "k", "VIAM_API_KEY": "key"}
     shell = ("sh", "-c", f'{LEAVE["deleted"]} && exec "$@"', "sh")
     ended = run(*shell, *EXPORTER, "--config.check", cwd=folder, environ=account)
     assert (ended.returncode, ended.stderr) == (0, "")

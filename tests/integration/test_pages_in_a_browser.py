@@ -168,7 +168,7 @@ def test_everybody_can_read_what_changed_and_where_it_will_end(theme: Theme, wid
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
         assert page.get_by_role("img", name="1 unknown").is_visible()
-        total = page.get_by_role("row").filter(has_text="All together")
+        total = page.get_by_role("row").filter(has_text="Total")
         assert total.get_by_role("cell").nth(2).inner_text() == "+$20.00 (+200%)"
         assert opened.obstacles() == ""
         assert opened.overflow == 0

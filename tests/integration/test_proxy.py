@@ -319,5 +319,5 @@ def test_a_proxy_that_is_no_http_proxy_is_refused_at_the_start(
     with running(*command, flag, environ={"ALL_PROXY": f"socks5://{USER_INFO}@host:1"}) as process:
         assert process.wait() == 1
     (line,) = process.stderr.text.splitlines()
-    assert line.startswith("environment: ALL_PROXY: must begin with http://, since gRPC speaks ")
+    assert line.startswith("environment: ALL_PROXY: must begin with http://, since gRPC supports ")
     assert "pr0xy" not in line

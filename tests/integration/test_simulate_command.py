@@ -241,7 +241,7 @@ def test_an_encrypted_key_is_refused_and_asks_for_nothing(
     assert tool.main(["simulate", ANY_PORT, *tls]) == 1
     assert capfd.readouterr().err == (
         f"viam-billing: {certificate}: no certificate with its key: the key must not be encrypted: "
-        "there is nobody to ask for the password\n"
+        "there is no way to ask for a password\n"
     )
 
 

@@ -295,7 +295,7 @@ def test_every_line_is_of_the_format_also_those_of_python(form: str, tmp_path: P
         "ZeroDivisionError",
         "IndexError",
         "of a future",
-        "a log line could not be made",
+        "a log line could not be formatted",
         "RuntimeError: the end",
     ):
         assert sum(part in line for line in lines) == 1, part

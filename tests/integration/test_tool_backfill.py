@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -15,9 +16,10 @@ import yaml
 
 from exporter.model import ApiKey, InvoiceDetail, Organization, Secret
 from exporter.pb import billing_pb2 as pb
+from exporter.tool.backfill import IMPORT, MAKE_BLOCKS
 from exporter.tool.past_invoices import OWN, history, write
 from support.clock import NOON
-from support.process import PATIENCE, TOOL, exporter, parse, until
+from support.process import PATIENCE, ROOT, TOOL, exporter, parse, until
 from support.prometheus import prometheus
 from support.standing import ACCOUNTS, ENVIRON, Service, command, simulated, standing, within
 
@@ -25,6 +27,10 @@ STEP = 120  # seconds between two samples of the past
 LOOKBACK = 300  # seconds for which Prometheus shows a sample
 HEAD = 3 * 3600
 NOON_DAY = int(NOON) - 86_400
+TO_IMPORT = (
+    "viam-billing: to import the data, saved as past.om: promtool tsdb create-blocks-from "
+    "openmetrics --max-block-duration=720h past.om DATA_FOLDER_OF_PROMETHEUS\n"
+)
 NO_DAYS = "viam-billing: days are left out: to include them, use --exporter or --storage.path\n"
 # One series for each organization, always there.
 SUMS = (
@@ -37,9 +43,9 @@ SUMS = (
 
 
 def write_blocks(past: Path, data: Path) -> None:
-    """Make blocks of samples, as the documentation says."""
+    """Make blocks of samples, as the command itself says."""
     made = subprocess.run(
-        ["promtool", "tsdb", "create-blocks-from", "openmetrics", past, data],
+        [*MAKE_BLOCKS.split(), past, data],
         capture_output=True,
         text=True,
         check=False,
@@ -71,7 +77,7 @@ def test_blocks_and_live_data_are_one_continuous_graph(tmp_path: Path) -> None:
                 folder=tmp_path,
                 now=now,
             )
-            assert (done.returncode, done.stderr) == (0, NO_DAYS)
+            assert (done.returncode, done.stderr) == (0, NO_DAYS + TO_IMPORT)
             past = tmp_path / "past.om"
             past.write_text(done.stdout)
             write_blocks(past, tmp_path / "data")
@@ -140,18 +146,33 @@ def test_nothing_of_the_last_three_hours(service: Service) -> None:
     assert none.returncode == 0
     assert samples(none.stdout) == []
     assert "nothing to write: " in none.stderr
+    assert "promtool" not in none.stderr
 
 
 def test_what_would_make_it_useless_is_said(service: Service) -> None:
-    """Labels that are missing, a retention that deletes the blocks at once, a day to come."""
+    """Labels that are missing, a retention that deletes the blocks at once, a day to come.
+
+    What to do with the data comes last.
+    """
     done = within("backfill", "--step=1d", service.flag)
     assert done.returncode == 0
-    missing, first, second = done.stderr.splitlines()
+    missing, first, second, last = done.stderr.splitlines()
     assert f"{missing}\n" == NO_DAYS
+    assert f"{last}\n" == TO_IMPORT
     assert (
-        "these series lack the labels job and instance that a target's have: see --label" in first
+        "these series lack the labels job and instance that a target's series have: see --label"
+        in first
     )
-    assert "Prometheus deletes it with a retention of 15d" in second
+    told = re.search(
+        r"from 2024-05-01, and Prometheus deletes it with a retention of 15d: set "
+        r"storage\.tsdb\.retention\.time to (\d+)d or more",
+        second,
+    )
+    assert told
+    # The number that is told is enough, and a day less is not.
+    for days, warns in ((int(told[1]), False), (int(told[1]) - 1, True)):
+        again = within("backfill", "--step=1d", f"--retention={days}d", service.flag)
+        assert ("storage.tsdb.retention.time" in again.stderr) is warns
     future = within("backfill", "--since=2062-05-01", service.flag)
     assert future.stderr.startswith("viam-billing: --since is in the future\n")
 
@@ -167,6 +188,14 @@ def test_what_one_key_cannot_read_hides_no_other(service: Service) -> None:
     assert ACCOUNTS[0].id not in done.stdout
     assert all(account.id in done.stdout for account in ACCOUNTS[1:])
     assert done.stdout.endswith("# EOF\n")
+
+
+def test_the_command_that_imports_is_the_same_everywhere() -> None:
+    """In --help, on the page, and where the command ends: one that takes seconds."""
+    page = (ROOT / "docs" / "commands" / "backfill.md").read_text()
+    assert f"{MAKE_BLOCKS} past.om /var/lib/prometheus/metrics2\n" in page
+    assert f"  {IMPORT}\n" in within("backfill", "--help").stdout
+    assert TO_IMPORT.endswith(f": {IMPORT}\n")
 
 
 def test_wrong_labels_are_refused() -> None:

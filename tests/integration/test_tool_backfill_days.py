@@ -6,17 +6,18 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
 from exporter.state.listing import text_of
 from exporter.state.storage import Storage
-from integration.test_tool_backfill import samples, write_blocks
+from integration.test_tool_backfill import TO_IMPORT, samples, write_blocks
 from support.clock import NOON
 from support.exporter_api import LIST, FakeExporter, day, days, fleet, line
 from support.history import process
@@ -101,6 +102,42 @@ def test_the_documented_queries_draw_bars(tmp_path: Path) -> None:
         assert float(summed["value"][1]) == 2.0 + 3.0 + 5.0 + 6.0 + 7.0 + 8.0
 
 
+def has_result(ask: Callable[[], Any]) -> bool:
+    """Tell whether a query finds anything yet."""
+    return bool(ask()["result"])
+
+
+@pytest.mark.usefixtures("stack")
+def test_what_stays_with_each_retention_is_documented(tmp_path: Path) -> None:
+    """Of 400 days Prometheus keeps those of its retention, and what is in a block with them.
+
+    Blocks are few, since promtool reads all samples for each.
+    """
+    today = int(time.time() // DAY)
+    known = [day(text_of(today - 400 + number), 1.0) for number in range(401)]
+    exporter = fleet(line("a"))
+    exporter.answers = {**exporter.answers, f"{LIST}/a/days": (200, days("a", *known))}
+    with asked(exporter) as flags:
+        done = command("backfill", "--label=job=bills", *flags, folder=tmp_path)
+    past = tmp_path / "past.om"
+    past.write_text(done.stdout)
+    page = (ROOT / "docs" / "commands" / "backfill.md").read_text()
+    retentions = re.findall(r"^\| `(\d+)d`", page, re.MULTILINE)
+    assert retentions == ["15", "60", "400"]
+    for retention in retentions:
+        folder = tmp_path / retention
+        folder.mkdir()
+        write_blocks(past, folder / "data")
+        assert len(list((folder / "data").iterdir())) <= 400 / 20 + 2
+        with prometheus(folder, {}, f"--storage.tsdb.retention.time={retention}d") as server:
+            ask = partial(server.api, "query", query=f"{SPEND}[500d]")
+            until(partial(has_result, ask), "blocks")
+            (series,) = ask()["result"]
+        oldest = time.time() / DAY - float(series["values"][0][0]) / DAY
+        kept = int(retention)
+        assert kept - 2 < oldest < kept + 21
+
+
 def test_it_needs_no_configuration_and_no_key() -> None:
     """With an exporter alone, days are written, and it is said that invoices are not."""
     with asked(ledger()) as flags:
@@ -109,6 +146,7 @@ def test_it_needs_no_configuration_and_no_key() -> None:
     assert done.stderr.splitlines() == [
         f"viam-billing: days are those of {flags[0].partition('=')[2]}",
         "viam-billing: invoices are left out: there is no configuration to read them with",
+        TO_IMPORT.rstrip(),
     ]
     assert {each.partition("{")[0] for each in samples(done.stdout)} == {SPEND, CORRECTIONS}
     assert bars(done.stdout) == {TODAY - 10 + n: n + 1.0 for n in range(10) if n != 3}

@@ -20,8 +20,10 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.tool import usage_parts, usage_table
+from exporter.tool.usage_lines import OF_THE_BUDGET
 from support.clock import NOON
-from support.process import PATIENCE, TOOL, exporter, get, parse
+from support.process import PATIENCE, ROOT, TOOL, exporter, get, parse
 from support.standing import ACCOUNTS, ENVIRON, Service, command, standing, terminal, within
 
 NAMES = [account.name for account in ACCOUNTS]
@@ -97,7 +99,7 @@ def test_names_and_numbers_are_those_of_the_api(service: Service) -> None:
         }
     for each in used:
         whole = found[each["org_id"]]
-        assert set(each) <= set(whole)
+        assert set(each) - set(whole) == {*OF_THE_BUDGET}
         known = {name for name, value in each.items() if value is not None}
         assert {name: each[name] for name in known} == {name: whole[name] for name in known}
         assert {"month_to_date_usd", "gross_usd", "costs", "budget_used"} - known <= {"budget_used"}
@@ -140,6 +142,78 @@ def test_csv_has_what_json_has(service: Service) -> None:
             for name_of_list in ("costs", "failures", "withheld"):
                 each.pop(name_of_list, None)
         assert rows == [{k: cell(v) for k, v in each.items()} for each in plain]
+
+
+@pytest.mark.parametrize("by", usage_parts.BY)
+def test_the_parts_of_a_month_add_up_to_it(by: str, service: Service) -> None:
+    """Of each organization and of all together, in JSON, CSV and, to the cent, in the table."""
+    arguments = ("usage", f"--by={by}")
+    document = json.loads(succeed(service, *arguments, "--output=json"))
+    for each in (document["total"], *document["organizations"]):
+        costs = [part["amount_usd"] for part in each["parts"] if part["kind"] == "cost"]
+        assert costs == sorted(costs, reverse=True)
+        amounts = [part["amount_usd"] for part in each["parts"]]
+        assert math.fsum(amounts) == pytest.approx(each["month_to_date_usd"], abs=1e-6)
+        shares = [part["share"] for part in each["parts"] if part["share"] is not None]
+        assert math.fsum(shares) == pytest.approx(1)
+    rows = list(csv.DictReader(io.StringIO(succeed(service, *arguments, "--output=csv"))))
+    expected = [
+        {name: each[name] for name in usage_parts.OF_THE_ORGANIZATION} | part
+        for each in document["organizations"]
+        for part in each["parts"]
+    ]
+    assert rows == [{k: cell(v) for k, v in each.items()} for each in expected]
+    table = succeed(service, *arguments)
+    _, *below = re.split("^ ─+$", table, flags=re.MULTILINE)
+    upper, lower = (part.splitlines() for part in below)
+
+    def cents(lines: list[str]) -> list[int]:
+        amounts = (re.search(r" (-?[\d,]+)\.(\d\d)(?= |$)", each) for each in lines)
+        return [int((match[1] + match[2]).replace(",", "")) for match in amounts if match]
+
+    before, discounts, month_to_date = cents(lower)
+    assert sum(cents(upper)) == before
+    assert before + discounts == month_to_date
+    assert f"{month_to_date / 100:,.2f}" == f"{document['total']['month_to_date_usd']:,.2f}"
+
+
+def test_invoices_since_a_day(service: Service) -> None:
+    """By their dates, the day itself among them; what is owed in all stays so."""
+    whole = json.loads(succeed(service, "invoices", "--output=json"))
+    since = json.loads(succeed(service, "invoices", "--output=json", "--since=2025-06-01"))
+    listed = [each for each in whole["invoices"] if each["issued"] >= "2025-06-01T00:00:00Z"]
+    assert since["invoices"] == listed
+    assert any(each["issued"] == "2025-06-01T00:00:00Z" for each in listed)
+    assert len(listed) < len(whole["invoices"])
+    assert since["organizations"] == whole["organizations"]
+    future = within("invoices", "--since=2062-05-01", service.flag)
+    assert future.stderr == "viam-billing: --since is in the future\n"
+    assert future.stdout.startswith("There are no invoices dated 2062-05-01 or later.\n\n")
+    wrong = within("invoices", "--since=June", service.flag)
+    assert wrong.returncode == 2
+    assert "must be a day as YYYY-MM-DD" in wrong.stderr
+
+
+def test_with_nothing_unpaid_it_says_so(service: Service) -> None:
+    """In words, for people, and no more than is known; for programs there is nothing."""
+    paid, other = "--organization=Bramblewick Logistics", SECOND
+    unpaid = ("invoices", "--unpaid")
+    assert succeed(service, *unpaid, paid).startswith("No invoice is unpaid.\n\n Organization")
+    assert succeed(service, *unpaid, paid, "--since=2025-06-01").startswith(
+        "No invoice dated 2025-06-01 or later is unpaid.\n"
+    )
+    assert json.loads(succeed(service, *unpaid, paid, "--output=json"))["invoices"] == []
+    assert len(succeed(service, *unpaid, paid, "--output=csv").splitlines()) == 1
+    with service.failing("empty:method=GetInvoicesSummary"):
+        assert succeed(service, *unpaid, paid).startswith("There are no invoices.\n")
+    with service.failing("permission-denied:method=GetInvoicesSummary,organization=2"):
+        done = within(*unpaid, paid, other, service.flag)
+    assert done.stdout.startswith("No invoice is unpaid in the organizations that could be read.\n")
+    with service.failing("nan:method=GetInvoicesSummary,organization=1"):
+        said = succeed(service, *unpaid, paid).splitlines()[0]
+    assert re.fullmatch(
+        r"No invoice is known to be unpaid, but amounts of \d+ cannot be trusted\.", said
+    )
 
 
 def test_sorting_and_choosing(service: Service) -> None:
@@ -186,7 +260,7 @@ def test_focus_adds_up_to_month_to_date(service: Service) -> None:
     """The billed costs of an organization are its month to date, in CSV as in JSON."""
     used = json.loads(succeed(service, "usage", "--output=json"))["organizations"]
     document = json.loads(succeed(service, "usage", "--output=focus-json"))
-    assert document["FocusVersion"] == "1.2"
+    assert document["FocusVersion"] == "1.4"
     rows = list(csv.DictReader(io.StringIO(succeed(service, "usage", "--output=focus"))))
     assert [list(row) for row in document["Rows"]] == [list(row) for row in rows]
     for each in used:
@@ -227,6 +301,28 @@ def test_a_narrow_terminal_cuts_no_amount(service: Service) -> None:
             assert any(map(amount.fullmatch, lines))
 
 
+def test_at_80_columns_each_organization_is_one_line(service: Service, tmp_path: Path) -> None:
+    """Columns give way as docs/commands/usage.md and --help say; a long name is shortened."""
+    organizations = yaml.safe_load(service.file.read_text())["organizations"]
+    organizations[0]["name"] = "The Very Long Name of a Company, " * 4
+    flag = changed(service, tmp_path, organizations=organizations)
+    code, shown = terminal("usage", flag, folder=tmp_path, columns=80, NO_COLOR="1")
+    lines = [line.rstrip() for line in re.sub("\x1b\\[[0-9;]*m", "", shown).splitlines()]
+    assert code == 0
+    assert max(map(len, lines)) <= 80
+    rows = [line.split() for line in lines if re.search(r"\d\.\d\d", line)]
+    assert len(rows) == len(ACCOUNTS) + 1
+    assert rows[0][:5] == ["The", "Very", "Long", "Name", "of"]
+    assert rows[0][-6].endswith("…")
+    assert rows[0][-5:] == ["1,445.86", "144.59", "1,301.27", "120.00", "1,084%"]
+    assert rows[1] == ["Kestrelmoor", "Surveys", "321.81", "0.00", "321.81", "750.00", "43%"]
+    for text in (
+        (ROOT / "docs" / "commands" / "usage.md").read_text(),
+        within("usage", "--help").stdout,
+    ):
+        assert " ".join(usage_table.LEFT_OUT.split()) in " ".join(text.split())
+
+
 def test_one_that_fails_hides_no_other(service: Service) -> None:
     """The rest is shown, the total says that it is no total, and the exit code is 1."""
     with service.failing("permission-denied:method=GetCurrentMonthUsage,organization=2"):
@@ -245,6 +341,28 @@ def test_one_that_fails_hides_no_other(service: Service) -> None:
     (failure,) = document["failures"]
     assert (failure["org_id"], failure["cause"]) == (ACCOUNTS[1].id, "permission")
     assert len(plain.stdout.splitlines()) == len(ACCOUNTS)
+
+
+def test_nothing_that_could_be_read_is_no_amount(service: Service) -> None:
+    """In no form of output: an outage is no month, and no debt, of 0.00."""
+    with service.failing("permission-denied"):
+        for arguments in (
+            ("usage",),
+            ("usage", "--by=resource"),
+            ("usage", "--output=csv"),
+            ("usage", "--output=csv", "--by=source"),
+            ("invoices",),
+            ("invoices", "--unpaid"),
+            ("invoices", "--output=csv"),
+        ):
+            done = within(*arguments, service.flag)
+            assert done.returncode == 1
+            assert not re.search(r"\d\.\d\d|is unpaid", done.stdout), arguments
+        document = json.loads(within("usage", "--output=json", service.flag).stdout)
+    assert document["organizations"] == []
+    amounts = {name: usd for name, usd in document["total"].items() if name.endswith("_usd")}
+    assert len(amounts) == 4
+    assert set(amounts.values()) == {None}
 
 
 @pytest.mark.parametrize("name", ["usage", "invoices"])
@@ -286,7 +404,7 @@ def test_an_organization_without_invoices(service: Service, tmp_path: Path) -> N
     assert document["invoices"] == []
     assert (files.returncode, files.stdout) == (
         0,
-        "0 downloaded, 0 there already, 0 failed\n",
+        "0 downloaded, 0 already there, 0 failed\n",
     )
     assert past.returncode == 0
     assert "nothing to write: " in past.stderr
@@ -316,7 +434,7 @@ def test_a_token_that_cannot_be_sent_is_a_failure_of_its_key(service: Service) -
         done = within("usage", service.flag)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.endswith("the answer to Authenticate has no token that could be sent")
+    assert line.endswith("the answer to Authenticate has no token that can be sent")
     assert "Total of 7 of 8 organizations" in done.stdout
 
 
@@ -363,7 +481,7 @@ def test_a_key_that_cannot_list_hides_no_other(service: Service, tmp_path: Path)
     done = within("usage", flag)
     assert done.returncode == 1
     first, second = done.stderr.splitlines()
-    key_id, refused = ACCOUNTS[0].api_key_id, "the API key was refused: check its id and the key"
+    key_id, refused = ACCOUNTS[0].api_key_id, "the API key was refused: check the key and its id"
     assert first == f"viam-billing: organizations of the key {key_id}: Authenticate: {refused}"
     assert second == f"viam-billing: {NAMES[0]}: Authenticate: {refused}"
     assert NAMES[1] in done.stdout

@@ -42,6 +42,47 @@ def test_check_is_that_of_the_daemon(service: Service, tmp_path: Path) -> None:
     assert nothing.stderr.startswith("viam-billing: no configuration: name one with --config.file")
 
 
+def test_one_account_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The id and the secret of its key; what is in VIAM_ORG_ID and is no id is doubted."""
+    monkeypatch.setenv("VIAM_API_KEY_ID", "id")
+    monkeypatch.setenv("VIAM_API_KEY", "key")
+    found = within("check", folder=tmp_path)
+    assert (found.returncode, found.stdout) == (
+        0,
+        "the configuration is valid: 0 organizations, and what discovery finds\n",
+    )
+    assert "UUID" not in found.stderr
+    monkeypatch.setenv("VIAM_ORG_ID", "MyOrg")
+    doubted = within("check", folder=tmp_path)
+    assert (doubted.returncode, doubted.stdout) == (
+        0,
+        "the configuration is valid: 1 organization\n",
+    )
+    assert "viam-billing: VIAM_ORG_ID is not a UUID" in doubted.stderr
+
+
+def test_its_own_words_come_before_warnings(service: Service, tmp_path: Path) -> None:
+    """Whoever asks is told first whether the configuration is valid."""
+    file = tmp_path / "exporter.yml"
+    file.write_text(service.file.read_text())
+    file.chmod(0o644)
+    code, shown = terminal("check", folder=tmp_path)
+    first, *warnings = shown.splitlines()
+    assert (code, first) == (0, "the configuration is valid: 8 organizations")
+    assert any("other users can read the keys" in line for line in warnings)
+
+
+@pytest.mark.parametrize("command", [["usage"], ["ledger", "import"]])
+def test_a_wrong_flag_is_answered_with_the_usage_of_its_command(command: list[str]) -> None:
+    """And not with the list of all commands."""
+    storage = ["--storage.path=.", "days"] if command[0] == "ledger" else []
+    done = within(*command, *storage, "--no-such-flag")
+    assert (done.returncode, done.stdout) == (2, "")
+    name = f"viam-billing {' '.join(command)}"
+    assert done.stderr.startswith(f"usage: {name} ")
+    assert done.stderr.endswith(f"{name}: error: unrecognized arguments: --no-such-flag\n")
+
+
 @pytest.mark.parametrize(
     ("fault", "wrong", "advice"),
     [

@@ -110,7 +110,7 @@ def listed(respond: Respond, **keys: Any) -> Listing:
 
 # --- What is no answer ---
 
-INVALID = "its answer is not one of this release's API"
+INVALID = "its answer does not match this release's API"
 BAD_JSON = {
     "nothing": b"",
     "no JSON": b"<!DOCTYPE html><title>Sign in</title>",
@@ -173,7 +173,7 @@ def test_days_that_are_none_are_told_as_that(listing: list[dict[str, Any]]) -> N
 def test_days_of_another_organization_are_refused() -> None:
     """They would be put down to this one."""
     respond = always(document(days("b", day("2026-11-01", 1.0))))
-    with pytest.raises(BillingError, match="its answer is of another organization"):
+    with pytest.raises(BillingError, match="its answer is for another organization"):
         asyncio.run(asked(respond, lambda there: there.days("a")))
 
 
@@ -182,9 +182,9 @@ STATUSES = {
     "307 Temporary Redirect": (Cause.OTHER, "it redirects: give the address that it redirects to"),
     "401 Unauthorized": (
         Cause.CREDENTIALS,
-        "it wants another user and password: see --exporter.user",
+        "it requires another user or password: see --exporter.user",
     ),
-    "403 Forbidden": (Cause.PERMISSION, "it does not let this client in"),
+    "403 Forbidden": (Cause.PERMISSION, "it does not allow this client"),
     "404 Not Found": (
         Cause.OTHER,
         "it has no such page: check the address and the exporter's release",
@@ -270,7 +270,7 @@ async def dripping(_head: bytes, writer: asyncio.StreamWriter) -> None:
 def test_a_slow_answer_has_a_deadline(respond: Respond) -> None:
     """Whether nothing comes, or a little at a time."""
     error = refused(respond, deadline=SOON)
-    assert (error.code, str(error)) == ("DEADLINE_EXCEEDED", "it does not answer within 0.3 s")
+    assert (error.code, str(error)) == ("DEADLINE_EXCEEDED", "it did not answer within 0.3 s")
 
 
 def test_a_compressed_answer_is_refused() -> None:
@@ -291,7 +291,7 @@ def test_a_compressed_answer_is_refused() -> None:
     [
         (b"", "the connection was closed"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "the connection was closed"),
-        (b"SSH-2.0-x\r\n\r\n", "what answers there is not HTTP: check whether it speaks https"),
+        (b"SSH-2.0-x\r\n\r\n", "what answers there is not HTTP: check whether it needs https"),
     ],
 )
 def test_a_connection_that_breaks_is_an_outage(answer: bytes, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,8 @@ ACME = line(
     up=True,
     month_to_date_usd=123.45,
     forecast_usd=246.9,
+    forecast_lower_usd=150.0,
+    forecast_upper_usd=300.0,
     forecast_method="period_pace",
     budget_usd=100.0,
     budget_used=1.2345,
@@ -36,6 +39,9 @@ ACME = line(
     overdue_usd=0.0,
     last_success="2025-06-20T11:55:00Z",
 )
+FORECAST = ("Forecast", "Lower", "Upper")
+BY_END = ("Used by end", "Between")
+SHARES = ("budget_forecast", "budget_forecast_lower", "budget_forecast_upper")
 BETA = line("b", **MONTH, org_name="beta", up=True, month_to_date_usd=10.0)
 
 
@@ -50,14 +56,29 @@ def serving(*exporters: FakeExporter) -> Iterator[list[str]]:
 
 
 def test_json_has_the_names_and_the_values_of_the_api() -> None:
-    """And null for what only the bill itself has; no configuration is looked for."""
-    with serving(fleet(ACME, BETA)) as flags:
+    """And null for what only the bill itself has; no configuration is looked for.
+
+    Shares of the budget and sums come in addition.
+    """
+    with serving(fleet(ACME, BETA, line("c", budget_usd=0.0, forecast_usd=1.0))) as flags:
         done = within("usage", "--output=json", *flags)
     assert done.returncode == 0
     assert done.stderr == f"viam-billing: read from {flags[0].partition('=')[2]}\n"
-    of_the_bill = dict.fromkeys(("gross_usd", "discount_usd", "subtotal_usd", "costs"))
+    unknown = dict.fromkeys(("gross_usd", "discount_usd", "subtotal_usd", "costs", *SHARES))
     assert json.loads(done.stdout) == {
-        "organizations": [ACME | of_the_bill, BETA | of_the_bill],
+        "organizations": [
+            ACME | unknown | dict(zip(SHARES, (2.469, 1.5, 3.0), strict=True)),
+            BETA | unknown,
+            line("c", budget_usd=0.0, forecast_usd=1.0) | unknown,
+        ],
+        "total": {
+            "organizations": 2,
+            "with_forecast": 1,
+            "month_to_date_usd": 133.45,
+            "gross_usd": None,
+            "discount_usd": None,
+            "forecast_usd": 246.9,
+        },
         "failures": [],
     }
 
@@ -71,21 +92,91 @@ def test_csv_has_the_same_columns() -> None:
 
 
 def test_a_table_has_month_to_date_forecast_and_budget(tmp_path: Path) -> None:
-    """Over budget is red; what is not known is empty, and no part of the total."""
+    """Over budget is red; what is not known says so, and is no part of the total."""
     with serving(fleet(ACME, BETA, line("c", org_name="new"))) as flags:
         code, shown = terminal("usage", *flags, folder=tmp_path)
         plain = within("usage", *flags)
     assert code == 0
     assert "\x1b[31m" in shown
-    assert [row.split() for row in plain.stdout.splitlines() if row.startswith(" ")] == [
-        ["Organization", "Period", "Month", "to", "date", "Forecast", "Budget", "Used"],
+    assert [re.split(" {3,}", row.strip()) for row in plain.stdout.splitlines()] == [
+        ["Organization", "Period", "Month to date", *FORECAST, "Budget", "Used", *BY_END],
         ["─" * len(plain.stdout.splitlines()[1].strip())],
-        ["Acme", "2025-06-01", "to", "2025-07-01", "123.45", "246.90", "100.00", "123%"],
-        ["beta", "2025-06-01", "to", "2025-07-01", "10.00"],
-        ["new"],
+        [
+            *("Acme", "2025-06-01 to 2025-07-01", "123.45", "246.90", "150.00", "300.00"),
+            *("100.00", "123%", "247%", "150% and 300%"),
+        ],
+        ["beta", "2025-06-01 to 2025-07-01", "10.00", "unknown"],
+        ["new", "unknown", "unknown", "unknown"],
         ["─" * len(plain.stdout.splitlines()[1].strip())],
-        ["Total;", "2", "have", "no", "forecast", "133.45", "246.90"],
+        ["Total of 2 of 3 organizations; 1 has no forecast", "133.45", "246.90"],
     ]
+
+
+def test_a_period_that_all_share_is_said_once() -> None:
+    """In a heading, for people; one that nobody knows is `unknown`."""
+    beginning = line("c", period_start=MONTH["period_start"])
+    for lines, said in (
+        ((ACME, BETA), "Billing period: 2025-06-01 to 2025-07-01"),
+        ((beginning,), "Billing period: 2025-06-01 to unknown"),
+        ((line("d"), line("e")), "Billing period: unknown"),
+    ):
+        with serving(fleet(*lines)) as flags:
+            heading, _, titles, *_ = within("usage", *flags).stdout.splitlines()
+        assert heading == said
+        assert "Period" not in titles
+
+
+def test_nothing_known_is_no_amount() -> None:
+    """Neither as a sum nor as a part, in any form."""
+    for lines in ((), (line("a"), line("b"))):
+        with serving(fleet(*lines)) as flags:
+            for more in ([], ["--by=tier"], ["--output=csv"], ["--output=csv", "--by=tier"]):
+                assert not re.search(r"\d\.\d", within("usage", *flags, *more).stdout)
+            document = json.loads(within("usage", *flags, "--output=json", "--by=tier").stdout)
+        assert document["total"] == {
+            "organizations": 0,
+            "with_forecast": 0,
+            "month_to_date_usd": None,
+            "gross_usd": None,
+            "discount_usd": None,
+            "forecast_usd": None,
+            "parts": None,
+        }
+
+
+def test_the_parts_of_the_month_are_those_that_the_exporter_has() -> None:
+    """Its costs, taken together, and what they lack of month to date."""
+    costs = [
+        {"source_type": "org", "tier": "", "resource_type": "per_machine", "cost_usd": 100.0},
+        {"source_type": "fragment", "tier": "Gold", "resource_type": "x_y", "cost_usd": 40.0},
+    ]
+    whole = {"gross_usd": 140.0, "discount_usd": 20.0, "subtotal_usd": 120.0, "costs": costs}
+    with serving(fleet(ACME | whole, BETA | {"costs": None}, line("c"))) as flags:
+        table = within("usage", *flags, "--by=resource").stdout
+        document = json.loads(within("usage", *flags, "--by=tier", "--output=json").stdout)
+        forecast = within("forecast", *flags, "--output=json").stdout
+    assert [re.split(" {3,}", row.strip()) for row in table.splitlines() if "─" not in row] == [
+        ["Billing period: 2025-06-01 to 2025-07-01"],
+        [""],
+        ["Resource type", "Cost", "Share"],
+        ["per machine", "100.00", "71.4%"],
+        ["x y", "40.00", "28.6%"],
+        ["Before discounts", "140.00", "100.0%"],
+        ["Discounts", "-20.00"],
+        ["Adjustments", "3.45"],
+        ["Month to date of 1 of 3 organizations", "123.45"],
+    ]
+    acme, beta, _ = document["organizations"]
+    assert (acme["gross_usd"], acme["costs"]) == (140.0, costs)
+    assert [(each["part"], each["amount_usd"]) for each in acme["parts"]] == [
+        ("", 100.0),
+        ("Gold", 40.0),
+        (None, -20.0),
+        (None, pytest.approx(3.45)),
+    ]
+    assert beta["parts"] is None
+    assert document["total"]["parts"] == acme["parts"]
+    assert "gross_usd" not in forecast  # which has no room for bills
 
 
 def test_the_page_shows_such_a_table() -> None:
@@ -95,9 +186,11 @@ def test_the_page_shows_such_a_table() -> None:
     exporter = fleet(
         line("1", **MONTH, org_name="Acme Robotics")
         | {"month_to_date_usd": 321.81, "forecast_usd": 493.61}
+        | {"forecast_lower_usd": 470.12, "forecast_upper_usd": 521.7}
         | {"budget_usd": 750.0, "budget_used": 0.42908},
         line("2", **MONTH, org_name="Quillback Harvesting")
         | {"month_to_date_usd": 531.61, "forecast_usd": 815.43}
+        | {"forecast_lower_usd": 777.9, "forecast_upper_usd": 1262.04}
         | {"budget_usd": 1200.0, "budget_used": 0.44301},
     )
     with serving(exporter):
@@ -133,7 +226,7 @@ def test_the_page_of_the_forecast_shows_such_a_table() -> None:
     assert "Total; 1 has no forecast" in whole
     assert "weekday" not in whole
     assert "Total" not in alone
-    assert "At the middle of the last period it was 2.1% too low." in alone
+    assert "In the middle of the last period, the forecast was 2.1% too low." in alone
     rows = [line.split() for line in alone.splitlines() if line]
     assert [
         *[
@@ -160,7 +253,7 @@ def test_what_is_withheld_reads_so() -> None:
     with serving(fleet(ACME, line("b", **MONTH, withheld=withheld, budget_usd=5.0))) as flags:
         table = within("usage", *flags).stdout.splitlines()
         document = json.loads(within("usage", "--output=json", *flags).stdout)
-    assert table[-3].split()[-3:] == ["withheld", "5.00", "withheld"]
+    assert table[-3].split() == ["Company", "b", "withheld", "unknown", "5.00", "withheld"]
     assert table[-1].split()[-2:] == ["withheld", "246.90"]
     assert document["organizations"][1]["withheld"] == withheld
 
@@ -208,10 +301,13 @@ def test_hostile_names_do_nothing_to_a_terminal() -> None:
 
 
 def test_focus_needs_the_bill_itself() -> None:
-    """Nothing is asked."""
+    """Nothing is asked. And it has all parts of it, whatever it might be broken down by."""
     exporter = fleet(ACME)
     with serving(exporter) as flags:
         done = within("usage", "--output=focus", *flags)
+        broken_down = within("usage", "--output=focus", "--by=tier")
+    assert broken_down.returncode == 2
+    assert "leave out --by" in broken_down.stderr
     assert (done.returncode, exporter.asked) == (2, [])
     assert done.stderr == (
         "viam-billing: --output=focus needs the bill itself: leave out --exporter and "
@@ -389,7 +485,7 @@ WRONG = {
     ),
     "a colon": (
         ["--exporter=http://[::1]", "--exporter.user=a:b", "--exporter.password-file=x"],
-        "--exporter.user must not be empty, nor have a colon or control characters in it",
+        "--exporter.user must not be empty, nor contain a colon or control characters",
     ),
     "no certificate": (
         ["--exporter=https://x", "--exporter.key-file=x"],
@@ -420,7 +516,7 @@ def test_files_that_cannot_be_used_are_told(tmp_path: Path) -> None:
             ("password-file", "missing", "must name a file that can be read: No such file"),
             ("password-file", "empty", "must not name an empty file"),
             ("password-file", "latin", "must name a file in UTF-8"),
-            ("password-file", "large", "must name a file that holds a password only"),
+            ("password-file", "large", "must name a file that holds only a password"),
             ("ca-file", "missing", "must name a file that can be read: No such file"),
             ("ca-file", "text", "must name a file with PEM certificates"),
             ("cert-file", "missing", "no certificate with its key: No such file"),
@@ -448,4 +544,4 @@ def test_an_encrypted_key_asks_nobody(tmp_path: Path) -> None:
         f"--exporter.key-file={encrypted}",
     )
     assert done.returncode == 1
-    assert "the key must not be encrypted: there is nobody to ask for the password" in done.stderr
+    assert "the key must not be encrypted: there is no way to ask for a password" in done.stderr

@@ -55,7 +55,7 @@ def document(*arguments: str) -> dict[str, Any]:
 
 
 def spends(found: dict[str, Any]) -> list[float | None]:
-    """Return what was spent on each day, to the cent."""
+    """Return the spend of each day kept, to the cent."""
     return [
         None if day["spend_usd"] is None else round(day["spend_usd"], 2) for day in found["days"]
     ]
@@ -223,7 +223,10 @@ def test_an_answer_that_does_not_count_has_no_forecast(tmp_path: Path) -> None:
     later = f"{START + 40 * DAY},5.0,{START + 30 * DAY},{START + 60 * DAY},"
     for last, why in (
         (f"{START + 41 * DAY},99.0,{START},{START + 30 * DAY},", "is of an earlier period"),
-        (f"{START + 41 * DAY},2e12,{START + 30 * DAY},{START + 60 * DAY},", "is no bill's"),
+        (
+            f"{START + 41 * DAY},2e12,{START + 30 * DAY},{START + 60 * DAY},",
+            "is too large for a bill",
+        ),
     ):
         flag = written(tmp_path, row(1, 1.0), later, last)
         assert document(flag)["forecast_usd"] is None
@@ -348,7 +351,8 @@ def test_json_is_of_one_moment_and_jsonl_of_many(tmp_path: Path) -> None:
         done = within("forecast", flag, *arguments)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == (
-            "viam-billing: --output=jsonl goes with --backtest, and --output=json without it\n"
+            "viam-billing: --output=jsonl needs --backtest, and --output=json cannot be used with "
+            "it\n"
         )
 
 

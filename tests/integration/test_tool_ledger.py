@@ -157,7 +157,7 @@ def test_a_storage_in_use_and_one_that_is_not_there_are_refused(old: Path, tmp_p
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{}\n", "file, line 1: not as viam-billing ledger export writes it"),
+        (b"{}\n", "file, line 1: not in the format of viam-billing ledger export"),
         (b"\xff\xfe\n", "file: it is not UTF-8"),
     ],
 )

@@ -120,7 +120,7 @@ def test_files_have_their_names_in_every_locale(
     assert len(folders) == 3
     again = run(locale, "pdf", *dest, folder=tmp_path)
     assert again.stdout.startswith(b"0 downloaded, ")
-    assert again.stdout.endswith(b" there already, 0 failed\n")
+    assert again.stdout.endswith(b" already there, 0 failed\n")
 
 
 def test_a_terminal_of_ascii_gets_ascii(

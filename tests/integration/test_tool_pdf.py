@@ -63,7 +63,7 @@ def test_all_invoices_of_all_organizations(configuration: str, tmp_path: Path) -
     *lines, summary = done.stdout.splitlines()
     found = files(tmp_path)
     assert {line.removeprefix("downloaded ") for line in lines} == found
-    assert summary == f"{len(found)} downloaded, 0 there already, 0 failed"
+    assert summary == f"{len(found)} downloaded, 0 already there, 0 failed"
     assert len({path.partition("/")[0] for path in found}) == len(ACCOUNTS)
     for path in found:
         file = tmp_path / "invoices" / path
@@ -73,7 +73,7 @@ def test_all_invoices_of_all_organizations(configuration: str, tmp_path: Path) -
         assert invoice_id[1] in pypdf.PdfReader(file, strict=True).pages[0].extract_text()
     before = {path: (tmp_path / "invoices" / path).stat().st_mtime_ns for path in found}
     again = within("pdf", "--all", configuration, folder=tmp_path)
-    assert again.stdout == f"0 downloaded, {len(found)} there already, 0 failed\n"
+    assert again.stdout == f"0 downloaded, {len(found)} already there, 0 failed\n"
     after = {path: (tmp_path / "invoices" / path).stat().st_mtime_ns for path in files(tmp_path)}
     assert after == before
 
@@ -89,9 +89,9 @@ def test_some_invoices_by_name_and_by_day(configuration: str, tmp_path: Path) ->
     assert str(file.relative_to(tmp_path / "elsewhere")) == f"2025/{ACCOUNTS[3].id}-{IDS[0]}.pdf"
     missing = within("pdf", "no-such", IDS[0], configuration, folder=tmp_path)
     assert missing.returncode == 1
-    assert missing.stdout == "0 downloaded, 1 there already, 1 failed\n"
+    assert missing.stdout == "0 downloaded, 1 already there, 1 failed\n"
     assert missing.stderr == (
-        "viam-billing: no-such: no organization that could be read has an invoice of that id\n"
+        "viam-billing: no-such: no organization that could be read has an invoice with that id\n"
     )
 
 
@@ -138,7 +138,7 @@ def test_what_is_not_whole_leaves_nothing(
     with service.failing(f"{fault}{separator}organization=4"):
         done = within("pdf", ONE, IDS[0], folder=tmp_path)
     assert done.returncode == 1
-    assert done.stdout == "0 downloaded, 0 there already, 1 failed\n"
+    assert done.stdout == "0 downloaded, 0 already there, 1 failed\n"
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"viam-billing: {SLUG}/2025-06-01_{IDS[0]}.pdf: ")
     assert reason in line
@@ -160,7 +160,7 @@ def test_what_one_key_cannot_read_hides_no_other(service: Service, tmp_path: Pat
     with service.failing("permission-denied:method=GetInvoicesSummary,organization=1"):
         done = within("pdf", "--since=2025-06-09", service.flag, folder=tmp_path)
     assert done.returncode == 1
-    assert done.stdout.endswith("2 downloaded, 0 there already, 1 failed\n")
+    assert done.stdout.endswith("2 downloaded, 0 already there, 1 failed\n")
     assert done.stderr.startswith(f"viam-billing: {ACCOUNTS[0].name}: GetInvoicesSummary: ")
     assert len(files(tmp_path)) == 2
 
@@ -168,7 +168,7 @@ def test_what_one_key_cannot_read_hides_no_other(service: Service, tmp_path: Pat
 def test_a_day_that_has_not_come_is_said(configuration: str, tmp_path: Path) -> None:
     """A typing mistake in --since would read as if there was nothing to pay."""
     done = within("pdf", "--since=2062-05-01", configuration, folder=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "0 downloaded, 0 there already, 0 failed\n")
+    assert (done.returncode, done.stdout) == (0, "0 downloaded, 0 already there, 0 failed\n")
     assert done.stderr == "viam-billing: --since is in the future\n"
 
 
@@ -195,14 +195,14 @@ def test_stopped_and_run_again(number: signal.Signals, service: Service, tmp_pat
         assert code == 1
         assert process.stderr.text == "viam-billing: stopped before the end\n"
         assert re.search(
-            r"^\d+ downloaded, 0 there already, 0 failed\n\Z", process.stdout.text, re.MULTILINE
+            r"^\d+ downloaded, 0 already there, 0 failed\n\Z", process.stdout.text, re.MULTILINE
         )
         assert all(path.endswith(".pdf") for path in files(tmp_path))
     whole = {path for path in files(tmp_path) if path.endswith(".pdf")}
     assert whole
     done = within("pdf", ONE, "--all", service.flag, folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"{14 - len(whole)} downloaded, {len(whole)} there already" in done.stdout
+    assert f"{14 - len(whole)} downloaded, {len(whole)} already there" in done.stdout
     assert len(files(tmp_path)) == 14
     assert all(path.endswith(".pdf") for path in files(tmp_path))
 
@@ -219,7 +219,7 @@ def test_a_full_disk(configuration: str, tmp_path: Path) -> None:
         check=False,
     )
     summary = re.fullmatch(
-        r"(\d+) downloaded, 0 there already, (\d+) failed", _summary(done.stdout)
+        r"(\d+) downloaded, 0 already there, (\d+) failed", _summary(done.stdout)
     )
     assert summary, done.stderr
     *complaints, code = done.stderr.splitlines()
@@ -250,7 +250,7 @@ def test_a_file_that_may_not_grow(configuration: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert done.stdout == "0 downloaded, 0 there already, 2 failed\n"
+    assert done.stdout == "0 downloaded, 0 already there, 2 failed\n"
     assert set(done.stderr.splitlines()) == {
         f"viam-billing: {path}: File too large" for path in PATHS
     }
@@ -262,10 +262,10 @@ def test_a_folder_that_cannot_be_made(configuration: str, tmp_path: Path) -> Non
     (tmp_path / "invoices").write_text("a file")
     done = within("pdf", "--all", configuration, folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "viam-billing: invoices: it is no folder\n"
+    assert done.stderr == "viam-billing: invoices: it is not a folder\n"
     deep = f"--dest={'a/' * 1500}b"
     done = within("pdf", "--all", deep, configuration, folder=tmp_path)
-    assert done.stderr.endswith(": it is in too many folders\n")
+    assert done.stderr.endswith(": it is nested in too many folders\n")
 
 
 def test_what_is_no_file_is_left_alone_and_is_no_invoice(
@@ -279,13 +279,13 @@ def test_what_is_no_file_is_left_alone_and_is_no_invoice(
     paths[0].mkdir()
     paths[1].symlink_to("nowhere")
     done = within("pdf", *IDS, configuration, folder=tmp_path)
-    assert (done.returncode, done.stdout) == (1, "0 downloaded, 0 there already, 2 failed\n")
-    assert done.stderr.count(": what has its name is no file\n") == 2
+    assert (done.returncode, done.stdout) == (1, "0 downloaded, 0 already there, 2 failed\n")
+    assert done.stderr.count(": what has its name is not a file\n") == 2
     assert (paths[0].is_dir(), paths[1].is_symlink()) == (True, True)
     paths[1].unlink()
     paths[1].touch()
     done = within("pdf", IDS[1], configuration, folder=tmp_path)
-    assert done.stdout.endswith("1 downloaded, 0 there already, 0 failed\n")
+    assert done.stdout.endswith("1 downloaded, 0 already there, 0 failed\n")
     assert paths[1].read_bytes().startswith(b"%PDF-")
 
 
@@ -370,6 +370,6 @@ def test_bars_on_a_terminal(configuration: str, tmp_path: Path) -> None:
     assert code == 0
     assert "0/2" in text
     assert "\x1b[?25l" in text  # the cursor is out of the way
-    assert text.rstrip().endswith("2 downloaded, 0 there already, 0 failed")
+    assert text.rstrip().endswith("2 downloaded, 0 already there, 0 failed")
     assert all(f"downloaded {path}" in text for path in PATHS)
     assert files(tmp_path) == PATHS

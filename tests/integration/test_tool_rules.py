@@ -205,8 +205,8 @@ def test_files_have_the_mode_that_the_umask_allows(umask: int, mode: int, tmp_pa
 def test_what_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     """A file in place of the folder, a folder or a link in place of a file, another command."""
     (tmp_path / "file").touch()
-    assert refused(tmp_path, "--dest=file") == "viam-billing: file: it is no folder\n"
-    taken = f"rules/{FILES[0]}: what has its name is no file\n"
+    assert refused(tmp_path, "--dest=file") == "viam-billing: file: it is not a folder\n"
+    taken = f"rules/{FILES[0]}: what has its name is not a file\n"
     (tmp_path / "rules" / FILES[0]).mkdir(parents=True)
     assert refused(tmp_path) == f"viam-billing: {taken}"
     (tmp_path / "rules" / FILES[0]).rmdir()

@@ -30,7 +30,10 @@ def test_it_lists_every_alert(tmp_path: Path) -> None:
     (overdue,) = (line for line in lines if OVERDUE in line)
     assert overdue.split(maxsplit=3)[1:3] == ["critical,", "warning"]
     assert overdue.endswith(ALERTS[OVERDUE]["annotations"]["summary"])
-    assert lines[-1] == 'Other sections: "After an outage", "Two kinds of invoices"'
+    assert (
+        lines[-1]
+        == 'Other sections: "After an outage", "Two kinds of invoices", "What a bill covers"'
+    )
 
 
 def test_every_section_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,7 +53,7 @@ def test_every_section_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None
 def test_what_an_alert_says_to_type_prints_its_section(tmp_path: Path) -> None:
     """Its description ends with a command that can be copied."""
     for name, alert in ALERTS.items():
-        typed = f"Run `viam-billing runbook {name}` for what to do."
+        typed = f"Run `viam-billing runbook {name}` to see what to do."
         assert alert["annotations"]["description"].endswith(typed)
         assert name in sections()
     meaning = "Meaning\n  The due date of an unpaid invoice has passed."

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from exporter.tool.api_answers import DayLine, Failing, OrganizationLine, Shard, Withheld
-from exporter.tool.usage_lines import COLUMNS
+from exporter.tool.usage_lines import COLUMNS, OF_THE_BUDGET
 from support.certificates import Authority
 from support.process import ROOT, Exporter, exporter, get, parse, until
 from support.standing import ACCOUNTS, command, simulated, standing, within
@@ -80,6 +80,10 @@ def test_usage_is_what_the_exporter_knows(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     shown = {each["org_id"]: each for each in json.loads(done.stdout)["organizations"]}
     of_the_bill = dict.fromkeys(("gross_usd", "discount_usd", "subtotal_usd", "costs"))
+    for each in shown.values():
+        for name, usd in OF_THE_BUDGET.items():
+            share, budget = each.pop(name), each["budget_usd"]
+            assert share == (each[usd] / budget if budget else None)
     assert shown == {each["org_id"]: each | of_the_bill for each in known}
     month_to_date = {
         dict(labels)["org_id"]: value
@@ -88,7 +92,7 @@ def test_usage_is_what_the_exporter_knows(tmp_path: Path) -> None:
     }
     assert {org_id: each["month_to_date_usd"] for org_id, each in shown.items()} == month_to_date
     assert len(shown) == len(ACCOUNTS)
-    assert set(COLUMNS) < set(whole)
+    assert {*COLUMNS} - {*OF_THE_BUDGET} < {*whole}
 
 
 def test_days_are_what_the_exporter_has(there: Exporter, tmp_path: Path) -> None:
@@ -196,7 +200,7 @@ def test_with_tls_a_password_and_a_certificate(configuration: Path, tmp_path: Pa
 
         until(lambda: len(json.loads(ask().stdout)["organizations"]) == 3, "it serves")
         assert "its certificate is not trusted" in ask("authority").stderr
-        assert "it wants another user and password" in ask("user", "password").stderr
+        assert "it requires another user or password" in ask("user", "password").stderr
         refused = ask("certificate", "key")
     assert refused.returncode == 1
     assert "it cannot be reached: " in refused.stderr

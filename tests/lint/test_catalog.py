@@ -30,7 +30,7 @@ def test_a_name_follows_the_conventions(metric: Metric) -> None:
     if "timestamp" in metric.name:
         assert metric.name.endswith("_timestamp_seconds")
     if metric.name.endswith("_info"):
-        assert metric.help.startswith("1, with ")
+        assert metric.help.startswith("Always 1; ")
     assert metric.help.endswith(".")
     assert len(set(metric.labels)) == len(metric.labels)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", label) for label in metric.labels)

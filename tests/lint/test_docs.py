@@ -34,6 +34,7 @@ FOREIGN_FLAGS = {
     "--detach-sign",
     "--force",
     "--installed",
+    "--max-block-duration",
     "--update-golden",
 }
 

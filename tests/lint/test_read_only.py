@@ -57,10 +57,10 @@ def test_the_client_knows_the_reading_calls_and_no_other() -> None:
 def test_only_the_client_can_call_and_only_from_its_table() -> None:
     """Calls are made in two places, with the path from the table and not from a caller.
 
-    What reads gRPC's errors makes none.
+    What reads gRPC's errors makes none, nor does what keeps the headers of a call.
     """
     callers = {path.name for path in SOURCES if imports_grpc(path) and path.parent != SERVER}
-    assert callers == {"client.py", "failures.py"}
+    assert callers == {"client.py", "exchange.py", "failures.py"}
     found = [n for name in callers for n in nodes(ROOT / "exporter" / "api" / name)]
     made = [
         ast.unparse(n.args[0])

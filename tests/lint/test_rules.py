@@ -20,7 +20,12 @@ from rules.inference import COMPARISONS, SCRAPED, TARGET, Wrong, labels, metrics
 
 ROOT: Final = RULES.parents[2]
 SETTINGS: Final = load()
-FOUR: Final = ["Meaning", "Impact", "Find out", "Do"]  # what somebody who is paged wants to know
+FOUR: Final = [
+    "Meaning",
+    "Impact",
+    "Diagnosis",
+    "Action",
+]  # what somebody who is paged wants to know
 REFERENCE: Final = (ROOT / "docs" / "alerts.md").read_text()
 RECORDED: Final = [rule for group in GROUPS for rule in group["rules"] if "record" in rule]
 # The first part of a recorded series' name, and the labels that it stands for.

@@ -70,7 +70,7 @@ def documented() -> Iterator[str]:
     for item in re.findall(r"^- (`.*(?:\n  .*)*)", PAGE, re.MULTILINE):
         before = re.split(r"`: ", item.replace("\n ", ""))[0] + "`"
         yield from re.findall(r"`([^`]+)`", before)
-    for item in re.findall(r"^What `reason` may say: (.*(?:\n.+)*?)\. For", PAGE, re.MULTILINE):
+    for item in re.findall(r"^`reason` may be: (.*(?:\n.+)*?)\. For", PAGE, re.MULTILINE):
         yield from re.findall(r"`([^`]+)`", item.replace("\n", " "))
 
 

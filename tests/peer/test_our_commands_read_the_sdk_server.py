@@ -94,6 +94,19 @@ def test_amounts_are_those_of_the_bills(folder: Path) -> None:
         assert owed[bill.id]["overdue_usd"] == expected("invoices_overdue_amount_usd")
 
 
+def test_answers_are_saved_with_nothing_private(folder: Path) -> None:
+    """Nor any id or name: neither of an organization, nor of an invoice."""
+    done = command("check", "--connect", "--save-answers=answers", folder=folder)
+    assert done.returncode == 0, done.stderr
+    files = [*(folder / "answers").iterdir()]
+    assert len(files) > 3 * len(BILLS)
+    text = "\n".join(path.read_text() for path in files)
+    assert "PRIVATE" not in text
+    for bill in BILLS:
+        assert not any(f'"{each}"' in text for each in (bill.id, bill.name, bill.key_id) if each)
+        assert not any(f'"id": "{each}"' in text for each in ids(bill))
+
+
 def test_focus_adds_up(folder: Path) -> None:
     """To the month to date, however the API's parts differ from its totals."""
     done = command("usage", "--output=focus-json", folder=folder)

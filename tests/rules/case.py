@@ -60,7 +60,7 @@ class Case:
 
 def what_to_do(alert: str) -> str:
     """Return how every description ends."""
-    return f"Run `viam-billing runbook {alert}` for what to do."
+    return f"Run `viam-billing runbook {alert}` to see what to do."
 
 
 def on_page(name: str, **labels: str) -> str:

@@ -56,7 +56,7 @@ def due_soon(case: str, trouble: Mapping[str, Values], *, automatic: bool = Fals
     end = (
         "The payment method should be charged automatically."
         if automatic
-        else "They may not be paid automatically: a payment failed, or no working payment method "
+        else "They might not be paid automatically: a payment failed, or no working payment method "
         "is known."
     )
     return Case(
@@ -148,7 +148,7 @@ CASES = (
         "warning",
         "money",
         "Acme Robotics has no payment method, and $312.50 to pay",
-        "There is no payment method, and something is owed or was spent.",
+        "An organization owes or has spent money, but has no payment method.",
         "Acme Robotics has no payment method. Unpaid invoices: $312.50. Outstanding balance: "
         "$0.00. Usage in this billing period: $0.00.",
         UNPAID | WITHOUT_METHOD | {on_page("viam_billing_usage_month_to_date_usd"): same(0)},
@@ -177,7 +177,7 @@ CASES = (
         "warning",
         "money",
         "Acme Robotics has an unverified bank account, and unpaid invoices totalling $312.50",
-        "A bank account is not verified, and nothing can be paid from it until it is.",
+        "A bank account is not verified: nothing can be paid from it until it is.",
         "Acme Robotics is set up to pay from a bank account that is not verified. Unpaid invoices: "
         "$312.50.",
         UNPAID | {UNVERIFIED: same(1)},
@@ -187,7 +187,7 @@ CASES = (
         "warning",
         "money",
         "Acme Robotics has an unverified bank account",
-        "A bank account is not verified, and nothing can be paid from it until it is.",
+        "A bank account is not verified: nothing can be paid from it until it is.",
         "Acme Robotics is set up to pay from a bank account that is not verified. Unpaid invoices: "
         "$0.00.",
         {UNVERIFIED: same(1)},

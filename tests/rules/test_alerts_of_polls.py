@@ -62,7 +62,7 @@ POLLS = (
         "polling",
         "Polls of Acme Robotics fail: its API key may not read the bill",
         "An API key is valid, but may not read the bill.",
-        "Polls of Acme Robotics fail because its API key may not read the bill, which takes an "
+        "Polls of Acme Robotics fail because its API key may not read the bill, which needs an "
         "organization key with the role Owner. Failing collectors: 1.",
         failing("permission", "invoices"),
         delay=STALE,
@@ -84,8 +84,8 @@ POLLS = (
         "polling",
         "The billing API does not answer for 100% of the organizations",
         "The billing API does not answer for most organizations.",
-        "The billing API does not answer for 100% of the organizations. Amounts that were read "
-        "before are shown until they are older than poll.max_age.",
+        "The billing API does not answer for 100% of the organizations. Amounts read earlier "
+        "are shown until they are older than poll.max_age.",
         failing("outage", "usage"),
         about={},
         delay=STALE,
@@ -130,7 +130,7 @@ POLLS = (
         "The usage of Acme Robotics has not changed for 4d 1h 23m 0s",
         "Polls succeed, but usage does not change.",
         "Polls of Acme Robotics succeed, but its usage has not changed for 4d 1h 23m 0s, "
-        "although it spends on most days or its billing period is over.",
+        "although it spends something on most days or its billing period is over.",
         {
             on_page("viam_billing_usage_period_end_timestamp_seconds"): same(-2 * DAY),
             on_page(
@@ -221,7 +221,7 @@ EXPORTERS = (
         "The exporter at exporter-0:8426 cannot write to its storage",
         "The exporter cannot write to its storage.",
         "The exporter at exporter-0:8426 cannot write to its storage. If it restarts before a "
-        "write succeeds, the spend that it has counted since the last one is lost.",
+        "write succeeds, the spend counted since the last successful write is lost.",
         {of_exporter(f"{OWN}storage_last_write_successful"): same(0)},
         about=FIRST,
         delay=5 * 60,
@@ -230,7 +230,7 @@ EXPORTERS = (
         "ViamBillingDiscoveryFailing",
         "warning",
         "exporter",
-        "The exporter at exporter-0:8426 cannot discover organizations with at least one API key",
+        "The exporter at exporter-0:8426 cannot list the organizations of at least one API key",
         "Discovery fails for at least one API key.",
         "The exporter at exporter-0:8426 cannot list the organizations of at least one API key. "
         "Those found before are still polled, but new ones are not found and removed ones are not "

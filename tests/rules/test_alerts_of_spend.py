@@ -77,29 +77,29 @@ RUNAWAY: Final = replace(
     SPIKE,
     title="Acme Robotics has spent far more than expected: $99.50 in one day",
     description="Acme Robotics has spent far more than expected. Today has cost $99.50 so far; up "
-    "to $40.00 is no spike.",
+    "to $40.00 is not a spike.",
     trouble={TODAY: same(99.5)},
 )
 CASES: Final[Mapping[str, Case]] = {
     "half of the budget": budget(
-        "50 %",
+        "50%",
         "info",
-        "has used more than 50 % of its budget: $1000.01 of $2000.00",
+        "has used more than 50% of its budget: $1000.01 of $2000.00",
         "$1000.01 in this billing period. The budget is $2000.00. At this pace, it will be used up "
         "on 1970-01-13.",
         1000.01,
         same(12 * DAY),
     ),
     "most of it": budget(
-        "80 %",
+        "80%",
         "info",
-        "has used more than 80 % of its budget: $2000.00 of $2000.00",
+        "has used more than 80% of its budget: $2000.00 of $2000.00",
         "$2000.00 in this billing period. The budget is $2000.00.",
         2000,
         gone,
     ),
     "all of it": budget(
-        "100 %",
+        "100%",
         "warning",
         "is over budget: $2345.67 of $2000.00",
         "$2345.67 in this billing period. The budget is $2000.00. It was used up on 1969-12-31.",
@@ -138,7 +138,8 @@ CASES: Final[Mapping[str, Case]] = {
     "today": RUNAWAY,
     "both": replace(
         SPIKE,
-        description=f"{SPIKE.description} Today has cost $99.50 so far; up to $40.00 is no spike.",
+        description=f"{SPIKE.description} Today has cost $99.50 so far; up to $40.00 is not a "
+        "spike.",
         trouble={**SPIKE.trouble, **RUNAWAY.trouble},
     ),
     "something new": Case(
@@ -146,9 +147,9 @@ CASES: Final[Mapping[str, Case]] = {
         "info",
         "spend",
         "Acme Robotics has a new cost: $12.00 for simulation_compute",
-        "An organization pays for something that cost it nothing before.",
+        "An organization is paying for something that cost it nothing before.",
         "Acme Robotics spent $12.00 on simulation_compute on the last whole day, before discounts, "
-        "and as far as is known nothing in the four weeks before.",
+        "and, as far as is known, nothing in the four weeks before.",
         {
             of_type("yesterday", "simulation_compute"): same(12),
             of_type("expected_day", "simulation_compute"): same(0),
@@ -227,7 +228,7 @@ def test_one_level_is_told_at_a_time(tmp_path: Path) -> None:
     pages = healthy(12 * HOUR // LATE, LATE)
     spent = then((same(900), 4), (same(1100), 8), (same(1700), 8), same(2100))
     pages.input[MONTH_TO_DATE] = spent
-    for at, told in ((2.5, "50 %"), (4.5, "80 %"), (6.5, "100 %")):
+    for at, told in ((2.5, "50%"), (4.5, "80%"), (6.5, "100%")):
         budgets = f"count by (budget) ({firing('ViamBillingBudgetUsed')})"
         pages.expect_sample(budgets, int(at * HOUR), (series("", {"budget": told}), 1))
     pages.check(tmp_path)
@@ -275,7 +276,7 @@ def test_a_runaway_is_told_before_midnight_and_once(tmp_path: Path) -> None:
     poll = 10
     pages = a_runaway_at_midnight(poll)
     before, after = 23 * HOUR, DAY + (poll + 5) * pages.step
-    of_today = "Today has cost $223.00 so far; up to $40.00 is no spike."
+    of_today = "Today has cost $223.00 so far; up to $40.00 is not a spike."
     of_the_day = (
         "The last whole day on record, 1970-01-01, cost $224.00, $200.00 more than the $24.00 "
         "expected."
@@ -319,7 +320,7 @@ FROZEN: Final = Case(
     "The usage of Acme Robotics has not changed for 3d 4h 34m 0s",
     "Polls succeed, but usage does not change.",
     "Polls of Acme Robotics succeed, but its usage has not changed for 3d 4h 34m 0s, "
-    "although it spends on most days or its billing period is over.",
+    "although it spends something on most days or its billing period is over.",
 )
 ODD: Final = HOUR // 2
 

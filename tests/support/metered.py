@@ -49,7 +49,7 @@ async def days(rig: Rig, org_id: str = "o1") -> Mapping[int, Day]:
 
 
 async def spends(rig: Rig, org_id: str = "o1") -> dict[int, float | None]:
-    """Return what was spent on each day, to the cent, numbered from MIDNIGHT on."""
+    """Return the spend of each day kept, to the cent, numbered from MIDNIGHT on."""
     found = (await days(rig, org_id)).items()
     return {number: None if day.is_unknown else round(day.spend, 2) for number, day in found}
 

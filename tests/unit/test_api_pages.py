@@ -145,7 +145,7 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "=", "YQ==", "Y", "YR", "/w", "_w", "é", "Y Q", "YQ\n"])
 def test_a_bad_cursor_says_what_is_allowed(text: str) -> None:
     """With status 400; an empty one is no first page, or a loop would never end."""
-    assert refused(cursor=text) == (400, "cursor must be a next_cursor of an answer before")
+    assert refused(cursor=text) == (400, "cursor must be the next_cursor of an earlier answer")
 
 
 @pytest.mark.parametrize("text", ["", "0", "501", "-1", "1.0", "x", "９", "0x10", " 1", "9999999"])  # noqa: RUF001 - digits of other scripts

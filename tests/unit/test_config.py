@@ -26,6 +26,7 @@ from exporter.config import (
     parse_duration,
     read_key_file,
 )
+from exporter.config.environment import NOT_A_UUID
 from exporter.config.fields import key_text
 from exporter.config.yaml_nodes import parse
 
@@ -460,6 +461,36 @@ def test_environment_configures_one_account() -> None:
     assert acme.api_key.secret.reveal() == KEY
 
 
+def test_without_an_organization_the_environment_has_the_keys() -> None:
+    """They are discovered, and so are their names."""
+    config = from_environment({"VIAM_API_KEY_ID": "key-id", "VIAM_API_KEY": KEY})
+    assert config is not None
+    assert (config.organizations, config.discovery.enabled) == ((), True)
+    assert [each.id for each in config.api_keys] == ["key-id"]
+    assert config.doubts == ()
+
+
+@pytest.mark.parametrize(
+    ("ids", "is_doubtful"),
+    [
+        ("3c59dc04-8e88-4d24-8c5b-1f4d2a6e7a01", False),
+        ("3C59DC04-8E88-4D24-8C5B-1F4D2A6E7A01", False),
+        ("MyOrg", True),
+        ("3c59dc048e884d248c5b1f4d2a6e7a01", True),
+        ("3c59dc04-8e88-4d24-8c5b-1f4d2a6e7a01,MyOrg", True),
+    ],
+)
+def test_an_organization_that_is_no_uuid_is_doubted(ids: str, is_doubtful: bool) -> None:  # noqa: FBT001 - a case
+    """It is valid, for nobody says what ids are; its value is not repeated, it may be the key."""
+    config = from_environment(
+        {"VIAM_ORG_ID": ids, "VIAM_API_KEY_ID": "key-id", "VIAM_API_KEY": KEY}
+    )
+    assert config is not None
+    assert config.doubts == ((NOT_A_UUID,) if is_doubtful else ())
+    assert "MyOrg" not in NOT_A_UUID
+    assert not config.discovery.enabled
+
+
 def test_environment_may_name_a_key_file(tmp_path: Path) -> None:
     """The file is checked now and read when it is needed."""
     path = tmp_path / "viam.key"
@@ -475,15 +506,15 @@ def test_environment_may_name_a_key_file(tmp_path: Path) -> None:
     ("changes", "problems"),
     [
         (
-            {"VIAM_ORG_ID": ""},
-            ["VIAM_ORG_ID: must be set to an organization id, or several with commas"],
+            {"VIAM_ORG_ID": " , "},
+            ["VIAM_ORG_ID: must be an organization id, or several, comma-separated"],
         ),
         ({"VIAM_ORG_ID": "acme,acme"}, ["VIAM_ORG_ID: must not name an organization twice"]),
         (
             {"VIAM_ORG_ID": "ac\x07me", "VIAM_API_KEY_ID": "key\x07"},
             [
-                "VIAM_ORG_ID: must not have control or invisible characters",
-                "VIAM_API_KEY_ID: must not have control or invisible characters",
+                "VIAM_ORG_ID: must not contain control or invisible characters",
+                "VIAM_API_KEY_ID: must not contain control or invisible characters",
             ],
         ),
         (
@@ -495,18 +526,15 @@ def test_environment_may_name_a_key_file(tmp_path: Path) -> None:
         ),
         (
             {"VIAM_API_KEY_FILE": "viam.key"},
-            ["VIAM_API_KEY: must not be set beside VIAM_API_KEY_FILE: keep one"],
+            ["VIAM_API_KEY: must not be set together with VIAM_API_KEY_FILE: keep one"],
         ),
         (
             {"VIAM_API_KEY": f"{KEY}\n{KEY}"},
-            ["VIAM_API_KEY: must not have control or invisible characters"],
+            ["VIAM_API_KEY: must not contain control or invisible characters"],
         ),
         (
             {"VIAM_ORG_ID": "\n", "VIAM_API_KEY_ID": " "},
-            [
-                "VIAM_ORG_ID: must be set to an organization id, or several with commas",
-                "VIAM_API_KEY_ID: must be set to the id of the API key",
-            ],
+            ["VIAM_API_KEY_ID: must be set to the id of the API key"],
         ),
         (
             {"VIAM_API_KEY": "", "VIAM_API_KEY_FILE": "/nowhere/viam.key"},

@@ -46,5 +46,5 @@ def test_what_cannot_be_logged_is_a_line_too(form: str, capfd: pytest.CaptureFix
     else:
         assert r"msg=two\nlines\u2028\x1b[1m" in last
     for line in (ours, theirs):
-        assert "a log line could not be made" in line
+        assert "a log line could not be formatted" in line
         assert "warning" in line

@@ -246,7 +246,7 @@ def test_causes_that_take_turns_are_logged_once_each() -> None:
     assert told == [
         ("poll failed", Cause.OUTAGE),
         ("poll failed", Cause.THROTTLED),
-        ("poll succeeds again", None),
+        ("poll succeeded again", None),
         ("poll failed", Cause.OUTAGE),
     ]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.tool.api_answers import CostLine
+from exporter.tool.api_answers import Cost
 from exporter.tool.report import made_of
 from exporter.tool.report.made_of import MadeOf, by, by_days, cents
 from exporter.tool.report.periods import Period, State
@@ -17,7 +17,7 @@ def period(
 ) -> Period:
     """Return one with costs of types."""
     lines = [
-        CostLine(source_type="org", tier=name[:1], resource_type=name, cost_usd=cost)
+        Cost(source_type="org", tier=name[:1], resource_type=name, cost_usd=cost)
         for name, cost in costs
     ]
     discount = None if gross is None or usd is None else gross - usd

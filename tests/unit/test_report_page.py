@@ -87,7 +87,7 @@ def test_its_numbers_are_those_of_the_ledger(month: str | None) -> None:
         assert amounts(cell) == expected
     assert known.period.usd is not None
     total = cents(known.period.usd)
-    for head in ("Type of cost", "Source", "Tier"):
+    for head in ("Resource type", "Source", "Tier"):
         *lines, last = table(html, head)
         assert last[0] == ("So far" if month is None else "Total")
         assert sum(amounts(line[-1])[0] for line in lines) == total

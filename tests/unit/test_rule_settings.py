@@ -29,7 +29,7 @@ WRONG: Final = {
     f"alerts: {{{SPIKE}: info}}": [f"rules.yml:1: alerts.{SPIKE}: must be a mapping"],
     "threshold: {}": ["rules.yml:1: threshold: unknown key: did you mean thresholds?"],
     "runbooks: https://wiki.example.com": [
-        f"rules.yml:1: runbooks: unknown key: known here are {', '.join(Settings.model_fields)}"
+        f"rules.yml:1: runbooks: unknown key: the known ones are {', '.join(Settings.model_fields)}"
     ],
     "thresholds:\n  due_sooon: 1d": [
         "rules.yml:2: thresholds.due_sooon: unknown key: did you mean due_soon?"
@@ -45,7 +45,7 @@ WRONG: Final = {
     ],
     # A word as long as a key is not shown, wherever it came from.
     "thresholds:\n  0123456789abcdef0123456789abcdef: 1": [
-        f"rules.yml:2: thresholds: unknown key: known here are {THRESHOLDS}"
+        f"rules.yml:2: thresholds: unknown key: the known ones are {THRESHOLDS}"
     ],
     "thresholds:\n  due_soon: 3\n  frozen: 5 days\n  large_invoice_news:": [
         f"rules.yml:2: thresholds.due_soon: {DURATION}",
@@ -66,7 +66,7 @@ WRONG: Final = {
     "thresholds:\n  budget_used: 1": ["rules.yml:2: thresholds.budget_used: must be a list"],
     **{
         f"thresholds:\n  budget_used: {levels}": [
-            "rules.yml:2: thresholds.budget_used: must be amounts, each above the one before"
+            "rules.yml:2: thresholds.budget_used: must be a list of amounts in increasing order"
         ]
         for levels in ("[]", "[1, 0.8]", "[0.5, 0.5]")
     },
@@ -75,16 +75,16 @@ WRONG: Final = {
     ],
     "windows: {day: 25h}": ["rules.yml:1: windows.day: must not be above 1d"],
     "interval: 5m": [
-        "rules.yml:1: interval: must be below 5m, after which Prometheus takes series for gone"
+        "rules.yml:1: interval: must be below 5m, after which Prometheus treats series as gone"
     ],
     "alerts:\n  ViamBillingInvoiceOverdue: {mitigated: page}": [
         "rules.yml:2: alerts.ViamBillingInvoiceOverdue.mitigated: must be critical, warning or info"
     ],
     f"alerts:\n  {SPIKE}: {{mitigated: info}}": [
-        f"rules.yml:2: alerts.{SPIKE}.mitigated: unknown key: known here are for, severity"
+        f"rules.yml:2: alerts.{SPIKE}.mitigated: unknown key: the known ones are for, severity"
     ],
     "thresholds:\n  0123456789abcdef0123456789abcdef:\n    a: 1\n    a: 1": [
-        f"rules.yml:3: thresholds: unknown key: known here are {THRESHOLDS}",
+        f"rules.yml:3: thresholds: unknown key: the known ones are {THRESHOLDS}",
         "rules.yml:4: thresholds: appears twice: keep one",
     ],
     "interval: 2m\ninterval: 1m": ["rules.yml:2: interval: appears twice: keep one"],
@@ -93,7 +93,7 @@ WRONG: Final = {
         "rules.yml:1: is not valid YAML: found character that cannot start any token"
     ],
     "interval: !!str 1m": [
-        "rules.yml:1: has a YAML tag (!): write the plain value, quoted if need be"
+        "rules.yml:1: has a YAML tag (!): write the plain value, quoted if needed"
     ],
 }
 
@@ -173,7 +173,7 @@ def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
                 b"a%d: &a%d [%s]\n" % (n, n, b", ".join([b"*a%d" % (n - 1) if n else b"x"] * 10))
                 for n in range(7)
             ),
-            "rules.yml:6: has more than 500000 values, aliases unfolded",
+            "rules.yml:6: has more than 500000 values, with aliases expanded",
         ),
     ],
     ids=["not UTF-8", "huge", "deep", "alias bomb"],
@@ -208,6 +208,6 @@ def test_levels_of_a_budget_are_each_an_alert_and_the_last_has_its_severity(
     rules = [rule for group in made["groups"] for rule in group["rules"]]
     budgets = [r["labels"] for r in rules if r["alert"] == "ViamBillingBudgetUsed"]
     assert [(labels["budget"], labels["severity"]) for labels in budgets] == [
-        ("125 %", "critical"),
-        ("90 %", "info"),
+        ("125%", "critical"),
+        ("90%", "info"),
     ]

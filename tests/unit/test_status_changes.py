@@ -24,7 +24,7 @@ def shown(days: Mapping[int, Day]) -> Html:
 def test_a_day_and_a_week_stand_beside_the_ones_before() -> None:
     """In US dollars and as a share, all together and by type."""
     html = shown({**WEEKS, 1: day(15.0, per_machine=11.0, log=4.0)})
-    assert html.row("All together")[1:] == [
+    assert html.row("Total")[1:] == [
         "$15.00",
         "$12.00",
         "+$3.00 (+25%)",
@@ -45,14 +45,14 @@ def test_the_numbers_are_those_of_the_windows() -> None:
     windows = Summary(known, CONTEXT).windows
     assert windows is not None
     assert (windows.day_before, windows.seven_days, windows.seven_before) == (12.0, 84.0, 70.0)
-    row = page(known).row("All together")
+    row = page(known).row("Total")
     assert (row[1], row[4], row[5]) == ("$12.00", "$84.00", "$70.00")
 
 
 def test_less_has_a_minus_and_a_new_type_no_share() -> None:
     """There is nothing to compare it with; the largest change comes first."""
     html = shown({**WEEKS, 1: day(6.0, log=1.0, mail=5.0)})
-    assert html.row("All together")[3] == "−$6.00 (−50%)"  # noqa: RUF001 - a real minus
+    assert html.row("Total")[3] == "−$6.00 (−50%)"  # noqa: RUF001 - a real minus
     types = [
         row[0] for row in html.rows if len(row) == 7 and row[0] in {"per_machine", "log", "mail"}
     ]
@@ -65,7 +65,7 @@ def test_what_is_not_known_is_not_compared() -> None:
     """A day that is missing hides its week, and not the other numbers."""
     days = {**WEEKS}
     del days[10]
-    row = shown(days).row("All together")
+    row = shown(days).row("Total")
     assert row[1:] == ["$12.00", "$12.00", "$0.00 (0%)", "$84.00", "unknown", "unknown"]
     assert "What changed" not in shown({1: day(5.0)}).text, "there is no day before it"
     assert "What changed" in shown({1: day(5.0), 2: day(5.0)}).text
@@ -84,9 +84,9 @@ def test_estimates_are_not_compared() -> None:
     """Growth that was spread evenly over days would show that nothing changed."""
     guessed = {ago: day(10.0, estimated=10.0) for ago in range(1, 15)}
     assert "What changed" not in shown(guessed).text
-    row = shown(guessed | {1: day(12.0), 2: day(10.0)}).row("All together")
+    row = shown(guessed | {1: day(12.0), 2: day(10.0)}).row("Total")
     assert row[3:] == ["+$2.00 (+20%)", "$72.00", "$70.00", "unknown"]
-    row = shown({**WEEKS, 1: day(12.0, estimated=12.0)}).row("All together")
+    row = shown({**WEEKS, 1: day(12.0, estimated=12.0)}).row("Total")
     assert row[3:] == ["unknown", "$84.00", "$70.00", "+$14.00 (+20%)"]
 
 

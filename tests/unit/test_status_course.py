@@ -103,8 +103,8 @@ def test_the_words_have_the_numbers_of_the_forecast() -> None:
     assert forecast is not None
     assert found.words == (
         f"Month so far $150.00 at 2026-11-23 12:00:00 UTC; forecast {usd(forecast.usd)} for "
-        f"2026-12-08, four in five between {usd(forecast.lower)} and {usd(forecast.upper)}; "
-        "budget $200.00"
+        "2026-12-08, four periods in five end between "
+        f"{usd(forecast.lower)} and {usd(forecast.upper)}; budget $200.00"
     )
     text = page(with_days(STEADY, budget=200.0)).text
     assert found.words in text

@@ -56,7 +56,7 @@ def test_an_outage_is_the_headline_and_its_reason_is_there_once() -> None:
     assert text.count(UNREACHABLE) == 1
     assert f"outage: {UNREACHABLE} (3 organizations, since 11:00 UTC)" in text
     assert text.count("cannot be read: outage") == 3
-    assert "stay as of the last successful poll" in text
+    assert "stay as they were at the last successful poll" in text
 
 
 def test_without_a_failure_nothing_is_said_of_one() -> None:
@@ -65,7 +65,7 @@ def test_without_a_failure_nothing_is_said_of_one() -> None:
     for known in (good, state()):
         text = said(known)
         assert "cannot be read" not in text
-        assert "stay as of the last" not in text
+        assert "stay as they were at the last" not in text
 
 
 def test_what_can_be_read_in_part_is_not_called_unreadable() -> None:
@@ -123,4 +123,6 @@ def test_the_last_successful_poll_is_named() -> None:
     whole = whole._replace(collectors={"usage": whole.collectors["usage"]})
     later = CONTEXT._replace(time=START + 180)
     assert "The last successful poll of Acme was 3 min ago." in page(whole, later).text
-    assert "Not every collector of Acme has had a successful poll yet." in page(state(who)).text
+    some = page(state(who, usage(1.0)))
+    assert "Not every collector of Acme has had a successful poll yet." in some.text
+    assert "No poll of Acme has succeeded yet." in page(state(who)).text

@@ -33,6 +33,21 @@ def test_amounts_have_cents(amount: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (1.2, "120%"),
+        (-0.6, "−60%"),  # noqa: RUF001 - a real minus, as amounts have
+        (-0.001, "0%"),
+        (1e300, "far above 100%"),
+        (-1e300, "far below −100%"),  # noqa: RUF001
+    ],
+)
+def test_shares_have_the_sign_of_amounts(part: float, text: str) -> None:
+    """And none of a rounded nothing."""
+    assert formatting.share(part) == text
+
+
+@pytest.mark.parametrize(
     ("amount", "text"), [(1.5, "$1.50"), (1.23456, "$1.23456"), (0.000001, "$0.000001")]
 )
 def test_amounts_as_received_are_not_rounded_to_cents(amount: float, text: str) -> None:

@@ -18,6 +18,7 @@ from exporter.state.day_rows import Day, Entry, Moved, packed
 from exporter.state.history import NO_NEWS, PastPoll
 from exporter.state.ledger import made
 from exporter.web.status import detail
+from support.ledgers import day, with_days
 from support.messages import messages
 from support.reader import organization
 from support.status import (
@@ -60,7 +61,9 @@ def test_sums_and_differences_are_shown_with_their_parts() -> None:
     assert html.row("Discounts")[1] == "$5.00"
     assert html.row("Month so far")[1] == "$50.125"
     assert html.row("Subtotal")[1] == "$49.00"
-    assert html.row("Subtotal")[2].endswith("neither the sum after discounts nor the one before")
+    assert html.row("Subtotal")[2].endswith(
+        "neither the sum after discounts nor the sum before them"
+    )
     assert html.row("Difference")[1] == "−$1.125"  # noqa: RUF001 - a real minus
     assert html.row("Forecast")[1] == "$100.25"
     assert html.row("usual days of the last week")[1:] == ["24%", "not known yet", "$100.25"]
@@ -216,10 +219,11 @@ def test_a_period_that_ended_stands_beside_the_invoices_after_it() -> None:
 def test_amounts_say_of_when_they_are_and_that_they_are_withdrawn() -> None:
     """In an outage they are still there, and must not pass for current ones."""
     bills = invoices({"id": "i1", "invoice_amount": 5.0, "status": "sent"})
-    fresh = " ".join(page(state(None, usage(1.0), bills)).text.split())
-    assert fresh.count("As of 2026-11-23 12:00:00 UTC (0 s ago). ") == 2
-    old = " ".join(page(state(None, usage(1.0), bills, received=-1e6)).text.split())
-    assert old.count("(0 s ago), too old: these amounts are no longer on /metrics. ") == 2
+    answers = usage(1.0), bills, CARD
+    fresh = " ".join(page(state(None, *answers)).text.split())
+    assert fresh.count("As of 2026-11-23 12:00:00 UTC (0 s ago). ") == 3
+    old = " ".join(page(state(None, *answers, received=-1e6)).text.split())
+    assert old.count("(0 s ago), too old: this is no longer on /metrics. ") == 3
 
 
 def test_a_budget_is_used_up_or_will_be() -> None:
@@ -266,7 +270,7 @@ def test_a_page_has_an_end_whatever_was_sent() -> None:
         "and 1,007 more sources",
         "and 4 more costs",
         "And 11 older ones",
-        "Too long to be",
+        "Too long to show",
     ):
         assert words in html.text, words
     assert sum(tag == "tr" for tag, _ in html.tags) < 700
@@ -376,10 +380,31 @@ def test_each_day_is_shown_as_it_is_known() -> None:
     assert len([row for row in html.rows if row and row[1:2] == ["unknown"]]) == 1 + 24
 
 
-def test_days_are_withdrawn_with_the_month() -> None:
-    """As on /metrics; and an organization that was never read has none."""
+def test_days_that_are_known_stay_when_the_month_is_withdrawn() -> None:
+    """They are the past. What counts back from today is withdrawn, and days since are unknown."""
     assert "Spend per day" not in page(state()).text
-    today = int(START // DAY)
-    spend = Spend(START, Tally(), {}, ledger=made({today: packed(Day(0.0, ()))}, today, 62))
-    old = state(None, usage(1.0), received=-1e6)._replace(spend=spend)
-    assert "Spend per day" not in page(old).text
+    fresh = with_days({1: day(2.0), 2: day(3.0)})
+    old = with_days({1: day(2.0), 2: day(3.0)}, received=-1e6)
+    for known, withdrawn in ((fresh, False), (old, True)):
+        html = page(known)
+        text = " ".join(html.text.split())
+        assert html.row("2026-11-22")[1] == "$2.00"
+        assert ("Nothing is known about the days after 2026-11-23, the day" in text) == withdrawn
+        assert ("Last whole day" in text) != withdrawn
+
+
+def test_windows_say_how_many_of_their_days_are_estimated() -> None:
+    """As in the first hour, of which the days before are nothing else."""
+    known = with_days({ago: day(2.0, estimated=2.0 if ago < 3 else 0.0) for ago in range(1, 30)})
+    text = " ".join(page(known).text.split())
+    assert "Last whole day$2.00 1 day estimated Last 7 days$14.00 2 days estimated" in text
+    assert "7 days before$14.00 Last 28 days$56.00 2 days estimated" in text
+
+
+def test_a_period_that_the_api_does_not_give_is_unknown() -> None:
+    """And not none."""
+    answer = usage(1.0)
+    answer.ClearField("start_date")
+    answer.ClearField("end_date")
+    text = page(state(None, answer)).text
+    assert "Billing period from an unknown day to an unknown day" in text

@@ -178,6 +178,7 @@ def test_sums_are_of_all_that_fit_and_say_what_they_lack() -> None:
     many = [named(f"o{number:03}", usage(0.1)) for number in range(PAGE_ROWS + 20)]
     html = status(*many, named("x"), page="2", sort="name")
     assert html.row("All 121")[1] == "$12.00 excludes 1 unknown"
+    assert status(named("x"), named("y")).row("All 2")[1] == "unknown"
 
 
 def test_ten_thousand_come_in_pages() -> None:

@@ -342,7 +342,7 @@ def test_a_file_that_is_written_over_while_it_is_open_is_set_aside(
         (folder / FILE).write_bytes(content)
         with capture_logs() as logs, pytest.raises(UnreadError):
             storage.save([ACME], [], opening=opening)
-        assert [each["reason"] for each in logs] == ["it is damaged (it was written over)"]
+        assert [each["reason"] for each in logs] == ["it is damaged (it was overwritten)"]
         stored = storage.read()
         assert stored.organizations == {}
         storage.save([ACME], [], opening=stored.opening)

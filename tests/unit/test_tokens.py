@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.api.billing import BillingError
+from exporter.api.claims import Lifetime, expiry, lifetime
 from exporter.api.key_files import Revealed
-from exporter.api.tokens import LONGEST_PAUSE, MAX_TOKEN_BYTES, Call, Tokens, expiry
+from exporter.api.tokens import LONGEST_PAUSE, MAX_TOKEN_BYTES, Call, Tokens
 from exporter.model import ApiKey, Cause, Secret
 from support.virtual import START, VirtualClock, run
 
@@ -325,6 +326,7 @@ CLAIMS = st.recursive(
 def test_any_token_has_an_expiry_or_none(token: str) -> None:
     """What is in it is the server's affair: no exception comes of it."""
     assert isinstance(expiry(token), float)
+    assert isinstance(lifetime(token), Lifetime)
 
 
 @pytest.mark.parametrize(
@@ -336,3 +338,19 @@ def test_a_token_s_claims_may_be_anything(payload: bytes) -> None:
     """As above, for what chance does not find."""
     encoded = base64.urlsafe_b64encode(payload).decode()
     assert expiry(f"a.{encoded}.b") == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("token", "says"),
+    [
+        (jwt(iat=1_700_000_000, exp=1_700_003_600, sub="somebody"), Lifetime(True, 3600.0)),
+        (jwt(exp=1_700_003_600), Lifetime(True, None)),
+        (jwt(iat="now", exp=True), Lifetime(True, None)),
+        (jwt(iat=0, exp=float("inf")), Lifetime(True, None)),
+        ("opaque", Lifetime(False, None)),
+        ("a.b.c", Lifetime(False, None)),
+    ],
+)
+def test_a_token_tells_its_lifetime_and_nothing_else(token: str, says: Lifetime) -> None:
+    """From `iat` to `exp`, if both are numbers."""
+    assert lifetime(token) == says

@@ -73,11 +73,11 @@ def download(folder: Path, system: FileSystem) -> list[str]:
         ),
         (
             Poor(sync_file=EINVAL, sync_folder=EINVAL),
-            ["may forget new files when the power fails (Invalid argument)"],
+            ["may lose new files if the power fails (Invalid argument)"],
         ),
         (
             Poor(sync_folder=EIO),
-            ["may forget new files when the power fails (Input/output error)"],
+            ["may lose new files if the power fails (Input/output error)"],
         ),
     ],
 )

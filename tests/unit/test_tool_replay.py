@@ -39,7 +39,7 @@ def past(readings: Sequence[Reading], at: float | None = None) -> Past:
 
 
 def spends(found: Past) -> list[float | None]:
-    """Return what was spent on each day, to the cent; None where it is unknown."""
+    """Return the spend of each day kept, to the cent; None where it is unknown."""
     return [None if day.is_unknown else round(day.spend, 2) for day in found.days.values()]
 
 

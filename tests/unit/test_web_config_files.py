@@ -143,7 +143,7 @@ def test_a_curve_that_this_python_cannot_set_is_refused_in_words(
         with pytest.raises(ConfigError) as caught:
             load(file)
         where = "tls_server_config.curve_preferences[0]"
-        rule = "cannot be set by this Python: take a newer one"
+        rule = "cannot be set by this Python: use a newer one"
         assert str(caught.value) == f"{file}:1: {where}: {rule}"
     assert not supports_curve("CurveOfTheFuture")
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from exporter.metrics.extract.values import exact_sum
-from exporter.tool.api_answers import CostLine
 from exporter.tool.report.periods import Period
+from exporter.tool.usage_parts import BY
 
 MAX_PARTS: Final = 15  # that are shown; the others are one line
-
-BY: Final[Mapping[str, Callable[[CostLine], str]]] = {
-    "resource": lambda cost: cost.resource_type,
-    "source": lambda cost: cost.source_type,
-    "tier": lambda cost: cost.tier,
-}
 
 
 class Part(NamedTuple):
@@ -48,7 +42,7 @@ def by(period: Period, which: str) -> MadeOf | None:
     for cost in costs:
         if cost.cost_usd is None:
             return None
-        sums[BY[which](cost)].append(cost.cost_usd)
+        sums[getattr(cost, BY[which])].append(cost.cost_usd)
     every = [Part(name, exact_sum(usds)) for name, usds in sums.items()]
     every.sort(key=lambda part: (-part.usd, part.name))
     itemized = exact_sum(part.usd for part in every)

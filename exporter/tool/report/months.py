@@ -16,6 +16,7 @@ from exporter.tool.report.days import MonthDays
 from exporter.tool.report.made_of import MadeOf
 from exporter.tool.report.periods import Period, State
 from exporter.tool.times import parsed
+from exporter.tool.usage_parts import BY
 from exporter.web.status.formatting import HALF_A_CENT, count
 
 
@@ -33,7 +34,7 @@ class Month:
     whole: WholeOrganization
     period: Period
     days: MonthDays
-    made_of: Mapping[str, MadeOf]  # by each of made_of.BY that is known
+    made_of: Mapping[str, MadeOf]  # by each of usage_parts.BY that is known
     is_by_days: bool  # what it is made of is known from its days alone
     compared: Compared | None
     has_before: bool  # the month before is known
@@ -125,7 +126,7 @@ def month_of(told: Told, month: str | None, now: float) -> Month | None:
     of_before = MonthDays((), 0, 0, {})
     if before is not None:
         of_before = days.of_period(before, whole, listed)
-    found = {which: made_of.by(period, which) for which in made_of.BY}
+    found = {which: made_of.by(period, which) for which in BY}
     parts = {which: each for which, each in found.items() if each is not None}
     is_by_days = not parts and period.usd is not None and bool(of_month.days)
     if is_by_days and period.usd is not None:
@@ -174,7 +175,7 @@ def together(months: Sequence[Month]) -> Together | None:
         total(each.discount for each in periods_),
         costs,
     )
-    found = {which: made_of.by(whole, which) for which in made_of.BY}
+    found = {which: made_of.by(whole, which) for which in BY}
     parts = {which: each for which, each in found.items() if each is not None}
     return Together(parts, len(months) - len(known)) if known else None
 

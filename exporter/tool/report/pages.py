@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from exporter.metrics.extract.values import exact_sum
 from exporter.process.version import version
 from exporter.state.day_rows import DAY, Day
+from exporter.tool import usage_parts
 from exporter.tool.api_answers import Failing, InvoiceLine, WholeOrganization
 from exporter.tool.report.months import Month, Report, together
 from exporter.tool.report.periods import State
@@ -42,12 +43,6 @@ MONTHS: Final = (
     "December",
 )
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-SOURCES: Final[Mapping[str, str]] = {"org": "the organization itself", "fragment": "fragments"}
-WHICH: Final[Mapping[str, str]] = {
-    "resource": "Type of cost",
-    "source": "Source",
-    "tier": "Tier",
-}
 
 
 class Cell(NamedTuple):
@@ -83,7 +78,7 @@ class Total(NamedTuple):
 def html(report: Report) -> str:
     """Return the report as HTML."""
     environment = templates.environment(PACKAGE, templates.PAGES)
-    environment.filters["part"] = _part
+    environment.filters["part"] = usage_parts.words
     environment.filters["amounts"] = _amounts
     environment.filters["unread"] = _unread
     style = "".join(environment.get_template(name).render() for name in ("style.css", "report.css"))
@@ -104,7 +99,7 @@ def html(report: Report) -> str:
         reasons=REASONS,
         State=State,
         WEEKDAYS=WEEKDAYS,
-        WHICH=WHICH,
+        WHICH=usage_parts.TITLES,
         DAY=DAY,
         LATE=LATE,
         MAX_TYPES=MAX_TYPES,
@@ -127,15 +122,6 @@ def _title(months: Sequence[Month]) -> str:
 def _month_in_words(month: str) -> str:
     year, _, number = month.partition("-")
     return f"{MONTHS[int(number) - 1]} {year}"
-
-
-def _part(name: str, which: str) -> str:
-    """Return the name of a part as people read it. A tier's is Viam's own."""
-    if which == "tier":
-        return name or "no tier"
-    if which == "source":
-        return SOURCES.get(name, name)
-    return name.replace("_", " ")
 
 
 def _unread(whole: WholeOrganization) -> Sequence[Unread]:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.day_rows import DAY
 from exporter.state.listing import number_of
-from exporter.tool.api_answers import CostLine, DayLine, InvoiceLine, WholeOrganization
+from exporter.tool.api_answers import Cost, DayLine, InvoiceLine, WholeOrganization
 from exporter.tool.times import parsed
 
 PREVIOUS: Final = "previous"  # in place of a month: the one that ended last
@@ -43,7 +43,7 @@ class Period(NamedTuple):
     seen: float | None  # when it had come to that
     gross: float | None = None
     discount: float | None = None
-    costs: Sequence[CostLine] | None = None  # before discounts
+    costs: Sequence[Cost] | None = None  # before discounts
     billed: Sequence[InvoiceLine] | None = None  # in the month after it, if it has ended
 
     @property

@@ -22,5 +22,5 @@ def read(cursor: str) -> str:
     except (UnicodeError, binascii.Error):
         org_id = ""
     if not org_id or written(org_id) != cursor:
-        raise ValueError("must be a next_cursor of an answer before")
+        raise ValueError("must be the next_cursor of an earlier answer")
     return org_id

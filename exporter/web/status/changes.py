@@ -60,9 +60,9 @@ class Changes(NamedTuple):
 
 def changes(summary: Summary) -> Changes | None:
     """Return what changed; None while there is neither a day nor a week to compare."""
-    last = [day for _, day in days.whole(summary)][-2 * WEEK :]
-    if not last:
+    if summary.windows is None:
         return None
+    last = [day for _, day in days.whole(summary)][-2 * WEEK :]
     observed = [day.is_observed for day in last]
     total = _change("", [None if day.is_unknown else day.spend for day in last], observed)
     if total.day.change is None and total.week.change is None:

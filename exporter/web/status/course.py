@@ -148,7 +148,7 @@ def _words(
     usd = formatting.usd
     words = (
         f"Month so far {usd(spent)} at {formatting.moment(answered)}; forecast "
-        f"{usd(forecast.usd)} for {formatting.day(end)}, four in five between "
+        f"{usd(forecast.usd)} for {formatting.day(end)}, four periods in five end between "
         f"{usd(forecast.lower)} and {usd(forecast.upper)}"
     )
     return words if budget is None else f"{words}; budget {usd(budget)}"

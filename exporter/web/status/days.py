@@ -29,28 +29,50 @@ class DayDetail(NamedTuple):
         return sorted((each for each in spends if each[1]), key=lambda each: -each[1])
 
 
-def whole(summary: Summary) -> Sequence[tuple[int, Day]]:
-    """Return the whole days of the longest window, numbered from 1970 on, the oldest first.
+class Window(NamedTuple):
+    """What was spent in the last days before today, or in those before them."""
 
-    Those of which the ledger has nothing are unknown. None while the amounts are withdrawn.
+    title: str
+    usd: float | None  # None where a day is unknown
+    estimated: int  # days
+
+
+def whole(summary: Summary) -> Sequence[tuple[int, Day]]:
+    """Return the 28 days before the one of the last good answer, the oldest first.
+
+    They are numbered from 1970 on. Those of which the ledger has nothing are unknown.
     """
-    spend, windows = summary.state.spend, summary.windows
-    if spend is None or spend.ledger is None or windows is None:
+    spend = summary.report.spend
+    if spend is None or spend.ledger is None:
         return ()
-    first, until = windows.answered - SHOWN, windows.answered
-    days = between(spend.ledger, first, until - 1)
-    return [(number, days.get(number, UNKNOWN)) for number in range(first, until)]
+    until = spend.ledger.windows.answered
+    days = between(spend.ledger, until - SHOWN, until - 1)
+    return [(number, days.get(number, UNKNOWN)) for number in range(until - SHOWN, until)]
+
+
+def windows(summary: Summary) -> Sequence[Window]:
+    """Return the windows that are on /metrics; none while month to date is withdrawn."""
+    found = summary.windows
+    if found is None:
+        return ()
+    days = [day for _, day in whole(summary)]
+    return [
+        Window(title, usd, sum(not day.is_observed and not day.is_unknown for day in days[span]))
+        for title, usd, span in (
+            ("Last whole day", found.day_before, slice(-1, None)),
+            ("Last 7 days", found.seven_days, slice(-7, None)),
+            ("7 days before", found.seven_before, slice(-14, -7)),
+            ("Last 28 days", found.twenty_eight_days, slice(None)),
+        )
+    ]
 
 
 def listed(summary: Summary) -> Sequence[DayDetail]:
-    """Return the whole days of the longest window and the day of the last good answer.
-
-    The newest first; none while the amounts are withdrawn.
-    """
-    spend, windows = summary.state.spend, summary.windows
-    if spend is None or spend.ledger is None or windows is None:
+    """Return the day of the last good answer and the known ones of the 28 before, newest first."""
+    spend = summary.report.spend
+    if spend is None or spend.ledger is None:
         return ()
-    answered = windows.answered
+    answered = spend.ledger.windows.answered
     days = between(spend.ledger, 0, answered)
     compared = ahead.compared(spend, days, answered - SHOWN, answered)
     return [

@@ -94,7 +94,7 @@ class UsageDetail(NamedTuple):
             return "the sum after discounts"
         if math.isclose(subtotal, self.gross, abs_tol=HALF_A_CENT):
             return "the sum before discounts"
-        return "neither the sum after discounts nor the one before"
+        return "neither the sum after discounts nor the sum before them"
 
 
 class BilledInvoice(NamedTuple):
@@ -141,6 +141,7 @@ class Detail:
     usage: UsageDetail | None
     invoices: InvoicesDetail | None
     closed: Sequence[ClosedBill]  # periods that have ended, the newest first
+    windows: Sequence[days.Window]
     days: Sequence[days.DayDetail]  # of the ledger, the newest first
     picture: Bars | None  # of them
     changes: Changes | None  # of the last day and week
@@ -172,6 +173,7 @@ def detail(summary: Summary, invoice_detail: InvoiceDetail) -> Detail:
         None if usage is None else _usage(*usage),
         None if invoices is None else _invoices(*invoices),
         () if spend is None else closed_periods(spend, None if invoices is None else invoices[1]),
+        days.windows(summary),
         listed,
         _picture(summary, listed),
         changes(summary),

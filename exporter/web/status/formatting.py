@@ -36,7 +36,10 @@ def exact_usd(amount: float) -> str:
 
 def share(part: float) -> str:
     """Return a share of a whole as whole percents."""
-    return f"{part:,.0%}" if abs(part) < TOO_LONG else "far above 100%"
+    if not abs(part) < TOO_LONG:
+        return "far above 100%" if part > 0 else f"far below {MINUS}100%"
+    text = f"{abs(part):,.0%}"
+    return f"{MINUS}{text}" if part < 0 and text != "0%" else text
 
 
 def signed_usd(amount: float) -> str:

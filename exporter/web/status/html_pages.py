@@ -23,8 +23,8 @@ from exporter.web.summary import OVERDUE, OWED, PageContext, Summary
 
 DOTS: Final = {".", ".."}
 REASONS: Final[Mapping[str, str]] = {
-    Reason.NAN: "not a number, or a sum with such a part",
-    Reason.INFINITY: "infinite, or a sum with such a part",
+    Reason.NAN: "not a number, or a sum that includes one",
+    Reason.INFINITY: "infinite, or a sum that includes an infinite part",
     Reason.DUPLICATE: "another with the same id is shown",
     Reason.LIMIT: "there are more series than limits.max_series",
 }

@@ -181,7 +181,7 @@ def _load_pair(made: ssl.SSLContext, certificate: bytes | Path, key: bytes | Pat
 
 
 def _no_password() -> str:
-    raise ValueError("must not be encrypted: there is nobody to ask for the password")
+    raise ValueError("must not be encrypted: there is no way to ask for a password")
 
 
 def require_certificates(content: bytes) -> None:

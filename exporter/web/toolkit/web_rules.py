@@ -33,7 +33,7 @@ def check(keys: WebConfigKeys, report: Report, reader: FileReader) -> ServerTls 
     _check_texts(report, ("basic_auth_users",), user_rule, named=False)
     limit = keys.rate_limit
     if report.sound(("rate_limit",)) and limit.interval and limit.burst is None:
-        report.add(("rate_limit",), "must have a burst, the requests that may come at once")
+        report.add(("rate_limit",), "must have a burst, the number of requests allowed at once")
     if keys.tls_server_config is None:
         return None
     return _check_tls(keys.tls_server_config, report, reader)
@@ -103,7 +103,7 @@ def _content(section: TlsServer, name: str, report: Report, reader: FileReader) 
     file_key = f"{name}_file"
     given = section.model_fields_set & {name, file_key}
     if len(given) > 1:
-        report.add((TLS, name), f"must not be there beside {file_key}: keep one")
+        report.add((TLS, name), f"must not be set together with {file_key}: keep one")
         return None
     if not given:
         if name != "client_ca" and report.sound((TLS, name), (TLS, file_key)):
@@ -135,15 +135,15 @@ def _check_choices(section: TlsServer, report: Report) -> None:
             if name not in CIPHERS and name not in TLS13_CIPHERS:
                 report.add((*suites, index), f"must be one of {', '.join(CIPHERS)}")
         if section.max_version != "TLS13" and not CIPHERS.keys() & set(section.cipher_suites):
-            report.add(suites, "must have one for the versions of TLS up to max_version")
+            report.add(suites, "must include one for TLS versions up to max_version")
     if section.curve_preferences is not None and report.sound(curves):
         for index, name in enumerate(section.curve_preferences):
             if name not in CURVES:
                 report.add((*curves, index), f"must be one of {', '.join(CURVES)}")
             elif len(section.curve_preferences) == 1 and not supports_curve(name):
-                report.add((*curves, index), "cannot be set by this Python: take a newer one")
+                report.add((*curves, index), "cannot be set by this Python: use a newer one")
         if len(section.curve_preferences) > 1:
-            report.add(curves, "must have one item only: Python cannot set several")
+            report.add(curves, "must have only one item: Python cannot set several")
 
 
 def _check_client_auth(section: TlsServer, report: Report) -> None:
@@ -155,7 +155,7 @@ def _check_client_auth(section: TlsServer, report: Report) -> None:
     if mode != ssl.CERT_NONE and not has_ca:
         report.add(path, "needs client_ca_file: a certificate that nobody verifies proves nothing")
     if has_ca and section.client_auth_type == "NoClientCert":
-        report.add(path, "must be another than NoClientCert when there is a client CA")
+        report.add(path, "must not be NoClientCert when there is a client CA")
     sans = (TLS, "client_allowed_sans")
     if section.client_allowed_sans is not None and mode != ssl.CERT_REQUIRED:
         report.add(sans, "needs client_auth_type: RequireAndVerifyClientCert")

@@ -41,34 +41,34 @@ class TlsServer(Section):
     key_file: File | None = Field(
         default=None, description="Private key of the certificate, as PEM, not encrypted."
     )
-    cert: Pem | None = Field(default=None, description="In place of `cert_file`.")
-    key: SecretPem | None = Field(default=None, description="In place of `key_file`.")
+    cert: Pem | None = Field(default=None, description="Used instead of `cert_file`.")
+    key: SecretPem | None = Field(default=None, description="Used instead of `key_file`.")
     client_auth_type: ClientAuthType = Field(
         default="NoClientCert",
         description="Whether clients need a certificate. Use `RequireAndVerifyClientCert`.",
     )
     client_ca_file: File | None = Field(
-        default=None, description="Authorities that sign the certificates of clients, as PEM."
+        default=None, description="Authorities that sign client certificates, as PEM."
     )
-    client_ca: Pem | None = Field(default=None, description="In place of `client_ca_file`.")
+    client_ca: Pem | None = Field(default=None, description="Used instead of `client_ca_file`.")
     client_allowed_sans: Strings | None = Field(
         default=None,
-        description="The certificate of a client must have one of these as a subject alternative "
+        description="A client certificate must have one of these as a subject alternative "
         "name: DNS name, IP address, e-mail address or URI.",
     )
-    min_version: Version = Field(default="TLS12", description="Oldest version to speak.")
-    max_version: Version = Field(default="TLS13", description="Newest version to speak.")
+    min_version: Version = Field(default="TLS12", description="Oldest TLS version to accept.")
+    max_version: Version = Field(default="TLS13", description="Newest TLS version to accept.")
     cipher_suites: Strings | None = Field(
         default=None,
         description="Cipher suites for TLS 1.2 and older, by Go's names. Those of TLS 1.3 may be "
         "named, and are always on. Default: OpenSSL's.",
     )
     prefer_server_cipher_suites: Boolean = Field(
-        default=True, description="Choose by the server's order of cipher suites."
+        default=True, description="Prefer the server's order of cipher suites."
     )
     curve_preferences: Strings | None = Field(
         default=None,
-        description="`CurveP256`, `CurveP384`, `CurveP521` or `X25519`; one only, for Python "
+        description="`CurveP256`, `CurveP384`, `CurveP521` or `X25519`; only one, since Python "
         "cannot set several. Default: OpenSSL's.",
     )
 
@@ -77,7 +77,7 @@ class HttpServer(Section):
     """HTTP."""
 
     http2: Boolean = Field(
-        default=True, description="No effect: the exporter speaks HTTP/1.1, like any scrape."
+        default=True, description="No effect: the exporter speaks only HTTP/1.1."
     )
     headers: Texts = Field(
         default_factory=dict,
@@ -94,7 +94,7 @@ class RateLimit(Section):
         default=0.0, description="Time between two requests, such as `1s`; 0 for no limit."
     )
     burst: WholeNumber | None = Field(
-        default=None, description="Requests that may come at once. Required with an interval."
+        default=None, description="Requests allowed at once. Required with an interval."
     )
 
 
@@ -106,6 +106,6 @@ class WebConfigKeys(Section):
     basic_auth_users: Texts = Field(
         default_factory=dict,
         description="User names, each with the bcrypt hash of the password. Without any, "
-        "everybody may read.",
+        "anyone may read the pages.",
     )
     rate_limit: RateLimit = RateLimit()

@@ -39,7 +39,7 @@ def pem(value: object) -> str:
 def strings(value: object) -> tuple[str, ...]:
     """Return a list of strings that is not empty."""
     if not isinstance(value, list) or not value:
-        raise ValueError("must be a list with at least one item, each with a - in front")
+        raise ValueError("must be a list with at least one item, each after a -")
     return tuple(string(item) for item in value)
 
 
@@ -60,7 +60,7 @@ def go_duration(value: object, info: ValidationInfo) -> float:
 def header_rule(name: str, value: object) -> str | None:
     """Return the rule that a response header breaks, if any."""
     if name not in HEADERS:
-        return f"must not be set here: only {', '.join(HEADERS)}"
+        return f"cannot be set here: only {', '.join(HEADERS)}"
     if value is None or value == "":  # as in the toolkit, this leaves it out
         return None
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
@@ -74,12 +74,12 @@ def header_rule(name: str, value: object) -> str | None:
 def user_rule(name: str, value: object) -> str | None:
     """Return the rule that a user breaks, if any. It does not name the user."""
     if not name or ":" in name or not is_text(name):
-        return "has a user name that is empty, or has a colon or a control character in it"
+        return "has a user name that is empty or contains a colon or a control character"
     match = _BCRYPT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        return "has a user whose password is no bcrypt hash: make one with htpasswd -nBC 10"
+        return "has a user whose password is not a bcrypt hash: make one with htpasswd -nBC 10"
     if not MIN_COST <= int(match["cost"]) <= MAX_COST:
-        return f"has a user whose bcrypt hash has a cost not between {MIN_COST} and {MAX_COST}"
+        return f"has a user whose bcrypt cost is not between {MIN_COST} and {MAX_COST}"
     return None
 
 

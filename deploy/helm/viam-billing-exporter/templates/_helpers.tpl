@@ -98,9 +98,8 @@ httpGet:
 {{- end }}
 
 {{/*
-What both monitors have. The rules ask for the job by the name in exporter/rules/settings.yml.
-An instance called after its pod goes on with its series when the pod gets another address, and its
-counters with them.
+What both monitors have. An instance named after its pod keeps its series and counters when the pod
+gets another address.
 */}}
 {{- define "viam.endpoint" -}}
 port: http

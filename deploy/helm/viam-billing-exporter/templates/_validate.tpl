@@ -5,7 +5,7 @@ What the schema cannot say, or not in words that help. All of it is shown at onc
 {{- $wrong := list }}
 {{- with .Values }}
 {{- if eq .image.tag "latest" }}
-{{- $wrong = append $wrong "image.tag: latest is whatever it was when a node pulled it: name a version" }}
+{{- $wrong = append $wrong "image.tag: latest means whatever version a node happened to pull: name a version" }}
 {{- end }}
 {{- if not .demo }}
 {{- $discovery := default dict .config.discovery }}
@@ -19,7 +19,7 @@ What the schema cannot say, or not in words that help. All of it is shown at onc
 {{- range $path, $holder := $holders }}
 {{- $key := toString (get (default dict $holder.credentials) "api_key") }}
 {{- if not (regexMatch "^(\\$\\{[A-Za-z0-9_]+\\})?$" $key) }}
-{{- $wrong = append $wrong (printf "%s.credentials.api_key would stand in a ConfigMap for all to read: put the key into the Secret, and its file's name into api_key_file" $path) }}
+{{- $wrong = append $wrong (printf "%s.credentials.api_key would be readable in a ConfigMap: put the key into the Secret, and its file name into api_key_file" $path) }}
 {{- end }}
 {{- end }}
 {{- $api := default dict .config.api }}
@@ -45,7 +45,7 @@ What the schema cannot say, or not in words that help. All of it is shown at onc
 {{- range .extraArgs }}
 {{- $flag := regexFind "^--[a-z.-]*" . }}
 {{- with get (include "viam.ownFlags" . | fromYaml) $flag }}
-{{- $wrong = append $wrong (printf "extraArgs: %s is the chart's own flag: set %s" $flag .) }}
+{{- $wrong = append $wrong (printf "extraArgs: %s is set by the chart: use the value %s" $flag .) }}
 {{- end }}
 {{- end }}
 {{- if and .prometheusRule.enabled (not ($.Files.Glob "files/rules/*")) }}
