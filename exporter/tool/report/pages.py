@@ -6,7 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final, NamedTuple
+
+import jinja2
 
 from exporter.metrics.extract.values import exact_sum
 from exporter.process.version import version
@@ -75,13 +78,20 @@ class Total(NamedTuple):
     unknown: int
 
 
-def html(report: Report) -> str:
-    """Return the report as HTML."""
+@cache  # reading them takes longer than to fill them in
+def _templates() -> tuple[jinja2.Environment, str]:
+    """Return what renders the report, and its style."""
     environment = templates.environment(PACKAGE, templates.PAGES)
     environment.filters["part"] = usage_parts.words
     environment.filters["amounts"] = _amounts
     environment.filters["unread"] = _unread
     style = "".join(environment.get_template(name).render() for name in ("style.css", "report.css"))
+    return environment, style
+
+
+def html(report: Report) -> str:
+    """Return the report as HTML."""
+    environment, style = _templates()
     names = Counter(each.whole.org_name for each in report.months)
     text = environment.get_template("report.html").render(
         report=report,
