@@ -14,6 +14,7 @@ from exporter.rules.series import (
     ALL_MONTH_TO_DATE,
     BUDGET_USED,
     EXPORTERS_DOWN,
+    LAST_PERIOD,
     MONTH_TO_DATE,
     PICKED,
     SEEN,
@@ -24,6 +25,7 @@ from exporter.rules.series import (
 
 # Less than any ledger is worth: 400 days that are not known are -3.5e7 seconds.
 NO_LEDGER: Final = "-1e+08"
+MONTHS_OF_DAYS: Final = (28, 29, 30, 31)
 # Unix seconds by this are less than a day, and still tell a second.
 LESS_THAN_A_DAY: Final = "1e+05"
 
@@ -31,7 +33,7 @@ LESS_THAN_A_DAY: Final = "1e+05"
 def recordings(settings: Settings) -> Iterator[Recording]:
     """Yield the rules, each after those that it needs."""
     yield from _presence(settings)
-    yield from _amounts()
+    yield from _amounts(settings)
     yield from _fleet()
 
 
@@ -74,14 +76,31 @@ def _pick() -> str:
     )
 
 
-def _amounts() -> Iterator[Recording]:
+def _amounts(settings: Settings) -> Iterator[Recording]:
     yield Recording(MONTH_TO_DATE, named(picked("viam_billing_usage_month_to_date_usd")))
     of_types = "sum without (source_type, tier) (viam_billing_usage_cost_usd)"
     yield Recording(TYPE_COST, named(picked(of_types, "resource_type")))
+    yield Recording(LAST_PERIOD, _last_period(settings))
     # 1 is all of it. A budget is for a period, and says nothing once that is over.
     budget = f"{picked('viam_billing_budget_usd')} > 0"
     share = f"{MONTH_TO_DATE} / on (org_id) group_left () ({budget})"
     yield Recording(BUDGET_USED, f"{share} unless on (org_id) {picked(END)} <= time()")
+
+
+def _last_period(settings: Settings) -> str:
+    """Return month to date of the period before, as far into it as this one is now.
+
+    A period before that lasted n days is n days back: n is right where the two starts are as many
+    days apart. Half a day of difference is left for clocks that are set in spring and autumn.
+    """
+    start, day = by_organization(START), seconds(settings.windows.day)
+    return " or ".join(
+        f"({by_organization(f'{MONTH_TO_DATE} offset {back}')} and on (org_id) "
+        f"abs({start} - {by_organization(f'{START} offset {back}')} - {count * day:.15g}) "
+        f"< {day / 2:.15g})"
+        for count in MONTHS_OF_DAYS
+        for back in [settings.windows.days(count)]
+    )
 
 
 def _fleet() -> Iterator[Recording]:

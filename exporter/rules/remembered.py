@@ -17,6 +17,7 @@ from exporter.rules.series import SEEN, SINCE, SPIKE, last
 MONTH_TO_DATE: Final = "viam_billing_usage_month_to_date_usd"
 YESTERDAY: Final = "viam_billing_spend_yesterday_usd"
 TODAY: Final = "viam_billing_spend_today_usd"
+EXHAUSTED: Final = "viam_billing_budget_exhausted_timestamp_seconds"
 
 # What is paid at the moment, and whether there is no payment method: parts of what is scraped.
 IN_FLIGHT = "viam_billing_invoices_payment_in_flight_amount_usd"
@@ -42,6 +43,8 @@ REMEMBERED = {
         picked("viam_billing_forecast_lower_usd"),
         USAGE_WITHOUT,
     ),
+    # Absent where the budget lasts, or where there is none.
+    EXHAUSTED: (picked(EXHAUSTED), USAGE_WITHOUT),
     "viam_billing_budget_usd": (
         picked("viam_billing_budget_usd"),
         # 0 is a budget: nothing may be spent.
@@ -63,6 +66,8 @@ REMEMBERED = {
         metric: _or_zero(metric, "viam_billing_invoices_unpaid")
         for metric in (
             "viam_billing_invoice_next_due_timestamp_seconds",
+            "viam_billing_invoice_oldest_unpaid_due_timestamp_seconds",
+            "viam_billing_payment_last_failure_timestamp_seconds",
             "viam_billing_invoice_latest_amount_usd",
             "viam_billing_invoice_previous_median_amount_usd",
         )

@@ -18,11 +18,16 @@ SINCE: Final = "org_id:viam_billing_org_info:since"
 
 # When collectors had a success, and for how long those had none that had none for too long.
 SUCCEEDED: Final = "org_id_collector:viam_billing_collector_last_success_timestamp_seconds:last"
+OUT_OF_DATE: Final = "org_id_collector:viam_billing_collector_last_success_timestamp_seconds:old"
+STATE: Final = "org_id_collector:viam_billing_collector_success:state"
 STALE: Final = "org_id_collector:viam_billing_collector_success_age_seconds:stale"
+
+READABLE, UNREADABLE = 1, 3  # the values of STATE; what was not polled yet is in between
 
 # The current period, as the picked exporter knows it.
 MONTH_TO_DATE: Final = "org:viam_billing_usage_month_to_date_usd:picked"
 TYPE_COST: Final = "org_resource_type:viam_billing_usage_cost_usd:picked"
+LAST_PERIOD: Final = "org_id:viam_billing_usage_month_to_date_usd:last_period"
 BUDGET_USED: Final = "org:viam_billing_budget_used:ratio"
 
 # All organizations together, and how many have no forecast.

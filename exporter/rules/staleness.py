@@ -1,4 +1,4 @@
-"""Since when each collector has had no success, and which of them have had none for too long.
+"""What is known of each collector: its last success, whether that is too old, and its state.
 
 What is too long depends on how often an organization is polled: one failed poll is no news, and one
 that is made once an hour fails for an hour.
@@ -12,10 +12,20 @@ from typing import Final
 from exporter.rules.expressions import by_organization, lately
 from exporter.rules.rule import Recording
 from exporter.rules.rule_settings import Settings, seconds
-from exporter.rules.series import SEEN, SINCE, STALE, SUCCEEDED
+from exporter.rules.series import (
+    OUT_OF_DATE,
+    READABLE,
+    SEEN,
+    SINCE,
+    STALE,
+    STATE,
+    SUCCEEDED,
+    UNREADABLE,
+)
 
 LAST_SUCCESS: Final = "viam_billing_collector_last_success_timestamp_seconds"
 INTERVAL: Final = "viam_billing_poll_interval_seconds"
+OUT_OF_DATE_AFTER: Final = 2  # poll intervals; what dashboards then call old
 
 
 def staleness(settings: Settings) -> Iterator[Recording]:
@@ -36,3 +46,22 @@ def staleness(settings: Settings) -> Iterator[Recording]:
     interval = by_organization(lately(INTERVAL, windows.missed_scrapes))
     allowed = f"clamp_min({limits.stale_intervals} * {interval}, {seconds(limits.stale_after)})"
     yield Recording(STALE, f"time() - ({since}) > on (org_id) group_left () {allowed}")
+
+    current = f"time() - {OUT_OF_DATE_AFTER} * {by_organization(INTERVAL)}"
+    old = f"{SUCCEEDED} < on (org_id) group_left () ({current})"
+    yield Recording(OUT_OF_DATE, f"({old}) or ({SUCCEEDED} unless on (org_id) {INTERVAL})")
+    yield Recording(STATE, _state())
+
+
+def _state() -> str:
+    """Return what the last poll of each collector came to; of one on no page, without a collector.
+
+    What an answer has twice is there once: nothing is missing for it.
+    """
+    success = by_organization("viam_billing_collector_success", "collector")
+    doubtful = by_organization('viam_billing_withheld_samples{reason!="duplicate"}', "collector")
+    gone = f"{by_organization(SEEN)} unless on (org_id) viam_billing_org_info"
+    return (
+        f"(0 * ({success} == 0 or {doubtful}) + {UNREADABLE}) or ({success} == {READABLE})"
+        f" or (0 * ({gone}) + {UNREADABLE})"
+    )

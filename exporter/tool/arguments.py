@@ -13,6 +13,7 @@ from exporter.base.text import from_system
 from exporter.config import DEFAULT_FILE, parse_duration
 from exporter.tool import times
 from exporter.tool.errors import EXIT_CODES, complain
+from exporter.web.location import external_url
 
 
 def describe(
@@ -63,6 +64,17 @@ def address(text: str) -> Address:
     """Parse where to listen."""
     try:
         return Address.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def base_url(text: str) -> str | None:
+    """Return the URL of another program, or None for nothing.
+
+    Raises argparse.ArgumentTypeError.
+    """
+    try:
+        return external_url(text).geturl() if text else None
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

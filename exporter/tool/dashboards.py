@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+import yaml
 
 from exporter.tool import arguments as declare
 from exporter.tool.errors import DONE, EXIT_CODES
@@ -14,13 +17,16 @@ from exporter.tool.output import printable
 from exporter.tool.placed import put
 
 PROVISIONING: Final = "provisioning"
+PROVIDER: Final = f"{PROVISIONING}/dashboards/viam-billing.yml"
+DATA_SOURCE: Final = f"{PROVISIONING}/datasources/prometheus.yml"
 FOLDERS: Final = ("dashboards", PROVISIONING)
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 DESCRIPTION: Final = """\
-Writes to a folder the Grafana dashboards and the provisioning files with which Grafana loads them.
-Needs no configuration, key or network. Run the command again after an upgrade to replace the
-dashboards. A provisioning file that you have changed is left alone, and the new one is written next
-to it, with .new appended to its name.
+Writes to a folder the Grafana dashboards and the provisioning file with which Grafana loads them
+from there. With --dest=/etc/grafana, a packaged Grafana loads them when it restarts. Needs no
+configuration, key or network. Run the command again after an upgrade to replace the dashboards. A
+provisioning file that you have changed is left alone, and the new one is written next to it, with
+.new appended to its name.
 """
 
 
@@ -28,6 +34,13 @@ def define(command: argparse.ArgumentParser) -> None:
     """Say what the command does, and what it is told."""
     declare.describe(command, _dashboards, DESCRIPTION, EXIT_CODES)
     declare.add_dest(command, "grafana")
+    command.add_argument(
+        "--prometheus",
+        metavar="URL",
+        type=declare.base_url,
+        help="URL of Prometheus as Grafana reaches it: also write it as Grafana's default data "
+        "source, for a Grafana that has none (default: none is written)",
+    )
 
 
 def grafana() -> Mapping[str, str]:
@@ -46,14 +59,26 @@ def grafana() -> Mapping[str, str]:
 
 
 def _dashboards(arguments: argparse.Namespace) -> int:
+    made = dict(grafana())
+    dest = arguments.dest.absolute()
+    made[PROVIDER] = _with(made[PROVIDER], "path", str(dest / "dashboards"))
+    source = made.pop(DATA_SOURCE)
+    if arguments.prometheus is not None:
+        made[DATA_SOURCE] = _with(source, "url", arguments.prometheus)
     with prepared(arguments.dest, PUBLIC) as folder:
-        for name, text in grafana().items():
+        for name, text in made.items():
             parts = name.split("/")
             put(arguments.dest, folder, parts, text, edited=parts[0] == PROVISIONING)
-    dest = printable(str(arguments.dest.absolute()))
     print()
-    print(f"Import the files in {dest}/dashboards in Grafana, or have it load them: copy the")
-    print(f"contents of {dest}/provisioning to its provisioning folder, and the")
-    print("dashboards to the path in provisioning/dashboards/viam-billing.yml. They need the rules")
-    print("that viam-billing rules writes.")
+    print("They need the rules that viam-billing rules writes. To have Grafana load them, restart")
+    print("it if its configuration is in this folder; otherwise copy this file into the folder")
+    print("provisioning/dashboards of its configuration first:")
+    print()
+    print(printable(str(dest / PROVIDER)))
     return DONE
+
+
+def _with(text: str, key: str, value: str) -> str:
+    """Return YAML with another value of a key that is there once. Comments stay."""
+    quoted = yaml.safe_dump([value], allow_unicode=True, width=10_000).removeprefix("- ").rstrip()
+    return re.sub(rf"(?m)^( +{key}: ).*$", lambda found: found[1] + quoted, text)

@@ -19,7 +19,6 @@ from exporter.tool.errors import DONE, EXIT_CODES, CommandError
 from exporter.tool.folder import PUBLIC, prepared
 from exporter.tool.output import printable
 from exporter.tool.placed import put
-from exporter.web.location import external_url
 
 ALERTMANAGER: Final = "alertmanager"  # a folder of its own: its files are no rules
 # Without a fragment, which comes of the alert's name; braces would be a template.
@@ -37,6 +36,13 @@ The settings file contains only what differs from the defaults, for example:
     ViamBillingBudgetUsed: {{severity: critical}}
 
 {EXIT_CODES}
+"""
+
+SCRAPE: Final = """\
+scrape_configs:
+  - job_name: viam-billing
+    static_configs:
+      - targets: ["localhost:8426"] # the exporter
 """
 
 
@@ -59,7 +65,7 @@ def define(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--dashboards",
         metavar="URL",
-        type=_grafana,
+        type=declare.base_url,
         help="URL of Grafana, for links in alerts (default: empty, no links)",
     )
     command.add_argument(
@@ -78,13 +84,6 @@ def _page(text: str) -> str | None:
             "must be http:// or https:// with a host, in ASCII, without a user and without #"
         )
     return text
-
-
-def _grafana(text: str) -> str | None:
-    try:
-        return external_url(text).geturl() if text else None
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _rules(arguments: argparse.Namespace) -> int:
@@ -118,3 +117,4 @@ def _advice(arguments: argparse.Namespace, links: Links) -> Iterator[str]:
     pattern = str(arguments.dest.absolute() / "viam-billing.*.yml")
     yield "rule_files:"
     yield f"  {printable(yaml.safe_dump([pattern], allow_unicode=True, width=10_000).rstrip())}"
+    yield from SCRAPE.splitlines()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from exporter.rules.series import (
+    ANSWERED,
     BUDGET_USED,
-    EXPORTERS_DOWN,
     SEEN,
     SINCE,
     SPIKE,
@@ -16,15 +17,40 @@ from exporter.rules.series import (
     last,
 )
 from grafana.source.board import ORGANIZATION, THIS_ORGANIZATION, to
-from grafana.source.known import BUDGETED, ORGANIZATIONS, amount, month_to_date
-from grafana.source.money_panels import FAILED, FORECAST, OVERDUE
+from grafana.source.known import (
+    BUDGETED,
+    DOWN,
+    EVALUATED,
+    EXPORTERS,
+    LATER,
+    ORGANIZATIONS,
+    amount,
+    month_to_date,
+)
+from grafana.source.money_panels import (
+    EXHAUSTED,
+    FAILED,
+    FORECAST,
+    LAST_FAILURE,
+    OLDEST_DUE,
+    OVERDUE,
+)
 from grafana.source.panels import MOMENT, USD, Panel
-from grafana.source.promql import by_id, metric, most, named, picked, recorded, told_apart
+from grafana.source.promql import (
+    MEMORY,
+    by_id,
+    metric,
+    most,
+    named,
+    picked,
+    recorded,
+    told_apart,
+)
 from grafana.source.tables import Column, table
 
 PART: Final = "org_id, collector"
-EXHAUSTED: Final = "viam_billing_budget_exhausted_timestamp_seconds"
-_DAY_BEGAN: Final = "viam_billing_spend_yesterday_start_timestamp_seconds"
+# The midnight before the bill was read last: of that day and the one before a spike is remembered.
+_MIDNIGHT: Final = f"""floor({by_id(SUCCEEDED, 'collector="usage"')} / 86400) * 86400"""
 _YESTERDAY: Final = 'day="yesterday"'
 _DENIED_PARTS: Final = most(
     PART, metric("viam_billing_collector_failure", 'cause=~"credentials|permission"')
@@ -69,29 +95,28 @@ PROBLEMS: Final = (  # the worst is last
     Problem(
         "Spike",
         f"{by_id(SPIKE)} > 0",
-        f"{picked(_DAY_BEGAN)} and on (org_id) {by_id(SPIKE, _YESTERDAY)} > 0"
-        f" or 0 * {by_id(SPIKE)} + time() - time() % 86400",
+        f"{_MIDNIGHT} - 86400 * ({by_id(SPIKE, _YESTERDAY)} > bool 0) or {_MIDNIGHT}",
         money=True,
         colour="orange",
     ),
     Problem(
         "Forecast over budget",
         f"{FORECAST_OVER_BUDGET} > 0 unless on (org_id) {OVER_BUDGET} > 0",
-        picked(EXHAUSTED),
+        EXHAUSTED,
         money=True,
         colour="orange",
     ),
-    Problem("Over budget", f"{OVER_BUDGET} > 0", picked(EXHAUSTED), money=True),
+    Problem("Over budget", f"{OVER_BUDGET} > 0", EXHAUSTED, money=True),
     Problem(
         "Payment failed",
         f"{ALL_FAILED} > 0",
-        by_id("viam_billing_payment_last_failure_timestamp_seconds"),
+        LAST_FAILURE,
         money=True,
     ),
     Problem(
         "Overdue",
         f"{amount(OVERDUE)} > 0",
-        by_id("viam_billing_invoice_oldest_unpaid_due_timestamp_seconds"),
+        OLDEST_DUE,
         money=True,
     ),
     Problem(
@@ -102,22 +127,28 @@ PROBLEMS: Final = (  # the worst is last
     ),
     Problem("Never read", _NEVER, by_id(SINCE)),
 )
+LOST: Final = "Not known any more"
+LOST_RANK, DOWN_RANK = (len(PROBLEMS) + each for each in (1, 2))
 TEXTS: Final = {
-    str(rank): (problem.text, problem.colour) for rank, problem in enumerate(PROBLEMS, 1)
-} | {str(len(PROBLEMS) + 1): ("Exporter down", "red")}
+    **{str(rank): (problem.text, problem.colour) for rank, problem in enumerate(PROBLEMS, 1)},
+    str(LOST_RANK): (LOST, "red"),
+    str(DOWN_RANK): ("Exporter down", "red"),
+}
+# When the exporter was last scraped that has been missing longest; if all are forgotten, the last.
+_DOWN_SINCE: Final = f"(min({EXPORTERS}) or max(last_over_time({EXPORTERS}[{MEMORY}])))"
+# When the bill was read last of those that left with an exporter that is down: half a day later
+# nothing else is known of them.
+_LOST: Final = (
+    f"(topk by (org_id) (1, last_over_time({recorded(ANSWERED)}[{MEMORY}]))"
+    f" unless on (org_id) {ORGANIZATIONS} and on () {DOWN})"
+)
 
 
-def _named(problem: Problem, value: str) -> str:
-    """Return a value of organizations that have a problem, with their name and the problem's."""
+def _labelled(values: Iterable[tuple[Problem, str]]) -> str:
+    """Return values of organizations that have problems, by the problem and their name."""
+    labelled = (f'label_replace({v}, "problem", "{p.text}", "", "")' for p, v in values)
     name = f"({told_apart(named(SEEN))} > bool 0)"
-    value = f"(({value}) and on (org_id) ({problem.found}))"
-    labelled = f"{value} * on (org_id) group_left (org_name) {name}"
-    return f'label_replace({labelled}, "problem", "{problem.text}", "", "")'
-
-
-def _ranks() -> str:
-    ranks = (f"{rank} + 0 * {_named(p, p.found)}" for rank, p in enumerate(PROBLEMS, 1))
-    return " or ".join(ranks)
+    return f"({' or '.join(labelled)}) * on (org_id) group_left (org_name) {name}"
 
 
 def worst() -> str:
@@ -128,26 +159,39 @@ def worst() -> str:
 
 def needs_attention() -> Panel:
     """Return the table of what is wrong. A row says so where nothing is."""
-    down = f"{len(PROBLEMS) + 1} + 0 * max({EXPORTERS_DOWN} > 0)"
-    amounts = " or ".join(_named(p, p.found) for p in PROBLEMS if p.money)
-    since = " or ".join(_named(p, p.since) for p in PROBLEMS)
+    down, lost = f"max({DOWN})", f'label_replace({_LOST}, "problem", "{LOST}", "", "")'
+    more = f"{LOST_RANK} + 0 * {lost} or {DOWN_RANK} + 0 * {down}"
+    ranks = _labelled((p, f"{rank} + 0 * ({p.found})") for rank, p in enumerate(PROBLEMS, 1))
+    amounts = _labelled((p, p.found) for p in PROBLEMS if p.money)
+    since = _labelled(
+        (p, f"({p.since} or on (org_id) {ORGANIZATIONS} * 0 + {LATER}) and on (org_id) ({p.found})")
+        for p in PROBLEMS
+    )
     return table(
         "Needs attention",
         "What is wrong, worst first; one row for each problem of an organization. The amount is "
         "what is overdue, unpaid after a failed payment, over the budget, or spent on the day of "
-        "the spike. Since is when it began; for a forecast over budget, when the budget will be "
-        "used up. Click a name for the organization.",
+        "the spike. Since is when it began, as far as the bill says; for a forecast over budget, "
+        "when the budget will be used up; for what is not known any more, when it was read last. "
+        "Click a name for the organization.",
         Column(
             "Problem",
-            f"{_ranks()} or {down} or on () 0 * count({ORGANIZATIONS})",
+            f"{ranks} or {more} or on () {EVALUATED}",
             texts={"0": ("Nothing", "green"), **TEXTS},
             width=170,
         ),
         Column("Organization", label="org_name", url=to(ORGANIZATION, THIS_ORGANIZATION)),
         Column("Amount", amounts, unit=USD),
-        Column("Since", f"1000 * ({since})", unit=MOMENT, width=160),
+        Column(
+            "Since",
+            f"1000 * ({since} or {lost} or 0 * {down} + {_DOWN_SINCE})",
+            unit=MOMENT,
+            texts={"Infinity": ("not given", "text")},
+            width=160,
+        ),
         key=None,
         hidden=("org_id", "problem"),
         sort="Problem",
+        then="Amount",
         height=9,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,8 @@ EXPORTER: Final = "viam-billing-exporter"
 ANYTHING: Final = ".+"
 ALL: Final = "$__all"
 COLUMNS: Final = 24  # of Grafana's grid
+
+ONLY_BRACKETS: Final = re.compile(r"(?<=[{\[])\n|\n(?=[}\]])")
 
 Variable = Any  # a builder of any kind of variable
 Row = tuple[str, Sequence[Panel]]
@@ -188,7 +191,9 @@ def render(board: Board) -> str:
             built.with_panel(panel)
     document = json.loads(sdk.JSONEncoder().encode(built.build()))
     # Lines for reading differences, and no more: as a ConfigMap it must stay below 256 KiB.
-    return json.dumps(_finished(document), indent=0, sort_keys=True, ensure_ascii=False) + "\n"
+    finished = _finished(document)
+    text = json.dumps(finished, indent=0, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return ONLY_BRACKETS.sub("", text) + "\n"
 
 
 def _finished(document: dict[str, Any]) -> dict[str, Any]:

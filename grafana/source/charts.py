@@ -9,6 +9,7 @@ from grafana.source import sdk
 from grafana.source.panels import (
     COUNT,
     INTERVAL,
+    NO_DATA,
     PLAIN,
     USD,
     Beside,
@@ -20,6 +21,18 @@ from grafana.source.panels import (
     value_map,
 )
 
+# None is red or orange, which are for what is wrong, and neighbours are easily told apart.
+HUES: Final = (
+    "#3274D9",  # blue
+    "#F2CC0C",  # yellow
+    "#8F3BB8",  # purple
+    "#37BFA7",  # teal
+    "#8AB8FF",  # light blue
+    "#8C6D31",  # brown
+    "#E685D0",  # pink
+    "#5A7D2A",  # olive
+)
+GREY: Final = "#8E9299"  # of all others, in both themes
 # From yellow to blue by the greatest value: palettes of many colours have red, which means bad.
 BY_SIZE: Final = (
     sdk.dashboard.FieldColor()
@@ -27,6 +40,22 @@ BY_SIZE: Final = (
     .series_by(sdk.models.FieldColorSeriesByMode.MAX)
 )
 Style = tuple[str, Sequence[tuple[str, Any]]]  # the name of a series, and properties of it
+
+
+def _hue(shade: str) -> Sequence[tuple[str, Any]]:
+    return [("color", {"mode": "fixed", "fixedColor": shade})]
+
+
+# Of series whose names begin with their rank. A name between slashes is a pattern.
+BY_RANK: Final[Sequence[Style]] = (
+    *((rf"/^{rank}\. /", _hue(shade)) for rank, shade in enumerate(HUES, 1)),
+    (r"/^-\. /", _hue(GREY)),
+)
+
+
+def hues(*names: str) -> Sequence[Style]:
+    """Return a colour for each of a few series."""
+    return [(name, _hue(shade)) for name, shade in zip(names, HUES, strict=False)]
 
 
 def lines(  # noqa: PLR0913 - a panel is what it is called with
@@ -41,6 +70,7 @@ def lines(  # noqa: PLR0913 - a panel is what it is called with
     doubling: bool = False,
     shades: str | None = None,
     limit: float | None = None,
+    empty: str = NO_DATA,
 ) -> Panel:
     """Return lines over time. `styles` are properties by the name of a series.
 
@@ -62,7 +92,7 @@ def lines(  # noqa: PLR0913 - a panel is what it is called with
         panel.thresholds(steps(((None, "transparent"), (limit, "red"))))
         panel.thresholds_style(sdk.common.GraphThresholdsStyleConfig().mode(dashed))
     _style(panel, styles)
-    return described(panel, title, description, unit, width, height)
+    return described(panel, title, description, unit, width, height, empty)
 
 
 def bars(  # noqa: PLR0913 - a panel is what it is called with
@@ -73,6 +103,7 @@ def bars(  # noqa: PLR0913 - a panel is what it is called with
     width: int = 12,
     height: int = 8,
     styles: Sequence[Style] = (),
+    empty: str = NO_DATA,
 ) -> Panel:
     """Return bars over time, one upon the other. `styles` are as for `lines`."""
     panel = _time_series(queries, _legend_with_sums())
@@ -88,13 +119,14 @@ def bars(  # noqa: PLR0913 - a panel is what it is called with
     if unit == COUNT:
         panel.decimals(0)
     _style(panel, styles)
-    return described(panel, title, description, unit, width, height)
+    return described(panel, title, description, unit, width, height, empty)
 
 
 def _style(panel: Panel, styles: Sequence[Style]) -> None:
     for name, properties in styles:
         values = [sdk.models.DynamicConfigValue(key, value) for key, value in properties]
-        panel.override_by_name(name, values)
+        override = panel.override_by_regexp if name.startswith("/") else panel.override_by_name
+        override(name, values)
 
 
 def _legend() -> Any:
@@ -115,6 +147,8 @@ def _legend_with_sums() -> Any:
         .placement(sdk.common_models.LegendPlacement.RIGHT)
         .width(260)  # long names leave room for the bars
         .calcs(["sum"])
+        .sort_by("Total")
+        .sort_desc(True)
     )
 
 

@@ -12,7 +12,7 @@ from grafana.source.charts import lines
 from grafana.source.known import LESS, MISSING, ORGANIZATIONS, USAGE, tile
 from grafana.source.money_panels import COUNTED_ON_THE_RIGHT, DASHED, THIN, fixed
 from grafana.source.panels import COUNT, DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query
-from grafana.source.promql import picked
+from grafana.source.promql import metric, picked, picked_of
 
 TODAY: Final = "viam_billing_spend_today_usd"
 DAY: Final = "viam_billing_spend_yesterday_usd"
@@ -28,12 +28,23 @@ TYPE_DAY: Final = "viam_billing_resource_spend_yesterday_usd"
 TYPE_EXPECTED: Final = "viam_billing_resource_spend_expected_day_usd"
 
 
+TWO_WEEKS: Final = 14  # days
+
 _DAY_LINE: Final = "last whole day"
 _MEAN: Final = "mean day of 7"
 _STYLES: Final[Sequence[tuple[str, Sequence[tuple[str, Any]]]]] = (
     (_DAY_LINE, [fixed("blue"), THIN]),
     (_MEAN, [fixed("orange")]),
 )
+
+
+ESTIMATED: Final = "orgs estimated"
+DAYS_SEEN: Final = "days known"
+
+
+def _from_day(days: int, counted: str) -> str:
+    """Return the midnight after which that many days will be counted, if they are not yet."""
+    return f"(time() - time() % 86400 + ({days * 86400} - {counted} > 0))"
 
 
 def _after(days: int) -> str:
@@ -49,13 +60,16 @@ def missing(value: str) -> str:
 def _spent(  # noqa: PLR0913 - a tile is what it is called with
     title: str,
     description: str,
-    metric: str,
+    name: str,
     *,
     days: int,
     one: bool,
     also: Sequence[Beside] = (),
 ) -> Panel:
-    value = picked(metric)
+    value, known = picked(name), picked(KNOWN)
+    # What was spent before the first poll is spread evenly over the days before.
+    few = f"{known} / 86400 < {days}"
+    spread = f"{few} and on (org_id) {value}" if one else f"count({few} and on (org_id) {value})"
     return tile(
         title,
         description,
@@ -65,7 +79,8 @@ def _spent(  # noqa: PLR0913 - a tile is what it is called with
         none=_after(days),
         unit=USD,
         name="spent",
-        also=also,
+        also=[*also, Beside(DAYS_SEEN if one else ESTIMATED, spread)],
+        coming=_from_day(days, picked_of(f"{metric(KNOWN)} + {metric(NOT_KNOWN)}")),
         width=4 if one else 8,
     )
 
@@ -96,20 +111,27 @@ def last_week(*, one: bool = False) -> Panel:
     )
 
 
+def week_change() -> str:
+    """Return by how much the week differs from the one before, where so many days are known."""
+    known = f"{picked(KNOWN)} >= {TWO_WEEKS} * 86400"
+    return f"({picked(WEEK)} - {picked(WEEK_BEFORE)} and on (org_id) {known})"
+
+
 def week_trend(*, one: bool = False) -> Panel:
     """Return by how much seven days differ from the seven before, in % and dollars."""
-    week, before = picked(WEEK), picked(WEEK_BEFORE)
-    both = f"({week} - {before})"
-    change, base = (both, before) if one else (f"sum({both})", f"sum({before} and {week})")
+    before = picked(WEEK_BEFORE)
+    both = week_change()
+    change, base = (both, before) if one else (f"sum({both})", f"sum({before} and {both})")
     return trend(
         "Week against week",
         "The last seven whole UTC days against the seven before: the difference as a share, and in "
-        "dollars. Growth is not bad by itself: ask whether it was meant. Only organizations with "
-        "both weeks known are compared.",
+        "dollars. Growth is not bad by itself: ask whether it was meant. Only organizations of "
+        "which 14 days are known are compared.",
         both,
         change,
         base,
-        none=_after(14),
+        none=_after(TWO_WEEKS),
+        coming=_from_day(TWO_WEEKS, picked(KNOWN)),
         one=one,
         width=8,
     )
@@ -123,6 +145,7 @@ def trend(  # noqa: PLR0913 - a tile is what it is called with
     base: str,
     *,
     none: str,
+    coming: str,
     one: bool,
     width: int = 4,
 ) -> Panel:
@@ -134,6 +157,7 @@ def trend(  # noqa: PLR0913 - a tile is what it is called with
         USAGE,
         total=None if one else change,
         none=none,
+        coming=coming,
         unit=USD,
         name="more",
         below_zero=LESS,

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from exporter.rules.series import EXPORTERS_DOWN
+from exporter.api.calls import ReadRpc
+from exporter.metrics.catalog import COLLECTORS
+from exporter.rules.staleness import OUT_OF_DATE_AFTER
 from grafana.source import board
 from grafana.source.board import Board
-from grafana.source.charts import bars, lines
+from grafana.source.charts import bars, hues, lines
 from grafana.source.freshness import (
     DATA_AGE_IN_INTERVALS,
     organizations_out_of_date,
     parts_table,
 )
-from grafana.source.known import OUT_OF_DATE_AFTER, of_exporters
-from grafana.source.money_panels import firing
+from grafana.source.known import EVALUATED, of_exporters
+from grafana.source.money_panels import DASHED, firing, fixed
 from grafana.source.panels import (
     BYTES,
     COUNT,
     NONE_IS_GOOD,
+    NOTHING_FOUND,
     OF_LIMIT_LEFT,
     ONE_IS_GOOD,
     PER_SECOND,
@@ -33,6 +36,7 @@ from grafana.source.promql import metric, most, named, told_apart
 from grafana.source.tables import Column, table
 
 OWN: Final = "viam_billing_exporter_"
+METHODS: Final = ("Authenticate", *ReadRpc)
 OLDEST: Final = 20  # organizations that are drawn; a fleet may have thousands
 WORKS: Final = value_map({"1": ("Yes", "green"), "0": ("No", "red")})
 SEVERITIES: Final = (("info", "blue"), ("warning", "orange"), ("critical", "red"))
@@ -109,13 +113,12 @@ def _alerts() -> Sequence[Panel]:
             "Should be none. Each alert has a section of its own in the runbook.",
             Column(
                 "Severity",
-                # Recorded as long as rules are evaluated, whatever they find.
-                f"{severity} or on () 0 * max({EXPORTERS_DOWN}) - 1",
+                f"{severity} or on () {EVALUATED} - 1",
                 texts=texts,
-                width=90,
+                width=80,
             ),
             Column("Alert", label="alertname"),
-            Column("Organization", label="org_name", width=190),
+            Column("Organization", label="org_name", width=165),
             key=None,
             sort="Severity",
             width=8,
@@ -153,6 +156,7 @@ def _polls() -> Sequence[Panel]:
             "person; RESOURCE_EXHAUSTED needs a longer poll interval.",
             Query(f"sum by (code) ({failures}) > 0", "{{code}}"),
             unit=COUNT,
+            empty=NOTHING_FOUND,
         ),
         lines(
             "Latency of the billing API",
@@ -164,6 +168,7 @@ def _polls() -> Sequence[Panel]:
                 "{{method}}",
             ),
             unit=SECONDS,
+            styles=hues(*METHODS),
         ),
         lines(
             "Calls to the billing API",
@@ -171,6 +176,7 @@ def _polls() -> Sequence[Panel]:
             "poll intervals ask for. Authenticate comes only when tokens are needed.",
             Query(f"sum by (method) ({calls})", "{{method}}"),
             unit=PER_SECOND,
+            styles=hues(*METHODS),
         ),
         lines(
             "Requests left of the day",
@@ -179,6 +185,7 @@ def _polls() -> Sequence[Panel]:
             Query(own("api_requests_remaining"), "left, {{instance}}"),
             Query(own("api_requests_limit"), "ceiling, {{instance}}"),
             unit=COUNT,
+            styles=[("/^ceiling, /", [fixed("text"), DASHED])],
         ),
         lines(
             "How long polls took",
@@ -189,6 +196,7 @@ def _polls() -> Sequence[Panel]:
                 "{{collector}}",
             ),
             unit=SECONDS,
+            styles=hues(*(collector.name for collector in COLLECTORS)),
         ),
     )
 
@@ -204,6 +212,7 @@ def _doubts() -> Sequence[Panel]:
             "the bill above say whose.",
             Query(f"sum by (reason) ({withheld}) > 0", "{{reason}}"),
             unit=COUNT,
+            empty=NOTHING_FOUND,
         ),
         bars(
             "Values that are not known yet",
@@ -211,6 +220,7 @@ def _doubts() -> Sequence[Panel]:
             "poll. Their money is shown, as unknown_<n>: look for a newer exporter.",
             Query(f"sum by (enum) ({unknown}) > 0", "{{enum}}"),
             unit=COUNT,
+            empty=NOTHING_FOUND,
         ),
     )
 

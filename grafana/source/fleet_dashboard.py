@@ -8,7 +8,6 @@ from typing import Final
 from exporter.rules.series import (
     ALL_FORECAST,
     ALL_MONTH_TO_DATE,
-    EXPORTERS_DOWN,
     WITHOUT_FORECAST,
 )
 from grafana.source import board, days, headlines
@@ -18,12 +17,13 @@ from grafana.source.attention import (
     needs_attention,
 )
 from grafana.source.board import EXPORTER, INVOICES, Board, to
-from grafana.source.charts import bars, lines
+from grafana.source.charts import BY_RANK, GREY, bars, lines
 from grafana.source.fleet_tables import made_of, movers, organizations
 from grafana.source.freshness import DATA_AGE, organizations_out_of_date
 from grafana.source.known import (
     ANY_PART,
     BUDGETED,
+    EVALUATED,
     GONE,
     MISSING,
     USAGE,
@@ -45,6 +45,7 @@ from grafana.source.money_panels import (
 )
 from grafana.source.panels import (
     COUNT,
+    NO_DAY,
     NONE_IS_BETTER,
     NONE_IS_GOOD,
     OF_LIMIT_LEFT,
@@ -58,17 +59,19 @@ from grafana.source.panels import (
     stat,
 )
 from grafana.source.promql import (
+    RANKS,
     by_id,
     metric,
     picked,
+    ranked,
     spent,
     spent_on_day,
     with_name,
 )
 from grafana.source.spend_panels import month_trend
 
-SHOWN_BY_NAME: Final = 10  # organizations that have a colour of their own
 OTHERS: Final = "all others"
+CREDITED: Final = "all others, credited"
 
 
 def _wrong() -> Sequence[Panel]:
@@ -78,8 +81,7 @@ def _wrong() -> Sequence[Panel]:
             "Alerts firing",
             "Critical alerts and warnings of this project that fire now, for all organizations. "
             "Should be 0. Click for the list; each alert has a runbook.",
-            # Recorded as long as rules are evaluated, whatever they find.
-            f"sum({firing('critical|warning')}) or on () 0 * max({EXPORTERS_DOWN})",
+            f"sum({firing('critical|warning')}) or on () {EVALUATED}",
             unit=COUNT,
             colours=NONE_IS_GOOD,
             url=to(EXPORTER),
@@ -155,21 +157,25 @@ def _money() -> Sequence[Panel]:
 
 def _breakdown() -> Sequence[Panel]:
     spend = spent_on_day()
-    top = f"topk({SHOWN_BY_NAME}, {spent(7, '@ end()')})"
+    size = f"({spent(7, '@ end()')})"
+    top = f"topk({RANKS}, {size})"
+    named = ranked(f"{with_name(spend)} and on (org_id) {top}", "org_id", size)
     return (
         bars(
             "Spend per day by organization",
-            "Net spend of each complete UTC day, by the organizations that spent most in the last "
-            "week, the others together. Should be even, lower on weekends. A tall bar is worth a "
-            "look at that organization; one below 0 is a credit. After a gap in the answers, which "
-            "is marked, a bar holds what was spent since.",
-            Query(f"{with_name(spend)} > 0 and on (org_id) {top}", "{{org_name}}", "1d"),
+            "Net spend of each complete UTC day, by the eight organizations that spent most in the "
+            "last week, the others together. Should be even, lower on weekends. A tall bar is "
+            "worth a look at that organization; one below 0 is a credit. After a gap in the "
+            "answers, which is marked, a bar holds what was spent since.",
+            Query(f"{named} > 0", "{{rank}}. {{org_name}}", "1d"),
             Query(f"sum({spend} > 0 unless on (org_id) {top})", OTHERS, "1d"),
             # By themselves: in one stack with the others they would be drawn over them.
-            Query(f"{with_name(spend)} < 0", "{{org_name}}, credited", "1d"),
+            Query(f"{named} < 0", "{{rank}}. {{org_name}}, credited", "1d"),
+            Query(f"sum({spend} < 0 unless on (org_id) {top})", CREDITED, "1d"),
             unit=USD_AXIS,
             width=24,
-            styles=[(OTHERS, [fixed("text")])],
+            styles=[*BY_RANK, *((others, [fixed(GREY)]) for others in (OTHERS, CREDITED))],
+            empty=NO_DAY,
         ),
         lines(
             "Whole fleet: month so far and forecast",
@@ -191,9 +197,9 @@ def _breakdown() -> Sequence[Panel]:
             "Jumps when invoices come, on the first of the month above all, and falls as they "
             "are paid. Overdue should stay at $0. The balance leaves out invoices of the current "
             "cycle.",
-            Query(f"sum({amount(UNPAID)})", "unpaid invoices", "6h"),
-            Query(f"sum({amount(OUTSTANDING)})", "outstanding balance", "6h"),
-            Query(f"sum({amount(OVERDUE)})", "overdue", "6h"),
+            Query(f"sum({amount(UNPAID)})", "unpaid invoices", "1h"),
+            Query(f"sum({amount(OUTSTANDING)})", "outstanding balance", "1h"),
+            Query(f"sum({amount(OVERDUE)})", "overdue", "1h"),
             unit=USD_AXIS,
             styles=[
                 ("unpaid invoices", [fixed("blue")]),

@@ -43,16 +43,16 @@ def made_of() -> Panel:
 def movers() -> Panel:
     """Return the table of those whose spend changed most."""
     week, before = picked(days.WEEK), picked(days.WEEK_BEFORE)
-    change = f"({week} - {before})"
+    change = days.week_change()
     moved = f"and on (org_id) topk({MOVERS}, abs({change}))"
     name = f"({told_apart(named(SEEN))} > bool 0)"
     weeks = f"{week} * on (org_id) group_left (org_name) {name} {moved}"
-    why = parts(f"({weeks})", USAGE, "org_name", none="not known yet")
+    why = parts(f"({weeks})", USAGE, "org_name", none="after 14 whole days")
     return table(
         "Movers of the week",
         "Spend of the last seven whole UTC days beside that of the seven before, before "
         "corrections, where it changed most. Growth is not bad by itself: ask whether it was "
-        "meant. Organizations of which a day of these is not known are left out. Click a name for "
+        "meant. Organizations of which fewer than 14 days are known are left out. Click a name for "
         "the organization.",
         _ORGANIZATION,
         # Rows are joined by the id, which a row that says why there are none has not.
@@ -78,17 +78,28 @@ def organizations() -> Panel:
         "Click a name for the organization.",
         _ORGANIZATION,
         Column("_known", told_apart(named(SEEN)), shown=False),
-        Column("Problem", worst(), texts={"0": ("none", "green"), **TEXTS}, width=150),
+        Column("Problem", worst(), texts={"0": ("none", "green"), **TEXTS}, width=165),
         Column("Month so far", cell(month_to_date(), USAGE), unit=USD),
-        Column("Forecast", cell(picked(FORECAST), USAGE, takes_time=True), unit=USD),
+        Column(
+            "Forecast",
+            cell(picked(FORECAST), USAGE, later=True),
+            unit=USD,
+            texts={"Infinity": ("bill has no dates", "text")},
+        ),
         Column("Budget", BUDGETED, unit=USD, width=105),
         Column("Budget used", USED, unit=SHARE, colours=OF_BUDGET, cell=GAUGE, width=150),
         Column("Forecast / budget", share, unit=SHARE, colours=OF_BUDGET, width=135),
-        Column("Last 7 days", cell(picked(days.WEEK), USAGE, takes_time=True), unit=USD),
+        Column(
+            "Last 7 days",
+            cell(picked(days.WEEK), USAGE, later=True),
+            unit=USD,
+            texts={"Infinity": ("after 7 days", "text")},
+        ),
         Column("Owed", cell(amount(UNPAID), INVOICES), unit=USD),
         Column("Overdue", cell(amount(OVERDUE), INVOICES), unit=USD, colours=NONE_IS_GOOD),
         Column("Data age", DATA_AGE, unit=SECONDS, width=95),
         key="org_id",
         sort="Problem",
+        then="Overdue",
         height=11,
     )

@@ -6,8 +6,9 @@ from typing import Final
 
 from exporter.model import Cause
 from exporter.rules.series import SEEN, SUCCEEDED
+from exporter.rules.staleness import OUT_OF_DATE_AFTER
 from grafana.source.board import ORGANIZATION, THIS_ORGANIZATION, to
-from grafana.source.known import ANY_PART, GONE, NOT_YET, OUT_OF_DATE_AFTER, tile
+from grafana.source.known import ANY_PART, GONE, NOT_POLLED, tile
 from grafana.source.panels import (
     COUNT,
     INTERVALS_OLD,
@@ -44,7 +45,7 @@ _OUT_OF_DATE: Final = (
     f" or on (org_id) 0 * {GONE} + 1)"
 )
 
-_ID: Final = Column("Organization ID", label="org_id", width=95)
+_ID: Final = Column("ID", label="org_id", width=95)
 # The worst is last.
 CAUSES: Final = dict(enumerate(reversed([*Cause]), 1))
 DOWN: Final = len(CAUSES) + 1
@@ -97,7 +98,7 @@ def parts_table(*, one_organization: bool) -> Panel:
         Column("State", _state(), texts=texts, width=115),
         Column(
             "Age",
-            f"{PART_AGE} or 0 * {_ATTEMPT} + {NOT_YET}",
+            f"{PART_AGE} or 0 * {_ATTEMPT} + {NOT_POLLED}",
             unit=SECONDS,
             texts={"-Infinity": ("never read", "red")},
             width=95,

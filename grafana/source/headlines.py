@@ -12,7 +12,7 @@ from grafana.source.promql import picked
 
 NEXT_DUE: Final = "viam_billing_invoice_next_due_timestamp_seconds"
 WITHHELD: Final = "Withheld"
-NO_FORECAST: Final = "Not known yet"
+NO_FORECAST: Final = "The bill has no dates"
 
 
 def overdue(url: str | None = None, *, one: bool = False) -> Panel:

@@ -27,13 +27,14 @@ from grafana.source.panels import (
     DATE,
     NONE_IS_BETTER,
     NONE_IS_GOOD,
+    NOTHING_FOUND,
     USD,
     USD_AXIS,
     Panel,
     Query,
 )
 from grafana.source.payments import PENDING, payments
-from grafana.source.promql import by_id, metric, most, recorded
+from grafana.source.promql import MEMORY, by_id, metric, most, recorded
 from grafana.source.tables import ROW, Column, table
 
 OVERDUE_COUNT: Final = "viam_billing_invoices_overdue"
@@ -118,6 +119,7 @@ def _ageing() -> Sequence[Panel]:
             unit=USD_AXIS,
             width=8,
             shades="red",
+            empty=NOTHING_FOUND,
         ),
     )
 
@@ -187,7 +189,8 @@ def _each() -> Sequence[Panel]:
         f"0 * ({status['paid']} and on (invoice_id) time() - {paid} < 30 * 86400)",
     )
     issued = metric("viam_billing_invoice_issued_timestamp_seconds", OF_INVOICE)
-    newest = most("invoice_id", f"last_over_time({issued}[1d] @ end())")
+    # Also where the bills could not be read lately.
+    newest = most("invoice_id", f"last_over_time({issued}[{MEMORY}:6h] @ end())")
     shown = f"({' or '.join(steps)}) and on (invoice_id) topk({ON_TIMELINE}, {newest})"
     return (
         invoice_tables.every_invoice(one_organization=False),

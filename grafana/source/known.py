@@ -13,11 +13,20 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
-from exporter.rules.series import EXPORTERS_DOWN, MONTH_TO_DATE, SEEN, SUCCEEDED, last
-from grafana.source.panels import BELOW_ZERO, PLAIN, SHORT_MOMENT, Beside, Panel, Steps, stat
-from grafana.source.promql import by_id, metric, named
+from exporter.rules import series
+from exporter.rules.series import EXPORTERS_DOWN, MONTH_TO_DATE, SEEN, last
+from grafana.source.panels import (
+    BELOW_ZERO,
+    COMING_DAY,
+    PLAIN,
+    SHORT_MOMENT,
+    Beside,
+    Panel,
+    Steps,
+    stat,
+)
+from grafana.source.promql import JOB, by_id, metric, named
 
-OUT_OF_DATE_AFTER: Final = 2  # poll intervals
 NUMBER: Final = "known"  # what a number is called when something stands beside it
 CREDIT: Final = "credit"  # what an amount is called that is below $0
 LESS: Final = "less"  # and a difference
@@ -25,34 +34,31 @@ AS_OF: Final = "as of"
 OUT_OF_DATE: Final = "orgs out of date"
 MISSING: Final = "orgs missing"
 STATE: Final = "state"
+COMING: Final = "coming"
 
 
 class State(IntEnum):
     """Why there is no number. Of several organizations, the greatest counts."""
 
-    NONE = 1  # the answer is good, and has none
+    NONE = series.READABLE  # the answer is good, and has none
     PENDING = 2
-    UNREADABLE = 3
+    UNREADABLE = series.UNREADABLE
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a number comes from: whose last poll failed, who waits for one, and who answered.
+    """Where a number comes from: the state of each organization, and when it was read.
 
-    Each is an expression. `succeeded` is when, and empty for what does not age.
+    Both are expressions. `old` is when those had their last good poll whose number is out of date;
+    it is empty for what does not age.
     """
 
-    failing: str
-    pending: str
-    answered: str
-    succeeded: str = ""
+    state: str
+    old: str = ""
 
-    @property
-    def old(self) -> str:
-        """Return when those had their last good poll whose number is out of date."""
-        interval = by_id("viam_billing_poll_interval_seconds")
-        age = f"{self.succeeded} < time() - {OUT_OF_DATE_AFTER} * {interval}"
-        return f"({age} or {self.succeeded} unless on (org_id) {interval})"
+    def of(self, state: State) -> str:
+        """Return those that are in a state."""
+        return f"({self.state} == {state})"
 
 
 ORGANIZATIONS: Final = by_id(SEEN)
@@ -60,19 +66,22 @@ POLLED: Final = by_id("viam_billing_org_info")
 # On no page, as their exporter is down.
 GONE: Final = f"({ORGANIZATIONS} unless on (org_id) {POLLED})"
 DOWN: Final = f"({EXPORTERS_DOWN} > 0)"
+# 0 as long as rules are evaluated, whatever they find.
+EXPORTERS: Final = f"{series.EXPORTERS}{{{JOB}}}"
+EVALUATED: Final = f"0 * (count({EXPORTERS}) or max({EXPORTERS_DOWN}))"
+
+
+def _each(state: str) -> str:
+    """Return a state that is recorded of some, and of all others that there was no poll yet."""
+    return f"({state} or on (org_id) 0 * {ORGANIZATIONS} + {State.PENDING})"
 
 
 def collector(name: str) -> Origin:
     """Return the origin of what a collector polls."""
-    of = f'collector="{name}"'
-    success = by_id("viam_billing_collector_success", of)
-    # One that was said twice is there once: nothing is missing for it.
-    withheld = by_id("viam_billing_withheld_samples", of, 'reason!="duplicate"')
+    # One on no page has no collector.
     return Origin(
-        failing=f"({success} == 0 or {withheld} or {GONE})",
-        pending=f"({ORGANIZATIONS} unless on (org_id) {success})",
-        answered=f"({success} == 1)",
-        succeeded=by_id(SUCCEEDED, of),
+        _each(by_id(series.STATE, f'collector=~"{name}|"')),
+        by_id(series.OUT_OF_DATE, f'collector="{name}"'),
     )
 
 
@@ -80,23 +89,21 @@ USAGE: Final = collector("usage")
 BILLING: Final = collector("billing_information")
 INVOICES: Final = collector("invoices")
 # What needs no poll: it is on the page of an exporter that runs.
-CONFIGURED: Final = Origin(failing=GONE, pending="", answered=POLLED)
+CONFIGURED: Final = Origin(
+    f"(0 * {GONE} + {State.UNREADABLE} or on (org_id) 0 * {POLLED} + {State.NONE})"
+)
 # What is said of budgets matters only for organizations that have one: -1 is remembered of others.
 BUDGETED: Final = f"({by_id(last('viam_billing_budget_usd'))} >= 0)"
 USAGE_OF_BUDGET: Final = Origin(
-    failing=f"({USAGE.failing} and on (org_id) {BUDGETED})",
-    pending=f"({USAGE.pending} and on (org_id) {BUDGETED})",
-    answered=POLLED,
-    succeeded=USAGE.succeeded,
+    f"({USAGE.state} and on (org_id) {BUDGETED} or on (org_id) 0 * {POLLED} + {State.NONE})",
+    USAGE.old,
 )
 # Each part of the bill says how old it is by itself.
-_SUCCESS: Final = by_id("viam_billing_collector_success")
-ANY_PART: Final = Origin(
-    failing=f"({_SUCCESS} == 0 or {GONE})",
-    pending=f"({ORGANIZATIONS} unless on (org_id) {_SUCCESS})",
-    answered=POLLED,
+ANY_PART: Final = Origin(_each(by_id(series.STATE)))
+EXPORTER: Final = Origin(
+    f"(0 * {DOWN} + {State.UNREADABLE} or"
+    f" 0 * count({metric('viam_billing_exporter_build_info')}) + {State.NONE})"
 )
-EXPORTER: Final = Origin(DOWN, "", f"count({metric('viam_billing_exporter_build_info')})")
 
 
 def amount(name: str) -> str:
@@ -113,12 +120,8 @@ def month_to_date() -> str:
 
 def state(value: str, origin: Origin) -> str:
     """Return the worst state of those that have no value, if none has one."""
-    states = [f"{State.UNREADABLE} + 0 * {origin.failing}"]
-    if origin.pending:
-        states.append(f"{State.PENDING} + 0 * {origin.pending}")
-    states.append(f"{State.NONE} + 0 * {origin.answered}")
-    states.append(f"{State.UNREADABLE} + 0 * ({DOWN} unless on () {ORGANIZATIONS})")
-    return f"max({' or '.join(states)}) unless on () ({value})"
+    nobody = f"0 * {DOWN} + {State.UNREADABLE}"  # no organization is known any more
+    return f"max({origin.state} or on () {nobody}) unless on () ({value})"
 
 
 def why(value: str, origin: Origin, none: str) -> Beside:
@@ -146,6 +149,7 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
     mappings: Sequence[Any] = (),
     decimals: int | None = None,
     also: Sequence[Beside] = (),
+    coming: str = "",
     name: str = NUMBER,
     below_zero: str | None = None,
     width: int = 4,
@@ -153,12 +157,16 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
 ) -> Panel:
     """Return a tile of one organization's value, or of what those of all come to: `total`.
 
-    It says of when the value is if it is out of date; of a total, of how many organizations it is,
-    and how many are missing from it, if they `always` have a value. One that may be below $0 is
-    called `below_zero` then.
+    `coming` is when each organization will have a value, in Unix seconds, where that is known.
+    The tile says of when the value is if it is out of date; of a total, of how many organizations
+    it is, and how many are missing from it, if they `always` have a value. One that may be below
+    $0 is called `below_zero` then.
     """
     number = total or value
-    beside = [why(number, origin, none)]
+    beside = [why(f"({number}) or {coming}" if coming else number, origin, none)]
+    if coming:
+        day = f"1000 * min({coming}) unless on () ({number})"
+        beside.append(Beside(COMING, day, COMING_DAY))
     if below_zero:
         # Grafana would write $-1.00. As a query of its own it has its sign before the currency.
         beside.append(Beside(below_zero, f"-({number}) > 0", BELOW_ZERO))
@@ -166,7 +174,7 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
     if total and always:
         missing = f"count({ORGANIZATIONS} unless on (org_id) {value}) and on () {total}"
         beside.append(Beside(MISSING, missing, colour="orange"))
-    if origin.succeeded:
+    if origin.old:
         old = f"{origin.old} and on (org_id) ({value})"
         beside.append(
             Beside(OUT_OF_DATE, f"count({old})", colour="orange")
@@ -215,20 +223,20 @@ def of_exporters(  # noqa: PLR0913 - a tile is what it is called with
     )
 
 
-# What a cell holds in place of a number, and `tables` has words for: no amount is either.
-UNREADABLE: Final = "0 / 0"  # NaN
-NOT_YET: Final = "-1 / 0"  # -Inf
+# What a cell holds in place of a number, and `tables` has words for: no amount is any of these.
+CANNOT_BE_READ: Final = "0 / 0"  # NaN
+NOT_POLLED: Final = "-1 / 0"  # -Inf
+LATER: Final = "1 / 0"  # Inf: the answer is good, and has none yet
 
 
-def cell(value: str, origin: Origin, *, takes_time: bool = False) -> str:
+def cell(value: str, origin: Origin, *, later: bool = False) -> str:
     """Return the value of each organization for a table, or why it has none; nothing if it is none.
 
-    What `takes_time` is not known yet where the answer is good and has none.
+    `later` says of a good answer that it will have one.
     """
-    pending = ORGANIZATIONS if takes_time else origin.pending
-    cells = [value, f"0 * {origin.failing} + {UNREADABLE}"]
-    if pending:
-        cells.append(f"0 * {pending} + {NOT_YET}")
+    states = [(State.UNREADABLE, CANNOT_BE_READ), (State.PENDING, NOT_POLLED)]
+    states += [(State.NONE, LATER)] if later else []
+    cells = [value, *(f"0 * {origin.of(state)} + {number}" for state, number in states)]
     return " or on (org_id) ".join(cells)
 
 
@@ -240,14 +248,14 @@ def rows(value: str, origin: Origin, label: str) -> str:
     """
     name = f"({named(SEEN)} > bool 0)"
 
-    def saying(what: str, of: str, number: str) -> str:
-        value = f"(0 * {of} + {number}) * on (org_id) group_left (org_name) {name}"
+    def saying(what: str, of: State, number: str) -> str:
+        value = f"(0 * {origin.of(of)} + {number}) * on (org_id) group_left (org_name) {name}"
         # With the organization in it: rows are joined by it.
         return f'label_replace({value}, "{label}", "{what}: $1", "org_id", "(.*)")'
 
-    unreadable = saying("cannot be read", origin.failing, UNREADABLE)
-    pending = saying("not polled yet", origin.pending, NOT_YET)
-    none = f'label_replace(0 * count({origin.answered}), "{label}", "none", "", "")'
+    unreadable = saying("cannot be read", State.UNREADABLE, CANNOT_BE_READ)
+    pending = saying("not polled yet", State.PENDING, NOT_POLLED)
+    none = f'label_replace(0 * count({origin.of(State.NONE)}), "{label}", "none", "", "")'
     return f"{value} or on (org_id) {unreadable} or on (org_id) {pending} or on () {none}"
 
 
@@ -257,10 +265,11 @@ def parts(value: str, origin: Origin, label: str, none: str = "none") -> str:
     If there are none, one row says why; `none` where the answer is good.
     """
 
-    def saying(what: str, of: str) -> str:
-        return f'label_replace(max({of}), "{label}", "{what}", "", "")'
+    def saying(what: str, of: State, number: str) -> str:
+        why = f"max(0 * {origin.of(of)} + {number})"
+        return f'label_replace({why}, "{label}", "{what}", "", "")'
 
-    unreadable = saying("cannot be read", f"0 * {origin.failing} + {UNREADABLE}")
-    pending = saying("not polled yet", f"0 * {origin.pending} + {NOT_YET}")
-    good = saying(none, f"0 * {origin.answered}")
+    unreadable = saying("cannot be read", State.UNREADABLE, CANNOT_BE_READ)
+    pending = saying("not polled yet", State.PENDING, NOT_POLLED)
+    good = saying(none, State.NONE, "0")
     return f"{value} or on () {unreadable} or on () {pending} or on () {good}"

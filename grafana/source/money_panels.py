@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from exporter.rules.series import last
 from grafana.source.panels import COUNT
+from grafana.source.promql import by_id
 
 FAILED: Final = "viam_billing_invoices_payment_failed_amount_usd"
 UNPAID: Final = "viam_billing_invoices_unpaid_amount_usd"
@@ -13,6 +15,13 @@ OVERDUE: Final = "viam_billing_invoices_overdue_amount_usd"
 OUTSTANDING: Final = "viam_billing_outstanding_balance_usd"
 BUDGET: Final = "viam_billing_budget_usd"
 FORECAST: Final = "viam_billing_forecast_usd"
+
+# Dates of each organization as they were last known, in Unix seconds; 0 is remembered of none.
+EXHAUSTED: Final = f"({by_id(last('viam_billing_budget_exhausted_timestamp_seconds'))} > 0)"
+LAST_FAILURE: Final = f"({by_id(last('viam_billing_payment_last_failure_timestamp_seconds'))} > 0)"
+OLDEST_DUE: Final = (
+    f"({by_id(last('viam_billing_invoice_oldest_unpaid_due_timestamp_seconds'))} > 0)"
+)
 
 
 def firing(severity: str) -> str:

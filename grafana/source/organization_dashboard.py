@@ -22,7 +22,7 @@ from grafana.source.known import (
     tile,
 )
 from grafana.source.known import INVOICES as INVOICES_POLLED
-from grafana.source.money_panels import OUTSTANDING
+from grafana.source.money_panels import LAST_FAILURE, OUTSTANDING
 from grafana.source.panels import (
     COUNT,
     DATE,
@@ -153,14 +153,14 @@ def _payment() -> Sequence[Panel]:
             "above 200 %, compare the two periods above.",
             f"{latest} / ({median} > 0)",
             INVOICES_POLLED,
-            none="After 4 invoices of a kind",
+            none="After 4 invoices above $0",
             unit=SHARE,
             colours=((None, "text"), (2, "orange")),
         ),
         tile(
             "Last failed payment",
             "When a payment of an invoice that is still unpaid last failed.",
-            f"1000 * {by_id('viam_billing_payment_last_failure_timestamp_seconds')}",
+            f"1000 * {LAST_FAILURE}",
             INVOICES_POLLED,
             none="None",
             unit=DATE,

@@ -23,11 +23,15 @@ PLAIN_NUMBER: Final = "locale"  # with all digits; Grafana would write $-1.00
 DATE: Final = "time:YYYY-MM-DD"
 MOMENT: Final = "time:YYYY-MM-DD HH:mm"
 SHORT_MOMENT: Final = "time:D MMM HH:mm"  # for a tile
+COMING_DAY: Final = "time:[From] D MMM"  # in place of a number that is not there yet
 BELOW_ZERO: Final = "currency:financial:-$"  # of how far an amount is below $0
 DECIMALS: Final = {USD: 2, BELOW_ZERO: 2, SHARE: 1}
 
 # The last resort: it must be true whatever is wrong, and so says nothing about the bill.
 NO_DATA: Final = "No data for this choice"
+# Of panels that are rightly empty at times.
+NOTHING_FOUND: Final = f"None, or {NO_DATA.lower()}"
+NO_DAY: Final = f"No whole day yet, or {NO_DATA.lower()}"
 
 # Steps of colours. A number that is neither good nor bad has the colour of text, and so has the
 # text of a panel that is empty: Grafana gives it the first colour.
@@ -71,13 +75,15 @@ class Beside:
 
     def properties(self) -> list[Any]:
         """Return how it is shown."""
-        properties: dict[str, Any] = {
-            "unit": self.unit,
-            "decimals": DECIMALS.get(self.unit, 0),
-            "color": {"mode": "fixed", "fixedColor": self.colour},
-        }
+        properties: dict[str, Any]
         if self.texts:
-            properties["mappings"] = [texts_in_place(self.texts)]
+            properties = {"mappings": [texts_in_place(self.texts)]}
+        else:
+            properties = {
+                "unit": self.unit,
+                "decimals": DECIMALS.get(self.unit, 0),
+                "color": {"mode": "fixed", "fixedColor": self.colour},
+            }
         return [sdk.models.DynamicConfigValue(key, each) for key, each in properties.items()]
 
 
@@ -179,7 +185,13 @@ def value_map(texts: dict[str, tuple[str, str]]) -> Any:
 
 
 def described(  # noqa: PLR0913 - what every panel has
-    panel: Panel, title: str, description: str, unit: str, width: int, height: int
+    panel: Panel,
+    title: str,
+    description: str,
+    unit: str,
+    width: int,
+    height: int,
+    empty: str = NO_DATA,
 ) -> Panel:
     """Give a panel what every panel has: words, a unit, a place, and the last resort."""
     return (
@@ -187,7 +199,7 @@ def described(  # noqa: PLR0913 - what every panel has
         .description(description)
         .datasource(DATASOURCE)
         .unit(unit)
-        .no_value(NO_DATA)
+        .no_value(empty)
         .span(width)
         .height(height)
     )

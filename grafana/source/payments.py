@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from exporter.rules.series import SEEN, last
-from grafana.source.charts import lines
+from grafana.source.charts import hues, lines
 from grafana.source.invoice_tables import ORGANIZATION_COLUMN
 from grafana.source.known import BILLING, INVOICES, amount, cell, rows
-from grafana.source.money_panels import FAILED
+from grafana.source.money_panels import FAILED, LAST_FAILURE, OLDEST_DUE
 from grafana.source.panels import COUNT, DATE, SHARE, USD, Panel, Query
 from grafana.source.promql import by_id, metric, most, named, recorded
 from grafana.source.tables import NOTHING, Column, table
@@ -24,10 +24,8 @@ WAITING: Final = 'status=~"outstanding|payment_processing"'
 def payments() -> Sequence[Panel]:
     """Return the row of payments."""
     reasons = "org_id, org_name, reason"
-    last_failure = by_id("viam_billing_payment_last_failure_timestamp_seconds")
     latest = f"({amount('viam_billing_invoice_latest_amount_usd')} > 0)"
     median = f"({amount('viam_billing_invoice_previous_median_amount_usd')} > 0)"
-    oldest = by_id("viam_billing_invoice_oldest_unpaid_due_timestamp_seconds")
     name = f"({named(SEEN)} > bool 0)"
     failed = most("org_id, reason", recorded(last(FAILED)))
     failed = f"({failed} > 0) * on (org_id) group_left (org_name) {name}"
@@ -42,7 +40,7 @@ def payments() -> Sequence[Panel]:
             Column("Invoices", f"{most(reasons, metric(FAILED_COUNT))} > 0", width=80),
             Column(
                 "Last try",
-                f"1000 * ({failed}) ^ 0 * on (org_id) group_left () {last_failure}",
+                f"1000 * ({failed}) ^ 0 * on (org_id) group_left () {LAST_FAILURE}",
                 unit=DATE,
             ),
             key=None,
@@ -72,10 +70,11 @@ def payments() -> Sequence[Panel]:
                 texts={"1": ("unverified", "orange"), "0": (NOTHING, "text")},
                 width=125,
             ),
-            Column("Due since", cell(f"1000 * {oldest}", INVOICES), unit=DATE, width=125),
+            Column("First due", cell(f"1000 * {OLDEST_DUE}", INVOICES), unit=DATE, width=125),
             Column("Paid in all", by_id(ALL_BY_STATUS, 'status="paid"'), unit=USD, width=115),
             key="org_id",
-            sort="Due since",
+            sort="First due",
+            ascending=True,
             width=12,
             height=8,
         ),
@@ -85,7 +84,12 @@ def payments() -> Sequence[Panel]:
             "above 200 %, click the organization and look at what grew.",
             replace(ORGANIZATION_COLUMN, width=None),
             Column("_known", named(SEEN), shown=False),
-            Column("Latest", cell(latest, INVOICES), unit=USD),
+            Column(
+                "Latest",
+                cell(latest, INVOICES, later=True),
+                unit=USD,
+                texts={"Infinity": ("none above $0", "text")},
+            ),
             Column("Usual", median, unit=USD),
             Column(
                 "Share",
@@ -108,5 +112,6 @@ def payments() -> Sequence[Panel]:
                 "{{status}}",
             ),
             unit=COUNT,
+            styles=hues("outstanding", "payment_processing"),
         ),
     )

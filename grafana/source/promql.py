@@ -50,8 +50,13 @@ def by_id(name: str, *matchers: str) -> str:
 
 def picked(name: str, *matchers: str, labels: str = "org_id") -> str:
     """Return a metric of the exporter that the rules picked for each organization."""
+    return picked_of(metric(name, *matchers), labels)
+
+
+def picked_of(expr: str, labels: str = "org_id") -> str:
+    """Return an expression of metrics, of the exporter that the rules picked."""
     chosen = f"{PICKED}{{{JOB},{ORGANIZATION}}}"
-    return most(labels, f"{metric(name, *matchers)} and on (job, instance, org_id) {chosen}")
+    return most(labels, f"{expr} and on (job, instance, org_id) {chosen}")
 
 
 def named(name: str, *matchers: str) -> str:
@@ -87,7 +92,25 @@ def spent_on_day() -> str:
     """Return what each organization spent on the UTC day that begins, by its id."""
     after, before = read("last_over_time", MEMORY, AT_END), read("last_over_time", MEMORY)
     first = read("min_over_time", "1d", AT_END)
-    return f"({after} - ({before} or {first}) and on () {OVER})"
+    # A day of which nothing was heard has no bar, rather than one of $0.
+    return f"({after} - ({before} or {first}) and on (org_id) {first} and on () {OVER})"
+
+
+RANKS: Final = 8  # of series that have a colour of their own
+
+
+def ranked(series: str, by: str, size: str) -> str:
+    """Return series with their rank by size at the end of the time range, "-" where there are more.
+
+    `size` is an expression that is the same at every step; `by` are the labels of both.
+    """
+
+    def with_rank(expr: str, rank: object) -> str:
+        return f'label_replace({expr}, "rank", "{rank}", "", "")'
+
+    ranks = [with_rank(f"bottomk(1, topk({n}, {size}))", n) for n in range(1, RANKS + 1)]
+    joined = f" or on ({by}) ".join([*ranks, with_rank(size, "-")])
+    return f"({series}) * on ({by}) group_left (rank) (({joined}) ^ 0)"
 
 
 def told_apart(names: str) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from exporter.rules.series import MONTH_TO_DATE, TYPE_COST
+from exporter.rules.series import LAST_PERIOD, MONTH_TO_DATE, SINCE, TYPE_COST
 from grafana.source import days, headlines, promql
-from grafana.source.charts import bars, lines
+from grafana.source.charts import BY_RANK, bars, lines
 from grafana.source.known import CREDIT, USAGE, amount, month_to_date, parts, tile
 from grafana.source.money_panels import (
     BUDGET,
     DASHED,
+    EXHAUSTED,
     FILLED,
     FORECAST,
     fixed,
 )
-from grafana.source.panels import DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query
+from grafana.source.panels import DATE, NO_DAY, SHARE, USD, USD_AXIS, Beside, Panel, Query
 from grafana.source.promql import by_id, metric, most, picked, recorded, spent_on_day
 from grafana.source.tables import GAUGE, Column, table
 
@@ -25,7 +26,6 @@ END: Final = "viam_billing_usage_period_end_timestamp_seconds"
 NET: Final = "viam_billing_usage_net_cost_usd"
 LOWER: Final = "viam_billing_forecast_lower_usd"
 UPPER: Final = "viam_billing_forecast_upper_usd"
-EXHAUSTED: Final = "viam_billing_budget_exhausted_timestamp_seconds"
 PAST_ERROR: Final = "viam_billing_forecast_closed_period_error_ratio"
 GROSS: Final = "viam_billing_usage_gross_cost_usd"
 DISCOUNT: Final = "viam_billing_usage_discount_usd"
@@ -33,34 +33,19 @@ CORRECTIONS: Final = "viam_billing_usage_corrections_usd_total"
 OF_TYPE: Final = 'resource_type=~"$resource_type"'
 OF_SOURCE: Final = 'source_type=~"$source_type"'
 BY_SOURCE: Final = "org_id, source_type, tier"
-SOURCE_NAME: Final = "{{source_type}} {{tier}}"
-MONTHS_OF_DAYS: Final = (28, 29, 30, 31)
-
-
-def last_period() -> str:
-    """Return month to date of the period before, as far into it as this one is now.
-
-    A period before that lasted n days is n days back: n is right where the two starts are as many
-    days apart. Half a day of difference is left for clocks that are set in spring and autumn.
-    """
-    start = by_id(START)
-    return " or ".join(
-        f"({most('org_id', f'{recorded(MONTH_TO_DATE)} offset {days}d')} and on (org_id) "
-        f"abs({start} - {most('org_id', f'{metric(START)} offset {days}d')} - {days} * 86400) "
-        "< 43200)"
-        for days in MONTHS_OF_DAYS
-    )
+SOURCE_NAME: Final = "{{rank}}. {{source_type}} {{tier}}"
 
 
 def share_on_day(labels: str, selector: str) -> str:
-    """Return what the day that begins cost, by these labels of amounts of a period."""
+    """Return what the day that begins cost, by these labels of amounts of a period, with ranks."""
     known = (by_id(name) for name in (MONTH_TO_DATE, START, END))
-    return promql.share_on_day(most(labels, selector), *known)
+    size = most(labels, f"last_over_time({selector}[$__range] @ end())")
+    return promql.ranked(promql.share_on_day(most(labels, selector), *known), labels, size)
 
 
 def month_trend(*, one: bool = False) -> Panel:
     """Return by how much this period differs from the last one at the same age."""
-    now, then = month_to_date(), f"({last_period()})"
+    now, then = month_to_date(), by_id(LAST_PERIOD)
     both = f"({now} - on (org_id) {then})"
     change, base = (both, then) if one else (f"sum({both})", f"sum({then} and on (org_id) {now})")
     return days.trend(
@@ -72,6 +57,7 @@ def month_trend(*, one: bool = False) -> Panel:
         change,
         base,
         none="After a whole period",
+        coming=f"({by_id(SINCE)} + {picked(END)} - {picked(START)} > time())",
         one=one,
     )
 
@@ -102,7 +88,7 @@ def budget() -> Sequence[Panel]:
             "Budget used up",
             "When the budget will be used up at the forecast's pace, or was. A day before the "
             "period's end leaves time to find what grew, in the rows below.",
-            f"1000 * {picked(EXHAUSTED)}",
+            f"1000 * {EXHAUSTED}",
             USAGE,
             none="Not in this period",
             unit=DATE,
@@ -126,6 +112,9 @@ def budget() -> Sequence[Panel]:
             picked(PAST_ERROR),
             USAGE,
             none="After a whole period",
+            # The exporter must have seen the middle of the period.
+            coming=f"({picked(END)} and on (org_id) "
+            f"2 * {by_id(SINCE)} < {picked(START)} + {picked(END)})",
             unit=SHARE,
         ),
         lines(
@@ -162,7 +151,7 @@ def budget() -> Sequence[Panel]:
             "and what the one before had cost when it was as old. A line above the last one's "
             "that goes on rising faster is a new pace.",
             Query(by_id(MONTH_TO_DATE), "this period"),
-            Query(last_period(), "last period"),
+            Query(by_id(LAST_PERIOD), "last period"),
             unit=USD_AXIS,
             height=9,
             styles=[
@@ -186,6 +175,8 @@ def spend() -> Sequence[Panel]:
             Query(f"sum({spent_on_day()})", "spent", "1d"),
             unit=USD_AXIS,
             width=24,
+            empty=NO_DAY,
+            styles=[("spent", [fixed("blue")])],
         ),
         bars(
             "Spend per day by resource type",
@@ -194,11 +185,13 @@ def spend() -> Sequence[Panel]:
             "gap, which is marked, a bar holds what was spent since.",
             Query(
                 share_on_day("resource_type", recorded(TYPE_COST, OF_TYPE)),
-                "{{resource_type}}",
+                "{{rank}}. {{resource_type}}",
                 "1d",
             ),
             unit=USD_AXIS,
             height=9,
+            empty=NO_DAY,
+            styles=BY_RANK,
         ),
         bars(
             "Spend per day by source and tier",
@@ -210,6 +203,8 @@ def spend() -> Sequence[Panel]:
             Query(f"{by_source} < 0", f"{SOURCE_NAME}, credited", "1d"),
             unit=USD_AXIS,
             height=9,
+            empty=NO_DAY,
+            styles=BY_RANK,
         ),
         lines(
             "Discounts and corrections",
@@ -218,7 +213,7 @@ def spend() -> Sequence[Panel]:
             "$0, and worth asking for when not.",
             Query(
                 f"sum by (source_type, tier) ({most(BY_SOURCE, metric(DISCOUNT, OF_SOURCE))})",
-                f"discount, {SOURCE_NAME}",
+                "discount, {{source_type}} {{tier}}",
             ),
             Query(
                 f"sum({most('org_id', f'increase({metric(CORRECTIONS)}[1d])')})",

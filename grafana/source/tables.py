@@ -25,9 +25,9 @@ TEXT: Final = "color-text"
 GAUGE: Final = "gauge"
 ROW: Final = "color-background"  # of the whole row
 NOTHING: Final = "-"  # in a cell: there is none
-# What stands in a cell for NaN and -Inf, see `known`.
+# What stands in a cell for NaN and -Inf, see `known`. For Inf a column has words of its own.
 UNREADABLE: Final = "cannot be read"
-PENDING: Final = "not known yet"
+PENDING: Final = "not polled yet"
 NUMBER_WIDTH: Final = 125  # for a million dollars, to the cent
 
 
@@ -56,6 +56,7 @@ def table(  # noqa: PLR0913 - a panel is what it is called with
     *columns: Column,
     key: str | None,
     sort: str,
+    then: str | None = None,
     ascending: bool = False,
     hidden: Sequence[str] = (),
     width: int = 24,
@@ -64,14 +65,21 @@ def table(  # noqa: PLR0913 - a panel is what it is called with
     """Return a table of the rows that any query has.
 
     `key` is the label that rows are joined by. Without it all queries must have the same labels.
-    It and the labels `hidden` are there for links, and not shown. `sort` is a column's title.
+    It and the labels `hidden` are there for links, and not shown. `sort` is a column's title, and
+    `then` that of another, by which equal ones are sorted from the greatest.
     """
     panel = (
         sdk.table.Panel()
         .interval(INTERVAL)
         .show_header(True)
         .cell_height(sdk.common_models.TableCellHeight.SM)
-        .sort_by([sdk.common.TableSortByFieldState().display_name(sort).desc(not ascending)])
+        .sort_by(
+            [
+                sdk.common.TableSortByFieldState().display_name(title).desc(descending)
+                for title, descending in ((sort, not ascending), (then, True))
+                if title
+            ]
+        )
         .thresholds(steps(PLAIN))
     )
     names: dict[str, str] = {}  # of fields, as Grafana calls them, to what is shown
@@ -112,7 +120,7 @@ def _properties(column: Column) -> list[Any]:
     properties: dict[str, Any] = {"noValue": NOTHING}
     if column.expr:
         properties["unit"] = column.unit
-        properties["custom.align"] = "left" if column.texts else "right"
+        properties["custom.align"] = "left" if column.texts and column.unit == COUNT else "right"
     if column.unit == USD or column.decimals is not None:
         properties["decimals"] = 2 if column.decimals is None else column.decimals
     width = column.width or (NUMBER_WIDTH if column.expr else None)

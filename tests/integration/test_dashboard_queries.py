@@ -11,26 +11,30 @@ from typing import Any, Final
 
 import pytest
 
-from grafana.source.known import AS_OF, CREDIT, LESS, MISSING, OUT_OF_DATE, STATE
+from grafana.source.days import DAYS_SEEN, ESTIMATED
+from grafana.source.known import AS_OF, COMING, CREDIT, LESS, MISSING, OUT_OF_DATE, STATE
 from support.dashboards import EXCEPTIONS, Target, dashboards, expand, of_variable, targets
 from support.quarter import database
 from support.quarter.database import Server
-from support.quarter.scrapes import JOB, LIVES
+from support.quarter.scrapes import JOB
 from support.quarter.story import (
     ACCOUNTS,
     CREDITED,
-    DAY,
     END,
-    HOUR,
+    LIVES,
     OUTAGE,
     OUTAGE_ENDS,
     START,
     month_to_date,
 )
+from support.quarter.world import DAY, HOUR
 
 TARGETS: Final = list(targets())
 # What a tile says only when something is amiss: tests/rules/test_states_shown.py sees it.
-AMISS: Final = {STATE, MISSING, OUT_OF_DATE, AS_OF, CREDIT, LESS}
+AMISS: Final = {
+    *(STATE, MISSING, OUT_OF_DATE, AS_OF, CREDIT, LESS),
+    *(COMING, DAYS_SEEN, ESTIMATED),
+}
 ALWAYS: Final = [t for t in TARGETS if t.query["legendFormat"] not in AMISS]
 EMPTY: Final = EXCEPTIONS["empty_queries"]
 WIDTH: Final = 1000  # points that a panel has room for

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import yaml
 
 from support.process import ROOT
 from support.standing import command
 
 GRAFANA: Final = ROOT / "grafana"
 PROVIDER: Final = "provisioning/dashboards/viam-billing.yml"
+DATA_SOURCE: Final = "provisioning/datasources/prometheus.yml"
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -31,14 +34,37 @@ def ours() -> dict[str, bytes]:
     return {name: every[name] for name in every if name.endswith(".json") or "provisioning" in name}
 
 
+def values(text: bytes) -> Any:
+    """Return what YAML says, with the first of its lists taken for the only one."""
+    (only,) = next(value for value in yaml.safe_load(text).values() if isinstance(value, list))
+    return only
+
+
 def test_it_writes_what_the_repository_has(tmp_path: Path) -> None:
-    """From the package alone: four dashboards, and what makes Grafana load them."""
-    printed = run(tmp_path, "--dest=made")
-    assert contents(tmp_path / "made") == ours()
+    """From the package alone: four dashboards, and what makes Grafana load them from there."""
+    printed = run(tmp_path, "--dest=made: here", "--prometheus=http://prometheus:9090")
+    made, ours_ = contents(tmp_path / "made: here"), ours()
+    provider, our_provider = values(made.pop(PROVIDER)), values(ours_.pop(PROVIDER))
+    assert provider["options"].pop("path") == str(tmp_path / "made: here" / "dashboards")
+    assert our_provider["options"].pop("path").startswith("/var/lib/grafana/")
+    assert provider == our_provider
+    assert made == ours_
     assert sum(name.endswith(".json") for name in ours()) == 4
     assert [line for line in printed.splitlines() if line.startswith("wrote")] == [
-        f"wrote made/{name}" for name in sorted(ours())
+        f"wrote made: here/{name}" for name in sorted(ours())
     ]
+
+
+def test_a_grafana_that_has_a_data_source_gets_none(tmp_path: Path) -> None:
+    """A second one by default would keep it from starting."""
+    run(tmp_path)
+    assert DATA_SOURCE not in contents(tmp_path / "grafana")
+    run(tmp_path, "--prometheus=https://prometheus.example.com/viam")
+    source = values(contents(tmp_path / "grafana")[DATA_SOURCE])
+    assert source["url"] == "https://prometheus.example.com/viam"
+    done = command("dashboards", "--prometheus=prometheus:9090", folder=tmp_path)
+    assert done.returncode == 2
+    assert "argument --prometheus: must begin with http:// or https://" in done.stderr
 
 
 def test_dashboards_are_replaced_and_provisioning_is_left_alone(tmp_path: Path) -> None:
@@ -53,4 +79,5 @@ def test_dashboards_are_replaced_and_provisioning_is_left_alone(tmp_path: Path) 
     assert f"left alone grafana/{PROVIDER}, which differs from the new one" in printed
     assert dashboard.read_bytes() == ours()["dashboards/viam-billing-fleet.json"]
     assert (dest / PROVIDER).read_text() == "apiVersion: 1\n"
-    assert (dest / f"{PROVIDER}.new").read_bytes() == ours()[PROVIDER]
+    provider = values((dest / f"{PROVIDER}.new").read_bytes())
+    assert provider["options"]["path"] == str(dest / "dashboards")

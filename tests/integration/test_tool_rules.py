@@ -75,6 +75,8 @@ def test_prometheus_and_alertmanager_take_the_files(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("rules found") == len(FILES)
+    (job,) = yaml.safe_load(configuration.read_text())["scrape_configs"]
+    assert job["static_configs"] == [{"targets": ["localhost:8426"]}]
     succeed(
         "promtool", "check", "rules", "--lint=all", "--lint-fatal", *map(folder.joinpath, FILES)
     )
@@ -96,7 +98,7 @@ def test_an_alert_links_only_to_what_has_an_address(
     """And says what lacks one."""
     printed = run(tmp_path, *flags)
     for missing in {"runbook_url", "dashboard_url"} - links:
-        assert f"--{missing.partition('_')[0]}s says where" in printed
+        assert f"with --{missing.partition('_')[0]}s." in printed
     for name, rule in rules(tmp_path / "rules"):
         if "alert" in rule:
             assert set(rule["annotations"]) == {"title", "summary", "description"} | links

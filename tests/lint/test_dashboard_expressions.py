@@ -29,6 +29,7 @@ EXPRESSIONS: Final = dict(expressions())
 OF_ONE: Final = {e for name, e in EXPRESSIONS.items() if "viam-billing-organization/" in name}
 METRICS: Final = (*catalog.SPECS, *own.METRICS)
 LEVELS: Final = {
+    "exporter": {"job", "instance"},
     "fleet": set(),
     "org": {"org_id", "org_name"},
     "org_id": {"org_id"},
@@ -101,9 +102,11 @@ def test_counters_are_read_as_counters(expr: str) -> None:
         over_time = selector.function in {"rate", "increase", "irate", "delta", "idelta"}
         assert over_time == (selector.name in COUNTERS) or expr in VARIABLES, selector
     for name, window in re.findall(r"([\w:]*)(?:\{[^}]*\})?\[([^\]]*)\]", expr):
-        # A fortnight is few samples of what is recorded hourly, and few of one organization.
-        cheap = name.endswith(":hourly") or (expr in OF_ONE and window == "14d:15m")
-        assert cheap or window in {"$__rate_interval", "1d", "1d:1d", "1d:15m"}
+        # A fortnight is few samples of what is recorded hourly, of exporters, and of one
+        # organization.
+        few = name.endswith(":hourly") or name.startswith("exporter:")
+        cheap = few or (expr in OF_ONE and window in {"14d:15m", "$__range"})
+        assert cheap or window in {"$__rate_interval", "1d", "1d:1d", "1d:15m", "14d:6h"}
 
 
 @pytest.mark.parametrize("target", list(targets()), ids=lambda target: target.name)

@@ -15,7 +15,18 @@ import yaml
 
 from generate import dashboards as generator
 from grafana.source import comparison
-from grafana.source.panels import BELOW_ZERO, DATE, MOMENT, NO_DATA, SHORT_MOMENT, USD, USD_AXIS
+from grafana.source.panels import (
+    BELOW_ZERO,
+    COMING_DAY,
+    DATE,
+    MOMENT,
+    NO_DATA,
+    NO_DAY,
+    NOTHING_FOUND,
+    SHORT_MOMENT,
+    USD,
+    USD_AXIS,
+)
 from support.dashboards import (
     EXCEPTIONS,
     FILES,
@@ -33,7 +44,7 @@ TARGETS: Final = list(targets())
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 # Units that Grafana has, of those that its linter knows, and formats, which it does not.
 UNITS: Final = {"short", "locale", "s", "percentunit", "bytes", "reqps", USD_AXIS}
-FORMATS: Final = {BELOW_ZERO, DATE, MOMENT, SHORT_MOMENT, USD}
+FORMATS: Final = {BELOW_ZERO, COMING_DAY, DATE, MOMENT, SHORT_MOMENT, USD}
 
 
 def panel_ids() -> Iterator[Any]:
@@ -184,7 +195,8 @@ def test_a_panel_has_a_unit_and_a_text_for_no_data(panel: Mapping[str, Any]) -> 
     ]
     assert "panel-units-rule" in EXCEPTIONS["lint"]
     assert set(units) <= UNITS | FORMATS
-    assert defaults["noValue"] == NO_DATA
+    assert defaults["noValue"] in {NO_DATA, NO_DAY, NOTHING_FOUND}
+    assert defaults["noValue"].lower().endswith(NO_DATA.lower())
 
 
 @of_each_panel

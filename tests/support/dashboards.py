@@ -96,7 +96,8 @@ def expand(text: str, values: Mapping[str, str | Sequence[str]]) -> str:
 # Good for parsing only.
 ANY: Final = {
     **dict.fromkeys(("job", "organization", "resource_type", "source_type", "invoice"), ".+"),
-    **dict.fromkeys(("__rate_interval", "__interval", "__range"), "1h"),
+    **dict.fromkeys(("__rate_interval", "__interval"), "1h"),
+    "__range": "30d",
 }
 
 

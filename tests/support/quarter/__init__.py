@@ -1,5 +1,7 @@
-"""A quarter of a fleet's bills, as Prometheus would have it, to try dashboards and rules on.
+"""A quarter of a fleet's bills, and other worlds, as Prometheus would have them.
 
-`story` is what happens to the fleet and its exporters, `scrapes` lets the exporter's own parts
-live through it in virtual time, and `database` makes Prometheus' blocks of what was scraped.
+They are there to try dashboards and rules on. A `world` is organizations and the exporters that
+poll them. `story` is what happens in the quarter, `worlds` has the others. `scrapes` lets the
+exporter's own parts live through one in virtual time. `database` sends what was scraped to a
+Prometheus by its `recorder`, and evaluates the rules on the way.
 """

@@ -1,4 +1,4 @@
-"""Two exporters that share the fleet, in virtual time, and what Prometheus would scrape of them."""
+"""The exporters of a world, in virtual time, and what Prometheus would scrape of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -14,52 +13,25 @@ from exporter.config import Config, InvoicesConfig
 from exporter.model import ApiKey, Secret
 from exporter.polling import intake
 from exporter.polling.sharding import Shard
-from support.quarter.story import ACCOUNTS, DAY, END, HOUR, START, StoryReader
+from support.quarter.world import HOUR, AccountsReader, Life, World
 from support.reader import config, organization
 from support.rig import Rig
 from support.virtual import VirtualClock, run
 
 JOB: Final = "viam-billing"
-SHARDS: Final = 2
-REQUESTS_PER_DAY: Final = 1600  # of one shard
-
-# The last day is scraped as a real one is, or nearly; before it, samples are two hours apart, and
-# who queries them says so to Prometheus with LOOKBACK.
-COARSE, FINE = 2 * HOUR, 300.0
-FINE_FROM: Final = END - DAY
-LOOKBACK: Final = "125m"
 
 
-@dataclass(frozen=True)
-class Life:
-    """An exporter's process, from its start to its end."""
-
-    starts: float
-    ends: float
-    interval: float  # between polls
-
-
-# A machine is replaced in September, for which a scrape fails: at noon, since samples two hours
-# apart would say too little of the days on both sides of a midnight. Polls are made more frequent
-# in November. On the last day the exporter is upgraded, and two of the finer scrapes fail.
-LIVES: Final = (
-    Life(START, START + 24.5 * DAY - 0.5 * HOUR, 3 * HOUR),
-    Life(START + 24.5 * DAY + 0.5 * HOUR, END - 3 * DAY - HOUR, 3 * HOUR),
-    Life(END - 3 * DAY - HOUR + 60, END - 9 * HOUR, 0.5 * HOUR),
-    Life(END - 9 * HOUR + 520, END + 1, 0.25 * HOUR),
-)
-
-
-def write(file: TextIO, folder: Path) -> None:
-    """Write all scrapes of the quarter as OpenMetrics with timestamps, in the order of time.
+def write(world: World, file: TextIO, folder: Path) -> None:
+    """Write all scrapes of a world as OpenMetrics with timestamps, in the order of time.
 
     `folder` is for what the exporters store.
     """
 
     async def everything() -> None:
         async with asyncio.TaskGroup() as tasks:
-            for ordinal in range(SHARDS):
-                tasks.create_task(_exporter(Shard(ordinal, SHARDS), file, folder / f"{ordinal}"))
+            for ordinal in range(world.shards):
+                shard = Shard(ordinal, world.shards)
+                tasks.create_task(_exporter(world, shard, file, folder / f"{ordinal}"))
 
     with unhurried_clock_checks():
         run(everything())
@@ -76,28 +48,30 @@ def unhurried_clock_checks() -> Iterator[None]:
         intake.CLOCK_CHECK = before
 
 
-def grid() -> Iterator[float]:
+def _grid(world: World) -> Iterator[float]:
     """Yield the times of scrapes, Unix seconds."""
-    now = START + COARSE
-    while now <= END:
+    now = world.start
+    while now < world.end:
+        now += world.coarse if now < world.fine_from else world.fine
         yield now
-        now += COARSE if now < FINE_FROM else FINE
 
 
-async def _exporter(shard: Shard, file: TextIO, folder: Path) -> None:
+async def _exporter(world: World, shard: Shard, file: TextIO, folder: Path) -> None:
     """Live all lives of a shard's exporter, and write what is scraped of it."""
     clock = VirtualClock()
-    clock.offset = START
+    clock.offset = world.start
     scrape = Scrape(file, f"viam-billing-exporter-{shard.ordinal}:8426")
-    times = grid()
+    times = _grid(world)
     now = next(times)
-    for life in LIVES:
+    for life in world.lives:
         while now < life.starts:  # nobody answers
+            await asyncio.sleep(now - clock.time())
             scrape.failed(now)
             now = next(times)
         await asyncio.sleep(life.starts - clock.time())
-        reader = StoryReader(clock.time, shard.ordinal, REQUESTS_PER_DAY)
-        async with _process(shard, life, folder, reader, clock) as rig:
+        reader = world.reader(world, clock.time, shard.ordinal)
+        part = shard.part_of(_configuration(world, life.interval))
+        async with _process(part, shard, life, folder, reader, clock) as rig:
             while now < life.ends:
                 await asyncio.sleep(now - clock.time())
                 await rig.publisher.publish()
@@ -106,13 +80,18 @@ async def _exporter(shard: Shard, file: TextIO, folder: Path) -> None:
 
 
 @asynccontextmanager
-async def _process(
-    shard: Shard, life: Life, folder: Path, reader: StoryReader, clock: VirtualClock
+async def _process(  # noqa: PLR0913 - what it is given is the world it lives in
+    part: Config,
+    shard: Shard,
+    life: Life,
+    folder: Path,
+    reader: AccountsReader,
+    clock: VirtualClock,
 ) -> AsyncIterator[Rig]:
-    part = shard.part_of(_configuration(life.interval))
     async with Rig.stored(folder, part, reader, clock) as rig:
         reader.telemetry = rig.telemetry
-        rig.telemetry.sharded(shard.ordinal, shard.total)
+        if shard.total > 1:
+            rig.telemetry.sharded(shard.ordinal, shard.total)
         rig.telemetry.reloaded(life.starts)
         rig.telemetry.refreshed(successful=True, complete=life.starts)
         rig.telemetry.discovered(0)  # which are listed all the same
@@ -121,7 +100,7 @@ async def _process(
             yield rig
 
 
-def _configuration(interval: float) -> Config:
+def _configuration(world: World, interval: float) -> Config:
     organizations = (
         organization(
             account.id,
@@ -130,9 +109,9 @@ def _configuration(interval: float) -> Config:
             interval=interval,
             max_age=4 * interval,
             budget_usd=account.budget_usd,
-            labels={"team": account.team},
+            labels={"team": account.team} if account.team else {},
         )
-        for account in ACCOUNTS
+        for account in world.accounts
     )
     return config(*organizations, invoices=InvoicesConfig(detail="all", max_per_organization=6))
 
