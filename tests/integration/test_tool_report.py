@@ -223,7 +223,7 @@ def test_it_is_written_to_a_file_or_into_a_folder(exporter: str, tmp_path: Path)
     (tmp_path / "file").write_text("")
     done = within(*arguments, f"--dest={tmp_path / 'file' / 'x.html'}", now=NOW)
     assert done.returncode == 1
-    assert "no folder" in done.stderr
+    assert "it is not a folder" in done.stderr
 
 
 def test_a_terminal_gets_no_controls(tmp_path: Path, service: Service) -> None:
