@@ -20,7 +20,7 @@ PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
 # All processors are used, by the tests of functions one by one, by others a file in one process. Those
 # that measure time or memory are marked `alone`.
 QUICK := --numprocesses=auto tests/unit tests/lint tests/golden
-PROCESSES := tests/deploy tests/integration tests/peer
+PROCESSES := tests/deploy tests/integration tests/peer tests/states
 TOGETHER := --numprocesses=auto --dist=loadfile
 
 .DEFAULT_GOAL := help

@@ -17,6 +17,7 @@ from exporter.tool.errors import DONE, FAILED, WRONG_USAGE, CommandError, compla
 from exporter.tool.ledger_sources import Ledgers, LedgersRead, Place
 from exporter.tool.output import Column, Row, printable
 
+NOT_YET = "not known yet"  # in place of the error of a method that no past has judged
 SHOWN = 0.01  # of the weight: methods that count for less are left out of tables
 NOWHERE = (
     "give --exporter=URL of a running exporter, --storage.path=DIR of a stopped one, or "
@@ -125,7 +126,7 @@ def show_methods(methods: Iterable[Said]) -> None:
         *(Column(title, number=True) for title in ("Weight", "Past error", "Forecast")),
     )
     rows = [
-        (words(name), percent(weight), percent(error), output.money(usd))
+        (words(name), percent(weight), percent(error) or NOT_YET, output.money(usd))
         for name, usd, weight, error in methods
         if weight >= SHOWN
     ]

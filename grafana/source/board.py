@@ -130,14 +130,14 @@ EVENTS: Final = (
         "Payment failed",
         "semi-dark-red",
         _at("viam_billing_payment_last_failure_timestamp_seconds", "org_id, org_name"),
-        "{{org_name}}: the last try to charge an unpaid invoice.",
+        "{{org_name}}: the last attempt to charge an unpaid invoice.",
     ),
 )
 GAP: Final = Mark(
     "More than a day",
     "semi-dark-orange",
     day_after_a_gap(),
-    "Answers before this day are missing. Its bar also holds what was spent since the last one.",
+    "Answers before this day are missing. Its bar also includes all spend since the last one.",
     "1d",
 )
 

@@ -21,11 +21,11 @@ BLOCK: Final = re.compile(
 OTHERS: Final[Mapping[str, Mapping[str, str]]] = {
     "kubernetes-mixin": {
         "panels": "254",
-        "described": "4 %",
-        "with a unit": "88 %",
-        "with a text for no data": "0",
+        "described": "4%",
+        "with a unit": "88%",
+        "with a no-data text": "0",
         "data source is a variable": "yes",
-        "links that lead on": "24",
+        "links to details": "24",
         "annotations": "0",
         "alerts": "65",
         "alerts with a runbook": "all",
@@ -33,11 +33,11 @@ OTHERS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "opencost-mixin": {
         "panels": "44",
-        "described": "100 %",
-        "with a unit": "100 %",
-        "with a text for no data": "0",
+        "described": "100%",
+        "with a unit": "100%",
+        "with a no-data text": "0",
         "data source is a variable": "yes",
-        "links that lead on": "8",
+        "links to details": "8",
         "annotations": "optional",
         "alerts": "2",
         "alerts with a runbook": "0",
@@ -47,9 +47,9 @@ OTHERS: Final[Mapping[str, Mapping[str, str]]] = {
         "panels": "22",
         "described": "0",
         "with a unit": "0",
-        "with a text for no data": "0",
+        "with a no-data text": "0",
         "data source is a variable": "no",
-        "links that lead on": "0",
+        "links to details": "0",
         "annotations": "0",
         "alerts": "5",
         "alerts with a runbook": "0",
@@ -78,9 +78,9 @@ def ours(documents: Iterable[str]) -> Mapping[str, str]:
         "panels": str(len(panels)),
         "described": _share(bool(panel.get("description")) for panel in panels),
         "with a unit": _share(bool(each.get("unit")) for each in defaults),
-        "with a text for no data": _share(bool(each.get("noValue")) for each in defaults),
+        "with a no-data text": _share(bool(each.get("noValue")) for each in defaults),
         "data source is a variable": "yes" if by_variable else "no",
-        "links that lead on": str(sum(1 for panel in panels for _ in _links(panel["fieldConfig"]))),
+        "links to details": str(sum(1 for panel in panels for _ in _links(panel["fieldConfig"]))),
         "annotations": str(sum(len(each["annotations"]["list"]) for each in dashboards)),
         "alerts": str(len(rules)),
         "alerts with a runbook": "all" if all(runbooks) else str(sum(runbooks)),
@@ -102,7 +102,7 @@ def fill(page: str, documents: Iterable[str]) -> str:
 
 def _share(answers: Iterable[bool]) -> str:
     found = [*answers]
-    return f"{100 * sum(found) // len(found)} %"
+    return f"{100 * sum(found) // len(found)}%"
 
 
 def _links(config: Mapping[str, Any]) -> Iterator[str]:

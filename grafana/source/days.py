@@ -31,7 +31,7 @@ TYPE_EXPECTED: Final = "viam_billing_resource_spend_expected_day_usd"
 TWO_WEEKS: Final = 14  # days
 
 _DAY_LINE: Final = "last whole day"
-_MEAN: Final = "mean day of 7"
+_MEAN: Final = "mean of 7 days"
 _STYLES: Final[Sequence[tuple[str, Sequence[tuple[str, Any]]]]] = (
     (_DAY_LINE, [fixed("blue"), THIN]),
     (_MEAN, [fixed("orange")]),
@@ -90,7 +90,7 @@ def last_day(*, one: bool = False) -> Panel:
     began = f"1000 * {picked(DAY_BEGAN)}"
     return _spent(
         "Last whole day",
-        "What was spent on the last whole UTC day that a good poll came after, before corrections "
+        "What was spent on the last whole UTC day that a good poll followed, before corrections "
         "such as credits. Compare it with a seventh of the last 7 days.",
         DAY,
         days=1,
@@ -103,7 +103,7 @@ def last_week(*, one: bool = False) -> Panel:
     """Return what seven days have cost."""
     return _spent(
         "Last 7 days",
-        "What was spent on the last seven whole UTC days, before corrections such as credits, also "
+        "What was spent on the last seven whole UTC days, before corrections such as credits, even "
         "across the end of a period. Week against week compares it with the 7 days before.",
         WEEK,
         days=7,
@@ -125,7 +125,7 @@ def week_trend(*, one: bool = False) -> Panel:
     return trend(
         "Week against week",
         "The last seven whole UTC days against the seven before: the difference as a share, and in "
-        "dollars. Growth is not bad by itself: ask whether it was meant. Only organizations of "
+        "dollars. Growth is not bad in itself: was it intended? Only organizations of "
         "which 14 days are known are compared.",
         both,
         change,
@@ -172,8 +172,8 @@ def pace_of_all() -> Panel:
     return lines(
         "Pace",
         "What the last whole UTC day before each moment cost, and the mean of the last seven, "
-        "before corrections. A day above the mean for long is a new pace: the movers beside it say "
-        "whose. Organizations of which seven days are not known are in neither line: they are "
+        "before corrections. Days that stay above the mean are a new pace: the movers above show "
+        "whose. Organizations without seven known days are in neither line: they are "
         "counted on the right.",
         Query(f"sum({picked(DAY)} and on (org_id) {week})", _DAY_LINE, "6h"),
         Query(f"sum({week}) / 7", _MEAN, "6h"),
@@ -193,19 +193,19 @@ def pace() -> Panel:
     return lines(
         "Pace",
         "What the last whole UTC day before each moment cost, before corrections, and what the "
-        "exporter expected of it before it began, with the limit of a spike; beside them the mean "
-        "of the last seven days and of the last 28. A day above the means for long is a new pace. "
-        "A line is missing where a day of it is not known.",
+        "exporter expected before it began, with the limit of a spike; also the means "
+        "of the last seven days and of the last 28. Days that stay above the means are a new pace. "
+        "A line has a gap where one of its days is not known.",
         Query(picked(DAY), _DAY_LINE),
         Query(f"{picked(WEEK)} / 7", _MEAN),
-        Query(f"{picked(FOUR_WEEKS)} / 28", "mean day of 28"),
+        Query(f"{picked(FOUR_WEEKS)} / 28", "mean of 28 days"),
         Query(picked(EXPECTED), "expected"),
         Query(picked(SPIKE), "spike"),
         unit=USD_AXIS,
         from_zero=False,
         styles=[
             *_STYLES,
-            ("mean day of 28", [fixed("text")]),
+            ("mean of 28 days", [fixed("text")]),
             ("expected", [fixed("purple"), DASHED]),
             ("spike", [fixed("red"), THIN]),
         ],
@@ -218,8 +218,8 @@ def tiles() -> Sequence[Panel]:
     return (
         tile(
             "Today so far",
-            "What was spent since 00:00 UTC, as last polled, before corrections. It lags as the "
-            "bill does, and starts again with the first good poll after midnight.",
+            "What was spent since 00:00 UTC, as last polled, before corrections. It lags as much "
+            "as the bill, and starts again with the first good poll after midnight.",
             picked(TODAY),
             USAGE,
             none="After today's first poll",
@@ -230,15 +230,15 @@ def tiles() -> Sequence[Panel]:
         _spent(
             "Last 28 days",
             "What was spent on the last 28 whole UTC days, before corrections. A quarter of it is "
-            "a usual week, with each weekday in it as often as the others.",
+            "a usual week: each weekday counts equally.",
             FOUR_WEEKS,
             days=28,
             one=True,
         ),
         tile(
             "Days known",
-            "Whole UTC days in the exporter's ledger of which at least half of the spend was seen "
-            "as it grew. Should grow by one each day, up to 400 with storage and 62 without.",
+            "Whole UTC days in the exporter's ledger for which at least half of the spend was seen "
+            "as it grew. Should grow by one a day, up to 400 with storage and 62 without.",
             known,
             USAGE,
             none="None yet",
@@ -249,7 +249,7 @@ def tiles() -> Sequence[Panel]:
             "Days not known",
             "Whole UTC days in the exporter's ledger that are estimated, because polls were "
             "missing, or unknown. A window with an unknown day has no number. Should not grow; if "
-            "it does, look for gaps in the age of the data on the dashboard of the exporter.",
+            "it does, look for gaps in the age of the data on the exporter dashboard.",
             not_known,
             USAGE,
             none="None yet",

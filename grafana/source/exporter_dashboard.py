@@ -46,8 +46,8 @@ def _wrong() -> Sequence[Panel]:
     return (
         of_exporters(
             "Exporters that answer",
-            "Share of the exporters that Prometheus could scrape last. Should be 100 %. Below it, "
-            "look at the log of the one that does not: the table of exporters below says which.",
+            "Share of exporters whose last scrape succeeded. Should be 100%. If it is lower, "
+            "look at the log of the one that does not answer: the table of exporters shows which.",
             f"avg({metric('up')})",
             none="Cannot be read",
             unit=SHARE,
@@ -55,7 +55,7 @@ def _wrong() -> Sequence[Panel]:
         ),
         of_exporters(
             "Shards missing",
-            "Shards of which no exporter is seen. Should be 0: all of a missing shard's "
+            "Shards that Prometheus does not see. Should be 0: all of a missing shard's "
             "organizations are missing from every dashboard. Start it, or look at its log.",
             f'max({own("total_shards")}) - count(count_values("shard", {own("shard_ordinal")}))',
             none="Not sharded",
@@ -65,9 +65,9 @@ def _wrong() -> Sequence[Panel]:
         organizations_out_of_date(),
         of_exporters(
             "Requests left today",
-            "Share of the daily ceiling on calls to the billing API that is left, of the exporter "
-            "that has least. It is full at midnight UTC; at 0 % polls fail until then. Raise the "
-            "ceiling or the poll interval if it comes near.",
+            "Share of the daily ceiling on calls to the billing API that is left, for the exporter "
+            "with least. It is full again at midnight UTC; at 0%, polls fail until then. If it "
+            "comes near 0%, raise the ceiling or the poll interval.",
             f"min({own('api_requests_remaining')} / {own('api_requests_limit')})",
             none="No ceiling set",
             unit=SHARE,
@@ -75,8 +75,8 @@ def _wrong() -> Sequence[Panel]:
         ),
         of_exporters(
             "Configuration loaded",
-            "Whether the last reload of every exporter was taken. If not, the old configuration "
-            "stays: the log says what is wrong with the new one.",
+            "Whether every exporter accepted its last reload. If not, the old configuration "
+            "stays in use: the log says what is wrong with the new one.",
             f"min({own('config_last_reload_successful')})",
             none="Not loaded yet",
             unit=COUNT,
@@ -84,8 +84,8 @@ def _wrong() -> Sequence[Panel]:
         ),
         of_exporters(
             "Data stored",
-            "Whether every exporter could last write what it keeps across restarts. If not, a "
-            "restart would lose what is polled now: look at the disk.",
+            "Whether the last write of every exporter to its storage succeeded. If not, a "
+            "restart would lose what is polled now: check the disk.",
             f"min({own('storage_last_write_successful')})",
             none="No storage set",
             unit=COUNT,
@@ -109,8 +109,8 @@ def _alerts() -> Sequence[Panel]:
     return (
         table(
             "Alerts firing",
-            "Alerts of this project that fire now, worst first; critical ones page somebody. "
-            "Should be none. Each alert has a section of its own in the runbook.",
+            "Alerts of this project that are firing, worst first; critical ones page somebody. "
+            "Should be none. Each alert has its own section in the runbook.",
             Column(
                 "Severity",
                 f"{severity} or on () {EVALUATED} - 1",
@@ -135,9 +135,9 @@ def _polls() -> Sequence[Panel]:
     return (
         lines(
             "Age of the oldest part, in poll intervals",
-            "Time since the last good poll of the part of an organization's bill that is oldest, "
-            "of the twenty oldest at each moment. Should saw up to 1 and back. From 2 on it is "
-            "stale: a line that climbs there is a part that cannot be read, and the table above "
+            "Time since the last good poll of the oldest part of an organization's bill, for the "
+            "twenty oldest at each moment. Should rise to 1 and drop back each time. From 2 on it "
+            "is stale: a line that keeps climbing is a part that cannot be read; the table above "
             "says why.",
             Query(
                 f"topk({OLDEST}, {DATA_AGE_IN_INTERVALS} * on (org_id) group_left (org_name) "
@@ -152,16 +152,16 @@ def _polls() -> Sequence[Panel]:
         bars(
             "Failed calls by code",
             "Calls to the billing API that failed, retries included. A few UNAVAILABLE or "
-            "DEADLINE_EXCEEDED pass by themselves. UNAUTHENTICATED and PERMISSION_DENIED need a "
-            "person; RESOURCE_EXHAUSTED needs a longer poll interval.",
+            "DEADLINE_EXCEEDED resolve themselves. UNAUTHENTICATED and PERMISSION_DENIED need a "
+            "person to act; RESOURCE_EXHAUSTED needs a longer poll interval.",
             Query(f"sum by (code) ({failures}) > 0", "{{code}}"),
             unit=COUNT,
             empty=NOTHING_FOUND,
         ),
         lines(
             "Latency of the billing API",
-            "How long nine of ten calls took at most, by call, failed ones included. Should be "
-            "far below api.timeout. Slow for hours is Viam's, or the network's.",
+            "The time within which nine in ten calls ended, by call, failed ones included. Should "
+            "be far below api.timeout. If it is high for hours, the cause is Viam or the network.",
             Query(
                 f"histogram_quantile(0.9, sum by (le, method) (rate({seconds}[$__rate_interval])))"
                 " >= 0",  # without calls it is not a number
@@ -172,16 +172,16 @@ def _polls() -> Sequence[Panel]:
         ),
         lines(
             "Calls to the billing API",
-            "Calls a second, by call, retries included. Even, and as many as organizations and "
-            "poll intervals ask for. Authenticate comes only when tokens are needed.",
+            "Calls a second, by call, retries included. Should be even, and match the number of "
+            "organizations and poll intervals. Authenticate appears only when tokens are needed.",
             Query(f"sum by (method) ({calls})", "{{method}}"),
             unit=PER_SECOND,
             styles=hues(*METHODS),
         ),
         lines(
-            "Requests left of the day",
-            "How many calls each exporter has left until midnight UTC, and what it may make a "
-            "day. The line should reach midnight well above 0.",
+            "Requests left until midnight",
+            "How many calls each exporter has left until midnight UTC, and its daily ceiling. "
+            "The line should reach midnight well above 0.",
             Query(own("api_requests_remaining"), "left, {{instance}}"),
             Query(own("api_requests_limit"), "ceiling, {{instance}}"),
             unit=COUNT,
@@ -189,8 +189,8 @@ def _polls() -> Sequence[Panel]:
         ),
         lines(
             "How long polls took",
-            "Duration of the slowest last poll of each part, over all organizations. Grows with "
-            "the latency of the API and with retries.",
+            "Duration of the slowest last poll of each part of the bill, over all organizations. "
+            "Grows with the latency of the API and with retries.",
             Query(
                 f"max by (collector) ({metric('viam_billing_collector_duration_seconds')})",
                 "{{collector}}",
@@ -207,17 +207,17 @@ def _doubts() -> Sequence[Panel]:
     return (
         bars(
             "Withheld samples by reason",
-            "Samples that were left out, counted at every poll. Should be 0. With the reason "
-            "limit, raise limits.max_series; the others are faults of the answers: the parts of "
-            "the bill above say whose.",
+            "Samples that were left out, counted at every poll. Should be 0. For the reason "
+            "limit, raise limits.max_series; the others are faults in the answers: the parts of "
+            "the bill above show whose.",
             Query(f"sum by (reason) ({withheld}) > 0", "{{reason}}"),
             unit=COUNT,
             empty=NOTHING_FOUND,
         ),
         bars(
-            "Values that are not known yet",
+            "Unknown values",
             "Kinds of cost, source or payment that are newer than this exporter, counted at every "
-            "poll. Their money is shown, as unknown_<n>: look for a newer exporter.",
+            "poll. Their amounts are shown as unknown_<n>: look for a newer exporter.",
             Query(f"sum by (enum) ({unknown}) > 0", "{{enum}}"),
             unit=COUNT,
             empty=NOTHING_FOUND,
@@ -235,8 +235,8 @@ def _process() -> Sequence[Panel]:
         table(
             "Exporters",
             "A row for each exporter, or shard, that is scraped. All should run the same version "
-            "and have about as many organizations. Found are those that discovery adds; Asked is "
-            "how long ago all API keys had said which organizations they read.",
+            "and have about the same number of organizations. Found counts those that discovery "
+            "adds; Asked is the time since all API keys had listed their organizations.",
             Column("Exporter", label="instance"),
             Column(
                 "Answers",
@@ -260,7 +260,7 @@ def _process() -> Sequence[Panel]:
             Column("Asked", f"time() - {asked}", unit=SECONDS, width=90),
             Column("Series", most(by, own("series")), width=90),
             Column("Up for", f"time() - {start}", unit=SECONDS),
-            Column("Configuration of", f"time() - {reloaded}", unit=SECONDS, width=130),
+            Column("Configuration age", f"time() - {reloaded}", unit=SECONDS, width=130),
             Column("Memory", most(by, metric("process_resident_memory_bytes")), unit=BYTES),
             key="instance",
             sort="Exporter",
@@ -270,23 +270,23 @@ def _process() -> Sequence[Panel]:
         lines(
             "Series on the page",
             "Series of organizations that each exporter serves. Grows with organizations, and "
-            "with invoices where each has its own. Near limits.max_series, raise that.",
+            "with invoices if they have their own. If it nears limits.max_series, raise that.",
             Query(own("series"), "{{instance}}"),
             unit=COUNT,
             width=8,
         ),
         lines(
             "Memory",
-            "Resident memory of each exporter. Level: it follows the number of series. A line "
-            "that climbs for days is a bug to report.",
+            "Resident memory of each exporter. Should be level: it follows the number of series. "
+            "A line that climbs for days is a bug to report.",
             Query(metric("process_resident_memory_bytes"), "{{instance}}"),
             unit=BYTES,
             width=8,
         ),
         lines(
             "CPU",
-            "CPU time of each exporter, 100 % being one core. Low; polls and changes cost, "
-            "scrapes do not.",
+            "CPU time of each exporter, 100% being one core. Should be low: polls and changes "
+            "use it, scrapes do not.",
             Query(f"rate({metric('process_cpu_seconds_total')}[$__rate_interval])", "{{instance}}"),
             unit=SHARE,
             width=8,
@@ -299,7 +299,7 @@ def exporter() -> Board:
     return Board(
         board.EXPORTER,
         "Viam billing / Exporter",
-        "Whether bills can be read, how old they are, and how the exporter fares.",
+        "Whether bills can be read, how old they are, and how the exporter is doing.",
         (board.organization(several=True),),
         (
             ("Is anything wrong?", _wrong()),

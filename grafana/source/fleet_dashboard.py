@@ -79,7 +79,7 @@ def _wrong() -> Sequence[Panel]:
     return (
         stat(
             "Alerts firing",
-            "Critical alerts and warnings of this project that fire now, for all organizations. "
+            "Critical alerts and warnings of this project that are firing, for all organizations. "
             "Should be 0. Click for the list; each alert has a runbook.",
             f"sum({firing('critical|warning')}) or on () {EVALUATED}",
             unit=COUNT,
@@ -87,8 +87,8 @@ def _wrong() -> Sequence[Panel]:
             url=to(EXPORTER),
         ),
         tile(
-            "Bills not readable",
-            "Organizations of which the last poll of a part failed, or whose exporter is down. "
+            "Unreadable bills",
+            "Organizations for which the last poll of a part failed, or whose exporter is down. "
             "Should be 0. Their last good numbers stay for a while and are then withdrawn. Click "
             "for the causes.",
             failing,
@@ -105,7 +105,7 @@ def _wrong() -> Sequence[Panel]:
         tile(
             "Budgets exceeded",
             "Organizations that have spent more than their budget in this period. Should be 0. "
-            "Which ones: the table above.",
+            "The table above shows which.",
             OVER_BUDGET,
             USAGE_OF_BUDGET,
             total=f"sum({OVER_BUDGET} > bool 0)",
@@ -127,8 +127,8 @@ def _money() -> Sequence[Panel]:
         tile(
             "Forecast against budget",
             "Forecast of the organizations that have a budget, as a share of all these budgets. "
-            "Those without a budget are in neither. It can be below 100 % while one of them is "
-            "far over its own: see the count beside it.",
+            "Those without a budget are left out. It can be below 100% while one organization is "
+            "far over its own budget: see the count beside it.",
             with_both,
             USAGE_OF_BUDGET,
             total=f"sum({with_both}) / (sum({budgets}) > 0)",
@@ -138,8 +138,8 @@ def _money() -> Sequence[Panel]:
         ),
         tile(
             "Forecast over budget",
-            "Organizations that the forecast sees above their budget by the end of the period, or "
-            "that already are. Should be 0. Which ones: the table above.",
+            "Organizations that are forecast to exceed their budget by the end of the period, or "
+            "already have. Should be 0. The table above shows which.",
             FORECAST_OVER_BUDGET,
             USAGE_OF_BUDGET,
             total=f"sum({FORECAST_OVER_BUDGET} > bool 0)",
@@ -180,8 +180,8 @@ def _breakdown() -> Sequence[Panel]:
         lines(
             "Whole fleet: month so far and forecast",
             "All organizations, whatever is chosen above. Month so far climbs from $0 in each "
-            "period and ends at its forecast. Organizations without a forecast are not in it: they "
-            "are counted on the right.",
+            "period and ends at its forecast. Organizations without a forecast are left out: "
+            "they are counted on the right.",
             Query(ALL_MONTH_TO_DATE, "month so far"),
             Query(ALL_FORECAST, "forecast"),
             Query(f"{WITHOUT_FORECAST} > 0", MISSING),
@@ -194,7 +194,7 @@ def _breakdown() -> Sequence[Panel]:
         ),
         lines(
             "What is owed",
-            "Jumps when invoices come, on the first of the month above all, and falls as they "
+            "Jumps when invoices come, above all on the first of the month, and falls as they "
             "are paid. Overdue should stay at $0. The balance leaves out invoices of the current "
             "cycle.",
             Query(f"sum({amount(UNPAID)})", "unpaid invoices", "1h"),
@@ -221,8 +221,8 @@ def _exporter() -> Sequence[Panel]:
     return (
         of_exporters(
             "Exporters that answer",
-            "Share of the exporters that Prometheus could scrape last. Should be 100 %. Below it, "
-            "what the others would show is missing or old: look at their logs.",
+            "Share of exporters whose last scrape succeeded. Should be 100%. If it is lower, the "
+            "data of the others is missing or old: look at their logs.",
             f"avg({metric('up')})",
             none="Cannot be read",
             unit=SHARE,
@@ -232,8 +232,8 @@ def _exporter() -> Sequence[Panel]:
         ),
         tile(
             "Oldest data",
-            "Time since the last good poll of the part of an organization that is oldest. Should "
-            "be below two poll intervals. Click for whose it is.",
+            "Time since the last good poll of the oldest part of any organization's bill. Should "
+            "be below two poll intervals. Click to see whose it is.",
             DATA_AGE,
             USAGE,
             total=f"max({DATA_AGE})",
@@ -245,7 +245,7 @@ def _exporter() -> Sequence[Panel]:
         of_exporters(
             "Calls that failed in the last 24 hours",
             "Share of the calls to the billing API that failed in the last 24 hours, retries "
-            "included. Should be below 5 %. Click for the codes.",
+            "included. Should be below 5%. Click for the codes.",
             # Without failures of a kind there is no series of it.
             f"(sum(increase({failures}[1d])) or 0 * sum(increase({requests}[1d])))"
             f" / (sum(increase({requests}[1d])) > 0)",
@@ -257,8 +257,8 @@ def _exporter() -> Sequence[Panel]:
         ),
         of_exporters(
             "Requests left today",
-            "Share of the daily ceiling on calls to the billing API that is left, of the exporter "
-            "that has least. It is full at midnight UTC; at 0 % polls fail until then.",
+            "Share of the daily ceiling on calls to the billing API that is left, for the exporter "
+            "with least. It is full again at midnight UTC; at 0%, polls fail until then.",
             f"min({remaining} / {limit})",
             none="No ceiling set",
             unit=SHARE,
@@ -274,7 +274,7 @@ def fleet() -> Board:
     return Board(
         board.FLEET,
         "Viam billing / Fleet",
-        "What all organizations spend and owe at Viam, and what is wrong with it.",
+        "What all organizations spend at and owe to Viam, and what is wrong.",
         (board.organization(several=True),),
         (
             ("What needs attention", (needs_attention(), *_wrong())),

@@ -25,9 +25,9 @@ def made_of() -> Panel:
     cost = most("org_id, resource_type", recorded(TYPE_COST))
     total = f"sum by (resource_type) ({cost})"
     return table(
-        "What the month is made of",
-        "What the current period has cost so far by what it was for, of all organizations that are "
-        "chosen, before discounts. The dashboard of an organization has the same of one, with what "
+        "Cost by resource type",
+        "What the current period has cost so far, by resource type, for all organizations that are "
+        "chosen, before discounts. The organization dashboard shows the same for one, with what "
         "was expected.",
         Column("Resource type", label="resource_type"),
         Column("This period", parts(total, USAGE, "resource_type"), unit=USD),
@@ -51,9 +51,9 @@ def movers() -> Panel:
     return table(
         "Movers of the week",
         "Spend of the last seven whole UTC days beside that of the seven before, before "
-        "corrections, where it changed most. Growth is not bad by itself: ask whether it was "
-        "meant. Organizations of which fewer than 14 days are known are left out. Click a name for "
-        "the organization.",
+        "corrections, where it changed most. Growth is not bad in itself: was it intended? "
+        "Organizations of which fewer than 14 days are known are left out. Click a name for the "
+        "organization.",
         _ORGANIZATION,
         # Rows are joined by the id, which a row that says why there are none has not.
         Column("Last 7 days", f'label_replace({why}, "org_id", "-", "org_id", "")', unit=USD),
@@ -72,9 +72,9 @@ def organizations() -> Panel:
     share = f"{picked(FORECAST)} / on (org_id) ({BUDGETED} > 0)"
     return table(
         "Organizations",
-        "Every organization that is configured, those with problems first. Amounts that cannot "
-        "be read now are the last known ones, as old as the data age says. The last 7 days are "
-        "whole UTC days, before corrections. A dash means that there is none, as of a budget. "
+        "Every configured organization, those with problems first. Amounts that cannot be read "
+        "now are the last known ones, and as old as their data age. The last 7 days are whole "
+        "UTC days, before corrections. A dash means none, such as no budget. "
         "Click a name for the organization.",
         _ORGANIZATION,
         Column("_known", told_apart(named(SEEN)), shown=False),

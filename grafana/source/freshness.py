@@ -55,8 +55,9 @@ def organizations_out_of_date(url: str | None = None) -> Panel:
     """Return how many organizations have a part that is out of date."""
     return tile(
         "Organizations out of date",
-        "Organizations with a part that had no good poll for two poll intervals, or never. Should "
-        "be 0: their numbers are old, or missing. The exporter dashboard says whose, and why.",
+        "Organizations with a part that has had no good poll for two poll intervals, or ever. "
+        "Should be 0: their numbers are old or missing. The exporter dashboard shows whose, and "
+        "why.",
         _OUT_OF_DATE,
         ANY_PART,
         total=f"sum({_OUT_OF_DATE})",
@@ -88,11 +89,11 @@ def parts_table(*, one_organization: bool) -> Panel:
     waits = most(PART, metric("viam_billing_collector_retry_timestamp_seconds"))
     return table(
         "Parts of the bill",
-        "Each part of a bill is polled on its own, and those that fail come first. State is ok, or "
+        "Each part of a bill is polled on its own; failing ones come first. State is ok, or "
         "why the last poll failed: credentials and permission need a person, an outage passes. Age "
         "is the time since the last good poll, and should be below two poll intervals. Unchanged "
-        "for is how long the answer has been the same. Withheld samples are not trustworthy. Waits "
-        "is how long the server still asks for no poll.",
+        "for is how long the answer has been the same. Withheld counts samples that cannot be "
+        "trusted. Waits is for how long the server has asked not to be polled.",
         *(() if one_organization else (organization, _ID)),
         Column("Part", label="collector", width=None if one_organization else 140),
         Column("State", _state(), texts=texts, width=115),

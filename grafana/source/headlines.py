@@ -21,7 +21,7 @@ def overdue(url: str | None = None, *, one: bool = False) -> Panel:
     return tile(
         "Overdue",
         "Sum of the unpaid invoices whose due date has passed. Should be $0. The calendar of due "
-        "dates on the invoices dashboard says which; pay them, or ask why they were not paid.",
+        "dates on the invoices dashboard shows which; pay them, or ask why they were not paid.",
         value,
         INVOICES,
         total=None if one else f"sum({value})",
@@ -37,7 +37,7 @@ def failed_payments(url: str | None = None, *, one: bool = False) -> Panel:
     return tile(
         "Failed payments",
         "Sum of the unpaid invoices whose last payment failed. Should be $0. The reasons are on "
-        "the invoices dashboard; most of them need another card.",
+        "the invoices dashboard; most need another card.",
         ALL_FAILED,
         INVOICES,
         total=None if one else f"sum({ALL_FAILED})",
@@ -55,7 +55,7 @@ def next_due(url: str | None = None, *, one: bool = False) -> Panel:
     return tile(
         "Days to next due date",
         "Days until the next due date of an unpaid invoice. Three days before it, check that the "
-        "payment is on its way. Below 0 it has passed since the bill was last read.",
+        "payment is on its way. Below 0, it has passed since the bill was last read.",
         value,
         INVOICES,
         total=None if one else f"min({value})",
@@ -73,8 +73,8 @@ def owed(url: str | None = None, *, one: bool = False) -> Panel:
     value = amount(UNPAID)
     return tile(
         "Owed",
-        "Sum of the unpaid invoices, due or not. The cost of the current period is not part of "
-        "it. Compare it with what is overdue.",
+        "Sum of the unpaid invoices, due or not. The cost of the current period is not "
+        "included. Compare it with what is overdue.",
         value,
         INVOICES,
         total=None if one else f"sum({value})",
@@ -89,7 +89,7 @@ def month_so_far(*, one: bool = False) -> Panel:
     value = month_to_date()
     return tile(
         "Month so far",
-        "What the current billing period has cost until the last poll, after discounts and "
+        "What the current billing period had cost at the last poll, after discounts and "
         "credits. It starts again near $0 with each period.",
         value,
         USAGE,
@@ -105,8 +105,8 @@ def forecast(*, one: bool = False) -> Panel:
     value = picked(FORECAST)
     return tile(
         "Forecast for the month",
-        "Where the exporter expects the current period to end, from each organization's own past. "
-        "The bounds are in the budget row of an organization's dashboard. It is there from the "
+        "What the exporter expects the current period to cost, from each organization's own past. "
+        "The bounds are in the budget row of the organization dashboard. It is available from the "
         "first good poll, and is not kept when the bill cannot be read.",
         value,
         USAGE,

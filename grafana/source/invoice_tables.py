@@ -49,7 +49,7 @@ def every_invoice(*, one_organization: bool) -> Panel:
         "Every invoice",
         "The invoices that have series of their own: with invoices.detail open, the default, the "
         "unpaid ones; with all, also the newest of the others; with none, no invoice at all. Days "
-        "late are counted until it was paid, or until now: should be 0. Click an invoice to see it "
+        "late are counted until the payment, or until now: should be 0. Click an invoice to see it "
         "alone.",
         *(() if one_organization else (ORGANIZATION_COLUMN,)),
         INVOICE_COLUMN,

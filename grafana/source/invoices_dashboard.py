@@ -81,7 +81,7 @@ def _wrong() -> Sequence[Panel]:
 def _ageing() -> Sequence[Panel]:
     return (
         ranking(
-            "Ageing of what is owed",
+            "Ageing of unpaid invoices",
             "Unpaid invoices by how long they are past due. All should be in the first bar: the "
             "older an invoice, the less it helps to charge the same card again. Invoices without a "
             "series of their own, because there are too many or because they cannot be read now, "
@@ -110,8 +110,8 @@ def _ageing() -> Sequence[Panel]:
         lines(
             "Failed payments by reason",
             "Sum of the unpaid invoices whose last payment failed. Should be $0 for every reason. "
-            "Declined and expired cards have to be replaced, missing funds and processing errors "
-            "may pass with the next try.",
+            "Declined and expired cards must be replaced; missing funds and processing errors "
+            "may resolve with the next attempt.",
             Query(
                 f"sum by (reason) ({most('org_id, reason', recorded(last(FAILED)))}) > 0",
                 "{{reason}}",

@@ -54,8 +54,8 @@ def _wrong() -> Sequence[Panel]:
         ),
         tile(
             "Data age",
-            "Time since the last good poll of the part of the bill that is oldest. Should be "
-            "below two poll intervals.",
+            "Time since the last good poll of the oldest part of the bill. Should be below two "
+            "poll intervals.",
             DATA_AGE,
             ANY_PART,
             none="Never read",
@@ -65,7 +65,7 @@ def _wrong() -> Sequence[Panel]:
         tile(
             "Budget used",
             "Share of the period's budget that is spent. Compare it with the period elapsed. Above "
-            "100 %, find what grew in the rows below, or raise the budget.",
+            "100%, find what grew in the rows below, or raise the budget.",
             USED,
             USAGE_OF_BUDGET,
             none="No budget set",
@@ -112,7 +112,7 @@ def _payment() -> Sequence[Panel]:
         stat(
             "Pays with",
             "How the organization pays, as last polled: card and brand, bank account, or nothing. "
-            "None is fine only for those that owe nothing.",
+            "None is fine only for one that owes nothing.",
             parts(methods, BILLING, "payment_method"),
             name="{{payment_method}} {{card_brand}}",
             names=True,
@@ -130,10 +130,10 @@ def _payment() -> Sequence[Panel]:
         ),
         tile(
             "Outstanding balance",
-            "What was unpaid at the end of the last billing cycle, as Viam says. The current "
-            "period is not part of it. Click for the invoices.",
+            "What was unpaid at the end of the last billing cycle, as Viam reports it. The current "
+            "period is not included. Click for the invoices.",
             amount(OUTSTANDING),
-            BILLING,
+            INVOICES_POLLED,
             none=headlines.WITHHELD,
             unit=USD,
             below_zero=CREDIT,
@@ -149,8 +149,8 @@ def _payment() -> Sequence[Panel]:
         ),
         tile(
             "Latest against usual",
-            "The newest invoice as a share of the median of up to six before it. Near 100 %; "
-            "above 200 %, compare the two periods above.",
+            "The newest invoice as a share of the median of up to six before it. Should be near "
+            "100%; above 200%, compare the two periods above.",
             f"{latest} / ({median} > 0)",
             INVOICES_POLLED,
             none="After 4 invoices above $0",
@@ -159,7 +159,7 @@ def _payment() -> Sequence[Panel]:
         ),
         tile(
             "Last failed payment",
-            "When a payment of an invoice that is still unpaid last failed.",
+            "When a payment of a still unpaid invoice last failed.",
             f"1000 * {LAST_FAILURE}",
             INVOICES_POLLED,
             none="None",
@@ -175,7 +175,7 @@ def _data() -> Sequence[Panel]:
         parts_table(one_organization=True),
         tile(
             "Period starts",
-            "Start of the current billing period, as Viam says.",
+            "Start of the current billing period, as Viam reports it.",
             f"1000 * {by_id(START)}",
             USAGE,
             none="The bill has no dates",
@@ -185,7 +185,7 @@ def _data() -> Sequence[Panel]:
         ),
         tile(
             "Period ends",
-            "End of the current billing period, as Viam says.",
+            "End of the current billing period, as Viam reports it.",
             f"1000 * {by_id(END)}",
             USAGE,
             none="The bill has no dates",
@@ -195,8 +195,8 @@ def _data() -> Sequence[Panel]:
         ),
         tile(
             "Subtotal",
-            "The subtotal that Viam gives, without saying what it is. Usually month to date, or "
-            "that before discounts.",
+            "The subtotal that Viam reports without defining it. Usually month to date, after or "
+            "before discounts.",
             by_id("viam_billing_usage_subtotal_usd"),
             USAGE,
             none="Not in the answer",
@@ -207,8 +207,8 @@ def _data() -> Sequence[Panel]:
         ),
         tile(
             "Difference",
-            "Subtotal less month to date. Other than $0 where one of them has a discount that the "
-            "other has not, as a rule. Worth a look when it changes.",
+            "Subtotal less month to date. If it is not $0, usually one of them includes a discount "
+            "that the other does not. Worth a look when it changes.",
             by_id("viam_billing_usage_reconciliation_difference_usd"),
             USAGE,
             none="Not in the answer",
@@ -225,7 +225,7 @@ def organization() -> Board:
     return Board(
         board.ORGANIZATION,
         "Viam billing / Organization",
-        "What one organization spends at Viam, on what, against which budget, and how it pays.",
+        "What one organization spends at Viam and on what, its budget, and how it pays.",
         (
             board.organization(several=False),
             board.labels(

@@ -52,7 +52,7 @@ def month_trend(*, one: bool = False) -> Panel:
         "Month against month",
         "What this billing period has cost, against what the last one had cost at the same age: "
         "the difference as a share, and in dollars. Only organizations with both are compared, and "
-        "a period is not compared after its last one has ended.",
+        "a period only until it is as old as the last one was at its end.",
         both,
         change,
         base,
@@ -67,7 +67,7 @@ def budget() -> Sequence[Panel]:
     return (
         tile(
             "Lower bound",
-            "At most one period in ten ends below it. Above the budget, an alert says so.",
+            "About one period in ten ends below it. If it is above the budget, an alert fires.",
             picked(LOWER),
             USAGE,
             none=headlines.NO_FORECAST,
@@ -86,8 +86,8 @@ def budget() -> Sequence[Panel]:
         ),
         tile(
             "Budget used up",
-            "When the budget will be used up at the forecast's pace, or was. A day before the "
-            "period's end leaves time to find what grew, in the rows below.",
+            "When the budget will be used up at the forecast's pace, or was. If that is "
+            "before the period's end, find what grew in the rows below.",
             f"1000 * {EXHAUSTED}",
             USAGE,
             none="Not in this period",
@@ -96,7 +96,7 @@ def budget() -> Sequence[Panel]:
         tile(
             "Mean day",
             "The mean of the last seven whole UTC days, before corrections, and how many days of "
-            "the period are left. What is left of the budget should last for them.",
+            "the period are left. The rest of the budget should cover them.",
             f"{picked(days.WEEK)} / 7",
             USAGE,
             none="After 7 whole days",
@@ -107,8 +107,8 @@ def budget() -> Sequence[Panel]:
         month_trend(one=True),
         tile(
             "Error of the last forecast",
-            "Of the period that ended last: its forecast at its middle against what it came to, "
-            "less 1. Below 0 the forecast was too low. Usually within the bounds of that day.",
+            "The forecast at the middle of the last period that ended, divided by what that period "
+            "cost, less 1. Below 0, the forecast was too low. Usually within that day's bounds.",
             picked(PAST_ERROR),
             USAGE,
             none="After a whole period",
@@ -120,9 +120,9 @@ def budget() -> Sequence[Panel]:
         lines(
             "Budget burn and forecast",
             "Month to date climbs towards the forecast, which should stay below the budget and "
-            "come to rest as the period goes on. The band is from the lower to the upper bound: "
-            "four periods in five end within it. When even the lower one is above the "
-            "budget, it will not be kept.",
+            "settle as the period goes on. The band is from the lower to the upper bound: "
+            "four periods in five end within it. When even the lower bound is above the "
+            "budget, the budget will probably be exceeded.",
             Query(by_id(MONTH_TO_DATE), "month to date"),
             Query(amount(BUDGET) + " >= 0", "budget"),
             Query(picked(FORECAST), "forecast"),
@@ -147,9 +147,9 @@ def budget() -> Sequence[Panel]:
         ),
         lines(
             "Month to date against the last period",
-            "The same day of both periods stands above one another: what this period has cost, "
-            "and what the one before had cost when it was as old. A line above the last one's "
-            "that goes on rising faster is a new pace.",
+            "The two periods are aligned by day: what this period has cost, and what the last one "
+            "had cost at the same age. A line above the last period's that keeps rising faster is "
+            "a new pace.",
             Query(by_id(MONTH_TO_DATE), "this period"),
             Query(by_id(LAST_PERIOD), "last period"),
             unit=USD_AXIS,
@@ -170,8 +170,8 @@ def spend() -> Sequence[Panel]:
         bars(
             "Spend per day",
             "Cost of each complete UTC day after discounts and credits. Should be even, lower on "
-            "weekends; below $0 after a credit. The bars add up to what was spent, whatever was "
-            "missing: after a gap in the answers, which is marked, one holds what was spent since.",
+            "weekends; below $0 after a credit. The bars add up to what was spent, even when data "
+            "is missing: after a gap, which is marked, one includes what was spent since.",
             Query(f"sum({spent_on_day()})", "spent", "1d"),
             unit=USD_AXIS,
             width=24,
@@ -180,9 +180,9 @@ def spend() -> Sequence[Panel]:
         ),
         bars(
             "Spend per day by resource type",
-            "Cost of each complete UTC day before discounts, by what it was for. Should be even, "
+            "Cost of each complete UTC day before discounts, by resource type. Should be even, "
             "lower on weekends. A new colour is a kind of cost that was not there before. After a "
-            "gap, which is marked, a bar holds what was spent since.",
+            "gap, which is marked, a bar includes all spend since the last answer.",
             Query(
                 share_on_day("resource_type", recorded(TYPE_COST, OF_TYPE)),
                 "{{rank}}. {{resource_type}}",
@@ -197,7 +197,7 @@ def spend() -> Sequence[Panel]:
             "Spend per day by source and tier",
             "Cost of each complete UTC day after discounts, by who charges: the organization "
             "itself, or a fragment of a tier. A bar below $0 is a credit. After a gap, which is "
-            "marked, a bar holds what was spent since; what no poll showed is in none.",
+            "marked, a bar includes all spend since; spend that no poll showed is in no bar.",
             Query(f"{by_source} > 0", SOURCE_NAME, "1d"),
             # By themselves: in one stack with the others they would be drawn over them.
             Query(f"{by_source} < 0", f"{SOURCE_NAME}, credited", "1d"),
@@ -209,18 +209,18 @@ def spend() -> Sequence[Panel]:
         lines(
             "Discounts and corrections",
             "Discounts of the current period, by source and tier, grow with cost. Corrections "
-            "are what month to date fell by in the 24 hours before, as after a credit: usually "
-            "$0, and worth asking for when not.",
+            "are how much month to date fell in the last 24 hours, as after a credit: usually "
+            "$0; if not, ask why.",
             Query(
                 f"sum by (source_type, tier) ({most(BY_SOURCE, metric(DISCOUNT, OF_SOURCE))})",
                 "discount, {{source_type}} {{tier}}",
             ),
             Query(
                 f"sum({most('org_id', f'increase({metric(CORRECTIONS)}[1d])')})",
-                "corrections of 24 hours",
+                "corrections, last 24 hours",
             ),
             unit=USD_AXIS,
-            styles=[("corrections of 24 hours", [fixed("blue"), FILLED])],
+            styles=[("corrections, last 24 hours", [fixed("blue"), FILLED])],
         ),
         days.pace(),
     )
@@ -237,9 +237,9 @@ def period() -> Sequence[Panel]:
     return (
         table(
             "Resource types",
-            "What the current period has cost so far by what it was for, what the last whole UTC "
-            "day did, and what was expected of it, before discounts and corrections. A day far "
-            "above what was expected is a change: the bars by resource type say since when.",
+            "What the current period has cost so far, what the last whole UTC day cost, and what "
+            "that day was expected to cost, before discounts and corrections. A day far above the "
+            "expected cost is a change: the bars by resource type show since when.",
             Column("Resource type", label="resource_type"),
             Column("This period", parts(cost, USAGE, "resource_type"), unit=USD),
             Column("Share", f"{cost} / on () group_left () sum({cost})", unit=SHARE, cell=GAUGE),
@@ -251,8 +251,8 @@ def period() -> Sequence[Panel]:
         ),
         table(
             "Sources and tiers",
-            "What the current period has cost so far by who charges. Net is what counts: cost "
-            "less discount and credit. A fragment that is not used any more can be removed.",
+            "What the current period has cost so far by who charges. Net is cost less "
+            "discount and credit. A fragment that is no longer used can be removed.",
             Column("Source", label="source_type", width=130),
             Column("Tier", label="tier"),
             Column(

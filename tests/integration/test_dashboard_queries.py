@@ -192,6 +192,7 @@ def spent_on_days(
     choices = {
         **dict.fromkeys(("job", "resource_type", "source_type"), ".+"),
         "organization": [account.id],
+        "__range": f"{last - first:.0f}s",
     }
     for target in TARGETS:
         if (target.uid, target.panel["title"]) == ("viam-billing-organization", panel):

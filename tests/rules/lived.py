@@ -125,7 +125,7 @@ def live(
     Lives of one instance follow upon each other. Folders of storage are made in `folder`.
     """
     steps = days * DAY // SCRAPED
-    scrapes, answered = _Scrapes(steps, unscraped), list[float]()
+    scrapes, answered = Scrapes(steps, unscraped), list[float]()
     by_instance: defaultdict[str, list[Life]] = defaultdict(list)
     for life in lives or (Life(),):
         by_instance[life.instance].append(life)
@@ -145,7 +145,7 @@ async def _instance(  # noqa: PLR0913 - what it is given is the world it lives i
     lives: Sequence[Life],
     folder: Path,
     bill: Bill,
-    scrapes: _Scrapes,
+    scrapes: Scrapes,
     answered: list[float],
 ) -> None:
     """Live the lives of an instance, and scrape it throughout."""
@@ -192,11 +192,15 @@ async def _process(
         yield rig
 
 
-class _Scrapes:
+class Scrapes:
     """What was scraped of all instances, in promtool's notation."""
 
-    def __init__(self, steps: int, unscraped: Sequence[Span]) -> None:
+    def __init__(
+        self, steps: int, unscraped: Sequence[Span] = (), *, begun: float = MIDNIGHT
+    ) -> None:
+        """`begun` is when promtool's time begins, in Unix seconds."""
         self.steps = steps
+        self._begun = begun
         self._unscraped = unscraped
         self._values: defaultdict[str, dict[int, str]] = defaultdict(dict)
 
@@ -206,7 +210,7 @@ class _Scrapes:
             return
         target = f'job="{FIRST["job"]}",instance="{instance}"'
         self._values[f"up{{{target}}}"][step] = "0" if page is None else "1"
-        found = {} if page is None else dict(_samples(page, target))
+        found = {} if page is None else dict(_samples(page, target, self._begun))
         for series, values in self._values.items():
             if target in series and not series.startswith("up{") and series not in found:
                 values[step] = "stale"
@@ -218,7 +222,7 @@ class _Scrapes:
         return {series: _written(values, self.steps) for series, values in self._values.items()}
 
 
-def _samples(page: str, target: str) -> Mapping[str, str]:
+def _samples(page: str, target: str, begun: float) -> Mapping[str, str]:
     """Return the samples of a page that rules may look at; moments count from the beginning."""
     found = {}
     for line in page.splitlines():
@@ -227,7 +231,7 @@ def _samples(page: str, target: str) -> Mapping[str, str]:
         series, value = line.rsplit(" ", 1)
         name, _, labels = series.partition("{")
         if name.endswith("_timestamp_seconds"):
-            value = repr(float(value) - MIDNIGHT)
+            value = repr(float(value) - begun)
         found[f"{name}{{{target}{',' if labels else ''}{labels or '}'}"] = value
     return found
 

@@ -130,7 +130,7 @@ OF_EXPORTERS: Final = {
     "Data stored",
     "Requests left today",
 }
-OF_POLLS: Final = {"Bills not readable", "Organizations out of date", "Bill readable"}
+OF_POLLS: Final = {"Unreadable bills", "Organizations out of date", "Bill readable"}
 OLD: Final = {
     "Month so far",
     "Overdue",
@@ -336,7 +336,7 @@ def test_ageing_adds_up_to_what_is_owed(tmp_path: Path) -> None:
     bars = [
         f"({expand(t.expr, ANY)})"
         for t in targets()
-        if _is(t, INVOICES, "Ageing of what is owed") and t.query["legendFormat"] != MISSING
+        if _is(t, INVOICES, "Ageing of unpaid invoices") and t.query["legendFormat"] != MISSING
     ]
     for at, rest in ((HOUR - 2 * STEP, 300), (LATE, 500)):
         pages.expect_sample(f"({') + ('.join(bars)})", at, ("{}", 500))

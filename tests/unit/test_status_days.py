@@ -38,11 +38,15 @@ def test_the_words_have_what_is_drawn() -> None:
     days = [day(30.0), UNKNOWN, day(10.0, estimated=8.0), day(20.0, 10.0), NOTHING, day(15.0)]
     drawn = bars([*enumerate(days, start=TODAY - 6)], spikes={TODAY - 1})
     assert drawn.words == (
-        "2026-11-17 to 2026-11-22: $75.00 spent on the 5 days that are known, 1 unknown; "
+        "2026-11-17 to 2026-11-22: $75.00 spent on 5 days, 1 unknown; "
         "most on 2026-11-17: $30.00; 1 day estimated; corrections of $10.00; "
         "spikes on 2026-11-22"
     )
     assert bars([(TODAY, NOTHING)]).words == "2026-11-23 to 2026-11-23: $0.00 spent"
+    shared = day(10.0, estimated=10.0)
+    assert bars([(TODAY - 1, shared), (TODAY, shared)]).words == (
+        "2026-11-22 to 2026-11-23: $20.00 spent; every day estimated"
+    )
     assert bars([(TODAY, UNKNOWN)]).words == "2026-11-23 to 2026-11-23: no day is known"
 
 
@@ -73,7 +77,7 @@ def test_the_status_page_has_the_last_28_whole_days_of_each_organization() -> No
     assert [places(path) for path in drawn] == [[*range(28)]]
     del days[5]
     cell = status(with_days(days)).row("Acme")[4]
-    assert ": $54.00 spent on the 27 days that are known, 1 unknown; most on " in cell
+    assert ": $54.00 spent on 27 days, 1 unknown; most on " in cell
     assert cell.endswith("2026-10-26: $2.00")
 
 

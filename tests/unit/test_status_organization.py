@@ -389,6 +389,9 @@ def test_days_that_are_known_stay_when_the_month_is_withdrawn() -> None:
         html = page(known)
         text = " ".join(html.text.split())
         assert html.row("2026-11-22")[1] == "$2.00"
+        until = "until the last answer" if withdrawn else "so far"
+        assert html.row("2026-11-23")[-1] == until
+        assert (html.row("Forecast")[1] == "withdrawn") == withdrawn
         assert ("Nothing is known about the days after 2026-11-23, the day" in text) == withdrawn
         assert ("Last whole day" in text) != withdrawn
 

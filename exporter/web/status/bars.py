@@ -96,12 +96,16 @@ def _words(first: int, count: int, known: Sequence[_Bar], spikes: Container[int]
         return f"{span}: no day is known"
     spent = f"{span}: {formatting.usd(exact_sum(each.spend for each in known))} spent"
     if unknown := count - len(known):
-        spent += f" on the {len(known)} days that are known, {unknown} unknown"
+        spent += f" on {formatting.count(len(known), 'day')}, {unknown} unknown"
     parts = [spent]
-    most = max(known, key=lambda each: each.spend)
-    if most.spend > 0:
+    observed = [each for each in known if each.is_observed]
+    # Estimates are alike: which of them is the largest says nothing.
+    most = max(observed, key=lambda each: each.spend, default=None)
+    if most is not None and most.spend > 0:
         parts.append(f"most on {_date(most.number)}: {formatting.usd(most.spend)}")
-    if estimated := sum(not each.is_observed for each in known):
+    if not observed:
+        parts.append("every day estimated")
+    elif estimated := len(known) - len(observed):
         parts.append(f"{formatting.count(estimated, 'day')} estimated")
     if fallen := exact_sum(each.corrections for each in known):
         parts.append(f"corrections of {formatting.usd(fallen)}")
