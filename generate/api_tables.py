@@ -21,8 +21,11 @@ HEADINGS: Final = {
     "Cost": "costs",
     "Invoice": "invoices",
     "ClosedPeriod": "closed-periods",
+    "ExpectedDay": "expected-days",
+    "Cause": "causes-of-a-spike",
     "Days": "days",
     "Day": "each-day",
+    "PeriodOfDay": "periods-of-a-day",
 }
 
 

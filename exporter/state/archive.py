@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from exporter.state import ledger
 from exporter.state.day_rows import UNKNOWN, Day, sound
@@ -51,20 +51,27 @@ class Archive:
         oldest = min(older, default=begun)
         return {number: older.get(number, UNKNOWN) for number in range(oldest, begun)} | recent
 
-    async def closed_answer(self, org_id: str, ended: float) -> bytes | None:
-        """Return the last good usage answer of a period that ended then, as a serialized message.
+    async def closed_answers(self, org_id: str) -> Mapping[float, bytes]:
+        """Return the last good usage answers of periods that have ended, by when each ended.
 
-        None if it is not kept. Raises StorageError.
+        They are serialized messages; one that is not kept is missing. Raises StorageError.
         """
         state = self._store.get(org_id)
         closed = state.spend.closed if state is not None and state.spend is not None else None
-        if closed is None:
-            return None
-        if closed.message is not None and closed.last is not None and closed.last.end == ended:
-            return unpacked(closed.message)
-        if self._storage is None:
-            return None
-        return await self._storage.in_thread(self._storage.closed_answer, org_id, ended)
+        if closed is None or closed.last is None:
+            return {}
+        found: Mapping[float, bytes] = {}
+        if self._storage is not None:
+            ends = [period.end for period in closed]
+            found = await self._storage.in_thread(_answers, self._storage, org_id, ends)
+        if closed.message is None:
+            return found
+        return {**found, closed.last.end: unpacked(closed.message)}
+
+
+def _answers(storage: Storage, org_id: str, ends: Iterable[float]) -> Mapping[float, bytes]:
+    every = ((end, storage.closed_answer(org_id, end)) for end in ends)
+    return {end: message for end, message in every if message is not None}
 
 
 def _stored(storage: Storage, org_id: str, first: int, until: int) -> Mapping[int, Day]:

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from exporter.base import cells
+from exporter.base.plain import moment
 from exporter.state.day_rows import Day
 
 EPOCH: Final = date(1970, 1, 1)
@@ -35,6 +36,25 @@ def plain(number: int, day: Day) -> dict[str, Any]:
             else None
         ),
     }
+
+
+def with_periods(number: int, day: Day) -> dict[str, Any]:
+    """Return a day as `plain` has it, with what each billing period has of it.
+
+    `period_start` is null where it is not known. There are none on a day of which too little is
+    known.
+    """
+    entries = () if day.is_unknown else day.entries
+    periods = [
+        {
+            "period_start": moment(entry.period) if entry.period else None,
+            "spend_usd": entry.spend,
+            "corrections_usd": entry.corrections,
+            "estimated_usd": entry.estimated,
+        }
+        for entry in entries
+    ]
+    return {**plain(number, day), "periods": periods}
 
 
 def plain_days(days: Mapping[int, Day]) -> list[dict[str, Any]]:

@@ -3,9 +3,9 @@
 `command` puts the sub-commands together, a module each, and loads only what is asked for: a command
 should answer at once. They are `check` (with `saved_answers`, `disguise` and `scale`), `usage`
 (with `usage_lines`, `usage_table`, `usage_parts` and `focus`), `forecast` (with `forecasts`,
-`history_file`, `replay`, `backtest` and `spikes`), `invoices`, `pdf` (with `download`, `folder`,
-`file_names` and `progress`), `backfill` (with `past_invoices` and `past_days`), `ledger`, `rules`
-and `dashboards` (with `placed`), `runbook` and `simulate`.
+`history_file`, `replay`, `backtest` and `spikes`), `report`, which is a folder, `invoices`, `pdf`
+(with `download`, `folder`, `file_names` and `progress`), `backfill` (with `past_invoices` and
+`past_days`), `ledger`, `rules` and `dashboards` (with `placed`), `runbook` and `simulate`.
 
 Those that read bills do it by way of `bills`, with the configuration, the client and the extractors
 of the exporter. Those that need the ledger get it from `ledger_sources`: from running `exporters`,

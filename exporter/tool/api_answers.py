@@ -104,6 +104,51 @@ class Cost(_Answer):
     cost_usd: Usd
 
 
+class InvoiceLine(_Answer):
+    """An invoice."""
+
+    invoice_id: str
+    issued: Time | None
+    due: Time | None
+    paid: Time | None
+    status: str
+    unpaid: bool
+    overdue: bool
+    amount_usd: Usd
+    payment_failure: str | None
+
+
+class ClosedLine(_Answer):
+    """A billing period that has ended."""
+
+    period_start: Time | None
+    period_end: Time
+    usage_usd: float
+    usage_seen_at: Time
+    gross_usd: Usd = None
+    discount_usd: Usd = None
+    costs: list[Cost] | None = None  # None if the period's last answer is not kept
+    invoices: list[InvoiceLine] | None = None  # those of the month after it, the newest first
+
+
+class Above(_Answer):
+    """By how much a resource type was above what was expected of it."""
+
+    resource_type: str
+    above_usd: float
+
+
+class ExpectedLine(_Answer):
+    """A day, beside what it was expected to cost before it began."""
+
+    date: Annotated[str, AfterValidator(_date)]
+    expected_usd: Usd
+    expected_upper_usd: Usd
+    is_spike: bool
+    above_usd: Usd
+    causes: list[Above]  # of a spike, the largest first
+
+
 class WholeOrganization(OrganizationLine):
     """An organization, with how its forecast is made, and what its bill is made of.
 
@@ -112,10 +157,14 @@ class WholeOrganization(OrganizationLine):
 
     forecast_closed_period_error: float | None = None  # a share of what the period came to
     forecast_methods: list[ForecastMethod] | None = None  # those that count most first
+    usage_seen_at: Time | None = Field(None, exclude=True)
     gross_usd: Usd = Field(None, exclude=True)
     discount_usd: Usd = Field(None, exclude=True)
     subtotal_usd: Usd = Field(None, exclude=True)
     costs: list[Cost] | None = Field(None, exclude=True)
+    invoices: list[InvoiceLine] | None = Field(None, exclude=True)  # the newest first
+    closed_periods: list[ClosedLine] | None = Field(None, exclude=True)  # the newest first
+    expected_days: list[ExpectedLine] | None = Field(None, exclude=True)  # the oldest first
 
 
 class OrganizationsPage(_Answer):
@@ -126,8 +175,17 @@ class OrganizationsPage(_Answer):
     next_cursor: str | None  # from where the next page goes on
 
 
+class PeriodOfDay(_Answer):
+    """What a day has of a billing period."""
+
+    period_start: Time | None
+    spend_usd: Annotated[float, Field(ge=0)]
+    corrections_usd: Annotated[float, Field(ge=0)]
+    estimated_usd: Annotated[float, Field(ge=0)]
+
+
 class DayLine(_Answer):
-    """A UTC day of the ledger, as `exporter.state.listing.plain` has it. Amounts are US dollars."""
+    """A UTC day of the ledger, as `exporter.state.listing` has it. Amounts are US dollars."""
 
     date: Annotated[str, AfterValidator(_date)]
     spend_usd: Spent
@@ -136,6 +194,7 @@ class DayLine(_Answer):
     unknown_seconds: Annotated[float, Field(ge=0)]
     resources: dict[str, float] | None = None
     resource_corrections: dict[str, float] | None = None
+    periods: list[PeriodOfDay] = []
 
 
 def _ascending(days: list[DayLine]) -> list[DayLine]:

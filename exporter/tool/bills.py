@@ -181,10 +181,14 @@ class BillReader:
 
     async def answer(self, collector: Collector[Any, Any], organization: Organization) -> Any:
         """Return a collector's answer, without what is personal in it. Raises BillingError."""
-        rpc, key = collector.rpc, organization.api_key
-        raw = await self.with_retries(key, lambda: self.client.read(rpc, organization.id, key))
-        answer = await aside(raw, decoded, rpc, collector.message, raw)
+        raw = await self.raw(collector, organization)
+        answer = await aside(raw, decoded, collector.rpc, collector.message, raw)
         return collector.keep(answer)
+
+    async def raw(self, collector: Collector[Any, Any], organization: Organization) -> bytes:
+        """Return a collector's answer as it comes. Raises BillingError."""
+        rpc, key = collector.rpc, organization.api_key
+        return await self.with_retries(key, lambda: self.client.read(rpc, organization.id, key))
 
     async def answers(self, rpc: ReadRpc, organizations: Sequence[Organization]) -> Answers:
         """Return the answer to a call for each organization."""

@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "check": "check the configuration and, with --connect, every API key",
     "usage": "show what the current month has cost so far",
     "forecast": "forecast the cost of the month, and show how certain that is",
+    "report": "write a month of bills as one file to read, print or send",
     "invoices": "list invoices and what is owed",
     "pdf": "download invoices as PDF files",
     "backfill": "write past invoices and daily spend as OpenMetrics, for promtool",

@@ -32,7 +32,7 @@ from exporter.tool.exporter_flags import Access
 from exporter.tool.fleet import Member
 from exporter.tool.outcomes import ReadFailure, require
 from exporter.tool.output import printable
-from exporter.tool.stored import StoredLedgers
+from exporter.tool.stored import KnownLedgers
 
 T = TypeVar("T")
 
@@ -182,4 +182,4 @@ async def _opened(
         stored = await place.storage.in_thread(place.storage.read)
         # Those without a configured name have the one that the exporter was told.
         configured = () if config is None else merge(config, stored.found).organizations
-        yield await StoredLedgers.of(place.storage, stored, configured, clock), ()
+        yield await KnownLedgers.of(place.storage, stored, configured, clock), ()

@@ -26,19 +26,18 @@ from exporter.web.api.documents import encoded
 from exporter.web.summary import PageContext, Summary
 
 
-class StoredLedgers:
-    """The ledgers of organizations, as a storage has them."""
+class KnownLedgers:
+    """The ledgers of organizations, by what this process knows of them."""
 
-    def __init__(self, store: Store, storage: Storage, clock: Clock) -> None:
-        """`store` has what was restored."""
+    def __init__(self, store: Store, archive: Archive, clock: Clock) -> None:
         self._store = store
-        self._archive = Archive(store, storage)
+        self._archive = archive
         self._clock = clock
 
     @classmethod
     async def of(
         cls, storage: Storage, stored: Stored, configured: Iterable[Organization], clock: Clock
-    ) -> StoredLedgers:
+    ) -> KnownLedgers:
         """Return those of a storage. What is not configured has the API's name, or its id."""
         there = {
             org_id: Organization(org_id, name, ApiKey(""), 0.0, math.inf)
@@ -54,7 +53,7 @@ class StoredLedgers:
         store, detail = Store(), InvoiceDetail("none", 0)
         intake = Intake(store, Telemetry("", ""), clock, detail, saved)
         await intake.configure({each: there[each] for each in saved}, COLLECTOR, detail)
-        return cls(store, storage, clock)
+        return cls(store, Archive(store, storage), clock)
 
     def organizations(self) -> Sequence[FoundOrganization]:
         """Return the organizations that have one."""
@@ -69,9 +68,13 @@ class StoredLedgers:
         return line
 
     async def whole(self, org_id: str) -> WholeOrganization:
-        """Return one of them, with how its forecast is made. It must be there."""
+        """Return one of them, with what its bill is made of. It must be there.
+
+        Raises StorageError.
+        """
+        ended = await self._archive.closed_answers(org_id)
         whole: WholeOrganization = read(
-            WholeOrganization, organizations.whole(self._summary(org_id))
+            WholeOrganization, organizations.whole(self._summary(org_id), ended)
         )
         return whole
 
@@ -82,7 +85,8 @@ class StoredLedgers:
         if ledger is None:
             return []
         days = await self._archive.days(org_id, 0, ledger.windows.answered)
-        return [DayLine.model_validate(each) for each in listing.plain_days(days)]
+        found = (listing.with_periods(number, days[number]) for number in sorted(days))
+        return [DayLine.model_validate(each) for each in found]
 
     def _summary(self, org_id: str) -> Summary:
         state = self._store.get(org_id)

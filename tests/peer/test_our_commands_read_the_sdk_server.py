@@ -126,6 +126,18 @@ def test_focus_adds_up(folder: Path) -> None:
             assert abs(billed - total) < 0.001
 
 
+def test_a_report_has_the_amounts_of_the_bills(folder: Path) -> None:
+    """To the last digit; none of a bill that is withheld, and nothing personal of any."""
+    done = command("report", "--output=json", folder=folder)
+    told = json.loads(done.stdout)
+    found = {each["org_id"]: each["total_usd"] for each in told["organizations"]}
+    found |= dict.fromkeys((each["org_id"] for each in told["nothing_known"]), None)
+    assert found == {bill.id: bill.expected.get("usage_month_to_date_usd") for bill in BILLS}
+    page = command("report", folder=folder)
+    assert page.stdout.endswith("</html>\n")
+    assert "PRIVATE" not in done.stdout + done.stderr + page.stdout + page.stderr
+
+
 def test_the_past_is_written(folder: Path) -> None:
     """Of each organization whose invoices have dates, and nothing personal of any."""
     done = command("backfill", "--step=365d", "--label=job=a", "--label=instance=b", folder=folder)

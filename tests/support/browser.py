@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, Literal
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
@@ -17,30 +18,17 @@ DESK: Final = 1280
 Theme = Literal["light", "dark"]
 
 
-class Browser:
-    """A page of the exporter, and what the browser had to say of it."""
+class Document:
+    """A page, and what the browser had to say of it."""
 
-    def __init__(self, page: Page, port: int) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
         self.complaints: list[str] = []  # of the console
         self.requests: list[str] = []
-        self._port = port
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("requestfailed", lambda request: self.complaints.append(request.url))
-
-    def open(self, path: str = "/") -> Page:
-        """Open a page."""
-        answer = self.page.goto(f"http://127.0.0.1:{self._port}{path}")
-        assert answer is not None
-        assert answer.ok, answer.status
-        return self.page
-
-    def column(self, place: int = 1) -> list[str]:
-        """Return the texts of a column of the table, counted from 1."""
-        cells = self.page.locator(f"table.cards tbody tr > :nth-child({place})")
-        return [text.strip() for text in cells.all_inner_texts()]
 
     @property
     def overflow(self) -> int:
@@ -68,9 +56,29 @@ class Browser:
         return results.generate_report() if results.violations_count else ""
 
 
+class Browser(Document):
+    """A page of the exporter."""
+
+    def __init__(self, page: Page, port: int) -> None:
+        super().__init__(page)
+        self._port = port
+
+    def open(self, path: str = "/") -> Page:
+        """Open a page."""
+        answer = self.page.goto(f"http://127.0.0.1:{self._port}{path}")
+        assert answer is not None
+        assert answer.ok, answer.status
+        return self.page
+
+    def column(self, place: int = 1) -> list[str]:
+        """Return the texts of a column of the table, counted from 1."""
+        cells = self.page.locator(f"table.cards tbody tr > :nth-child({place})")
+        return [text.strip() for text in cells.all_inner_texts()]
+
+
 @contextmanager
-def browser(port: int, *, width: int = DESK, theme: Theme = "light") -> Iterator[Browser]:
-    """Run it while inside, for the exporter at a port of this machine."""
+def opened(*, width: int = DESK, theme: Theme = "light") -> Iterator[Page]:
+    """Run the browser while inside, with an empty page."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox"], timeout=2 * PATIENCE * 1000
@@ -80,6 +88,22 @@ def browser(port: int, *, width: int = DESK, theme: Theme = "light") -> Iterator
                 viewport={"width": width, "height": 800}, color_scheme=theme
             )
             context.set_default_timeout(PATIENCE * 1000)
-            yield Browser(context.new_page(), port)
+            yield context.new_page()
         finally:
             chromium.close()
+
+
+@contextmanager
+def browser(port: int, *, width: int = DESK, theme: Theme = "light") -> Iterator[Browser]:
+    """Run it while inside, for the exporter at a port of this machine."""
+    with opened(width=width, theme=theme) as page:
+        yield Browser(page, port)
+
+
+@contextmanager
+def document(file: Path, *, width: int = DESK, theme: Theme = "light") -> Iterator[Document]:
+    """Have a file open while inside, as one that came with a mail."""
+    with opened(width=width, theme=theme) as page:
+        shown = Document(page)
+        page.goto(file.as_uri())
+        yield shown

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 from exporter.model import OrganizationState
 from exporter.pb import billing_pb2 as pb
 from exporter.state.day_rows import Day
-from support.browser import DESK, PHONE, Theme, browser
+from exporter.tool.report import pages
+from support.browser import DESK, PHONE, Theme, browser, document
 from support.ledgers import OF_PERIOD, PERIOD_START, day, with_days
 from support.process import ROOT, exporter
+from support.reports import report, usual
 from support.served import served
 from support.status import DAY, invoices, state, usage
 
+SHEET = 1100  # pixels: a report is no wider
 FOLDER = ROOT / "docs" / "images"
 THEMES: tuple[Theme, ...] = ("light", "dark")
 CARD = pb.GetOrgBillingInformationResponse(
@@ -43,9 +48,25 @@ def _day(ago: int, usd: float, corrections: float = 0.0, estimated: float = 0.0)
     return day(usd, corrections, estimated, period, **types)
 
 
+def _reports() -> None:
+    """Take those of a month."""
+    clip = {"x": 0, "y": 0, "width": SHEET, "height": 1480}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "report.html"
+        file.write_text(pages.html(report([usual()])))
+        for theme in THEMES:
+            with document(file, width=SHEET, theme=theme) as opened:
+                opened.page.screenshot(
+                    path=FOLDER / f"report-{theme}.png",
+                    full_page=True,
+                    clip=clip,  # type: ignore[arg-type]
+                )
+
+
 def main() -> int:
     """Write the pictures and return the exit code."""
     one = organization()
+    _reports()
     with exporter("--demo") as it, served(one) as port:
         it.wait_until_ready()
         for theme in THEMES:

@@ -83,6 +83,7 @@ def test_days_are_those_of_the_ledger() -> None:
     assert (found["org_id"], found["org_name"]) == ("o1", "O1")
     assert found["generated_at"] == "2026-11-23T12:00:00Z"
     first, unknown, last = found["days"]
+    nothing = {"corrections_usd": 0.0, "estimated_usd": 0.0}
     assert first == {
         "date": "2026-11-21",
         "spend_usd": 3.0,
@@ -91,9 +92,21 @@ def test_days_are_those_of_the_ledger() -> None:
         "unknown_seconds": 0.0,
         "resources": {"per_machine": 4.0},
         "resource_corrections": {},
+        "periods": [{"period_start": None, "spend_usd": 3.0, **nothing}],
     }
     assert (unknown["spend_usd"], unknown["resources"]) == (None, None)
     assert (last["date"], last["spend_usd"]) == ("2026-11-23", 1.5)
+
+
+def test_a_day_says_what_each_period_has_of_it() -> None:
+    """One may end at any hour, and another begin; what is unknown belongs to none."""
+    entries = (Entry(BEGAN, 2.5, 4.0, 0.5, {}), Entry(START, 1.25, 0.0, 0.0, {}))
+    both, unknown = listed({TODAY - 1: Day(0.0, entries), TODAY: UNKNOWN})
+    assert [[*each.values()] for each in both["periods"]] == [
+        ["2026-11-14T00:00:00Z", 2.5, 4.0, 0.5],
+        ["2026-11-23T12:00:00Z", 1.25, 0.0, 0.0],
+    ]
+    assert unknown["periods"] == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,13 +15,17 @@ from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.extract.invoices import FAILURE_REASONS, STATUSES
 from exporter.model import (
     Cause,
+    ClosedPeriod,
+    ClosedPeriods,
     Failure,
     Reason,
 )
 from exporter.page.limit import Limit
 from exporter.pb import billing_pb2 as pb
+from exporter.state.messages import packed
 from support.answers import SCHEMA, line, whole
 from support.messages import messages
+from support.months import Costs, lived
 from support.reader import organization
 from support.status import CONTEXT, DAY, ended, invoices, page, state, status, usage
 from support.virtual import START
@@ -190,9 +196,49 @@ def test_an_organization_has_its_costs_invoices_and_closed_periods() -> None:
             "usage_seen_at": "2026-11-08T11:45:00Z",
             "invoices_usd": 99.0,
             "difference_usd": -151.0,
+            "gross_usd": None,
+            "discount_usd": None,
+            "costs": None,
             "invoices": [found["invoices"][0]],
         }
     ]
+
+
+def test_a_closed_period_has_its_costs_where_its_last_answer_is_kept() -> None:
+    """That of the newest one is in memory."""
+    last = packed(usage(240.0, 10.0, discount=2.5).SerializeToString())
+    closed = ClosedPeriods().plus(ClosedPeriod(None, START - 15 * DAY, 250.0, START), last)
+    (found,) = whole(state(ACME, usage(1.0))._replace(spend=replace(ENDED, closed=closed)))[
+        "closed_periods"
+    ]
+    assert (found["usage_usd"], found["gross_usd"], found["discount_usd"]) == (250.0, 255.0, 5.0)
+    assert found["costs"] == [
+        {"source_type": "org", "tier": "", "resource_type": "per_machine", "cost_usd": 255.0}
+    ]
+
+
+def test_days_are_beside_what_was_expected_of_them() -> None:
+    """With the causes of those that were spikes; an estimated one is not among them."""
+    spike = datetime(2026, 11, 21, tzinfo=UTC)
+
+    def spending(date: datetime) -> Costs:
+        more = 22.0 if date == spike else 0.0
+        return {("org", "", "per_machine"): 8.0 + more, ("org", "", "logs_upload"): 2.0 + more / 5}
+
+    off = [(START - 5.5 * DAY, START - 3.5 * DAY)]
+    known = lived(spending, datetime(2026, 10, 1, tzinfo=UTC), off=off, discount=0.0)
+    found = {each["date"]: each for each in whole(known.state)["expected_days"]}
+    one, usual = found["2026-11-21"], found["2026-11-22"]
+    assert one["is_spike"]
+    assert one["expected_usd"] == pytest.approx(10.0)
+    assert one["above_usd"] == pytest.approx(26.4)
+    assert [(each["resource_type"], each["above_usd"]) for each in one["causes"]] == [
+        ("per_machine", pytest.approx(22.0)),
+        ("logs_upload", pytest.approx(4.4)),
+    ]
+    assert (usual["is_spike"], usual["causes"]) == (False, [])
+    assert "2026-11-19" not in found
+    assert max(found) == "2026-11-22"
 
 
 def test_a_closed_period_without_invoices_has_nothing_to_compare_with() -> None:

@@ -63,11 +63,11 @@ def test_the_answer_that_a_period_ended_with_is_kept(tmp_path: Path) -> None:
                     assert (period.end, period.start) == (end, end - 30 * DAY)
                     assert 890 < period.usage < 900
                     assert end - 6 * HOUR <= period.seen < end
-                    message = await there.rig.archive.closed_answer("o1", end)
+                    message = (await there.rig.archive.closed_answers("o1")).get(end)
                     assert message is not None
                     answer = pb.GetCurrentMonthUsageResponse.FromString(message)
                     assert answer.subtotal == period.usage
-                assert await there.rig.archive.closed_answer("o1", ends[0] + 1) is None
+                assert ends[0] + 1 not in await there.rig.archive.closed_answers("o1")
         assert len(there.closed) == 3
 
     run(main())
@@ -80,8 +80,8 @@ def test_without_storage_the_answer_that_the_last_period_ended_with_is_kept() ->
         async with process(Meter()) as there:
             await there.run(70)
             before, last = there.closed[-2:]
-            assert await there.rig.archive.closed_answer("o1", last.end)
-            assert await there.rig.archive.closed_answer("o1", before.end) is None
+            assert last.end in await there.rig.archive.closed_answers("o1")
+            assert before.end not in await there.rig.archive.closed_answers("o1")
 
     run(main())
 
@@ -104,7 +104,9 @@ def test_answers_that_do_not_count_are_not_kept_as_a_period_s_last() -> None:
                 meter.clock.jump(2 * HOUR)
             (period,) = there.closed
             assert (period.usage, period.seen) == (500.0, end - HOUR)
-            assert await there.rig.archive.closed_answer("o1", end) == good.SerializeToString()
+            assert (await there.rig.archive.closed_answers("o1")).get(
+                end
+            ) == good.SerializeToString()
 
     run(main())
 

@@ -75,7 +75,11 @@ class Api:
         org_id, query = asked.whose(part, query)
         asked.nothing(query)
         summary = Summary(self._state(org_id), self._context())
-        return Document(await asyncio.to_thread(organizations.whole, summary) + b"\n")
+        try:
+            ended = await self._archive.closed_answers(org_id)
+        except StorageError as error:
+            raise _unreadable("answers of past periods", error) from error
+        return Document(await asyncio.to_thread(organizations.whole, summary, ended) + b"\n")
 
     async def days(self, part: str, query: Query, accept: str) -> Document:
         """Return the days of an organization, as JSON or CSV. Raises Refusal."""
@@ -86,12 +90,8 @@ class Api:
         try:
             days = await self._archive.days(org_id, wanted.first, wanted.last)
         except StorageError as error:
-            raise Refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"cannot read days from storage: {error}",
-                {"Retry-After": "10"},
-            ) from error
-        plain_days = (listing.plain(number, days[number]) for number in sorted(days))
+            raise _unreadable("days", error) from error
+        plain_days = (listing.with_periods(number, days[number]) for number in sorted(days))
         listed = [each async for each in self._in_turns(plain_days)]
         form = wanted.form or ("csv" if prefers_csv(accept) else "json")
         if form == "csv":
@@ -124,3 +124,11 @@ class Api:
 
     def _in_turns(self, items: Iterable[T]) -> AsyncIterator[T]:
         return in_turns(items, self._clock.monotonic)
+
+
+def _unreadable(what: str, error: StorageError) -> Refusal:
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"cannot read {what} from storage: {error}",
+        {"Retry-After": "10"},
+    )

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from exporter.base import plain
+from exporter.forecast import ahead
+from exporter.forecast.expectation import KEPT
 from exporter.forecast.outlook import Said
 from exporter.metrics import parts
 from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.closed import ClosedBill, closed_periods
 from exporter.metrics.extract.invoices import Invoice, Invoices
-from exporter.metrics.extract.usage import Usage
-from exporter.model import InvoiceDetail, Reason
+from exporter.metrics.extract.usage import Usage, view
+from exporter.model import InvoiceDetail, Reason, Spend
+from exporter.pb import billing_pb2 as pb
+from exporter.state.ledger import between
+from exporter.state.listing import text_of
 from exporter.web.api.documents import encoded, object_of
-from exporter.web.summary import OUTSTANDING, PERIOD_END, PERIOD_START, Summary
+from exporter.web.summary import OUTSTANDING, PERIOD_END, PERIOD_START, USAGE, Summary
 
 NO_DETAIL = InvoiceDetail("none", 0)  # all invoices are listed, whichever have series
 
@@ -55,9 +61,10 @@ def method(said: Said) -> dict[str, Any]:
     }
 
 
-def whole(of: Summary) -> bytes:
+def whole(of: Summary, ended: Mapping[float, bytes]) -> bytes:
     """Return an organization with what its bill is made of, as JSON.
 
+    `ended` has the last usage answer of periods that have ended, by their ends, where it is kept.
     Reads the answers again, as they were kept, which may take long: they may have 4 MiB.
     """
     views = {
@@ -65,13 +72,13 @@ def whole(of: Summary) -> bytes:
         for collector in COLLECTORS
         if collector.name in of.current and (read := of.reread(collector, NO_DETAIL))
     }
-    usage: Usage | None = views.get("usage")
+    usage: Usage | None = views.get(USAGE)
     invoices: Invoices | None = views.get("invoices")
     head = {
         "generated_at": plain.moment(of.context.time),
         **line(of),
-        "gross_usd": None if usage is None else plain.number(usage.gross),
-        "discount_usd": None if usage is None else plain.number(usage.discount),
+        "usage_seen_at": plain.moment(of.current[USAGE].received) if USAGE in of.current else None,
+        **_totals(usage),
         "subtotal_usd": None if usage is None else plain.number(usage.subtotal),
         "forecast_closed_period_error": None
         if of.forecast is None
@@ -84,8 +91,36 @@ def whole(of: Summary) -> bytes:
         forecast_methods=None if of.forecast is None else map(_method, of.methods),
         costs=None if usage is None else map(encoded, parts.costs(usage)),
         invoices=None if listed is None else (_invoice(*each) for each in listed),
-        closed_periods=None if spend is None else map(_closed, closed_periods(spend, invoices)),
+        closed_periods=None
+        if spend is None
+        else (_closed(each, ended) for each in closed_periods(spend, invoices)),
+        expected_days=None if spend is None else map(encoded, _expected_days(spend)),
     )
+
+
+def _totals(usage: Usage | None) -> dict[str, Any]:
+    return {
+        "gross_usd": None if usage is None else plain.number(usage.gross),
+        "discount_usd": None if usage is None else plain.number(usage.discount),
+    }
+
+
+def _expected_days(spend: Spend) -> Iterator[dict[str, Any]]:
+    """Yield the whole days that something was expected of, the oldest first."""
+    if spend.ledger is None:
+        return
+    answered = spend.ledger.windows.answered
+    days = between(spend.ledger, 0, answered)
+    for number, found in ahead.compared(spend, days, answered - KEPT, answered).items():
+        more = found.more if found.is_spike else ()
+        yield {
+            "date": text_of(number),
+            "expected_usd": plain.number(found.expected.usd),
+            "expected_upper_usd": plain.number(found.expected.upper),
+            "is_spike": found.is_spike,
+            "above_usd": plain.number(found.above),
+            "causes": [{"resource_type": name, "above_usd": usd} for name, usd in more],
+        }
 
 
 def _invoice(received: Invoice, overdue: bool) -> bytes:  # noqa: FBT001 - as it is yielded
@@ -96,10 +131,12 @@ def _method(said: Said) -> bytes:
     return encoded(method(said))
 
 
-def _closed(period: ClosedBill) -> bytes:
-    invoices = period.invoices
+def _closed(period: ClosedBill, ended: Mapping[float, bytes]) -> bytes:
+    invoices, message = period.invoices, ended.get(period.period.end)
     listed = None if invoices is None else (_invoice(*each) for each in invoices)
-    return object_of(period.plain(), invoices=listed)
+    usage = None if message is None else view(pb.GetCurrentMonthUsageResponse.FromString(message))
+    costs = None if usage is None else map(encoded, parts.costs(usage))
+    return object_of({**period.plain(), **_totals(usage)}, costs=costs, invoices=listed)
 
 
 def _failures(of: Summary) -> list[dict[str, Any]]:

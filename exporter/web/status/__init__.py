@@ -2,7 +2,8 @@
 
 `table` has the lines that are asked for, and `failing` what cannot be read. `detail` has one
 organization whole, with its `days` and what `changes` between them. `bars` and `course` draw,
-`formatting` makes text of numbers and times, and `html_pages` makes HTML of it all.
+`formatting` makes text of numbers and times, `templates` are set up once for all pages, and
+`html_pages` makes HTML of it all.
 """
 
 from exporter.web.status.html_pages import StatusPages

@@ -63,7 +63,7 @@ def failing(rows: Iterable[Summary]) -> Failing:
     found: dict[tuple[str, str], list[tuple[Summary, str]]] = defaultdict(list)
     for row in bad:
         for name, failure in row.failures.items():
-            found[words(failure.cause), _reason(failure.message)].append((row, name))
+            found[words(failure.cause), without_call(failure.message)].append((row, name))
     reasons = [
         Reason(
             *reason,
@@ -83,7 +83,7 @@ def failing(rows: Iterable[Summary]) -> Failing:
     )
 
 
-def _reason(message: str) -> str:
+def without_call(message: str) -> str:
     """Return a message without the call that failed, so that those of several are one."""
     prefix = next((each for each in PREFIXES if message.startswith(each)), "")
     return message.removeprefix(prefix)

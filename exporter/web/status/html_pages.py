@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-import jinja2
-
 from exporter.api.proxy import Proxy
-from exporter.base.text import escaped
-from exporter.forecast.methods import words
 from exporter.metrics.report import MONTH_TO_DATE
 from exporter.model import InvoiceDetail, OrganizationState, Reason
 from exporter.polling.key_records import DiscoveryStatus
 from exporter.polling.poller import Progress
 from exporter.state.ledger import STORED
-from exporter.web.status import days, formatting
+from exporter.web.status import days, templates
 from exporter.web.status.bars import bars
 from exporter.web.status.detail import MAX_OF_PERIOD, detail
 from exporter.web.status.failing import failing
@@ -28,22 +22,6 @@ from exporter.web.status.table import COLUMNS, FILTERS, Query, table
 from exporter.web.summary import OVERDUE, OWED, PageContext, Summary
 
 DOTS: Final = {".", ".."}
-# Filters of the templates, each a function of `formatting`.
-FORMATS: Final = (
-    "usd",
-    "exact_usd",
-    "share",
-    "off",
-    "moment",
-    "day",
-    "iso_time",
-    "span",
-    "ago",
-    "ahead",
-    "count",
-    "signed_usd",
-    "signed_share",
-)
 REASONS: Final[Mapping[str, str]] = {
     Reason.NAN: "not a number, or a sum that includes one",
     Reason.INFINITY: "infinite, or a sum that includes an infinite part",
@@ -68,39 +46,16 @@ class ExporterFacts:
     is_stored: bool = True  # what is polled and counted
 
 
-def _printable(value: object) -> object:
-    """Return what is put into a page, with escapes for what no page should have in it.
-
-    A name from the API may have NUL, which HTML cannot hold, or what steers a terminal.
-    """
-    if isinstance(value, str) and not hasattr(value, "__html__"):
-        return "\n".join(map(escaped, value.split("\n")))
-    return value
-
-
 class StatusPages:
     """Renders the status page, and the one of an organization."""
 
     def __init__(self, *, version: str, telemetry_path: str, links: str = "") -> None:
         """Read the templates. `links` stands before each link: nothing, or a path."""
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("exporter.web"),
-            autoescape=True,
-            auto_reload=False,  # or every use looks at the file
-            undefined=jinja2.StrictUndefined,
-            finalize=_printable,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        for name in FORMATS:
-            environment.filters[name] = getattr(formatting, name)
+        environment = templates.environment(templates.PAGES)
         environment.filters["address"] = _address
-        environment.filters["method"] = words
         style = environment.get_template("style.css").render()
-        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         self.security_policy = (
-            f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
-            "form-action 'self'; frame-ancestors 'none'"
+            f"{templates.policy(style)}; form-action 'self'; frame-ancestors 'none'"
         )
         self._status = environment.get_template("status.html")
         self._organization = environment.get_template("organization.html")

@@ -1,0 +1,119 @@
+"""How a month compares with the one before it: like with like, day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from exporter.metrics.extract.values import exact_sum
+from exporter.state.day_rows import UNKNOWN, Day
+from exporter.tool.report.days import MonthDays, net
+from exporter.tool.report.periods import Period, State
+from exporter.web.status.changes import Pair
+from exporter.web.status.formatting import HALF_A_CENT
+
+MAX_DAYS: Final = 3  # that a change is laid to
+MOST: Final = 0.5  # of a change: days that make less of it do not explain it
+
+
+class TypeChange(NamedTuple):
+    """How the spend of a resource type changed, in US dollars before discounts.
+
+    `days` are those that most of the change is from, each by how much it was above an average day
+    of the month before, or below it; none if the change is spread over the month.
+    """
+
+    resource_type: str
+    pair: Pair
+    days: Sequence[tuple[int, float]]
+
+
+class Compared(NamedTuple):
+    """A month beside the one before."""
+
+    pair: Pair
+    before: Period
+    days: int | None  # from the first on that are compared; None if both months are whole
+    left_out: int  # days that are not known in one of the two, and are in neither sum
+    types: Sequence[TypeChange]  # those that changed, the largest change first
+
+
+def compared(
+    period: Period, days: MonthDays, before: Period | None, days_before: MonthDays
+) -> Compared | None:
+    """Return how a month compares; None where there is nothing to compare it with.
+
+    A month that is not over is compared with as many days of the one before. Days that are not
+    known in one of the two are left out of both, but not of the totals of two that are over.
+    """
+    if before is None:
+        return None
+    length, length_before = days.until - days.first, days_before.until - days_before.first
+    is_over = period.state is State.ENDED
+    if not is_over:
+        length_before = min(length, length_before)
+    now, then = _places(days, length), _places(days_before, length_before)
+    left_out = {place for each in (now, then) for place, day in each.items() if day.is_unknown}
+    now, then = (_without(each, left_out) for each in (now, then))
+    pair = Pair(period.usd, before.usd)
+    if not is_over:
+        if not (now and then):
+            return None
+        pair = Pair(_net(now), _net(then))
+    if pair.change is None:
+        return None
+    types = _types(days.first, now, then) if now and then else []
+    return Compared(
+        pair,
+        before,
+        None if is_over else length_before,
+        len(left_out),
+        types,
+    )
+
+
+def _places(days: MonthDays, length: int) -> Mapping[int, Day]:
+    """Return so many days of a month by how many are before them, whatever the ledger has."""
+    there = {number - days.first: day for number, day in days.days}
+    return {place: there.get(place, UNKNOWN) for place in range(length)}
+
+
+def _without(days: Mapping[int, Day], left_out: Container[int]) -> Mapping[int, Day]:
+    return {place: day for place, day in days.items() if place not in left_out}
+
+
+def _net(days: Mapping[int, Day]) -> float:
+    return exact_sum(net(day) for day in days.values())
+
+
+def _types(first: int, now: Mapping[int, Day], then: Mapping[int, Day]) -> Sequence[TypeChange]:
+    spends, before = _spends(now), _spends(then)
+    found = []
+    for name in spends.keys() | before.keys():
+        of_days, of_before = spends.get(name, {}), before.get(name, {})
+        pair = Pair(exact_sum(of_days.values()), exact_sum(of_before.values()))
+        change, average = pair.change or 0.0, exact_sum(of_before.values()) / len(then)
+        if abs(change) < HALF_A_CENT:
+            continue
+        apart = [(first + place, of_days.get(place, 0.0) - average) for place in now]
+        found.append(TypeChange(name, pair, _days_of(change, apart)))
+    return sorted(found, key=lambda each: (-abs(each.pair.change or 0.0), each.resource_type))
+
+
+def _spends(days: Mapping[int, Day]) -> Mapping[str, Mapping[int, float]]:
+    """Return what was spent of each resource type, by day."""
+    found: dict[str, dict[int, float]] = {}
+    for place, day in days.items():
+        for name, moved in day.resources().items():
+            found.setdefault(name, {})[place] = moved.spend
+    return found
+
+
+def _days_of(change: float, apart: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    """Return the few days that make most of a change, of days by what they are above or below."""
+    side = 1 if change > 0 else -1
+    ordered = sorted(apart, key=lambda each: (-side * each[1], each[0]))[:MAX_DAYS]
+    for count in range(1, MAX_DAYS + 1):
+        if side * exact_sum(usd for _, usd in ordered[:count]) >= MOST * abs(change):
+            return ordered[:count]
+    return ()

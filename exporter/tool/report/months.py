@@ -1,0 +1,205 @@
+"""A month of an organization, and of all together: what is known, and what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from exporter.metrics.closed import TOLERANCE
+from exporter.metrics.extract.values import exact_sum
+from exporter.tool.api_answers import DayLine, InvoiceLine, WholeOrganization
+from exporter.tool.outcomes import ReadFailure
+from exporter.tool.report import days, made_of, periods
+from exporter.tool.report.compares import Compared, compared
+from exporter.tool.report.days import MonthDays
+from exporter.tool.report.made_of import MadeOf
+from exporter.tool.report.periods import Period, State
+from exporter.tool.times import parsed
+from exporter.tool.usage_parts import BY
+from exporter.web.status.formatting import HALF_A_CENT, count
+
+
+class Told(NamedTuple):
+    """What a ledger tells of an organization."""
+
+    whole: WholeOrganization
+    days: Sequence[DayLine]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month of an organization. Amounts are US dollars, None where they are not known."""
+
+    whole: WholeOrganization
+    period: Period
+    days: MonthDays
+    made_of: Mapping[str, MadeOf]  # by each of usage_parts.BY that is known
+    is_by_days: bool  # what it is made of is known from its days alone
+    compared: Compared | None
+    has_before: bool  # the month before is known
+    dated: Sequence[InvoiceLine] | None  # invoices of which the date is in the month
+
+    @property
+    def has_forecast(self) -> bool:
+        """Whether the organization's forecast is the one of this month."""
+        return (
+            self.period.state is not State.ENDED
+            and self.period.usd is not None
+            and self.whole.forecast_usd is not None
+            and self.period.owns(_time(self.whole.period_start))
+        )
+
+    @property
+    def end_usd(self) -> float | None:
+        """What the month came to, or will by the forecast."""
+        if self.period.state is State.ENDED:
+            return self.period.usd
+        return self.whole.forecast_usd if self.has_forecast else None
+
+    @property
+    def budget_used(self) -> float | None:
+        """What it has cost as a share of the budget."""
+        return self._of_budget(self.period.usd)
+
+    @property
+    def budget_forecast(self) -> float | None:
+        """The forecast as a share of the budget."""
+        return self._of_budget(self.end_usd)
+
+    def _of_budget(self, usd: float | None) -> float | None:
+        budget = self.whole.budget_usd
+        return usd / budget if usd is not None and budget else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it costs more than its budget, or will by the forecast's lower bound."""
+        budget = self.whole.budget_usd
+        if budget is None or self.period.usd is None:
+            return False
+        lower = self.whole.forecast_lower_usd if self.has_forecast else None
+        return max(self.period.usd, lower or 0.0) > budget
+
+    def notes(self) -> Iterator[str]:
+        """Yield what stands out, in a few words each."""
+        spikes, budget = len(self.days.spikes), self.budget_used
+        if self.whole.failures:
+            yield "not all could be read"
+        if self.period.state is State.LAST_KNOWN:
+            yield "out of date"
+        if budget is not None and budget > 1:
+            yield "over budget"
+        elif (self.budget_forecast or 0.0) > 1:
+            yield "forecast over budget"
+        if spikes:
+            yield count(spikes, "spike")
+
+    @property
+    def beside_days(self) -> float | None:
+        """What the total has that no known day has; None if that is nothing."""
+        if self.period.usd is None or not self.days.days:
+            return None
+        rest = self.period.usd - self.days.known
+        return rest if abs(rest) >= HALF_A_CENT else None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A month of several organizations, by name."""
+
+    months: Sequence[Month]
+    nothing: Sequence[WholeOrganization]  # organizations of which nothing is known in it
+    failures: Sequence[ReadFailure]  # what could not be read at all
+    generated: float  # Unix seconds
+    source: str  # for people: what it was read from
+
+
+def month_of(told: Told, month: str | None, now: float) -> Month | None:
+    """Return a month of an organization, as `periods.wanted` has it; None if nothing is known."""
+    whole, listed = told
+    every = periods.known_periods(whole, listed, now)
+    period = periods.wanted(every, month, now)
+    if period is None:
+        return None
+    before = periods.before(every, period)
+    of_month = days.of_period(period, whole, listed)
+    of_before = MonthDays((), 0, 0, {})
+    if before is not None:
+        of_before = days.of_period(before, whole, listed)
+    found = {which: made_of.by(period, which) for which in BY}
+    parts = {which: each for which, each in found.items() if each is not None}
+    is_by_days = not parts and period.usd is not None and bool(of_month.days)
+    if is_by_days and period.usd is not None:
+        parts = {
+            "resource": made_of.by_days(
+                _resources(of_month), period.usd, all_known=not of_month.unknown
+            )
+        }
+    return Month(
+        whole,
+        period,
+        of_month,
+        parts,
+        is_by_days,
+        compared(period, of_month, before, of_before),
+        before is not None,
+        _dated(period, whole.invoices),
+    )
+
+
+class Together(NamedTuple):
+    """What several organizations' month was made of."""
+
+    made_of: Mapping[str, MadeOf]
+    left_out: int  # organizations of which it is not known
+
+
+def together(months: Sequence[Month]) -> Together | None:
+    """Return what a month of several organizations was made of; None if nothing is known."""
+    known = [each for each in months if each.made_of and not each.is_by_days]
+    periods_ = [each.period for each in known]
+    costs = [cost for each in periods_ for cost in each.costs or ()]
+
+    def total(usds: Iterable[float | None]) -> float | None:
+        every = [*usds]
+        there = [usd for usd in every if usd is not None]
+        return exact_sum(there) if len(there) == len(every) else None
+
+    whole = Period(
+        State.LAST_KNOWN,
+        None,
+        None,
+        total(each.usd for each in periods_),
+        None,
+        total(each.gross for each in periods_),
+        total(each.discount for each in periods_),
+        costs,
+    )
+    found = {which: made_of.by(whole, which) for which in BY}
+    parts = {which: each for which, each in found.items() if each is not None}
+    return Together(parts, len(months) - len(known)) if known else None
+
+
+def _resources(of_month: MonthDays) -> Mapping[str, float]:
+    found: dict[str, list[float]] = {}
+    for _, day in of_month.days:
+        for name, moved in day.resources().items():
+            found.setdefault(name, []).extend([moved.spend, -moved.corrections])
+    return {name: exact_sum(usds) for name, usds in found.items()}
+
+
+def _dated(period: Period, invoices: Sequence[InvoiceLine] | None) -> Sequence[InvoiceLine] | None:
+    """Return the invoices dated in a period, as those beside one that ended are found."""
+    if invoices is None or period.start is None:
+        return None
+    first = period.start - TOLERANCE
+    until = float("inf") if period.end is None else period.end - TOLERANCE
+    return [
+        each
+        for each in invoices
+        if each.issued is not None and first <= parsed(each.issued) < until
+    ]
+
+
+def _time(text: str | None) -> float | None:
+    return None if text is None else parsed(text)

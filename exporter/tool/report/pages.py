@@ -1,0 +1,194 @@
+"""The report as one HTML file: nothing in it runs, nothing is loaded, and all text is escaped."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Final, NamedTuple
+
+import jinja2
+
+from exporter.metrics.extract.values import exact_sum
+from exporter.process.version import version
+from exporter.state.day_rows import DAY, Day
+from exporter.tool import usage_parts
+from exporter.tool.api_answers import Failing, InvoiceLine, WholeOrganization
+from exporter.tool.report.months import Month, Report, together
+from exporter.tool.report.periods import State
+from exporter.web.status import templates
+from exporter.web.status.bars import Bars, bars
+from exporter.web.status.failing import without_call
+from exporter.web.status.html_pages import REASONS
+
+PACKAGE: Final = "exporter.tool.report"
+WEEK: Final = 7
+MONDAY: Final = 4  # 1970-01-01 was a Thursday
+MAX_TYPES: Final = 10  # that changed and are shown
+MAX_CAUSES: Final = 3  # of a spike
+MAX_INVOICES: Final = 50
+LATE: Final = 3600.0  # seconds before the end: a last answer that came earlier is worth a note
+MAX_NAMES: Final = 2  # of months in a title
+MONTHS: Final = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+class Cell(NamedTuple):
+    """A day in the calendar."""
+
+    number: int  # from 1970 on
+    day: Day
+    is_spike: bool
+    is_first: bool  # of those that are shown, or of its month
+
+    @property
+    def text(self) -> str:
+        """Its date, with the month where that is not clear."""
+        date = datetime.fromtimestamp(self.number * DAY, UTC)
+        return f"{date:%b} {date.day}" if self.is_first or date.day == 1 else f"{date.day}"
+
+
+class Unread(NamedTuple):
+    """Why something could not be read."""
+
+    collectors: Sequence[str]
+    reason: str
+    since: str | None  # RFC 3339: the first of them
+
+
+class Total(NamedTuple):
+    """The sum of a column in US dollars, and how many organizations it lacks: None if all."""
+
+    usd: float | None
+    unknown: int
+
+
+@cache  # reading them takes longer than to fill them in
+def _templates() -> tuple[jinja2.Environment, str]:
+    """Return what renders the report, and its style."""
+    environment = templates.environment(PACKAGE, templates.PAGES)
+    environment.filters["part"] = usage_parts.words
+    environment.filters["amounts"] = _amounts
+    environment.filters["unread"] = _unread
+    style = "".join(environment.get_template(name).render() for name in ("style.css", "report.css"))
+    return environment, style
+
+
+def html(report: Report) -> str:
+    """Return the report as HTML."""
+    environment, style = _templates()
+    names = Counter(each.whole.org_name for each in report.months)
+    text = environment.get_template("report.html").render(
+        report=report,
+        style=style,
+        policy=templates.policy(style),
+        version=version().number,
+        title=_title(report.months),
+        totals=_totals(report.months),
+        together=together(report.months),
+        over=sum((each.budget_used or 0.0) > 1 for each in report.months),
+        with_budget=sum(each.whole.budget_usd is not None for each in report.months),
+        shared={name for name, count in names.items() if count > 1},
+        pictures=[_picture(each) for each in report.months],
+        calendars=[_calendar(each) for each in report.months],
+        reasons=REASONS,
+        State=State,
+        WEEKDAYS=WEEKDAYS,
+        WHICH=usage_parts.TITLES,
+        DAY=DAY,
+        LATE=LATE,
+        MAX_TYPES=MAX_TYPES,
+        MAX_CAUSES=MAX_CAUSES,
+        MAX_INVOICES=MAX_INVOICES,
+    )
+    return f"{text}\n"
+
+
+def _title(months: Sequence[Month]) -> str:
+    """Return the months that a report is about, as people write them."""
+    names = sorted({each.period.month for each in months if each.period.month})
+    if not names:
+        return "the current month"
+    if len(names) <= MAX_NAMES:
+        return " and ".join(map(_month_in_words, names))
+    return f"{_month_in_words(names[0])} to {_month_in_words(names[-1])}"
+
+
+def _month_in_words(month: str) -> str:
+    year, _, number = month.partition("-")
+    return f"{MONTHS[int(number) - 1]} {year}"
+
+
+def _unread(whole: WholeOrganization) -> Sequence[Unread]:
+    """Return what could not be read of an organization, each reason once."""
+    found: dict[str, list[Failing]] = {}
+    for each in whole.failures:
+        found.setdefault(without_call(each.reason), []).append(each)
+    return [
+        Unread(
+            [each.collector.replace("_", " ") for each in failing],
+            reason,
+            min((each.since for each in failing if each.since), default=None),
+        )
+        for reason, failing in found.items()
+    ]
+
+
+def _amounts(invoices: Sequence[InvoiceLine]) -> float:
+    """Return the sum of invoices in US dollars: no number if one of them is none."""
+    return exact_sum(math.nan if each.amount_usd is None else each.amount_usd for each in invoices)
+
+
+def _totals(months: Sequence[Month]) -> Mapping[str, Total]:
+    columns = {
+        "usd": [each.period.usd for each in months],
+        "end": [each.end_usd for each in months],
+        "unpaid": [each.whole.unpaid_usd for each in months],
+        "overdue": [each.whole.overdue_usd for each in months],
+    }
+    return {name: _total(usds) for name, usds in columns.items()}
+
+
+def _total(usds: Sequence[float | None]) -> Total:
+    known = [usd for usd in usds if usd is not None]
+    return Total(exact_sum(known) if known else None, len(usds) - len(known))
+
+
+def _picture(month: Month) -> Bars | None:
+    days = month.days
+    if all(day.is_unknown for _, day in days.days):
+        return None
+    return bars(days.days, {number for number, _ in days.spikes})
+
+
+def _calendar(month: Month) -> Sequence[Sequence[Cell | None]]:
+    """Return the days of a month by week, from Monday to Sunday."""
+    days = dict(month.days.days)
+    if not days:
+        return ()
+    spikes = {number for number, _ in month.days.spikes}
+    first = min(days)
+    return [
+        [
+            Cell(number, days[number], number in spikes, number == first)
+            if number in days
+            else None
+            for number in range(monday, monday + WEEK)
+        ]
+        for monday in range(first - (first - MONDAY) % WEEK, max(days) + 1, WEEK)
+    ]

@@ -1,0 +1,114 @@
+"""How a month compares with the one before: like with like, to the cent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from exporter.state.ledger import day_of
+from exporter.state.listing import number_of
+from exporter.tool.report.months import Month
+from support.months import ACME, NOW, Costs, Lived, lived
+from support.reports import CREDIT, month, new, usual
+from support.status import DAY
+
+STEP = datetime(2026, 11, 1, tzinfo=UTC)
+BURST = datetime(2026, 11, 7, tzinfo=UTC)
+
+
+def spending(date: datetime) -> Costs:
+    """Spend a dollar a day more from November on, and on one day a lot more of another type."""
+    return {
+        ("org", "", "per_machine"): 11.0 if date >= STEP else 10.0,
+        ("org", "", "logs_upload"): 52.0 if date == BURST else 2.0,
+        ("org", "", "data_egress"): 3.0,
+    }
+
+
+def plain(*off: tuple[float, float]) -> Lived:
+    """Return an organization without discounts, polled from the first of September on."""
+    return lived(spending, datetime(2026, 9, 1, tzinfo=UTC), who=ACME, off=off, discount=0.0)
+
+
+def test_a_month_that_runs_is_compared_with_as_many_days() -> None:
+    """Today, which is not over, is in neither."""
+    found = month(plain()).compared
+    assert found is not None
+    assert (found.days, found.left_out) == (22, 0)
+    assert found.pair.before == pytest.approx(22 * 15.0)
+    assert found.pair.change == pytest.approx(22.0 + 50.0)
+
+
+def test_a_month_that_ended_is_compared_whole() -> None:
+    """The total of 31 days with that of 30: nobody is billed for days."""
+    found = month(plain(), "2026-10").compared
+    assert found is not None
+    assert found.days is None
+    # The last answer of each came at 18:00 on its last day.
+    assert found.pair.now == pytest.approx(30.75 * 15.0)
+    assert found.pair.before == pytest.approx(29.75 * 15.0)
+
+
+def test_the_total_less_the_days_is_nothing() -> None:
+    """To the cent: a credit is deducted, and estimated days add up as others do."""
+    for wanted in (None, "2026-10", "2026-09"):
+        found = month(usual(), wanted)
+        assert found.period.usd == pytest.approx(found.days.known, abs=0.005)
+        assert found.beside_days is None
+    assert month(usual()).days.estimated > 0
+    fallen = [number for number, day in month(usual()).days.days if day.corrections]
+    assert fallen == [day_of(CREDIT)]
+
+
+def test_types_changed_on_days_or_all_the_time() -> None:
+    """Half of a change, or more, on up to three days is a matter of those days."""
+    found = month(plain()).compared
+    assert found is not None
+    burst, step = found.types
+    assert (burst.resource_type, step.resource_type) == ("logs_upload", "per_machine")
+    assert burst.pair.change == pytest.approx(50.0)
+    assert [(number, round(usd, 6)) for number, usd in burst.days] == [
+        (number_of("2026-11-07"), 50.0)
+    ]
+    assert step.pair.change == pytest.approx(22.0)
+    assert step.days == ()
+
+
+def test_days_that_are_not_known_are_in_neither_sum() -> None:
+    """Of a month that began before the first answer was counted, some are not."""
+    start = datetime(2026, 10, 31, 18, tzinfo=UTC).timestamp()
+    known = plain((start - 10 * 3600.0, start + 7 * 3600.0))
+    found = month(known).compared
+    whole = month(plain()).compared
+    assert found is not None
+    assert whole is not None
+    assert found.days == 22
+    assert found.left_out == 0
+    assert found.pair.now == pytest.approx(whole.pair.now)
+    october = month(known, "2026-10")
+    assert october.days.unknown == 1
+    assert october.compared is not None
+    assert october.compared.left_out == 1
+    types = {each.resource_type: each.pair for each in october.compared.types}
+    # Thirty days of October, and of September, of which the last six hours were not answered.
+    assert types["per_machine"][:2] == pytest.approx((300.0, 297.5))
+
+
+def test_without_the_month_before_there_is_nothing_to_say() -> None:
+    """Not even of types."""
+    found: Month = month(new())
+    assert found.compared is None
+    assert not found.has_before
+
+
+def test_a_ledger_that_began_within_the_month_before_compares_what_it_has() -> None:
+    """The days from then on."""
+    began = datetime(2026, 10, 11, tzinfo=UTC)
+    known = lived(spending, began, who=ACME, discount=0.0)
+    # What was spent before the first answer is spread over the days before.
+    found = month(known).compared
+    assert found is not None
+    assert found.pair.before == pytest.approx(22 * 15.0)
+    assert month(known, "2026-10").days.estimated == pytest.approx(10 * 15.0)
+    assert NOW - began.timestamp() > 40 * DAY

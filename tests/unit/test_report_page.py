@@ -1,0 +1,248 @@
+"""The report as HTML: its numbers are the ledger's, and no text of anybody's becomes markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.process.version import version
+from exporter.state.listing import text_of
+from exporter.tool.api_answers import WholeOrganization
+from exporter.tool.report import pages
+from exporter.tool.report.made_of import cents
+from exporter.tool.report.months import Report, Told, month_of
+from support.months import NOW
+from support.process import ROOT
+from support.reports import never_read, new, of_many_lines, report, stale, usual
+from support.status import DAY, Html
+
+FOLDER: Final = ROOT / "tests" / "reports"
+GOLDEN: Final[Mapping[str, Callable[[], Report]]] = {
+    "running": lambda: report([usual()]),
+    "ended": lambda: report([usual()], "2026-10"),
+    "new": lambda: report([new()]),
+    "stale": lambda: report([stale()]),
+    "fleet": lambda: report([usual(), new(), stale(), never_read()]),
+}
+MINUS: Final = "\N{MINUS SIGN}"
+
+
+def page(of: Report) -> Html:
+    """Return a report taken apart."""
+    return Html.of(pages.html(of))
+
+
+def amounts(text: str) -> list[int]:
+    """Return the amounts in a text, in cents."""
+    found = re.findall(rf"({MINUS}?)\$([\d,]+)\.(\d\d)", text)
+    return [
+        int(f"{whole.replace(',', '')}{part}") * (-1 if sign else 1) for sign, whole, part in found
+    ]
+
+
+def table(html: Html, first: str) -> Sequence[Sequence[str]]:
+    """Return the rows of a table below the head that begins with a text, up to the next head."""
+    rows = [[" ".join(cell.split()) for cell in row] for row in html.rows]
+    at = next(number for number, row in enumerate(rows) if row[0] == first)
+    below = []
+    for row in rows[at + 1 :]:
+        if not any(amounts(cell) or cell == "unknown" for cell in row):
+            break
+        below.append(row)
+    return below
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_whole_document(name: str, *, update_golden: bool) -> None:
+    """Byte for byte, but for the release that made it."""
+    text = pages.html(GOLDEN[name]()).replace(f"exporter {version().number},", "exporter VERSION,")
+    file = FOLDER / f"{name}.html"
+    if update_golden:
+        file.write_text(text)
+    assert text == file.read_text()
+
+
+def test_every_document_is_compared() -> None:
+    """One that no test reads would be a check that cannot fail."""
+    assert {file.stem for file in FOLDER.glob("*.html")} == {*GOLDEN}
+
+
+@pytest.mark.parametrize("month", [None, "2026-10"])
+def test_its_numbers_are_those_of_the_ledger(month: str | None) -> None:
+    """To the cent, read back from the page: each day, each part, and the totals."""
+    of = report([usual()], month)
+    (known,) = of.months
+    html = page(of)
+    cells = [cell for row in table(html, "Mon") for cell in row if cell]
+    assert len(cells) == len(known.days.days)
+    for cell, (number, day) in zip(cells, known.days.days, strict=True):
+        assert cell.split("$")[0].split()[-1] == str(int(text_of(number)[-2:]))
+        expected = [cents(day.spend)] + ([-cents(day.corrections)] if day.corrections else [])
+        assert amounts(cell) == expected
+    assert known.period.usd is not None
+    total = cents(known.period.usd)
+    for head in ("Resource type", "Source", "Tier"):
+        *lines, last = table(html, head)
+        assert last[0] == ("So far" if month is None else "Total")
+        assert sum(amounts(line[-1])[0] for line in lines) == total
+        assert amounts(last[-1]) == [total]
+    assert f"{'So far' if month is None else 'Total'}${total / 100:,.2f}" in html.text
+    found = known.compared
+    assert found is not None
+    assert found.pair.now is not None
+    assert found.pair.before is not None
+    assert f"${found.pair.now:,.2f} after ${found.pair.before:,.2f}" in html.text
+
+
+def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
+    """Without those of which nothing is known, which are named with the reason."""
+    of = report([usual(), stale(), never_read()])
+    html = page(of)
+    assert amounts(html.row("Acme Robotics")[1]) == [cents(of.months[0].period.usd or 0.0)]
+    assert html.row("All 2")[1] == f"${sum(each.period.usd or 0.0 for each in of.months):,.2f}"
+    assert html.row("All 2")[2].endswith("excludes 1 unknown")
+    assert "Over budget1of 2 with a budget" in html.text
+    assert "Ossuline Foundry: nothing is known of this month" in html.text
+    assert "the key may not read this bill (since 2026-11-20 12:00 UTC)" in html.text
+    assert html.text.count("the key may not read this bill") == 1
+
+
+def test_a_sum_of_which_nothing_is_known_is_no_amount() -> None:
+    """Not even $0.00."""
+    html = page(report([stale(), never_read()]))
+    assert html.row("Quillback <Harvesting> & Söhne")[5] == "unknown"
+    (one,) = report([stale()]).months
+    html = page(Report([one, one], [], [], NOW, "a running exporter"))
+    assert html.row("All 2")[2] == "unknown"
+    assert "Overdue invoicesunknown" in html.text
+    assert "$0.00" not in html.text
+
+
+def test_what_could_not_be_read_has_no_amount() -> None:
+    """Of the one that is withdrawn there is what the ledger has, which says as of when."""
+    html = page(report([stale()]))
+    assert (
+        "Out of date: the bill was last read on 2026-11-20, and more may have been spent"
+        in html.text
+    )
+    assert "Unpaid invoicesunknown" in html.text
+    assert "Invoices could not be read." in html.text
+    assert "Estimated totalunknown" in html.text
+    assert "$0.00" not in html.text
+
+
+def test_a_month_that_is_not_over_says_so() -> None:
+    """And one that ended how long before its end it was read last."""
+    html = page(report([usual()]))
+    assert "It is not over: amounts are as of 2026-11-23 12:00:00 UTC" in html.text
+    html = page(report([usual()], "2026-10"))
+    assert "It has ended: these amounts no longer change." in html.text
+    assert "The bill was last read 6 h before the end of the period." in html.text
+    html = page(report([usual()], now=NOW + 8 * DAY))
+    assert "Out of date: the bill was last read on 2026-11-23 12:00:00 UTC" in html.text
+    assert "Estimated total$" in html.text
+
+
+def test_a_month_without_dates_has_what_is_known_of_it() -> None:
+    """The API may give none."""
+    bare = {"org_id": "a", "org_name": "A", "month_to_date_usd": 12.5}
+    told = Told(WholeOrganization.model_validate(bare), [])
+    found = month_of(told, None, NOW)
+    assert found is not None
+    html = page(Report([found], [], [], NOW, "a running exporter"))
+    assert "A: Viam bill, the current month" in html.text
+    assert "So far$12.50" in html.text
+    assert "Invoices could not be read." in html.text
+
+
+def test_spikes_have_their_causes() -> None:
+    """And days that could not be compared are not said to be none."""
+    html = page(report([usual()]))
+    row = html.row("2026-11-14")
+    assert amounts(row[2])[0] > 2500
+    assert row[3].startswith("binary data cloud storage +$3")
+    assert "could be compared with what was expected of them" in html.text
+    assert "Unknown. A day can be a spike only after seven known days" in page(report([new()])).text
+
+
+def test_invoices_have_state_and_due_date() -> None:
+    """Those dated in the month, and of one that ended those of the month after."""
+    html = page(report([usual()], "2026-10"))
+    assert html.row("INV-0006")[1:] == [
+        "2026-10-02",
+        "2026-10-16",
+        "overdue; the last payment failed: card declined",
+        "$241.20",
+    ]
+    assert html.row("INV-0007")[1:] == ["2026-11-01", "2026-11-15", "paid 2026-11-11", "$255.50"]
+
+
+def test_many_lines_are_cut_and_the_rest_is_named() -> None:
+    """With its sum: nothing is lost."""
+    html = page(report([of_many_lines()]))
+    *lines, last = table(html, "Tier")
+    assert lines[pages.MAX_INVOICES :] == []
+    assert sum(amounts(line[-1])[0] for line in lines) == amounts(last[-1])[0]
+    assert any(re.fullmatch(r"\d+ others", line[0]) for line in lines)
+    *bills, rest, total = table(html, "Invoice")
+    assert len(bills) == pages.MAX_INVOICES
+    assert rest[0].endswith("older invoices")
+    assert sum(amounts(bill[-1])[0] for bill in (*bills, rest)) == amounts(total[-1])[0]
+
+
+def test_nothing_runs_and_nothing_is_loaded() -> None:
+    """No script, no style but its own, no address that is not in the document."""
+    for make in GOLDEN.values():
+        html = page(make())
+        assert "script" not in {tag for tag, _ in html.tags}
+        links = [value for name, value in html.attributes if name in {"href", "src"}]
+        assert all(link.startswith(("#", "data:,")) for link in links)
+        assert not any(name.startswith("on") or name == "style" for name, _ in html.attributes)
+        assert "http" not in "".join(value for _, value in html.attributes).replace(
+            "http-equiv", ""
+        )
+        assert "url(" not in pages.html(make())
+
+
+TEXT: Final = st.text(min_size=1).filter(str.strip)
+
+
+@settings(max_examples=25)
+@given(TEXT, TEXT)
+def test_text_of_others_never_becomes_markup(text: str, other: str) -> None:
+    """Whatever is in names, tiers, ids and reasons: elements and attributes stay the same."""
+    usual_one, stale_one = report([usual(), stale()]).months
+
+    def changed(name: str, reason: str) -> Report:
+        failing = [each.model_copy(update={"reason": reason}) for each in stale_one.whole.failures]
+        bad = stale_one.whole.model_copy(update={"org_name": reason, "failures": failing})
+        costs = [
+            each.model_copy(update={"tier": f"{number}{name}"})
+            for number, each in enumerate(usual_one.period.costs or ())
+        ]
+        bill = [
+            each.model_copy(update={"invoice_id": name, "status": reason})
+            for each in usual_one.whole.invoices or ()
+        ]
+        one = usual_one.whole.model_copy(update={"org_name": name})
+        made = {
+            which: each._replace(
+                parts=[
+                    part._replace(name=f"{number}{name}") for number, part in enumerate(each.parts)
+                ]
+            )
+            for which, each in usual_one.made_of.items()
+        }
+        period = usual_one.period._replace(costs=costs)
+        first = replace(usual_one, whole=one, period=period, dated=bill, made_of=made)
+        return Report([first, replace(stale_one, whole=bad)], [bad], [], NOW, "a running exporter")
+
+    plain, odd = page(changed("a", "b")), page(changed(text, f"{other}{text}."))
+    assert odd.tags == plain.tags
+    assert [name for name, _ in odd.attributes] == [name for name, _ in plain.attributes]
