@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from exporter.api.calls import ReadRpc
+from exporter.api.failures import CAUSES
 from exporter.metrics.catalog import COLLECTORS
 from exporter.rules.staleness import OUT_OF_DATE_AFTER
 from grafana.source import board
@@ -156,6 +157,7 @@ def _polls() -> Sequence[Panel]:
             "person to act; RESOURCE_EXHAUSTED needs a longer poll interval.",
             Query(f"sum by (code) ({failures}) > 0", "{{code}}"),
             unit=COUNT,
+            styles=hues(*(code.name for code in CAUSES)),
             empty=NOTHING_FOUND,
         ),
         lines(
