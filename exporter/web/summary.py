@@ -174,6 +174,14 @@ class Summary:
         """US dollars."""
         return self.value(MONTH_TO_DATE)
 
+    @property
+    def ended(self) -> float | None:
+        """When the period of month to date ended, if it has: the API is late with the next one."""
+        end = self.value(PERIOD_END)
+        if self.month_to_date is None or end is None or end > self.context.time:
+            return None
+        return end
+
     @cached_property
     def forecast(self) -> Forecast | None:
         """Where the month will end; None as long as nobody knows."""

@@ -9,8 +9,17 @@ from grafana.source import days
 from grafana.source.attention import TEXTS, USED, worst
 from grafana.source.board import ORGANIZATION, THIS_ORGANIZATION, to
 from grafana.source.freshness import DATA_AGE
-from grafana.source.known import BUDGETED, INVOICES, USAGE, amount, cell, month_to_date, parts
-from grafana.source.money_panels import FORECAST, OVERDUE, UNPAID
+from grafana.source.known import (
+    BUDGETED,
+    INVOICES,
+    USAGE,
+    amount,
+    cell,
+    month_to_date,
+    overdue_usd,
+    parts,
+)
+from grafana.source.money_panels import FORECAST, UNPAID
 from grafana.source.panels import NONE_IS_GOOD, OF_BUDGET, PLAIN_NUMBER, SECONDS, SHARE, USD, Panel
 from grafana.source.promql import most, named, picked, recorded, told_apart
 from grafana.source.tables import GAUGE, Column, table
@@ -96,7 +105,7 @@ def organizations() -> Panel:
             texts={"Infinity": ("after 7 days", "text")},
         ),
         Column("Owed", cell(amount(UNPAID), INVOICES), unit=USD),
-        Column("Overdue", cell(amount(OVERDUE), INVOICES), unit=USD, colours=NONE_IS_GOOD),
+        Column("Overdue", cell(overdue_usd(), INVOICES), unit=USD, colours=NONE_IS_GOOD),
         Column("Data age", DATA_AGE, unit=SECONDS, width=95),
         key="org_id",
         sort="Problem",

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from grafana.source.attention import ALL_FAILED
-from grafana.source.known import CREDIT, INVOICES, USAGE, amount, month_to_date, tile
-from grafana.source.money_panels import FORECAST, OVERDUE, UNPAID
+from grafana.source.known import CREDIT, INVOICES, USAGE, amount, month_to_date, overdue_usd, tile
+from grafana.source.money_panels import FORECAST, NEXT_DUE, UNPAID
 from grafana.source.panels import COUNT, DAYS_LEFT, NONE_IS_GOOD, USD, Panel
 from grafana.source.promql import picked
 
-NEXT_DUE: Final = "viam_billing_invoice_next_due_timestamp_seconds"
 WITHHELD: Final = "Withheld"
 NO_FORECAST: Final = "The bill has no dates"
 
 
 def overdue(url: str | None = None, *, one: bool = False) -> Panel:
     """Return what is unpaid and past its due date."""
-    value = amount(OVERDUE)
+    value = overdue_usd()
     return tile(
         "Overdue",
         "Sum of the unpaid invoices whose due date has passed. Should be $0. The calendar of due "
@@ -59,7 +58,7 @@ def next_due(url: str | None = None, *, one: bool = False) -> Panel:
         value,
         INVOICES,
         total=None if one else f"min({value})",
-        always=False,
+        having="",
         none="Nothing due",
         unit=COUNT,
         decimals=1,

@@ -20,8 +20,17 @@ from grafana.source.invoice_tables import (
     STATUS_COLUMN,
     moment,
 )
-from grafana.source.known import BILLING, INVOICES, MISSING, ORGANIZATIONS, amount, rows, tile
-from grafana.source.money_panels import FAILED, FILLED, OUTSTANDING, OVERDUE, UNPAID, fixed
+from grafana.source.known import (
+    BILLING,
+    INVOICES,
+    MISSING,
+    ORGANIZATIONS,
+    amount,
+    overdue_usd,
+    rows,
+    tile,
+)
+from grafana.source.money_panels import FAILED, FILLED, OUTSTANDING, UNPAID, fixed
 from grafana.source.panels import (
     COUNT,
     DATE,
@@ -98,7 +107,7 @@ def _ageing() -> Sequence[Panel]:
             "balance is Viam's own number, and leaves out invoices of the current cycle.",
             Query(f"sum({amount(UNPAID)})", "unpaid invoices"),
             Query(f"sum({amount(OUTSTANDING)})", "outstanding balance"),
-            Query(f"sum({amount(OVERDUE)})", "overdue"),
+            Query(f"sum({overdue_usd()})", "overdue"),
             unit=USD_AXIS,
             width=8,
             styles=[

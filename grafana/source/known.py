@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from exporter.rules import series
 from exporter.rules.series import EXPORTERS_DOWN, MONTH_TO_DATE, SEEN, last
+from grafana.source.money_panels import NEXT_DUE, OVERDUE
 from grafana.source.panels import (
     BELOW_ZERO,
     COMING_DAY,
@@ -118,6 +119,13 @@ def month_to_date() -> str:
     return f"({by_id(MONTH_TO_DATE)} or {remembered})"
 
 
+def overdue_usd() -> str:
+    """Return what is overdue as it was last known, but no $0 once a due date has passed unread."""
+    usd = amount(OVERDUE)
+    passed = f"({amount(NEXT_DUE)} > 0 < time())"
+    return f"({usd} > 0 or ({usd} unless on (org_id) {passed}))"
+
+
 def state(value: str, origin: Origin) -> str:
     """Return the worst state of those that have no value, if none has one."""
     nobody = f"0 * {DOWN} + {State.UNREADABLE}"  # no organization is known any more
@@ -143,7 +151,7 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
     none: str,
     unit: str,
     total: str | None = None,
-    always: bool = True,
+    having: str = ORGANIZATIONS,
     colours: Steps = PLAIN,
     url: str | None = None,
     mappings: Sequence[Any] = (),
@@ -159,8 +167,8 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
 
     `coming` is when each organization will have a value, in Unix seconds, where that is known.
     The tile says of when the value is if it is out of date; of a total, of how many organizations
-    it is, and how many are missing from it, if they `always` have a value. One that may be below
-    $0 is called `below_zero` then.
+    it is, and how many of those `having` a value by right are missing from it. One that may be
+    below $0 is called `below_zero` then.
     """
     number = total or value
     beside = [why(f"({number}) or {coming}" if coming else number, origin, none)]
@@ -171,8 +179,8 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
         # Grafana would write $-1.00. As a query of its own it has its sign before the currency.
         beside.append(Beside(below_zero, f"-({number}) > 0", BELOW_ZERO))
     beside += also
-    if total and always:
-        missing = f"count({ORGANIZATIONS} unless on (org_id) {value}) and on () {total}"
+    if total and having:
+        missing = f"count({having} unless on (org_id) {value}) and on () {total}"
         beside.append(Beside(MISSING, missing, colour="orange"))
     if origin.old:
         old = f"{origin.old} and on (org_id) ({value})"

@@ -12,6 +12,7 @@ from grafana.source.promql import by_id
 FAILED: Final = "viam_billing_invoices_payment_failed_amount_usd"
 UNPAID: Final = "viam_billing_invoices_unpaid_amount_usd"
 OVERDUE: Final = "viam_billing_invoices_overdue_amount_usd"
+NEXT_DUE: Final = "viam_billing_invoice_next_due_timestamp_seconds"
 OUTSTANDING: Final = "viam_billing_outstanding_balance_usd"
 BUDGET: Final = "viam_billing_budget_usd"
 FORECAST: Final = "viam_billing_forecast_usd"

@@ -153,7 +153,9 @@ def share_on_day(amount: str, all_of_it: str, period_start: str, period_end: str
     ending = f"({amount} and on () {period_end} < time() + 86400)"
     closed = f"(last_over_time({ending}[1d:15m] {AT_END}) or {known()})"
     ended = f"({closed} and on () {start} - {start_before} >= 86400 or {nothing})"
-    return f"({known(AT_END)} - {before} + {ended} and on () {OVER})"
+    # As in `spent_on_day`: no bar of $0.
+    heard = f"max_over_time({all_of_it}[1d:15m] {AT_END})"
+    return f"({known(AT_END)} - {before} + {ended} and on () {heard} and on () {OVER})"
 
 
 def day_after_a_gap() -> str:

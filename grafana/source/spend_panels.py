@@ -8,7 +8,7 @@ from typing import Final
 from exporter.rules.series import LAST_PERIOD, MONTH_TO_DATE, SINCE, TYPE_COST
 from grafana.source import days, headlines, promql
 from grafana.source.charts import BY_RANK, bars, lines
-from grafana.source.known import CREDIT, USAGE, amount, month_to_date, parts, tile
+from grafana.source.known import CREDIT, USAGE, State, amount, month_to_date, parts, tile
 from grafana.source.money_panels import (
     BUDGET,
     DASHED,
@@ -216,7 +216,9 @@ def spend() -> Sequence[Panel]:
                 "discount, {{source_type}} {{tier}}",
             ),
             Query(
-                f"sum({most('org_id', f'increase({metric(CORRECTIONS)}[1d])')})",
+                # The counter stands still while nothing can be read: that is not $0.
+                f"sum({most('org_id', f'increase({metric(CORRECTIONS)}[1d])')} and on (org_id) "
+                f"{USAGE.of(State.NONE)})",
                 "corrections, last 24 hours",
             ),
             unit=USD_AXIS,

@@ -186,6 +186,18 @@ def test_every_tile_is_asked() -> None:
     assert stats - {*TILES} == {(FLEET, "Alerts firing"), (ONE, "Pays with")}
 
 
+def test_no_alert_is_said_of_rules_that_are_evaluated(tmp_path: Path) -> None:
+    """Where nothing fires, the tile has a 0 and the table a row; where alerts do, neither."""
+    calm = healthy(HOURS * AN_HOUR, STEP)
+    calm.expect_sample(query(FLEET, "Alerts firing"), LATE, ("{}", 0))
+    calm.expect_sample(query(EXPORTER, "Alerts firing"), LATE, ("{}", -1))
+    calm.check(tmp_path)
+    pages = exporter_down()
+    pages.expect_sample(f"({query(FLEET, 'Alerts firing')}) > bool 0", LATE, ("{}", 1))
+    pages.expect_sample(f"({query(EXPORTER, 'Alerts firing')}) < 0", LATE)
+    pages.check(tmp_path)
+
+
 def test_an_old_number_says_of_when_it_is(tmp_path: Path) -> None:
     """What is owed stays when it cannot be read, with the moment that it was read last."""
     pages = out_of_reach()

@@ -18,6 +18,7 @@ DATES: Final = {
     "time:YYYY-MM-DD": "%Y-%m-%d",
     "time:YYYY-MM-DD HH:mm": "%Y-%m-%d %H:%M",
     "time:D MMM HH:mm": "%-d %b %H:%M",
+    "time:[From] D MMM": "From %-d %b",
 }
 DAYS: Final = "1d"  # between two bars
 ENDED: Final = "(nothing is drawn at the end of the time range)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -38,13 +39,19 @@ def written(world: World, folder: Path) -> str:
     return ("\n\n".join(parts) + "\n").replace(platform.python_version(), "3.11.0")
 
 
+def _page(there: Living, path: str) -> str:
+    response = get(there.port, path)
+    assert response.status == HTTPStatus.OK, response.text
+    return response.text
+
+
 def _sections(there: Living, folder: Path) -> Iterator[Section]:
     first = there.world.bills[0]
-    yield "## Status page", Text.of(get(there.port, "/").text)
+    yield "## Status page", Text.of(_page(there, "/"))
     path = f"/organizations/{first.org_id}"
-    yield f"## Page of {first.name}", Text.of(get(there.port, path).text)
+    yield f"## Page of {first.name}", Text.of(_page(there, path))
     for health in ("/-/healthy", "/-/ready"):
-        yield f"## {health}", get(there.port, health).text.splitlines()
+        yield f"## {health}", _page(there, health).splitlines()
     yield "## Log", there.log
     for command, lines in printed(there, folder):
         yield f"## `{command}`", lines

@@ -22,6 +22,7 @@ NEVER = {
         r"(Today so far|Last whole day|Last 7 days): (spent: )?\$": "the last days are unknown",
         r"Forecast( for the month)?: \$": "there is nothing to forecast from",
         r"orrections of 24 hours": "nothing is known of these hours",
+        r"Spend per day.*\$0\.00": "a day of which nothing is known has no bar",
         r"^- All \d+ .*\$": "a sum of nothing that is known is not $0.00",
         r"Acme Robotics.* Overdue: \$0\.00": "a due date has passed since invoices were read",
         r"Delta Drones.*\$0\.00": "its bill was never read",
@@ -48,10 +49,11 @@ NEVER = {
         r"Spend per day.*: \$\d.*K": "a day costs $80 at most",
         r"Problem: (Never read|Access denied|Out of date)": "everything was just read",
         r"No data for this choice": "the last resort",
+        r"Gamma Labs \| \$127\.50 \|": "it is of the period before",
     },
 }
 
-pytestmark = pytest.mark.timeout(300)  # promtool goes through days
+pytestmark = pytest.mark.timeout(600)  # promtool goes through days
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from exporter.page.limit import Limit
 from exporter.web.status import StatusPages
 from exporter.web.status.table import COLUMNS, FILTERS, PAGE_ROWS, Query
 from support.reader import organization
-from support.status import CONTEXT, FACTS, invoices, state, status, usage
+from support.status import CONTEXT, FACTS, invoices, page, state, status, usage
+from support.virtual import START
 
 OUTAGE = Failure(Cause.OUTAGE, "UNAVAILABLE", "the server cannot be reached")
 THROTTLED = Failure(Cause.THROTTLED, "RESOURCE_EXHAUSTED", "the server asks for fewer requests")
@@ -48,6 +49,16 @@ def test_a_line_says_what_an_organization_spends_and_owes() -> None:
         "never",
         "in 1 min",
     ]
+
+
+def test_a_period_that_has_ended_is_not_taken_for_the_next_one() -> None:
+    """Hours after a rollover the API may still answer with the month before."""
+    late = usage(40.0)
+    late.end_date.FromSeconds(int(START) - 3 * 3600)
+    known = named("Acme", late)
+    assert status(known).row("Acme")[1] == "$40.00 period ended 2026-11-23"
+    assert "Month so far$40.00 period ended 2026-11-23" in page(known).text
+    assert "period ended" not in page(named("Acme", usage(40.0))).text
 
 
 def test_what_is_missing_says_why() -> None:
