@@ -186,7 +186,7 @@ def test_a_reload_takes_another_authority_under_the_same_name(
         (GRPC_FILE, "empty.pem", "must name a file with PEM certificates"),
         (CERT_DIR, "missing", "must name a folder that can be read: No such file or directory"),
         (CERT_DIR, "folder", "must name a folder with certificates that `openssl rehash` has "),
-        (CERT_DIR, "damaged", "must name a folder with PEM certificates that are whole: one is "),
+        (CERT_DIR, "damaged", "must name a folder with intact PEM certificates: one is "),
         (CERT_DIR, "large", "must not be larger than 4 MB"),
     ],
 )

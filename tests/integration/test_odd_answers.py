@@ -198,7 +198,7 @@ def ended(code: int) -> Answer:
 
 
 RST_STREAM = 3
-IN_PLACE = "the server cannot be reached: HTTP {} came in place of an answer"
+IN_PLACE = "the server cannot be reached: HTTP {} came instead of an answer"
 MEANT: dict[str, tuple[Answer, Cause, str]] = {
     **{
         f"HTTP {code}": (page(b"%d" % code), Cause.OUTAGE, IN_PLACE.format(code))
@@ -298,7 +298,7 @@ def test_a_token_too_large_for_the_server_is_replaced() -> None:
                 key = ApiKey(FIRST.api_key_id, secret=Secret(FIRST.api_key))
                 error = await failure(client.read(USAGE, FIRST.id, key))
                 assert error.cause is Cause.CREDENTIALS
-                assert str(error).endswith("is larger than the server takes")
+                assert str(error).endswith("is larger than the server accepts")
                 assert granted == 2
                 async with asyncio.timeout(PATIENCE):
                     while granted < 3:
@@ -391,7 +391,7 @@ def test_a_pdf_is_silent_while_no_bytes_of_it_come() -> None:
         async with client_of(port, deadline=10.0, clock=TickingClock()) as client:
             error = await failure(client.read_invoice_pdf("o", "i", KEY, _ignore))
             assert (error.cause, error.code) == (Cause.OUTAGE, "DEADLINE_EXCEEDED")
-            assert "nothing came" in str(error)
+            assert "nothing arrived" in str(error)
 
     run(chunks(*(b"x", b"", b"", b"", b"") * 10), whole)
     run(chunks(b"x", *[b""] * 50), silence)

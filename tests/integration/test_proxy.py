@@ -132,7 +132,7 @@ def test_the_certificate_is_the_api_s_and_not_the_proxy_s(authority: Authority) 
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "proxy answered 407: it wants"),
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "proxy answered 407: it requires"),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", "proxy answered 403: it does not let this host"),
         (b"HTTP/1.0 502 Bad Gateway\r\n\r\n<p>s3cret", "proxy answered 502: it does not connect"),
         (b"HTTP/1.1 302 Found\r\nLocation: /s3cret\r\n\r\n", "proxy answered 302: it does not"),
@@ -227,7 +227,7 @@ def test_keys_in_plain_text_through_a_proxy_are_warned_of() -> None:
                     await usage(reader)
             assert FIRST.api_key.encode() in proxy.relayed  # it is true
             (warning,) = (each for each in logs if each["log_level"] == "warning")
-            assert warning["event"].startswith("the proxy reads the API keys, ")
+            assert warning["event"].startswith("the proxy can read the API keys, ")
             assert warning["proxy"] == f"http://{proxy.address}"
 
     run(scenario())

@@ -243,7 +243,7 @@ def test_a_table_has_the_forecast_its_methods_and_each_day(tmp_path: Path) -> No
     assert "median of the last week" in shown
     assert "average of the last eight weeks" not in shown
     assert "Month to date at 2026-11-06T01:00:00Z: 151.00 USD" in shown
-    assert "Known days before: 1" in shown
+    assert "Known days before that: 1" in shown
     assert [line.split()[0] for line in shown.splitlines() if line.startswith(" 2026-")] == [
         f"2026-11-0{n}" for n in range(1, 7)
     ]

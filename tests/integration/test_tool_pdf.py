@@ -124,7 +124,7 @@ def test_wrong_usage_is_explained(arguments: tuple[str, ...], reason: str, tmp_p
         ("huge:method=GetInvoicePdf,size=40", "is larger than 32 MiB"),
         ("garbage:method=GetInvoicePdf", "does not parse"),
         ("empty:method=GetInvoicePdf", "what came is not a PDF"),
-        ("hang:method=GetInvoicePdf", "nothing came for as long as a request may take"),
+        ("hang:method=GetInvoicePdf", "nothing arrived for as long as a request may take"),
     ],
 )
 def test_what_is_not_whole_leaves_nothing(

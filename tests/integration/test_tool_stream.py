@@ -116,7 +116,7 @@ def test_silence_ends_the_call() -> None:
     async def scenario() -> None:
         service, taken = Service(silent_after=3), list[bytes]()
         async with connected(service) as client:
-            with pytest.raises(BillingError, match="nothing came") as caught:
+            with pytest.raises(BillingError, match="nothing arrived") as caught:
                 await read(client, taken)
             await service.cancelled.wait()
         assert (caught.value.cause, caught.value.transient) == (Cause.OUTAGE, True)

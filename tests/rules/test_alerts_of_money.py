@@ -51,7 +51,7 @@ UNVERIFIED = on_page("viam_billing_payment_method_verification_pending")
 
 def due_soon(case: str, trouble: Mapping[str, Values], *, automatic: bool = False) -> Case:
     """Return a case of an invoice that is due soon."""
-    summary = "payment is automatic" if automatic else "may not be paid automatically"
+    summary = "payment is automatic" if automatic else "might not be paid automatically"
     unpaid = "Acme Robotics has unpaid invoices totalling $312.50, the first due on 1970-01-03"
     end = (
         "The payment method should be charged automatically."

@@ -52,7 +52,9 @@ def test_a_damaged_certificate_is_refused_beside_a_good_one(form: str, tmp_path:
     """It would not be trusted, whatever else is in the file, and gRPC would trust none of them."""
     file = tmp_path / "ca.pem"
     file.write_bytes(DAMAGED[form])
-    with pytest.raises(ValueError, match=r"^must name a file with PEM .* is cut off or damaged$"):
+    with pytest.raises(
+        ValueError, match=r"^must name a file with intact PEM .* is cut off or damaged$"
+    ):
         read_certificates(file)
 
 
