@@ -121,9 +121,14 @@ class Panel:
                 row |= {name: text for name, text in labels.items() if name not in row}
                 row[column] = series.value
         titles = steps["organize"]["renameByName"]
-        (order,) = self.panel["options"]["sortBy"]
         named = [{titles[name]: row.get(name) for name in titles} for row in rows.values()]
-        named.sort(key=lambda row: _sortable(row[order["displayName"]]), reverse=order["desc"])
+        for order in reversed(self.panel["options"]["sortBy"]):
+            ranked = sorted(
+                ((_sortable(row[order["displayName"]]), n) for n, row in enumerate(named)),
+                key=lambda each: each[0],
+                reverse=order["desc"],
+            )
+            named = [named[n] for _, n in ranked]
         return [", ".join(self._cells(row)) for row in named]
 
     def _cells(self, row: Mapping[str, Any]) -> Iterator[str]:
