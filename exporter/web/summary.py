@@ -198,6 +198,13 @@ class Summary:
         return self.why_not(MONTH_TO_DATE) if self.month_to_date is None else "none"
 
     @property
+    def between(self) -> str:
+        """Say how often periods end within the bounds of the forecast, in front of them."""
+        if any(said.error is not None for said in self.methods):
+            return "four periods in five end between"
+        return "no past to judge by, perhaps between"
+
+    @property
     def windows(self) -> Windows | None:
         """What was spent on the last days; None while month to date is not known."""
         return self.report.windows

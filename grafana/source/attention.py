@@ -91,7 +91,7 @@ class Problem:
 
 
 PROBLEMS: Final = (  # the worst is last
-    Problem("Out of date", _STALE, f"time() - {_STALE}", colour="orange"),
+    Problem("Cannot be read", _STALE, f"time() - {_STALE}"),
     Problem(
         "Spike",
         f"{by_id(SPIKE)} > 0",
@@ -102,7 +102,7 @@ PROBLEMS: Final = (  # the worst is last
     Problem(
         "Forecast over budget",
         f"{FORECAST_OVER_BUDGET} > 0 unless on (org_id) {OVER_BUDGET} > 0",
-        EXHAUSTED,
+        f"({EXHAUSTED} <= time())",  # it lies ahead, so nothing says since when
         money=True,
         colour="orange",
     ),
@@ -170,10 +170,10 @@ def needs_attention() -> Panel:
     return table(
         "Needs attention",
         "What is wrong, worst first; one row for each problem of an organization. The amount is "
-        "what is overdue, unpaid after a failed payment, over the budget, or spent on the day of "
-        "the spike. Since is when it began, as far as the bill says; for a forecast over budget, "
-        "when the budget will be used up; for what is not known any more, when it was read last. "
-        "Click a name for the organization.",
+        "what is overdue, unpaid after a failed payment, over the budget or forecast to be, or "
+        "spent on the day of the spike. Since is when it began, as far as the bill says; for what "
+        "cannot be read or is not known any more, when it was last read. Click a name for the "
+        "organization.",
         Column(
             "Problem",
             f"{ranks} or {more} or on () {EVALUATED}",

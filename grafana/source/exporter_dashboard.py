@@ -217,7 +217,7 @@ def _doubts() -> Sequence[Panel]:
             empty=NOTHING_FOUND,
         ),
         bars(
-            "Unknown values",
+            "Values newer than this exporter",
             "Kinds of cost, source or payment that are newer than this exporter, counted at every "
             "poll. Their amounts are shown as unknown_<n>: look for a newer exporter.",
             Query(f"sum by (enum) ({unknown}) > 0", "{{enum}}"),

@@ -78,7 +78,7 @@ def _wrong() -> Sequence[Panel]:
     failing = f"(1 - {by_id('viam_billing_up')} or on (org_id) 0 * {GONE} + 1)"
     return (
         stat(
-            "Alerts firing",
+            "Warnings and worse",
             "Critical alerts and warnings of this project that are firing, for all organizations. "
             "Should be 0. Click for the list; each alert has a runbook.",
             f"sum({firing('critical|warning')}) or on () {EVALUATED}",

@@ -25,6 +25,7 @@ from grafana.source.known import (
     INVOICES,
     MISSING,
     ORGANIZATIONS,
+    State,
     amount,
     overdue_usd,
     rows,
@@ -52,7 +53,7 @@ AGES: Final = (0, 15, 30, 60)
 CENT: Final = 0.005
 # Rows of what is overdue are red, and let text of any colour be read.
 OVERDUE_ROW: Final = ((None, "transparent"), (0, "rgba(242, 73, 92, 0.25)"))
-NOT_ITEMIZED: Final = "without a series of its own"
+NOT_ITEMIZED: Final = "age not known"
 ON_TIMELINE: Final = 30  # invoices: more could not be read
 AGE_COLOURS: Final = ("blue", "yellow", "orange", "red", "dark-red")
 
@@ -134,15 +135,15 @@ def _ageing() -> Sequence[Panel]:
 
 
 def _classes_of_age() -> Sequence[Query]:
-    """Return the sums of unpaid invoices by days past due, 0 where none is in a class."""
+    """Return the sums of unpaid invoices by days past due, 0 where none that can be read is."""
     past_due = f"(time() - {moment('due')}) / 86400"
-    none = f"0 * sum({amount(UNPAID)})"
+    none = f"0 * count({INVOICES.of(State.NONE)})"
     classes = []
     for after, until, name in zip((None, *AGES), (*AGES, None), _class_names(), strict=True):
         bounds = f"{past_due} > {after}" if after is not None else past_due
         bounds = f"({bounds}) <= {until}" if until is not None else bounds
         classes.append(Query(f"sum({OPEN} and on ({BY}) ({bounds})) or {none}", name))
-    rest = f"sum({amount(UNPAID)}) - (sum({OPEN}) or {none})"
+    rest = f"sum({amount(UNPAID)}) - (sum({OPEN}) or 0 * sum({amount(UNPAID)}))"
     classes.append(Query(f"clamp_min({rest}, 0) > {CENT}", NOT_ITEMIZED))
     classes.append(Query(f"count({ORGANIZATIONS} unless on (org_id) {amount(UNPAID)})", MISSING))
     return classes

@@ -34,17 +34,18 @@ NOTHING_FOUND: Final = f"None, or {NO_DATA.lower()}"
 NO_DAY: Final = f"No whole day yet, or {NO_DATA.lower()}"
 
 # Steps of colours. A number that is neither good nor bad has the colour of text, and so has the
-# text of a panel that is empty: Grafana gives it the first colour.
+# text of a panel that is empty: Grafana gives it the first colour. No amount and no count is green:
+# it may be old, or there may be organizations missing from it.
 Steps = Sequence[tuple[float | None, str]]
 PLAIN: Final[Steps] = ((None, "text"),)
-NONE_IS_GOOD: Final[Steps] = ((None, "text"), (0, "green"), (0.005, "red"))
-NONE_IS_BETTER: Final[Steps] = ((None, "text"), (0, "green"), (0.005, "orange"))
+NONE_IS_GOOD: Final[Steps] = ((None, "text"), (0.005, "red"))
+NONE_IS_BETTER: Final[Steps] = ((None, "text"), (0.005, "orange"))
 ONE_IS_GOOD: Final[Steps] = ((None, "text"), (0, "red"), (1, "green"))
-OF_BUDGET: Final[Steps] = ((None, "text"), (0, "green"), (0.8, "orange"), (1, "red"))
-OF_LIMIT_LEFT: Final[Steps] = ((None, "text"), (0, "red"), (0.1, "orange"), (0.25, "green"))
-SHARE_OF_FAILURES: Final[Steps] = ((None, "text"), (0, "green"), (0.05, "orange"), (0.2, "red"))
-DAYS_LEFT: Final[Steps] = ((None, "text"), (0, "orange"), (3, "green"))
-INTERVALS_OLD: Final[Steps] = ((None, "text"), (0, "green"), (1.5, "orange"), (2, "red"))
+OF_BUDGET: Final[Steps] = ((None, "text"), (0.8, "orange"), (1, "red"))
+OF_LIMIT_LEFT: Final[Steps] = ((None, "text"), (0, "red"), (0.1, "orange"), (0.25, "text"))
+SHARE_OF_FAILURES: Final[Steps] = ((None, "text"), (0.05, "orange"), (0.2, "red"))
+DAYS_LEFT: Final[Steps] = ((None, "text"), (0, "orange"), (3, "text"))
+INTERVALS_OLD: Final[Steps] = ((None, "text"), (1.5, "orange"), (2, "red"))
 
 DATASOURCE: Final = sdk.models.DataSourceRef("prometheus", "${datasource}")
 

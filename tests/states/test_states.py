@@ -28,7 +28,8 @@ NEVER = {
         r"Delta Drones.*\$0\.00": "its bill was never read",
         r"(?i)nothing (is )?(due|unpaid|owed)|no payment failed|no invoices? (yet|above)": "unread",
         r"No budget set|No data for this selection": "neither a claim nor the last resort",
-        r"Problem: (none|Nothing)|Alerts firing: (0|Severity: none)": "everything is wrong",
+        r"Problem: (none|Nothing)": "everything is wrong",
+        r"Warnings and worse: 0|Alerts firing: Severity: none": "everything is wrong",
         r"Unreadable bills: 0|Bill readable: Yes|: up$|\| up$": "no bill can be read",
     },
     "first-hour": {
@@ -47,7 +48,7 @@ NEVER = {
         r"Over budget|over budget: \$|Budget used: [1-9]": "the budget begins again",
         r"orrections, last 24 hours: \$(?!0\.00)": "a bill that begins again is no credit",
         r"Spend per day.*: \$\d.*K": "a day costs $80 at most",
-        r"Problem: (Never read|Access denied|Out of date)": "everything was just read",
+        r"Problem: (Never read|Access denied|Cannot be read)": "everything was just read",
         r"No data for this selection": "the last resort",
         r"Gamma Labs \| \$127\.50 \|": "it is of the period before",
     },

@@ -111,6 +111,18 @@ def test_the_words_have_the_numbers_of_the_forecast() -> None:
     assert f"between {usd(forecast.lower)} and {usd(forecast.upper)}\n" in text
 
 
+def test_without_a_past_nobody_knows_how_often_the_bounds_hold() -> None:
+    """As in the first hour: no method has been compared with anything."""
+    new = state(None, usage(10.0))
+    summary = Summary(new, CONTEXT)
+    found, forecast = course(summary), summary.forecast
+    assert found is not None
+    assert forecast is not None
+    between = f"{usd(forecast.lower)} and {usd(forecast.upper)}"
+    assert f", no past to judge by, perhaps between {between}" in found.words
+    assert f"No past to judge by, perhaps between {between}\n" in page(new).text
+
+
 @pytest.mark.parametrize("spent", [0.0, 10.0])
 def test_in_the_first_hour_the_line_is_estimated(spent: float) -> None:
     """From the period's start on; nothing spent is a line at the bottom."""

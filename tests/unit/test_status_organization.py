@@ -223,7 +223,7 @@ def test_amounts_say_of_when_they_are_and_that_they_are_withdrawn() -> None:
     fresh = " ".join(page(state(None, *answers)).text.split())
     assert fresh.count("As of 2026-11-23 12:00:00 UTC (0 s ago). ") == 3
     old = " ".join(page(state(None, *answers, received=-1e6)).text.split())
-    assert old.count("(0 s ago), too old: this is no longer on /metrics. ") == 3
+    assert old.count("(0 s ago), too old, so no longer published. ") == 3
 
 
 def test_a_budget_is_used_up_or_will_be() -> None:

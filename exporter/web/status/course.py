@@ -100,7 +100,7 @@ def course(summary: Summary) -> Course | None:
         start=start,
         answered=answered,
         end=end,
-        words=_words(forecast, spent, budget, answered, end),
+        words=_words(summary, forecast, spent, answered, end),
     )
 
 
@@ -142,13 +142,11 @@ def _line(frame: _Frame, points: Sequence[_Point], *, is_estimated: bool) -> str
     return "".join(parts)
 
 
-def _words(
-    forecast: Forecast, spent: float, budget: float | None, answered: float, end: float
-) -> str:
+def _words(summary: Summary, forecast: Forecast, spent: float, answered: float, end: float) -> str:
     usd = formatting.usd
     words = (
         f"Month so far {usd(spent)} at {formatting.moment(answered)}; forecast "
-        f"{usd(forecast.usd)} for {formatting.day(end)}, four periods in five end between "
+        f"{usd(forecast.usd)} for {formatting.day(end)}, {summary.between} "
         f"{usd(forecast.lower)} and {usd(forecast.upper)}"
     )
-    return words if budget is None else f"{words}; budget {usd(budget)}"
+    return words if summary.budget is None else f"{words}; budget {usd(summary.budget)}"
