@@ -39,7 +39,7 @@ _STYLES: Final[Sequence[tuple[str, Sequence[tuple[str, Any]]]]] = (
 
 
 ESTIMATED: Final = "orgs estimated"
-DAYS_SEEN: Final = "days known"
+DAYS_SEEN: Final = "days of it known"
 
 
 def _from_day(days: int, counted: str) -> str:
@@ -200,14 +200,14 @@ def pace() -> Panel:
         Query(f"{picked(WEEK)} / 7", _MEAN),
         Query(f"{picked(FOUR_WEEKS)} / 28", "mean of 28 days"),
         Query(picked(EXPECTED), "expected"),
-        Query(picked(SPIKE), "spike"),
+        Query(picked(SPIKE), "limit of a spike"),
         unit=USD_AXIS,
         from_zero=False,
         styles=[
             *_STYLES,
             ("mean of 28 days", [fixed("text")]),
             ("expected", [fixed("purple"), DASHED]),
-            ("spike", [fixed("red"), THIN]),
+            ("limit of a spike", [fixed("text"), DASHED]),
         ],
     )
 

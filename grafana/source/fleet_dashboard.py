@@ -195,11 +195,11 @@ def _breakdown() -> Sequence[Panel]:
         lines(
             "What is owed",
             "Jumps when invoices come, above all on the first of the month, and falls as they "
-            "are paid. Overdue should stay at $0. The balance leaves out invoices of the current "
-            "cycle.",
+            "are paid. Nothing should be overdue. The balance leaves out invoices of the current "
+            "cycle. A bill that cannot be read counts with its last amounts.",
             Query(f"sum({amount(UNPAID)})", "unpaid invoices", "1h"),
             Query(f"sum({amount(OUTSTANDING)})", "outstanding balance", "1h"),
-            Query(f"sum({overdue_usd()})", "overdue", "1h"),
+            Query(f"sum({overdue_usd()}) > 0", "overdue", "1h"),
             unit=USD_AXIS,
             styles=[
                 ("unpaid invoices", [fixed("blue")]),

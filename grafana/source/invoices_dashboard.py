@@ -104,11 +104,12 @@ def _ageing() -> Sequence[Panel]:
         ),
         lines(
             "Owed and overdue",
-            "Jumps when invoices come and falls as they are paid. Overdue should stay at $0. The "
-            "balance is Viam's own number, and leaves out invoices of the current cycle.",
+            "Jumps when invoices come and falls as they are paid. Nothing should be overdue. The "
+            "balance is Viam's own number, and leaves out invoices of the current cycle. A bill "
+            "that cannot be read counts with its last amounts.",
             Query(f"sum({amount(UNPAID)})", "unpaid invoices"),
             Query(f"sum({amount(OUTSTANDING)})", "outstanding balance"),
-            Query(f"sum({overdue_usd()})", "overdue"),
+            Query(f"sum({overdue_usd()}) > 0", "overdue"),
             unit=USD_AXIS,
             width=8,
             styles=[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -105,3 +106,21 @@ def test_output_is_compared_but_for_what_is_left_out(
 ) -> None:
     """Line by line; `...` stands for the rest of a line, or for lines."""
     assert shows(expected, actual) is same
+
+
+def test_git_ignores_what_the_quick_start_creates_in_a_checkout() -> None:
+    """A key above all: `git add .` must not take it along."""
+    page = (ROOT / "docs" / "quick-start.md").read_text()
+    created = {
+        *re.findall(r"^cat > (\S+)$", page, re.MULTILINE),
+        *re.findall(r"<!-- file: (\S+) -->", page),
+        *re.findall(r"--storage(?:\.tsdb)?\.path=(\S+)", page),
+        *re.findall(r"^wrote ([^/\s]+)/", page, re.MULTILINE),
+    }
+    assert {"viam-api-key", "exporter.yml", "state", "rules"} < created
+    names = [name for each in sorted(created) for name in (each, f"{each}/")]
+    done = subprocess.run(
+        ["git", "check-ignore", *names], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    ignored = {line.rstrip("/") for line in done.stdout.splitlines()}
+    assert created - ignored == set()
