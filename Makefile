@@ -29,7 +29,8 @@ TOGETHER := --numprocesses=auto --dist=loadfile
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: venv ## run the exporter on a simulated billing service, at http://localhost:8426
+# It needs the runtime only, a fraction of what is developed with.
+demo: $(if $(wildcard $(VENV)/.done),$(VENV)/.done,$(VENV)/.runtime) ## run the exporter on a simulated billing service, at http://localhost:8426
 	$(BIN)/viam-billing-exporter --demo
 
 test: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## run all tests but the hours-long ones
@@ -65,6 +66,13 @@ lint: venv
 	$(BIN)/python -m generate --check
 
 venv: $(VENV)/.done ## set up .venv with the package and its hash-pinned dependencies
+
+$(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml
+	@tests/debian_packages.sh python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	$(BIN)/pip install $(INSTALL) --editable .
+	@touch $@
 
 $(VENV)/.done: requirements/dev.txt pyproject.toml
 	@tests/debian_packages.sh python3-venv
