@@ -46,18 +46,20 @@ def share_on_day(labels: str, selector: str) -> str:
 def month_trend(*, one: bool = False) -> Panel:
     """Return by how much this period differs from the last one at the same age."""
     now, then = month_to_date(), by_id(LAST_PERIOD)
-    both = f"({now} - on (org_id) {then})"
-    change, base = (both, then) if one else (f"sum({both})", f"sum({then} and on (org_id) {now})")
+    young = f"({picked(START)} + 86400 > time())"  # hours against hours say nothing of a month
+    first = f"({by_id(SINCE)} + {picked(END)} - {picked(START)} > time())"
+    both = f"({now} - on (org_id) {then} unless on (org_id) {young})"
+    change, base = (both, then) if one else (f"sum({both})", f"sum({then} and on (org_id) {both})")
     return days.trend(
         "Month against month",
         "What this billing period has cost, against what the last one had cost at the same age: "
         "the difference as a share, and in dollars. Only organizations with both are compared, and "
-        "a period only until it is as old as the last one was at its end.",
+        "a period only from its second day on, until it is as old as the last one was at its end.",
         both,
         change,
         base,
         none="After a whole period",
-        coming=f"({by_id(SINCE)} + {picked(END)} - {picked(START)} > time())",
+        coming=f"({first} or on (org_id) {young})",
         one=one,
     )
 

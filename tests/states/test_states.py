@@ -44,6 +44,7 @@ NEVER = {
     },
     "rollover": {
         r"[-\u2212]\s?9\d(\.\d)? ?%": "a few hours are not compared with a whole month",
+        r"Month against month: (more|less|in %)": "hours are not compared with hours",
         r"(?i)\bspikes? on\b|SpendSpike|Problem: Spike": "a bill that begins again is no spike",
         r"Over budget|over budget: \$|Budget used: [1-9]": "the budget begins again",
         r"orrections, last 24 hours: \$(?!0\.00)": "a bill that begins again is no credit",
