@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from pypdf import PdfReader
 
-from exporter.tool.report import pages
+from exporter.tool.report import invoice_tables, pages
 from exporter.tool.report.months import Report
 from support.browser import DESK, PHONE, Theme, document
 from support.reports import never_read, new, of_many_lines, report, stale, usual
@@ -82,7 +82,8 @@ def test_it_prints_black_on_white(file: Path, paper: str, theme: Theme, tmp_path
 def test_a_table_that_goes_on_has_its_head_again_and_no_row_is_broken(tmp_path: Path) -> None:
     """Two hundred invoices take several sheets."""
     file = tmp_path / "lines.html"
-    file.write_text(pages.html(report([of_many_lines()])))
+    of = report([of_many_lines()])
+    file.write_text(pages.html(of))
     printed = tmp_path / "printed.pdf"
     with document(file, width=DESK) as opened:
         opened.page.pdf(path=printed, format="A4")
@@ -94,4 +95,6 @@ def test_a_table_that_goes_on_has_its_head_again_and_no_row_is_broken(tmp_path: 
         assert "Dated" in texts[number]
         # A row is on one line with its amount, so none is torn.
         assert all(re.search(r"\$[\d,]+\.\d\d$", row) for row in rows[number])
-    assert sum(map(len, rows)) == pages.MAX_INVOICES
+    (one,) = of.months
+    owed = sum(each.unpaid for each in one.whole.invoices or ())
+    assert sum(map(len, rows)) == owed + invoice_tables.MAX_INVOICES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -21,6 +21,7 @@ from support.months import NOW
 from support.process import ROOT
 from support.reports import never_read, new, of_many_lines, report, stale, usual
 from support.status import DAY, Html
+from support.tables import amounts, table
 
 FOLDER: Final = ROOT / "tests" / "reports"
 GOLDEN: Final[Mapping[str, Callable[[], Report]]] = {
@@ -30,32 +31,11 @@ GOLDEN: Final[Mapping[str, Callable[[], Report]]] = {
     "stale": lambda: report([stale()]),
     "fleet": lambda: report([usual(), new(), stale(), never_read()]),
 }
-MINUS: Final = "\N{MINUS SIGN}"
 
 
 def page(of: Report) -> Html:
     """Return a report taken apart."""
     return Html.of(pages.html(of))
-
-
-def amounts(text: str) -> list[int]:
-    """Return the amounts in a text, in cents."""
-    found = re.findall(rf"({MINUS}?)\$([\d,]+)\.(\d\d)", text)
-    return [
-        int(f"{whole.replace(',', '')}{part}") * (-1 if sign else 1) for sign, whole, part in found
-    ]
-
-
-def table(html: Html, first: str) -> Sequence[Sequence[str]]:
-    """Return the rows of a table below the head that begins with a text, up to the next head."""
-    rows = [[" ".join(cell.split()) for cell in row] for row in html.rows]
-    at = next(number for number, row in enumerate(rows) if row[0] == first)
-    below = []
-    for row in rows[at + 1 :]:
-        if not any(amounts(cell) or cell == "unknown" for cell in row):
-            break
-        below.append(row)
-    return below
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -171,29 +151,11 @@ def test_spikes_have_their_causes() -> None:
     assert "Unknown. A day can be a spike only after seven known days" in page(report([new()])).text
 
 
-def test_invoices_have_state_and_due_date() -> None:
-    """Those dated in the month, and of one that ended those of the month after."""
-    html = page(report([usual()], "2026-10"))
-    assert html.row("INV-0006")[1:] == [
-        "2026-10-02",
-        "2026-10-16",
-        "overdue; the last payment failed: card declined",
-        "$241.20",
-    ]
-    assert html.row("INV-0007")[1:] == ["2026-11-01", "2026-11-15", "paid 2026-11-11", "$255.50"]
-
-
-def test_many_lines_are_cut_and_the_rest_is_named() -> None:
+def test_many_parts_are_cut_and_the_rest_is_named() -> None:
     """With its sum: nothing is lost."""
-    html = page(report([of_many_lines()]))
-    *lines, last = table(html, "Tier")
-    assert lines[pages.MAX_INVOICES :] == []
+    *lines, last = table(page(report([of_many_lines()])), "Tier")
     assert sum(amounts(line[-1])[0] for line in lines) == amounts(last[-1])[0]
     assert any(re.fullmatch(r"\d+ others", line[0]) for line in lines)
-    *bills, rest, total = table(html, "Invoice")
-    assert len(bills) == pages.MAX_INVOICES
-    assert rest[0].endswith("older invoices")
-    assert sum(amounts(bill[-1])[0] for bill in (*bills, rest)) == amounts(total[-1])[0]
 
 
 def test_nothing_runs_and_nothing_is_loaded() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from exporter.tool.outcomes import ReadFailure
 from exporter.tool.report import days, made_of, periods
 from exporter.tool.report.compares import Compared, compared
 from exporter.tool.report.days import MonthDays
+from exporter.tool.report.invoice_tables import amounts
 from exporter.tool.report.made_of import MadeOf
 from exporter.tool.report.periods import Period, State
 from exporter.tool.times import parsed
@@ -39,6 +41,19 @@ class Month:
     compared: Compared | None
     has_before: bool  # the month before is known
     dated: Sequence[InvoiceLine] | None  # invoices of which the date is in the month
+
+    @property
+    def invoiced_usd(self) -> float | None:
+        """What was invoiced for it, in the month after."""
+        usd = amounts(self.period.billed) if self.period.billed else math.nan
+        return None if math.isnan(usd) else usd
+
+    @property
+    def invoiced_more(self) -> float | None:
+        """How much more was invoiced for it than it has cost, or less if it is below 0."""
+        if self.invoiced_usd is None or self.period.usd is None:
+            return None
+        return self.invoiced_usd - self.period.usd
 
     @property
     def has_forecast(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,12 +14,14 @@ from exporter.metrics.extract.values import exact_sum
 from exporter.process.version import version
 from exporter.state.day_rows import DAY, Day
 from exporter.tool import usage_parts
-from exporter.tool.api_answers import Failing, InvoiceLine, WholeOrganization
+from exporter.tool.api_answers import Failing, WholeOrganization
+from exporter.tool.report import invoice_tables
 from exporter.tool.report.months import Month, Report, together
 from exporter.tool.report.periods import State
 from exporter.web.status import templates
 from exporter.web.status.bars import Bars, bars
 from exporter.web.status.failing import without_call
+from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.status.html_pages import REASONS
 
 PACKAGE: Final = "exporter.tool.report"
@@ -28,7 +29,6 @@ WEEK: Final = 7
 MONDAY: Final = 4  # 1970-01-01 was a Thursday
 MAX_TYPES: Final = 10  # that changed and are shown
 MAX_CAUSES: Final = 3  # of a spike
-MAX_INVOICES: Final = 50
 LATE: Final = 3600.0  # seconds before the end: a last answer that came earlier is worth a note
 MAX_NAMES: Final = 2  # of months in a title
 MONTHS: Final = (
@@ -83,7 +83,9 @@ def _templates() -> tuple[jinja2.Environment, str]:
     """Return what renders the report, and its style."""
     environment = templates.environment(PACKAGE, templates.PAGES)
     environment.filters["part"] = usage_parts.words
-    environment.filters["amounts"] = _amounts
+    environment.filters["dated"] = invoice_tables.dated
+    environment.filters["invoice_state"] = invoice_tables.state_at
+    environment.filters["unpaid"] = invoice_tables.unpaid
     environment.filters["unread"] = _unread
     style = "".join(environment.get_template(name).render() for name in ("style.css", "report.css"))
     return environment, style
@@ -114,7 +116,7 @@ def html(report: Report) -> str:
         LATE=LATE,
         MAX_TYPES=MAX_TYPES,
         MAX_CAUSES=MAX_CAUSES,
-        MAX_INVOICES=MAX_INVOICES,
+        HALF_A_CENT=HALF_A_CENT,
     )
     return f"{text}\n"
 
@@ -147,11 +149,6 @@ def _unread(whole: WholeOrganization) -> Sequence[Unread]:
         )
         for reason, failing in found.items()
     ]
-
-
-def _amounts(invoices: Sequence[InvoiceLine]) -> float:
-    """Return the sum of invoices in US dollars: no number if one of them is none."""
-    return exact_sum(math.nan if each.amount_usd is None else each.amount_usd for each in invoices)
 
 
 def _totals(months: Sequence[Month]) -> Mapping[str, Total]:
