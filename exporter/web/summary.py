@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -55,6 +55,13 @@ class PageContext(NamedTuple):
 def words(cause: Cause) -> str:
     """Return a cause as people read it."""
     return cause.replace("_", " ")
+
+
+def between(errors: Iterable[float | None]) -> str:
+    """Say how often periods end within the bounds of a forecast, by its methods' past errors."""
+    if any(error is not None for error in errors):
+        return "four periods in five end between"
+    return "no past to judge by, perhaps between"
 
 
 class Summary:
@@ -200,9 +207,7 @@ class Summary:
     @property
     def between(self) -> str:
         """Say how often periods end within the bounds of the forecast, in front of them."""
-        if any(said.error is not None for said in self.methods):
-            return "four periods in five end between"
-        return "no past to judge by, perhaps between"
+        return between(said.error for said in self.methods)
 
     @property
     def windows(self) -> Windows | None:

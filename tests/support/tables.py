@@ -28,7 +28,7 @@ def table(html: Html, first: str, number: int = 0) -> Sequence[Sequence[str]]:
     at = [place for place, row in enumerate(rows) if row[0] == first][number]
     below = []
     for row in rows[at + 1 :]:
-        if not any(amounts(cell) or cell == "unknown" for cell in row):
+        if not any(amounts(cell) or cell.endswith("unknown") for cell in row):
             break
         below.append(row)
     return below

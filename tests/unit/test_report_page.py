@@ -72,7 +72,7 @@ def test_its_numbers_are_those_of_the_ledger(month: str | None) -> None:
         assert last[0] == ("So far" if month is None else "Total")
         assert sum(amounts(line[-1])[0] for line in lines) == total
         assert amounts(last[-1]) == [total]
-    assert f"{'So far' if month is None else 'Total'}${total / 100:,.2f}" in html.text
+    assert f"{'So far' if month is None else 'Incomplete total'}${total / 100:,.2f}" in html.text
     found = known.compared
     assert found is not None
     assert found.pair.now is not None
@@ -113,7 +113,7 @@ def test_what_could_not_be_read_has_no_amount() -> None:
     )
     assert "Unpaid invoicesunknown" in html.text
     assert "Invoices could not be read." in html.text
-    assert "Estimated totalunknown" in html.text
+    assert "Forecastunknownthe bill has not been read since 2026-11-20" in html.text
     assert "$0.00" not in html.text
 
 
@@ -122,11 +122,44 @@ def test_a_month_that_is_not_over_says_so() -> None:
     html = page(report([usual()]))
     assert "It is not over: amounts are as of 2026-11-23 12:00:00 UTC" in html.text
     html = page(report([usual()], "2026-10"))
-    assert "It has ended: these amounts no longer change." in html.text
-    assert "The bill was last read 6 h before the end of the period." in html.text
+    assert "It has ended, but the bill was not read at its end." in html.text
+    assert "no longer change" not in html.text
+    assert "2026-10-31 18:00:00 UTC, 6 h before the end of the period" in html.text
     html = page(report([usual()], now=NOW + 8 * DAY))
     assert "Out of date: the bill was last read on 2026-11-23 12:00:00 UTC" in html.text
-    assert "Estimated total$" in html.text
+    assert re.search(r"Forecast\$[\d.,]+four periods in five end between", html.text)
+
+
+def test_a_month_read_to_its_end_is_final() -> None:
+    """Only then; one read hours before is known to be too low, and by about how much."""
+    (early,) = report([usual()], "2026-10").months
+    at_end = early.period._replace(seen=early.period.end)
+    html = page(Report([replace(early, period=at_end)], [], [], NOW, "a running exporter"))
+    assert "It has ended: these amounts no longer change." in html.text
+    assert "Incomplete" not in html.text
+    html = page(report([usual()], "2026-10"))
+    usd = early.period.usd or 0.0
+    assert f"about ${usd / (30.75 * 4):.2f}, at the average of the month" in html.text
+    assert "at least 89% used" in html.text
+    assert table(html, "Mon")[-1][5].endswith("until 18:00")
+
+
+def test_days_after_the_last_answer_are_unknown() -> None:
+    """They are in the calendar, and the amounts say as of when they are."""
+    html = page(report([stale()]))
+    last = [cell for row in table(html, "Mon") for cell in row if cell][-4:]
+    assert last[0].endswith("incomplete")
+    assert last[1:] == ["21unknown", "22unknown", "23unknown"]
+    assert "3 days not known" in html.text
+    assert re.search(r"So far\$[\d.]+as of 2026-11-20", html.text)
+    assert re.search(r"at least \d+% used", html.text)
+    assert "at least" not in page(report([usual()])).text
+
+
+def test_bounds_without_a_past_say_so() -> None:
+    """Nothing was ever forecast of it, so no share of periods is known."""
+    assert "no past to judge by, perhaps between $" in page(report([new()])).text
+    assert "four periods in five end between $" in page(report([usual()])).text
 
 
 def test_a_month_without_dates_has_what_is_known_of_it() -> None:
@@ -147,8 +180,10 @@ def test_spikes_have_their_causes() -> None:
     row = html.row("2026-11-14")
     assert amounts(row[2])[0] > 2500
     assert row[3].startswith("binary data cloud storage +$3")
-    assert "could be compared with what was expected of them" in html.text
-    assert "Unknown. A day can be a spike only after seven known days" in page(report([new()])).text
+    assert "Not compared: 2026-11-17 to 2026-11-18." in html.text
+    html = page(report([usual()], "2026-10"))
+    assert "Not compared: 2026-10-01 to 2026-10-11. The highest of these days is" in html.text
+    assert "Unknown: no day could be compared" in page(report([new()])).text
 
 
 def test_many_parts_are_cut_and_the_rest_is_named() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from exporter.metrics.extract.values import exact_sum
-from exporter.state.day_rows import UNKNOWN, Day, Entry, Moved
+from exporter.state.day_rows import APART, UNKNOWN, Day, Entry, Moved
 from exporter.state.ledger import day_of
 from exporter.state.listing import number_of
 from exporter.tool.api_answers import DayLine, ExpectedLine, WholeOrganization
@@ -24,6 +24,27 @@ class MonthDays(NamedTuple):
     first: int  # the one on which the period begins: a ledger may begin later
     until: int  # the one before which they are over
     expected: Mapping[int, ExpectedLine]
+    latest: int  # the last that has begun so long ago that an answer of it should be there
+
+    @property
+    def shown(self) -> Sequence[tuple[int, Day]]:
+        """The days, and those after the last answer, of which nothing is known."""
+        if not self.days:
+            return self.days
+        after = range(self.days[-1][0] + 1, self.latest + 1)
+        return [*self.days, *((number, UNKNOWN) for number in after)]
+
+    @property
+    def not_compared(self) -> Sequence[int]:
+        """The days that are over, but cannot be compared with what was expected of them."""
+        return [number for number in range(self.first, self.until) if number not in self.expected]
+
+    @property
+    def highest_not_compared(self) -> tuple[int, float] | None:
+        """The day that cost most of those, and how much, in US dollars."""
+        known = {number: day.spend for number, day in self.days if not day.is_unknown}
+        found = [(known[number], -number) for number in self.not_compared if number in known]
+        return (-max(found)[1], max(found)[0]) if found else None
 
     @property
     def known(self) -> float:
@@ -46,18 +67,24 @@ class MonthDays(NamedTuple):
         return [(number, each) for number, each in self.expected.items() if each.is_spike]
 
 
+NO_DAYS: Final = MonthDays((), 0, 0, {}, 0)
+
+
 def net(day: Day) -> float:
     """Return what was spent on a day, less corrections, in US dollars."""
     return day.spend - day.corrections
 
 
-def of_period(period: Period, whole: WholeOrganization, listed: Sequence[DayLine]) -> MonthDays:
+def of_period(
+    period: Period, whole: WholeOrganization, listed: Sequence[DayLine], now: float
+) -> MonthDays:
     """Return the days of a period that are in a ledger; none if it is not known when it began."""
     if period.start is None or not listed:
-        return MonthDays((), 0, 0, {})
+        return NO_DAYS
     lines = {number_of(line.date): line for line in listed}
     first, last = day_of(period.start), max(lines)
     until = last
+    end = now if period.end is None else min(now, period.end - 1)
     if period.end is not None:
         last = min(last, day_of(period.end - 1))
         until = min(until, last + 1)
@@ -71,6 +98,7 @@ def of_period(period: Period, whole: WholeOrganization, listed: Sequence[DayLine
         first,
         until,
         {number: each for number, each in expected.items() if first <= number <= last},
+        day_of(end - APART),
     )
 
 

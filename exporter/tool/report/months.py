@@ -137,10 +137,10 @@ def month_of(told: Told, month: str | None, now: float) -> Month | None:
     if period is None:
         return None
     before = periods.before(every, period)
-    of_month = days.of_period(period, whole, listed)
-    of_before = MonthDays((), 0, 0, {})
+    of_month = days.of_period(period, whole, listed, now)
+    of_before = days.NO_DAYS
     if before is not None:
-        of_before = days.of_period(before, whole, listed)
+        of_before = days.of_period(before, whole, listed, now)
     found = {which: made_of.by(period, which) for which in BY}
     parts = {which: each for which, each in found.items() if each is not None}
     is_by_days = not parts and period.usd is not None and bool(of_month.days)

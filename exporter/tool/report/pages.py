@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final, NamedTuple
@@ -13,6 +13,8 @@ import jinja2
 from exporter.metrics.extract.values import exact_sum
 from exporter.process.version import version
 from exporter.state.day_rows import DAY, Day
+from exporter.state.ledger import day_of
+from exporter.state.listing import text_of
 from exporter.tool import usage_parts
 from exporter.tool.api_answers import Failing, WholeOrganization
 from exporter.tool.report import invoice_tables
@@ -23,13 +25,13 @@ from exporter.web.status.bars import Bars, bars
 from exporter.web.status.failing import without_call
 from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.status.html_pages import REASONS
+from exporter.web.summary import between
 
 PACKAGE: Final = "exporter.tool.report"
 WEEK: Final = 7
 MONDAY: Final = 4  # 1970-01-01 was a Thursday
 MAX_TYPES: Final = 10  # that changed and are shown
 MAX_CAUSES: Final = 3  # of a spike
-LATE: Final = 3600.0  # seconds before the end: a last answer that came earlier is worth a note
 MAX_NAMES: Final = 2  # of months in a title
 MONTHS: Final = (
     "January",
@@ -55,6 +57,7 @@ class Cell(NamedTuple):
     day: Day
     is_spike: bool
     is_first: bool  # of those that are shown, or of its month
+    cut: str | None  # what part of it is known, if that is not all of it
 
     @property
     def text(self) -> str:
@@ -83,6 +86,8 @@ def _templates() -> tuple[jinja2.Environment, str]:
     """Return what renders the report, and its style."""
     environment = templates.environment(PACKAGE, templates.PAGES)
     environment.filters["part"] = usage_parts.words
+    environment.filters["between"] = _between
+    environment.filters["dates"] = _dates
     environment.filters["dated"] = invoice_tables.dated
     environment.filters["invoice_state"] = invoice_tables.state_at
     environment.filters["unpaid"] = invoice_tables.unpaid
@@ -113,7 +118,6 @@ def html(report: Report) -> str:
         WEEKDAYS=WEEKDAYS,
         WHICH=usage_parts.TITLES,
         DAY=DAY,
-        LATE=LATE,
         MAX_TYPES=MAX_TYPES,
         MAX_CAUSES=MAX_CAUSES,
         HALF_A_CENT=HALF_A_CENT,
@@ -134,6 +138,25 @@ def _title(months: Sequence[Month]) -> str:
 def _month_in_words(month: str) -> str:
     year, _, number = month.partition("-")
     return f"{MONTHS[int(number) - 1]} {year}"
+
+
+def _between(whole: WholeOrganization) -> str:
+    """Say how often months end within the bounds of the forecast."""
+    return between(each.past_error for each in whole.forecast_methods or ())
+
+
+def _dates(numbers: Iterable[int]) -> str:
+    """Return days, which are numbered from 1970 on, as dates and ranges of dates."""
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return ", ".join(
+        text_of(first) if first == last else f"{text_of(first)} to {text_of(last)}"
+        for first, last in ranges
+    )
 
 
 def _unread(whole: WholeOrganization) -> Sequence[Unread]:
@@ -170,22 +193,35 @@ def _picture(month: Month) -> Bars | None:
     days = month.days
     if all(day.is_unknown for _, day in days.days):
         return None
-    return bars(days.days, {number for number, _ in days.spikes})
+    return bars(days.shown, {number for number, _ in days.spikes})
 
 
 def _calendar(month: Month) -> Sequence[Sequence[Cell | None]]:
     """Return the days of a month by week, from Monday to Sunday."""
-    days = dict(month.days.days)
+    days = dict(month.days.shown)
     if not days:
         return ()
     spikes = {number for number, _ in month.days.spikes}
     first = min(days)
+
+    def cell(number: int) -> Cell | None:
+        if number not in days:
+            return None
+        return Cell(number, days[number], number in spikes, number == first, _cut(month, number))
+
     return [
-        [
-            Cell(number, days[number], number in spikes, number == first)
-            if number in days
-            else None
-            for number in range(monday, monday + WEEK)
-        ]
+        [cell(number) for number in range(monday, monday + WEEK)]
         for monday in range(first - (first - MONDAY) % WEEK, max(days) + 1, WEEK)
     ]
+
+
+def _cut(month: Month, number: int) -> str | None:
+    """Say up to when a day is known, if the last answer came before it was over."""
+    period = month.period
+    if period.state is State.RUNNING:
+        return "so far" if number >= month.days.until else None
+    if period.seen is None:
+        return "incomplete" if number >= month.days.until else None
+    if number != day_of(period.seen) or (period.state is State.ENDED and not period.is_incomplete):
+        return None
+    return f"until {datetime.fromtimestamp(period.seen, UTC):%H:%M}"

@@ -19,6 +19,7 @@ PREVIOUS: Final = "previous"  # in place of a month: the one that ended last
 FURTHEST_AHEAD: Final = 14 * 3600.0  # seconds
 SHORTEST_MONTH: Final = 28 * DAY
 LONG_AGO: Final = 62 * DAY  # what ended before that is not the month before
+LATE: Final = 3600.0  # seconds before the end: an earlier last answer makes a total incomplete
 SAME: Final = DAY  # starts that are less apart are of one period
 
 
@@ -63,6 +64,18 @@ class Period(NamedTuple):
         if self.state is not State.ENDED or self.seen is None or self.end is None:
             return 0.0
         return max(0.0, self.end - self.seen)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether it has ended, and was last read too long before its end to be final."""
+        return self.unseen > LATE
+
+    @property
+    def missing_usd(self) -> float | None:
+        """About what was spent after the last answer, at the average pace before it."""
+        if self.usd is None or self.start is None or self.seen is None or self.seen <= self.start:
+            return None
+        return self.usd / (self.seen - self.start) * self.unseen
 
     def owns(self, start: float | None) -> bool:
         """Tell whether a period that began then is this one."""
