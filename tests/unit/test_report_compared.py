@@ -8,6 +8,7 @@ import pytest
 
 from exporter.state.ledger import day_of
 from exporter.state.listing import number_of
+from exporter.tool.report.compares import NOT_COMPARED, OTHER_TYPES, REDUCTIONS
 from exporter.tool.report.months import Month
 from support.months import ACME, NOW, Costs, Lived, lived
 from support.reports import CREDIT, month, new, usual
@@ -73,6 +74,48 @@ def test_types_changed_on_days_or_all_the_time() -> None:
     ]
     assert step.pair.change == pytest.approx(22.0)
     assert step.days == ()
+
+
+def test_a_day_explains_nothing_that_the_month_before_had_too() -> None:
+    """Two months with a burst each differ by their other days."""
+    again = {BURST, datetime(2026, 10, 9, tzinfo=UTC)}
+
+    def twice(date: datetime) -> Costs:
+        more = 1.0 if date >= STEP else 0.0
+        return {("org", "", "logs_upload"): 2.0 + more + (50.0 if date in again else 0.0)}
+
+    found = month(lived(twice, datetime(2026, 9, 1, tzinfo=UTC), who=ACME, discount=0.0)).compared
+    assert found is not None
+    (logs,) = found.types
+    assert logs.pair.change == pytest.approx(22.0)
+    assert logs.days == ()
+
+
+@pytest.mark.parametrize("wanted", [None, "2026-10"])
+def test_types_and_steps_lead_to_the_change(wanted: str | None) -> None:
+    """Whatever has no line of its own: types that did not change, discounts, days left out."""
+    start = datetime(2026, 10, 31, 18, tzinfo=UTC).timestamp()
+    credited = lived(
+        spending,
+        datetime(2026, 9, 1, tzinfo=UTC),
+        off=[(start - 10 * 3600.0, start + 7 * 3600.0)],
+        credits_={CREDIT: 12.0},
+    )
+    found = month(credited, wanted).compared
+    assert found is not None
+    steps = {each.name: each.pair for each in found.steps}
+    pairs = [*(each.pair for each in found.types), *steps.values()]
+    assert sum(each.now or 0.0 for each in pairs) == pytest.approx(found.pair.now)
+    assert sum(each.before or 0.0 for each in pairs) == pytest.approx(found.pair.before)
+    # Other types are the three dollars of each day that did not change.
+    assert (OTHER_TYPES in steps) == (wanted is None)
+    if wanted is None:
+        discounts = 0.1 * (22 * 16.0 + 50.0)
+        assert steps[REDUCTIONS].now == pytest.approx(-discounts - 12.0)
+        assert steps[REDUCTIONS].before == pytest.approx(-0.1 * 22 * 15.0)
+        assert NOT_COMPARED not in steps
+    else:
+        assert NOT_COMPARED in steps
 
 
 def test_days_that_are_not_known_are_in_neither_sum() -> None:

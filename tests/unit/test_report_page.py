@@ -15,6 +15,7 @@ from exporter.process.version import version
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import pages
+from exporter.tool.report.compares import REDUCTIONS
 from exporter.tool.report.made_of import cents
 from exporter.tool.report.months import Report, Told, month_of
 from support.months import NOW
@@ -184,6 +185,19 @@ def test_spikes_have_their_causes() -> None:
     html = page(report([usual()], "2026-10"))
     assert "Not compared: 2026-10-01 to 2026-10-11. The highest of these days is" in html.text
     assert "Unknown: no day could be compared" in page(report([new()])).text
+
+
+@pytest.mark.parametrize("month", [None, "2026-10"])
+def test_what_changed_leads_to_the_change_on_the_card(month: str | None) -> None:
+    """Each type, then discounts and credits, which make the change smaller."""
+    html = page(report([usual()], month))
+    *lines, total = table(html, "Resource type", number=1)
+    assert f"Against the month before{total[3]}" in html.text
+    for column in (1, 2, 3):
+        parts = sum(amounts(line[column])[0] for line in lines)
+        # Each of them is rounded by itself.
+        assert parts == pytest.approx(amounts(total[column])[0], abs=len(lines))
+    assert any(line[0] == REDUCTIONS for line in lines)
 
 
 def test_many_parts_are_cut_and_the_rest_is_named() -> None:

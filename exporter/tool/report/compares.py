@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from exporter.metrics.extract.values import exact_sum
@@ -12,15 +13,21 @@ from exporter.tool.report.periods import Period, State
 from exporter.web.status.changes import Pair
 from exporter.web.status.formatting import HALF_A_CENT
 
+MAX_TYPES: Final = 10  # that are shown
 MAX_DAYS: Final = 3  # that a change is laid to
 MOST: Final = 0.5  # of a change: days that make less of it do not explain it
+
+OTHER_TYPES: Final = "Other types"
+REDUCTIONS: Final = "Discounts, credits and corrections"
+NOT_COMPARED: Final = "Not in the days compared"
 
 
 class TypeChange(NamedTuple):
     """How the spend of a resource type changed, in US dollars before discounts.
 
     `days` are those that most of the change is from, each by how much it was above an average day
-    of the month before, or below it; none if the change is spread over the month.
+    of the month before, or below it; none if the change is spread over the month, or if the month
+    before had such days, too.
     """
 
     resource_type: str
@@ -28,14 +35,22 @@ class TypeChange(NamedTuple):
     days: Sequence[tuple[int, float]]
 
 
+class Step(NamedTuple):
+    """A line that leads from the changes of types to the change of the bill."""
+
+    name: str
+    pair: Pair
+
+
 class Compared(NamedTuple):
-    """A month beside the one before."""
+    """A month beside the one before. The first MAX_TYPES types and all steps add up to `pair`."""
 
     pair: Pair
     before: Period
     days: int | None  # from the first on that are compared; None if both months are whole
     left_out: int  # days that are not known in one of the two, and are in neither sum
     types: Sequence[TypeChange]  # those that changed, the largest change first
+    steps: Sequence[Step]
 
 
 def compared(
@@ -69,7 +84,30 @@ def compared(
         None if is_over else length_before,
         len(left_out),
         types,
+        _steps(pair, types[:MAX_TYPES], now, then) if types else (),
     )
+
+
+def _steps(
+    pair: Pair, shown: Iterable[TypeChange], now: Mapping[int, Day], then: Mapping[int, Day]
+) -> Sequence[Step]:
+    """Return what leads from the types that are shown to all that is compared."""
+    pairs = [each.pair for each in shown]
+    listed = Pair(
+        exact_sum(each.now or 0.0 for each in pairs),
+        exact_sum(each.before or 0.0 for each in pairs),
+    )
+    sums = [
+        ("", listed),
+        (OTHER_TYPES, Pair(_gross(now), _gross(then))),
+        (REDUCTIONS, Pair(_net(now), _net(then))),
+        (NOT_COMPARED, pair),
+    ]
+    steps = [
+        Step(name, Pair((to.now or 0.0) - (by.now or 0.0), (to.before or 0.0) - (by.before or 0.0)))
+        for (_, by), (name, to) in pairwise(sums)
+    ]
+    return [each for each in steps if any(abs(usd or 0.0) >= HALF_A_CENT for usd in each.pair[:2])]
 
 
 def _places(days: MonthDays, length: int) -> Mapping[int, Day]:
@@ -86,6 +124,10 @@ def _net(days: Mapping[int, Day]) -> float:
     return exact_sum(net(day) for day in days.values())
 
 
+def _gross(days: Mapping[int, Day]) -> float:
+    return exact_sum(moved.spend for day in days.values() for moved in day.resources().values())
+
+
 def _types(first: int, now: Mapping[int, Day], then: Mapping[int, Day]) -> Sequence[TypeChange]:
     spends, before = _spends(now), _spends(then)
     found = []
@@ -96,7 +138,8 @@ def _types(first: int, now: Mapping[int, Day], then: Mapping[int, Day]) -> Seque
         if abs(change) < HALF_A_CENT:
             continue
         apart = [(first + place, of_days.get(place, 0.0) - average) for place in now]
-        found.append(TypeChange(name, pair, _days_of(change, apart)))
+        usual = [of_before.get(place, 0.0) - average for place in then]
+        found.append(TypeChange(name, pair, _days_of(change, apart, usual)))
     return sorted(found, key=lambda each: (-abs(each.pair.change or 0.0), each.resource_type))
 
 
@@ -109,11 +152,19 @@ def _spends(days: Mapping[int, Day]) -> Mapping[str, Mapping[int, float]]:
     return found
 
 
-def _days_of(change: float, apart: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
-    """Return the few days that make most of a change, of days by what they are above or below."""
+def _days_of(
+    change: float, apart: Sequence[tuple[int, float]], usual: Sequence[float]
+) -> Sequence[tuple[int, float]]:
+    """Return the few days that make most of a change, of days by what they are above or below.
+
+    `usual` are the days of the month before. What as many of them were above or below explains
+    nothing of the change.
+    """
     side = 1 if change > 0 else -1
     ordered = sorted(apart, key=lambda each: (-side * each[1], each[0]))[:MAX_DAYS]
-    for count in range(1, MAX_DAYS + 1):
-        if side * exact_sum(usd for _, usd in ordered[:count]) >= MOST * abs(change):
-            return ordered[:count]
+    past = sorted(usual, key=lambda usd: -side * usd)
+    for number in range(1, MAX_DAYS + 1):
+        of_days = exact_sum(usd for _, usd in ordered[:number])
+        if side * (of_days - exact_sum(past[:number])) >= MOST * abs(change):
+            return ordered[:number]
     return ()

@@ -57,6 +57,11 @@ class MonthDays(NamedTuple):
         return exact_sum(day.estimated for _, day in self.days if not day.is_unknown)
 
     @property
+    def corrections(self) -> float:
+        """What the bill fell by, in US dollars."""
+        return exact_sum(day.corrections for _, day in self.days if not day.is_unknown)
+
+    @property
     def unknown(self) -> int:
         """How many days are not known."""
         return sum(day.is_unknown for _, day in self.days)

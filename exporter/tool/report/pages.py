@@ -18,6 +18,7 @@ from exporter.state.listing import text_of
 from exporter.tool import usage_parts
 from exporter.tool.api_answers import Failing, WholeOrganization
 from exporter.tool.report import invoice_tables
+from exporter.tool.report.compares import MAX_TYPES
 from exporter.tool.report.months import Month, Report, together
 from exporter.tool.report.periods import State
 from exporter.web.status import templates
@@ -30,7 +31,6 @@ from exporter.web.summary import between
 PACKAGE: Final = "exporter.tool.report"
 WEEK: Final = 7
 MONDAY: Final = 4  # 1970-01-01 was a Thursday
-MAX_TYPES: Final = 10  # that changed and are shown
 MAX_CAUSES: Final = 3  # of a spike
 MAX_NAMES: Final = 2  # of months in a title
 MONTHS: Final = (
