@@ -139,7 +139,7 @@ def test_a_fleet_has_what_could_be_read_and_exit_code_1(exporter: str) -> None:
     assert "Ossuline Foundry: nothing is known of this month" in done.stderr
     assert "Quillback <Harvesting> & Söhne: usage: " in done.stderr
     html = Html.of(done.stdout)
-    assert html.row("All 3")[1].startswith("$")
+    assert html.row("3 of 4 organizations")[1].startswith("$")
     assert "Not everything could be read." in html.text
 
 

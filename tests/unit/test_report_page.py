@@ -82,16 +82,52 @@ def test_its_numbers_are_those_of_the_ledger(month: str | None) -> None:
 
 
 def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
-    """Without those of which nothing is known, which are named with the reason."""
+    """Those of which nothing is known have one, too, and the reason above it."""
     of = report([usual(), stale(), never_read()])
     html = page(of)
-    assert amounts(html.row("Acme Robotics")[1]) == [cents(of.months[0].period.usd or 0.0)]
-    assert html.row("All 2")[1] == f"${sum(each.period.usd or 0.0 for each in of.months):,.2f}"
-    assert html.row("All 2")[2].endswith("excludes 1 unknown")
-    assert "Over budget1of 2 with a budget" in html.text
+    acme, quillback = of.months
+    assert amounts(html.row("Acme Robotics")[1]) == [cents(acme.period.usd or 0.0)]
+    assert html.row("Ossuline Foundry")[1:3] == ["unknown", "unknown"]
+    sums = html.row("2 of 3 organizations")
+    cost = (acme.period.usd or 0.0) + (quillback.period.usd or 0.0)
+    assert sums[1] == f"${cost:,.2f}excludes Ossuline Foundry"
+    assert sums[2] == (
+        f"${acme.end_usd:,.2f}excludes Quillback <Harvesting> & Söhne, Ossuline Foundry"
+    )
+    assert sums[3] == "$530.00excludes Ossuline Foundry"
+    assert f"the others have cost ${acme.period.usd:,.2f} so far" in html.text
+    assert "Over budget1of 2 with a budgetexcludes Ossuline Foundry" in html.text
+    assert "Not completely read2of 3 organizations" in html.text
     assert "Ossuline Foundry: nothing is known of this month" in html.text
+    assert "Söhne: not completely read; the bill is as of 2026-11-20" in html.text
     assert "the key may not read this bill (since 2026-11-20 12:00 UTC)" in html.text
     assert html.text.count("the key may not read this bill") == 1
+
+
+def test_what_bills_are_made_of_names_those_it_lacks() -> None:
+    """With what they cost, as it is in the total above."""
+    of = report([usual(), stale(), new()])
+    html = page(of)
+    lacks = f"Excludes {of.months[1].whole.org_name} (${of.months[1].period.usd:,.2f})."
+    assert lacks in html.text
+    *lines, last = table(html, "Resource type")
+    assert last[0] == "2 of 3 organizations"
+    assert sum(amounts(line[-1])[0] for line in lines) == amounts(last[-1])[0]
+
+
+def test_a_sum_names_few_and_counts_the_rest() -> None:
+    """Of two hundred organizations nobody reads all names in a sum."""
+    (told,) = report([never_read()]).nothing
+    nothing = [told.model_copy(update={"org_id": str(n), "org_name": f"Org {n}"}) for n in range(5)]
+    html = page(Report(report([usual()]).months, nothing, [], NOW, "a running exporter"))
+    assert html.row("1 of 6 organizations")[1].endswith("excludes Org 0, Org 1, Org 2 and 2 more")
+
+
+def test_organizations_in_trouble_come_first() -> None:
+    """Then the most expensive ones: of two hundred nobody looks at the last page."""
+    html = page(report([new(), never_read(), usual(), stale()]))
+    names = [row[0] for row in table(html, "Organization")]
+    assert names[:3] == ["Quillback <Harvesting> & Söhne", "Acme Robotics", "Barrel Mapping"]
 
 
 def test_a_sum_of_which_nothing_is_known_is_no_amount() -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from exporter.metrics.closed import TOLERANCE
 from exporter.metrics.extract.values import exact_sum
+from exporter.state.day_rows import DAY
 from exporter.tool.api_answers import DayLine, InvoiceLine, WholeOrganization
 from exporter.tool.outcomes import ReadFailure
 from exporter.tool.report import days, made_of, periods
@@ -19,7 +20,7 @@ from exporter.tool.report.made_of import MadeOf
 from exporter.tool.report.periods import Period, State
 from exporter.tool.times import parsed
 from exporter.tool.usage_parts import BY
-from exporter.web.status.formatting import HALF_A_CENT, count
+from exporter.web.status.formatting import HALF_A_CENT, count, day
 
 
 class Told(NamedTuple):
@@ -54,6 +55,11 @@ class Month:
         if self.invoiced_usd is None or self.period.usd is None:
             return None
         return self.invoiced_usd - self.period.usd
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether the billing API says what it is made of."""
+        return bool(self.made_of) and not self.is_by_days
 
     @property
     def has_forecast(self) -> bool:
@@ -101,13 +107,20 @@ class Month:
         if self.whole.failures:
             yield "not all could be read"
         if self.period.state is State.LAST_KNOWN:
-            yield "out of date"
+            yield "out of date" if self.seen is None else f"as of {day(self.seen)}"
         if budget is not None and budget > 1:
             yield "over budget"
         elif (self.budget_forecast or 0.0) > 1:
             yield "forecast over budget"
         if spikes:
             yield count(spikes, "spike")
+
+    @property
+    def seen(self) -> float | None:
+        """When the amounts were read, or on which day if only the ledger says it."""
+        if self.period.seen is None and self.days.days:
+            return float(self.days.days[-1][0] * DAY)
+        return self.period.seen
 
     @property
     def beside_days(self) -> float | None:
@@ -166,12 +179,13 @@ class Together(NamedTuple):
     """What several organizations' month was made of."""
 
     made_of: Mapping[str, MadeOf]
-    left_out: int  # organizations of which it is not known
+    number: int  # of organizations
+    left_out: Sequence[Month]  # those of which it is not known
 
 
 def together(months: Sequence[Month]) -> Together | None:
     """Return what a month of several organizations was made of; None if nothing is known."""
-    known = [each for each in months if each.made_of and not each.is_by_days]
+    known = [each for each in months if each.has_costs]
     periods_ = [each.period for each in known]
     costs = [cost for each in periods_ for cost in each.costs or ()]
 
@@ -192,13 +206,14 @@ def together(months: Sequence[Month]) -> Together | None:
     )
     found = {which: made_of.by(whole, which) for which in BY}
     parts = {which: each for which, each in found.items() if each is not None}
-    return Together(parts, len(months) - len(known)) if known else None
+    left_out = [each for each in months if not each.has_costs]
+    return Together(parts, len(known), left_out) if known else None
 
 
 def _resources(of_month: MonthDays) -> Mapping[str, float]:
     found: dict[str, list[float]] = {}
-    for _, day in of_month.days:
-        for name, moved in day.resources().items():
+    for _, each in of_month.days:
+        for name, moved in each.resources().items():
             found.setdefault(name, []).extend([moved.spend, -moved.corrections])
     return {name: exact_sum(usds) for name, usds in found.items()}
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final, NamedTuple
 
 import jinja2
 
-from exporter.metrics.extract.values import exact_sum
 from exporter.process.version import version
 from exporter.state.day_rows import DAY, Day
 from exporter.state.ledger import day_of
@@ -21,6 +20,7 @@ from exporter.tool.report import invoice_tables
 from exporter.tool.report.compares import MAX_TYPES
 from exporter.tool.report.months import Month, Report, together
 from exporter.tool.report.periods import State
+from exporter.tool.report.sums import pressing_first, sums
 from exporter.web.status import templates
 from exporter.web.status.bars import Bars, bars
 from exporter.web.status.failing import without_call
@@ -32,7 +32,8 @@ PACKAGE: Final = "exporter.tool.report"
 WEEK: Final = 7
 MONDAY: Final = 4  # 1970-01-01 was a Thursday
 MAX_CAUSES: Final = 3  # of a spike
-MAX_NAMES: Final = 2  # of months in a title
+MAX_MONTHS: Final = 2  # in a title
+MAX_NAMES: Final = 3  # of organizations that a sum lacks
 MONTHS: Final = (
     "January",
     "February",
@@ -74,13 +75,6 @@ class Unread(NamedTuple):
     since: str | None  # RFC 3339: the first of them
 
 
-class Total(NamedTuple):
-    """The sum of a column in US dollars, and how many organizations it lacks: None if all."""
-
-    usd: float | None
-    unknown: int
-
-
 @cache  # reading them takes longer than to fill them in
 def _templates() -> tuple[jinja2.Environment, str]:
     """Return what renders the report, and its style."""
@@ -99,26 +93,27 @@ def _templates() -> tuple[jinja2.Environment, str]:
 def html(report: Report) -> str:
     """Return the report as HTML."""
     environment, style = _templates()
-    names = Counter(each.whole.org_name for each in report.months)
+    months = pressing_first(report.months)
+    names = Counter(each.org_name for each in (*(one.whole for one in months), *report.nothing))
     text = environment.get_template("report.html").render(
         report=report,
         style=style,
         policy=templates.policy(style),
         version=version().number,
         title=_title(report.months),
-        totals=_totals(report.months),
-        together=together(report.months),
-        over=sum((each.budget_used or 0.0) > 1 for each in report.months),
-        with_budget=sum(each.whole.budget_usd is not None for each in report.months),
+        every=months,
+        sums=sums(report),
+        together=together(months),
         shared={name for name, count in names.items() if count > 1},
-        pictures=[_picture(each) for each in report.months],
-        calendars=[_calendar(each) for each in report.months],
+        pictures=[_picture(each) for each in months],
+        calendars=[_calendar(each) for each in months],
         reasons=REASONS,
         State=State,
         WEEKDAYS=WEEKDAYS,
         WHICH=usage_parts.TITLES,
         DAY=DAY,
         MAX_TYPES=MAX_TYPES,
+        MAX_NAMES=MAX_NAMES,
         MAX_CAUSES=MAX_CAUSES,
         HALF_A_CENT=HALF_A_CENT,
     )
@@ -130,7 +125,7 @@ def _title(months: Sequence[Month]) -> str:
     names = sorted({each.period.month for each in months if each.period.month})
     if not names:
         return "the current month"
-    if len(names) <= MAX_NAMES:
+    if len(names) <= MAX_MONTHS:
         return " and ".join(map(_month_in_words, names))
     return f"{_month_in_words(names[0])} to {_month_in_words(names[-1])}"
 
@@ -172,21 +167,6 @@ def _unread(whole: WholeOrganization) -> Sequence[Unread]:
         )
         for reason, failing in found.items()
     ]
-
-
-def _totals(months: Sequence[Month]) -> Mapping[str, Total]:
-    columns = {
-        "usd": [each.period.usd for each in months],
-        "end": [each.end_usd for each in months],
-        "unpaid": [each.whole.unpaid_usd for each in months],
-        "overdue": [each.whole.overdue_usd for each in months],
-    }
-    return {name: _total(usds) for name, usds in columns.items()}
-
-
-def _total(usds: Sequence[float | None]) -> Total:
-    known = [usd for usd in usds if usd is not None]
-    return Total(exact_sum(known) if known else None, len(usds) - len(known))
 
 
 def _picture(month: Month) -> Bars | None:

@@ -1,0 +1,78 @@
+"""What several organizations come to together, which of them each sum lacks, and their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from exporter.metrics.extract.values import exact_sum
+from exporter.tool.api_answers import WholeOrganization
+from exporter.tool.report.months import Month, Report
+from exporter.tool.report.periods import State
+
+
+class Total(NamedTuple):
+    """The sum of a column in US dollars, None if nothing of it is known."""
+
+    usd: float | None
+    lacks: Sequence[WholeOrganization]  # those that it is not known of
+
+
+class Sums(NamedTuple):
+    """The sums of all organizations that a report is about."""
+
+    number: int  # of organizations
+    cost: Total
+    end: Total  # final, or by the forecast
+    cost_of_end: float | None  # the cost of the organizations that are in `end`
+    unpaid: Total
+    overdue: Total
+    budget: Total  # of those with a budget and a cost
+    budgets: int  # how many these are
+    over: int  # how many of them have cost more
+    unread: int  # organizations that could not be read, or not completely
+
+
+def sums(report: Report) -> Sums:
+    """Return what the organizations of a report come to."""
+    months = report.months
+    wholes = [*(each.whole for each in months), *report.nothing]
+    nothing = [None for _ in report.nothing]
+    used = [each for each in months if each.budget_used is not None]
+    budgets = {each.whole.org_id: each.whole.budget_usd for each in used}
+    with_budget = [each for each in wholes if each.budget_usd]
+    return Sums(
+        len(wholes),
+        _total([*(each.period.usd for each in months), *nothing], wholes),
+        _total([*(each.end_usd for each in months), *nothing], wholes),
+        _known(each.period.usd for each in months if each.end_usd is not None),
+        _total([each.unpaid_usd for each in wholes], wholes),
+        _total([each.overdue_usd for each in wholes], wholes),
+        _total([budgets.get(each.org_id) for each in with_budget], with_budget),
+        len(used),
+        sum((each.budget_used or 0.0) > 1 for each in used),
+        sum(bool(each.whole.failures) for each in months) + len(report.nothing),
+    )
+
+
+def pressing_first(months: Iterable[Month]) -> Sequence[Month]:
+    """Return months in the order in which they need attention, and the most expensive first."""
+    return sorted(months, key=lambda each: (_urgency(each), -(each.period.usd or 0.0)))
+
+
+def _urgency(month: Month) -> int:
+    if month.whole.failures or month.period.state is State.LAST_KNOWN:
+        return 0
+    if (month.budget_used or 0.0) > 1 or month.whole.overdue_usd:
+        return 1
+    return 2 if (month.budget_forecast or 0.0) > 1 else 3
+
+
+def _total(usds: Sequence[float | None], wholes: Sequence[WholeOrganization]) -> Total:
+    lacks = [whole for usd, whole in zip(usds, wholes, strict=True) if usd is None]
+    return Total(_known(usds), lacks)
+
+
+def _known(usds: Iterable[float | None]) -> float | None:
+    known = [usd for usd in usds if usd is not None]
+    return exact_sum(known) if known else None
