@@ -79,6 +79,30 @@ def test_it_prints_black_on_white(file: Path, paper: str, theme: Theme, tmp_path
     assert shown <= set(re.findall(r"\$[\d,]+\.\d\d", text))
 
 
+def test_each_sheet_says_whose_it_is(tmp_path: Path) -> None:
+    """One that lies alone is not lost: organization, month, as of, and its number."""
+    file, printed = tmp_path / "fleet.html", tmp_path / "printed.pdf"
+    file.write_text(pages.html(REPORTS["fleet"]()))
+    with document(file, width=DESK) as opened:
+        opened.page.pdf(path=printed, format="A4")
+    texts = [" ".join(sheet.extract_text().split()) for sheet in PdfReader(printed).pages]
+    names = ["Quillback <Harvesting> & Söhne", "Acme Robotics", "Barrel Mapping"]
+    titles = ["Viam bills", *(f"{name}: Viam bill" for name in names)]
+    seen = [0]
+    for number, text in enumerate(texts, 1):
+        assert f"Page {number} of {len(texts)}" in text
+        (place,) = [
+            place
+            for place, title in enumerate(titles)
+            if f"{title}, November 2026" in text
+            and f"As of 2026-11-2{0 if place == 1 else 3}" in text
+        ]
+        seen.append(place)
+    # One after another; the footer is not a sheet of its own.
+    assert sorted(seen) == seen
+    assert {*seen} == {*range(len(titles))}
+
+
 def test_a_table_that_goes_on_has_its_head_again_and_no_row_is_broken(tmp_path: Path) -> None:
     """Two hundred invoices take several sheets."""
     file = tmp_path / "lines.html"

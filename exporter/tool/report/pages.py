@@ -16,7 +16,7 @@ from exporter.state.ledger import day_of
 from exporter.state.listing import text_of
 from exporter.tool import usage_parts
 from exporter.tool.api_answers import Failing, WholeOrganization
-from exporter.tool.report import invoice_tables
+from exporter.tool.report import invoice_tables, sheets
 from exporter.tool.report.compares import MAX_TYPES
 from exporter.tool.report.months import Month, Report, together
 from exporter.tool.report.periods import State
@@ -94,13 +94,17 @@ def html(report: Report) -> str:
     """Return the report as HTML."""
     environment, style = _templates()
     months = pressing_first(report.months)
+    one = months[0] if len(months) == 1 and not report.nothing else None
+    title = _title(months)
+    style += sheets.style(months, title, report.generated, is_one=one is not None)
     names = Counter(each.org_name for each in (*(one.whole for one in months), *report.nothing))
     text = environment.get_template("report.html").render(
         report=report,
         style=style,
         policy=templates.policy(style),
         version=version().number,
-        title=_title(report.months),
+        title=title,
+        one=one,
         every=months,
         sums=sums(report),
         together=together(months),
