@@ -215,8 +215,9 @@ def test_spikes_have_their_causes() -> None:
     """And days that could not be compared are not said to be none."""
     html = page(report([usual()]))
     row = html.row("2026-11-14")
-    assert amounts(row[2])[0] > 2500
-    assert row[3].startswith("binary data cloud storage +$3")
+    (cost,), (expected,), (above,) = map(amounts, row[1:4])
+    assert cost == pytest.approx(expected + above, abs=1) == pytest.approx(3656, abs=1)
+    assert row[4].startswith("binary data cloud storage +$3")
     assert "Not compared: 2026-11-17 to 2026-11-18." in html.text
     html = page(report([usual()], "2026-10"))
     assert "Not compared: 2026-10-01 to 2026-10-11. The highest of these days is" in html.text
@@ -236,11 +237,30 @@ def test_what_changed_leads_to_the_change_on_the_card(month: str | None) -> None
     assert any(line[0] == REDUCTIONS for line in lines)
 
 
+def test_the_budget_says_what_is_left_in_dollars() -> None:
+    """Now, by the forecast, and at its upper bound: 97% of it is no promise."""
+    (one,) = report([usual()]).months
+    spent, whole = one.period.usd or 0.0, one.whole
+    assert whole.forecast_usd is not None
+    assert whole.forecast_upper_usd is not None
+    left = f"${330 - spent:.2f} left, by the forecast ${330 - whole.forecast_usd:.2f} left"
+    over = f"but up to ${whole.forecast_upper_usd - 330:.2f} over within its bounds"
+    assert f"{left}, {over}" in page(report([usual()])).text
+    (bad,) = report([stale()]).months
+    assert f"${(bad.period.usd or 0.0) - 200:.2f} over" in page(report([stale()])).text
+
+
+def test_months_of_other_lengths_say_so() -> None:
+    """A day more is no rise."""
+    assert "in 31 days after 30" in page(report([usual()], "2026-10")).text
+
+
 def test_many_parts_are_cut_and_the_rest_is_named() -> None:
     """With its sum: nothing is lost."""
     *lines, last = table(page(report([of_many_lines()])), "Tier")
     assert sum(amounts(line[-1])[0] for line in lines) == amounts(last[-1])[0]
-    assert any(re.fullmatch(r"\d+ others", line[0]) for line in lines)
+    (others,) = [line for line in lines if re.fullmatch(r"\d+ others", line[0])]
+    assert re.fullmatch(r"\d+%", others[1])
 
 
 def test_nothing_runs_and_nothing_is_loaded() -> None:

@@ -34,6 +34,11 @@ class MonthDays(NamedTuple):
         after = range(self.days[-1][0] + 1, self.latest + 1)
         return [*self.days, *((number, UNKNOWN) for number in after)]
 
+    def spend_on(self, number: int) -> float | None:
+        """Return what was spent on a day, in US dollars; None if that is not known."""
+        day = dict(self.days).get(number, UNKNOWN)
+        return None if day.is_unknown else day.spend
+
     @property
     def not_compared(self) -> Sequence[int]:
         """The days that are over, but cannot be compared with what was expected of them."""

@@ -79,10 +79,10 @@ def _made_of(every: Sequence[Part], steps: Iterable[Part], total: float) -> Made
     parts = [part for part in every if cents(part.usd)]
     others = parts[MAX_PARTS:] if len(parts) > MAX_PARTS + 1 else []
     parts = parts[: len(parts) - len(others)]
+    rest = exact_sum(part.usd for part in others)
+    if cents(rest):
+        parts.append(Part(f"{len(others)} others", rest))
     lines = [step for step in steps if cents(step.usd)]
-    if others:
-        rest = exact_sum(part.usd for part in others)
-        lines.insert(0, Part(f"{len(others)} others", rest))
     shown = sum(cents(part.usd) for part in (*parts, *lines))
     if off := cents(total) - shown:
         lines.append(Part(ROUNDING, off / 100))

@@ -88,6 +88,21 @@ class Month:
         """The forecast as a share of the budget."""
         return self._of_budget(self.end_usd)
 
+    @property
+    def budget_left(self) -> float | None:
+        """What is left of the budget, in US dollars; less than 0 if it has cost more."""
+        if self.whole.budget_usd is None or self.period.usd is None:
+            return None
+        return self.whole.budget_usd - self.period.usd
+
+    @property
+    def may_exceed_usd(self) -> float | None:
+        """By how much it may exceed the budget that the forecast says is enough; None if not."""
+        budget, upper = self.whole.budget_usd, self.whole.forecast_upper_usd
+        if budget is None or upper is None or not self.has_forecast or upper <= budget:
+            return None
+        return upper - budget if (self.end_usd or 0.0) <= budget else None
+
     def _of_budget(self, usd: float | None) -> float | None:
         budget = self.whole.budget_usd
         return usd / budget if usd is not None and budget else None

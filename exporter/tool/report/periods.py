@@ -66,6 +66,13 @@ class Period(NamedTuple):
         return max(0.0, self.end - self.seen)
 
     @property
+    def length(self) -> int | None:
+        """How many days it has."""
+        if self.start is None or self.end is None:
+            return None
+        return round((self.end - self.start) / DAY)
+
+    @property
     def is_incomplete(self) -> bool:
         """Whether it has ended, and was last read too long before its end to be final."""
         return self.unseen > LATE
