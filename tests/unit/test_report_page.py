@@ -250,6 +250,19 @@ def test_the_budget_says_what_is_left_in_dollars() -> None:
     assert f"${(bad.period.usd or 0.0) - 200:.2f} over" in page(report([stale()])).text
 
 
+def test_the_chart_is_explained_by_what_is_in_it() -> None:
+    """And its highest bar has an amount; estimates are marked on all days that have any."""
+    html = page(report([usual()]))
+    (one,) = report([usual()]).months
+    assert "The highest bar is 2026-11-14, $36.56. Striped bars are estimates." in html.text
+    assert "Shaded" not in html.text
+    marked = [cell for row in table(html, "Mon") for cell in row if "estimated" in cell]
+    assert len(marked) == sum(day.estimated > 0.005 for _, day in one.days.days)
+    html = page(report([stale()]))
+    assert "Shaded columns are days that are not known." in html.text
+    assert "Striped" not in html.text
+
+
 def test_months_of_other_lengths_say_so() -> None:
     """A day more is no rise."""
     assert "in 31 days after 30" in page(report([usual()], "2026-10")).text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from exporter.metrics.extract.values import exact_sum
@@ -36,7 +36,8 @@ class MonthDays(NamedTuple):
 
     def spend_on(self, number: int) -> float | None:
         """Return what was spent on a day, in US dollars; None if that is not known."""
-        day = dict(self.days).get(number, UNKNOWN)
+        place = number - self.days[0][0] if self.days else -1
+        day = self.days[place][1] if 0 <= place < len(self.days) else UNKNOWN
         return None if day.is_unknown else day.spend
 
     @property
@@ -47,9 +48,16 @@ class MonthDays(NamedTuple):
     @property
     def highest_not_compared(self) -> tuple[int, float] | None:
         """The day that cost most of those, and how much, in US dollars."""
-        known = {number: day.spend for number, day in self.days if not day.is_unknown}
-        found = [(known[number], -number) for number in self.not_compared if number in known]
-        return (-max(found)[1], max(found)[0]) if found else None
+        return self._highest(self.not_compared)
+
+    @property
+    def highest(self) -> tuple[int, float] | None:
+        """The day that cost most of all, and how much, in US dollars."""
+        return self._highest(number for number, _ in self.days)
+
+    def _highest(self, numbers: Iterable[int]) -> tuple[int, float] | None:
+        spends = {number: usd for number in numbers if (usd := self.spend_on(number)) is not None}
+        return max(spends.items(), key=lambda each: each[1], default=None)
 
     @property
     def known(self) -> float:
