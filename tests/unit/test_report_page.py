@@ -86,6 +86,10 @@ def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
     of = report([usual(), stale(), never_read()])
     html = page(of)
     acme, quillback = of.months
+    assert [row[4].split()[-2:] for row in table(html, "Organization")[:2]] == [
+        ["19", "days"],
+        ["22", "days"],
+    ]
     assert amounts(html.row("Acme Robotics")[1]) == [cents(acme.period.usd or 0.0)]
     assert html.row("Ossuline Foundry")[1:3] == ["unknown", "unknown"]
     sums = html.row("2 of 3 organizations")
@@ -265,7 +269,7 @@ def test_the_chart_is_explained_by_what_is_in_it() -> None:
 
 def test_months_of_other_lengths_say_so() -> None:
     """A day more is no rise."""
-    assert "in 31 days after 30" in page(report([usual()], "2026-10")).text
+    assert "in September 2026, 31 days after 30" in page(report([usual()], "2026-10")).text
 
 
 def test_many_parts_are_cut_and_the_rest_is_named() -> None:

@@ -80,6 +80,7 @@ def _templates() -> tuple[jinja2.Environment, str]:
     """Return what renders the report, and its style."""
     environment = templates.environment(PACKAGE, templates.PAGES)
     environment.filters["part"] = usage_parts.words
+    environment.filters["month_in_words"] = _month_in_words
     environment.filters["between"] = _between
     environment.filters["dates"] = _dates
     environment.filters["dated"] = invoice_tables.dated
