@@ -247,9 +247,12 @@ def test_the_budget_says_what_is_left_in_dollars() -> None:
     spent, whole = one.period.usd or 0.0, one.whole
     assert whole.forecast_usd is not None
     assert whole.forecast_upper_usd is not None
-    left = f"${330 - spent:.2f} left, by the forecast ${330 - whole.forecast_usd:.2f} left"
-    over = f"but up to ${whole.forecast_upper_usd - 330:.2f} over within its bounds"
-    assert f"{left}, {over}" in page(report([usual()])).text
+    text = page(report([usual()])).text
+    assert f"71% used, ${330 - spent:.2f} left" in text
+    assert (
+        f"by the forecast 93%, ${330 - whole.forecast_usd:.2f} left; "
+        f"at its upper bound ${whole.forecast_upper_usd - 330:.2f} over" in text
+    )
     (bad,) = report([stale()]).months
     assert f"${(bad.period.usd or 0.0) - 200:.2f} over" in page(report([stale()])).text
 
