@@ -502,7 +502,7 @@ def test_a_key_that_cannot_list_hides_no_other(service: Service, tmp_path: Path)
     assert first == f"viam-billing: organizations of the key {key_id}: Authenticate: {refused}"
     assert second == f"viam-billing: {NAMES[0]}: Authenticate: {refused}"
     assert NAMES[1] in done.stdout
-    assert "Total of 1, and there are others" in done.stdout
+    assert "Total of 1; there are others" in done.stdout
     failures = json.loads(within("usage", "--output=json", flag).stdout)["failures"]
     assert [each["org_id"] for each in failures] == [None, ACCOUNTS[0].id]
     checked = within("check", "--connect", flag)

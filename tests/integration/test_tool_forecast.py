@@ -222,7 +222,7 @@ def test_an_answer_that_does_not_count_has_no_forecast(tmp_path: Path) -> None:
     """One of an earlier period, or of an amount that no bill has: null, and said in words."""
     later = f"{START + 40 * DAY},5.0,{START + 30 * DAY},{START + 60 * DAY},"
     for last, why in (
-        (f"{START + 41 * DAY},99.0,{START},{START + 30 * DAY},", "is of an earlier period"),
+        (f"{START + 41 * DAY},99.0,{START},{START + 30 * DAY},", "is for an earlier period"),
         (
             f"{START + 41 * DAY},2e12,{START + 30 * DAY},{START + 60 * DAY},",
             "is too large for a bill",
@@ -309,8 +309,8 @@ def test_a_backtest_for_people_is_by_day_of_the_period(tmp_path: Path) -> None:
     )
     assert code == 0
     lines = [re.sub(r"\x1b\[\d*m", "", line).split() for line in shown.splitlines()]
-    assert ["2", "1", "0.8", "%", "100.0", "%", "0.0", "%"] in lines
-    assert ["All", "29", "0.8", "%", "100.0", "%", "0.0", "%"] in lines
+    assert ["2", "1", "0.8%", "100.0%", "0.0%"] in lines
+    assert ["All", "29", "0.8%", "100.0%", "0.0%"] in lines
     done = within("forecast", "--backtest", written(tmp_path, *two_months()[:20]))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (

@@ -104,7 +104,7 @@ def test_some_invoices_by_name_and_by_day(configuration: str, tmp_path: Path) ->
         (("--all", "--name-template=../{id}"), "must be a relative path"),
         (("--all", "--name-template=/tmp/{id}"), "must be a relative path"),
         (("--all", "--name-template={date}.pdf"), "must have {id} in it"),
-        (("--all", "--name-template={id.__class__}"), "must be made of text and {organization}"),
+        (("--all", "--name-template={id.__class__}"), "must consist of text and {organization}"),
     ],
 )
 def test_wrong_usage_is_explained(arguments: tuple[str, ...], reason: str, tmp_path: Path) -> None:
@@ -119,11 +119,11 @@ def test_wrong_usage_is_explained(arguments: tuple[str, ...], reason: str, tmp_p
     ("fault", "reason"),
     [
         ("broken-stream", "the server is unavailable"),
-        ("short-stream", "what came is an incomplete PDF"),
+        ("short-stream", "the file is an incomplete PDF"),
         ("not-found:method=GetInvoicePdf", "the invoice has no file"),
         ("huge:method=GetInvoicePdf,size=40", "is larger than 32 MiB"),
         ("garbage:method=GetInvoicePdf", "does not parse"),
-        ("empty:method=GetInvoicePdf", "what came is not a PDF"),
+        ("empty:method=GetInvoicePdf", "the file is not a PDF"),
         ("hang:method=GetInvoicePdf", "nothing arrived for as long as a request may take"),
     ],
 )

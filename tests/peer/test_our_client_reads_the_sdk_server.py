@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -234,6 +234,10 @@ def configuration(
     return f"--config.file={file}"
 
 
+# Logins, and the names of organizations that have none in the configuration.
+ONCE: Final = {"Authenticate", "ListOrganizations"}
+
+
 def server_was_asked(target: Exporter, times: int) -> bool:
     """Tell whether that many calls of each reading method were made."""
     counts = {
@@ -241,7 +245,7 @@ def server_was_asked(target: Exporter, times: int) -> bool:
         for (name, labels), value in parse(target.scrape()).items()
         if name == "viam_billing_exporter_api_requests_total"
     }
-    return all(counts[method] >= times for method in counts.keys() - {"Authenticate"})
+    return all(counts[method] >= times for method in counts.keys() - ONCE)
 
 
 @dataclass(frozen=True)
@@ -395,6 +399,7 @@ def test_what_is_counted_is_what_came(tmp_path: Path) -> None:
     assert counted("api_requests") == calls
     assert calls == {
         "Authenticate": len(KEYS),
+        "ListOrganizations": len({bill.key_id for bill in BILLS if bill.name is None}),
         "GetCurrentMonthUsage": len(BILLS),
         "GetOrgBillingInformation": len(BILLS),
         "GetInvoicesSummary": len(BILLS),

@@ -183,4 +183,5 @@ def test_files_are_those_that_were_sent(folder: Path, service: tuple[Process, st
     server.stop()
     journal = json.loads(server.stdout.text.splitlines()[-1])
     assert journal["complaints"] == []
-    assert "/viam.app.v1.AppService/ListOrganizations" not in journal["calls"]
+    # For the names of those that have none in the configuration.
+    assert journal["calls"]["/viam.app.v1.AppService/ListOrganizations"] > 0
