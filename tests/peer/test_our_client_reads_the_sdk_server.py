@@ -361,11 +361,12 @@ def test_nothing_personal_or_secret_gets_out(run: Run) -> None:
         assert "PRIVATE" not in text
 
 
-def test_only_bills_are_read(run: Run) -> None:
+def test_only_bills_and_names_are_read(run: Run) -> None:
     """No other method is called, and no call is made in a way that the server must refuse."""
     assert run.journal["complaints"] == []
     assert run.journal["calls"].keys() == {
         "/proto.rpc.v1.AuthService/Authenticate",
+        "/viam.app.v1.AppService/ListOrganizations",
         "/viam.app.v1.BillingService/GetCurrentMonthUsage",
         "/viam.app.v1.BillingService/GetOrgBillingInformation",
         "/viam.app.v1.BillingService/GetInvoicesSummary",
