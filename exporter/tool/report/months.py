@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.metrics.closed import TOLERANCE
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.day_rows import DAY
+from exporter.state.ledger import sum_if_known
 from exporter.tool.api_answers import DayLine, InvoiceLine, WholeOrganization
 from exporter.tool.outcomes import ReadFailure
 from exporter.tool.report import days, made_of, periods
@@ -204,19 +205,14 @@ def together(months: Sequence[Month]) -> Together | None:
     periods_ = [each.period for each in known]
     costs = [cost for each in periods_ for cost in each.costs or ()]
 
-    def total(usds: Iterable[float | None]) -> float | None:
-        every = [*usds]
-        there = [usd for usd in every if usd is not None]
-        return exact_sum(there) if len(there) == len(every) else None
-
     whole = Period(
         State.LAST_KNOWN,
         None,
         None,
-        total(each.usd for each in periods_),
+        sum_if_known([each.usd for each in periods_]),
         None,
-        total(each.gross for each in periods_),
-        total(each.discount for each in periods_),
+        sum_if_known([each.gross for each in periods_]),
+        sum_if_known([each.discount for each in periods_]),
         costs,
     )
     found = {which: made_of.by(whole, which) for which in BY}
