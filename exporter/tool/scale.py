@@ -24,16 +24,12 @@ HIGHEST: Final = 0.9
 CENTS: Final = 2  # digits
 
 OUTSTANDING: Final = "outstanding"
-# What the older API sends for each kind of usage.
-OLDER_COSTS: Final = (
-    "cloud_storage_usage_cost",
-    "data_upload_usage_cost",
-    "data_egres_usage_cost",
-    "remote_control_usage_cost",
-    "standard_compute_usage_cost",
-    "per_machine_usage_cost",
-    "binary_data_cloud_storage_usage_cost",
-    "other_cloud_storage_usage_cost",
+# What the older API sends for each kind of usage. By name, so that one that is added to the
+# messages cannot leave unscaled.
+OLDER_COSTS: Final = tuple(
+    field.name
+    for field in pb.GetCurrentMonthUsageResponse.DESCRIPTOR.fields
+    if field.name.endswith("_usage_cost")
 )
 
 
