@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,3 +127,30 @@ def test_what_is_no_number_stays_what_it_is(usd: float) -> None:
     (first, second) = source.resource_usage_costs.usage_costs
     assert first.cost == pytest.approx(usd, nan_ok=True)
     assert (second.cost, answer.subtotal) == (0.5, 1.0)
+
+
+def _amounts(message: Message) -> Iterator[float]:
+    for field, value in message.ListFields():
+        if field.type == FieldDescriptor.TYPE_DOUBLE:
+            yield value
+        elif field.type == FieldDescriptor.TYPE_MESSAGE:
+            for each in [value] if isinstance(value, Message) else value:
+                yield from _amounts(each)
+
+
+def test_no_amount_leaves_as_it_came() -> None:
+    """Whatever fields of amounts a message has, or gets."""
+    usd = 100.37
+    usage, costs = pb.GetCurrentMonthUsageResponse(), pb.ResourceUsageCosts()
+    owed = pb.GetInvoicesSummaryResponse(invoices=[pb.InvoiceSummary()])
+    for message in (usage, costs, owed, owed.invoices[0]):
+        for field in message.DESCRIPTOR.fields:
+            if field.type == FieldDescriptor.TYPE_DOUBLE:
+                setattr(message, field.name, usd)
+    costs.usage_costs.add(cost=usd)
+    usage.resource_usage_costs_by_source.add().resource_usage_costs.CopyFrom(costs)
+    Scale(0.5).usage(usage)
+    Scale(0.5).invoices(owed)
+    scaled = [*_amounts(usage), *_amounts(owed)]
+    assert len(scaled) == 18
+    assert usd not in scaled
