@@ -408,6 +408,8 @@ class Spend:
     # The last good usage answer that counted, as an Answer's, while answers come that do not.
     held: bytes | None = field(default=None, repr=False, compare=False)
     ledger: Ledger | None = None  # on which days it was spent
+    # Whether the counters may be less than what was shown of them last: see docs/adr/0009.
+    is_behind: bool = False
     # What is expected of the days ahead, and what that was learned from, as exporter.forecast
     # keeps it.
     outlook: bytes | None = field(default=None, repr=False)
@@ -432,8 +434,6 @@ class OrganizationState(NamedTuple):
     organization: Organization
     collectors: Mapping[str, CollectorState]
     spend: Spend | None = None  # from the first good answer about usage on
-    # Whether the counters may be behind what was shown of them before: see docs/adr/0009.
-    is_behind: bool = False
     forecast: Forecast | None = None  # of the last good answer about usage
 
 

@@ -66,6 +66,7 @@ def report_on(state: OrganizationState, now: Moment) -> OrganizationReport:
             current[name] = collector.answer
             withdrawals.append(withdrawn)
     is_told = "usage" in current and _tells_month_to_date(current["usage"], state.spend)
+    is_behind = state.spend is not None and state.spend.is_behind
     ledger = state.spend.ledger if state.spend and is_told else None
     windows = None if ledger is None else ledger.windows
     if windows is not None and windows.answered > today:  # the clock was ahead, or is behind
@@ -76,7 +77,7 @@ def report_on(state: OrganizationState, now: Moment) -> OrganizationReport:
         state.organization,
         state.collectors,
         current,
-        state.spend if "usage" in state.collectors and not state.is_behind else None,
+        state.spend if "usage" in state.collectors and not is_behind else None,
         windows,
         None if windows is None else state.forecast,
         today,

@@ -107,7 +107,7 @@ class Intake:
         self._detail = detail
         for org_id, saved in self._saved.items():
             if org_id not in organizations and self._store.get(org_id) is None:
-                spend = saved.spend and restored(saved.spend)
+                spend = saved.spend and restored(saved.spend, complete=self._complete)
                 self._leave(org_id, answers.without(saved.answers.get(USAGE), spend))
         for state in self._store.states():
             if state.organization.id not in organizations:
@@ -149,13 +149,13 @@ class Intake:
             own = left if state is None else state.spend
             if own is not None and old.spend is not None and own != old.spend:
                 begun.append(org_id)
+            spend = old.spend and restored(old.spend, complete=complete)
             if state is not None:
-                spend = old.spend and restored(old.spend)
                 if USAGE not in found:
                     spend = answers.without(old.answers.get(USAGE), spend)
-                self._fill(state, found, spend, complete=complete)
-            elif left is None and old.spend is not None:
-                self._leave(org_id, answers.without(old.answers.get(USAGE), restored(old.spend)))
+                self._fill(state, found, spend)
+            elif left is None and spend is not None:
+                self._leave(org_id, answers.without(old.answers.get(USAGE), spend))
         return begun
 
     async def _stored_answers(
@@ -177,8 +177,6 @@ class Intake:
         state: OrganizationState,
         found: Mapping[str, Answer],
         spend: Spend | None,
-        *,
-        complete: bool,
     ) -> None:
         """Record what was stored of an organization in place of what is not known by now."""
         collectors = dict(state.collectors)
@@ -189,12 +187,10 @@ class Intake:
                 collectors[name] = known._replace(answer=answer, attempted=attempted)
         spend = state.spend or spend
         if spend is not state.spend or collectors != state.collectors:
-            behind = state.is_behind or (state.spend is None and not complete)
             self._store.put(
                 state._replace(
                     collectors=collectors,
                     spend=spend,
-                    is_behind=behind,
                     forecast=_forecast(state.organization, collectors, spend),
                 )
             )
@@ -210,7 +206,9 @@ class Intake:
         self._left.discard(organization.id)
         saved = self._saved.get(organization.id)
         old = saved.answers if saved else {}
-        spend = restored(saved.spend) if saved and saved.spend else None
+        spend = None
+        if saved is not None and saved.spend is not None:
+            spend = restored(saved.spend, complete=self._complete)
         known = {
             name: CollectorState(answer=answer, attempted=answer.received)
             for name in collectors
@@ -220,9 +218,8 @@ class Intake:
         if USAGE not in known:
             spend = answers.without(old.get(USAGE), spend)
         spend = spend or self._store.left(organization.id)
-        behind = spend is not None and not self._complete
         forecast = _forecast(organization, states, spend)
-        self._store.put(OrganizationState(organization, states, spend, behind, forecast))
+        self._store.put(OrganizationState(organization, states, spend, forecast))
 
     async def _restored(
         self, organization: Organization, collector: str, saved: SavedAnswer
@@ -327,10 +324,9 @@ class Intake:
             duration=duration,
             history=history.add(past, PastPoll(now.time, duration, outcome)),
         )
-        behind = state.is_behind and unit.collector != USAGE
         is_counted = taken.spend is not state.spend
         if unit.collector == USAGE:
-            state = state._replace(spend=taken.spend, is_behind=behind, forecast=taken.forecast)
+            state = state._replace(spend=taken.spend, forecast=taken.forecast)
         self._polled(state, unit, after, is_counted=is_counted)
 
     def fail(
@@ -483,9 +479,7 @@ class Intake:
     ) -> None:
         collectors = {**state.collectors, unit.collector: collector}
         # Not `_replace`, which takes three times as long: it is made at every poll.
-        after = OrganizationState(
-            state.organization, collectors, state.spend, state.is_behind, state.forecast
-        )
+        after = OrganizationState(state.organization, collectors, state.spend, state.forecast)
         self._store.put(after, confirms=confirms)
 
 

@@ -176,6 +176,7 @@ def counters(of: Spend) -> str:
         "period_end": of.period_end,
         "overrun": of.overrun,
         "paused": of.paused,
+        "behind": of.is_behind,
         # That which ended last: releases before know no other. All of them have a table.
         "closed": of.closed.last and [of.closed.last.usage, of.closed.last.end],
         # Beside the tallies, which the release before reads as lists of three.
@@ -210,7 +211,16 @@ def _spend(plain: Any) -> Spend:
         else:
             tallies[name] = replace(tallies[name], fallen=fallen, since=since)
     closed = _last_closed(plain.get("closed"))
-    return Spend(times[0], month_to_date, tallies, times[1], overrun, times[2], closed)
+    return Spend(
+        times[0],
+        month_to_date,
+        tallies,
+        times[1],
+        overrun,
+        times[2],
+        closed,
+        is_behind=plain.get("behind") is True,
+    )
 
 
 def _last_closed(plain: Any) -> ClosedPeriods:

@@ -146,10 +146,46 @@ def without_answer(spend: Spend, seen: float | None, message: bytes | None) -> S
     return replace(spend, paused=seen, held=message)
 
 
-def restored(spend: Spend) -> Spend:
+def begun_anew(before: Spend, after: Spend) -> Spend:
+    """Return counters after the first good answer since a process was killed.
+
+    What that process showed last may be ahead of what it stored, by as much as came within seconds.
+    Growth within the period is ahead of both. After anything else a counter that goes on may be
+    less than what was shown: it begins anew, from what this answer counted, which is how
+    Prometheus takes a counter that falls.
+    """
+    is_same = after.period_start == before.period_start and after.paused is None
+    new = Tally(baseline=0.0)
+
+    def anew(old: Tally, tally: Tally) -> Tally:
+        is_grown = tally.fallen is None and tally.since is None
+        if is_same and is_grown and tally.corrections == old.corrections:
+            return tally
+        # A counter that would begin above what was stored might be taken for one that went on.
+        spend = exact_sum((tally.spend, -old.spend))
+        corrections = exact_sum((tally.corrections, -old.corrections))
+        return replace(
+            tally,
+            spend=spend if spend < old.spend else tally.spend,
+            corrections=corrections if corrections < old.corrections else tally.corrections,
+        )
+
+    return replace(
+        after,
+        is_behind=False,
+        month_to_date=anew(before.month_to_date, after.month_to_date),
+        by_resource={
+            name: anew(before.by_resource.get(name, new), tally)
+            for name, tally in after.by_resource.items()
+        },
+    )
+
+
+def restored(spend: Spend, *, complete: bool = True) -> Spend:
     """Return counters that were stored, without those that took in what cannot be counted.
 
-    Releases before this rule did so, and such a counter would stand still for ever.
+    Releases before this rule did so, and such a counter would stand still for ever. They are behind
+    what was shown of them unless all that was known is stored.
     """
 
     def sound(tally: Tally) -> Tally:
@@ -165,6 +201,7 @@ def restored(spend: Spend) -> Spend:
         spend,
         month_to_date=sound(spend.month_to_date),
         by_resource={name: sound(tally) for name, tally in spend.by_resource.items()},
+        is_behind=spend.is_behind or not complete,
     )
 
 

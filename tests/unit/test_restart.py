@@ -130,6 +130,42 @@ def test_restored_data_is_as_old_as_it_is(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_after_a_kill_a_month_s_end_makes_no_counter_fall(tmp_path: Path) -> None:
+    """What was shown and not stored is lost, and the new period counts whole, from 0."""
+    api = reader(7.0)
+    clock = VirtualClock()
+    one = config(organization(interval=60.0, max_age=2400.0))
+
+    async def scenario() -> None:
+        async with Rig.stored(tmp_path / "s", one, api, clock) as rig, rig.running():
+            await asyncio.sleep(3)
+            api.answers[USAGE] = usage(107.0)
+            await asyncio.sleep(63)
+            await asyncio.to_thread(shutil.copytree, tmp_path / "s", tmp_path / "killed")
+            api.answers[USAGE] = usage(109.0)
+            await asyncio.sleep(60)
+            assert rig.value(SPEND) == 102.0, "which the copy does not know"
+        api.answers[USAGE] = usage(1.0)
+        api.answers[USAGE].start_date.seconds += 31 * 86_400
+        clock.jump(31 * 86_400)
+        good, api.answers[USAGE] = api.answers[USAGE], OUTAGE
+        async with Rig.stored(tmp_path / "killed", one, api, clock) as rig, rig.running():
+            await asyncio.sleep(3)
+            assert rig.value(SPEND) is None, "it may be less than what was shown"
+        api.delays, api.answers[USAGE] = {USAGE: 30.0}, good
+        async with Rig.stored(tmp_path / "killed", one, api, clock) as rig, rig.running():
+            await asyncio.sleep(3)
+            assert rig.value(SPEND) is None, "also after a clean end that knew no more"
+            await asyncio.sleep(30)
+            assert rig.value(SPEND) == 1.0
+            source = good.resource_usage_costs_by_source[0].resource_usage_costs
+            source.total_with_discount = 4.0
+            await asyncio.sleep(90)
+            assert rig.value(SPEND) == 4.0
+
+    run(scenario())
+
+
 def test_restored_usage_of_a_period_that_ended_is_not_shown(tmp_path: Path) -> None:
     """After a day of grace, and until a poll confirms it."""
     api = reader(7.0)

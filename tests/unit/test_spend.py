@@ -17,6 +17,7 @@ from exporter.state.spend import (
     TOO_LARGE,
     Change,
     advance,
+    begun_anew,
     is_settled,
     period_end,
     restored,
@@ -304,6 +305,41 @@ def test_a_clock_that_is_behind_for_a_while_forgets_no_start() -> None:
     assert spend.period_start == JULY
     spend = advance(spend, usage(7.0, AUGUST), NOW, behind).spend
     assert spend.month_to_date == Tally(38.0, 0.0, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(usage(240.0), (140.0, 30.0), id="growth goes on"),
+        pytest.param(usage(20.0, AUGUST), (20.0, 0.0), id="a new period"),
+        pytest.param(usage(500.0, AUGUST), (600.0, 0.0), id="more than what was stored: goes on"),
+        pytest.param(usage(150.0), (0.0, 0.0), id="a credit meanwhile"),
+        pytest.param(usage(math.nan), (0.0, 0.0), id="withheld"),
+        pytest.param(usage(7.0, JULY - 31 * DAY), (0.0, 0.0), id="from behind"),
+    ],
+)
+def test_after_a_kill_no_counter_seems_to_have_fallen_from_where_it_was(
+    answer: Usage, expected: tuple[float, float]
+) -> None:
+    """What was shown may be ahead of what is stored: it goes on above that, or from 0."""
+    stored = after(usage(130.0), usage(100.0), usage(100.0), usage(200.0))
+    assert stored.month_to_date == Tally(100.0, 30.0, 200.0)
+    first = begun_anew(stored, advance(stored, answer, NOW).spend)
+    assert (first.month_to_date.spend, first.month_to_date.corrections) == expected
+    assert first.period_start == advance(stored, answer, NOW).spend.period_start
+
+
+def test_after_a_kill_each_counter_begins_anew_by_itself() -> None:
+    """One that grew goes on, beside one whose part of the bill fell."""
+    stored = after(usage(0.0, a=1.0, b=1.0), usage(9.0, a=5.0, b=6.0))
+    answer = usage(9.0, a=8.0, b=2.0, c=1.0)
+    first = begun_anew(stored, advance(stored, answer, NOW).spend)
+    assert {name: tally.spend for name, tally in first.by_resource.items()} == {
+        "a": 7.0,
+        "b": 0.0,
+        "c": 1.0,
+    }
+    assert advance(first, answer, NOW).spend.by_resource["b"] == Tally(0.0, 4.0, 2.0)
 
 
 CENTS = st.integers(0, 10_000_000).map(lambda cents: cents / 100)
