@@ -313,6 +313,7 @@ def _options(  # noqa: PLR0913 - what the command line says, and what it needs
         shard=shard,
         manager=notify.from_systemd(os.environ, os.getpid()),
         count_dropped_lines=lines.count_dropped,
+        is_demo=arguments.demo,
     )
 
 

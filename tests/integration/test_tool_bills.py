@@ -469,7 +469,7 @@ def test_discovered_organizations_are_shown(service: Service, tmp_path: Path) ->
     found = json.loads(within("usage", "--output=json", flag).stdout)
     assert [each["org_name"] for each in found["organizations"]] == NAMES[:1]
     assert within("check", flag).stdout == (
-        "the configuration is valid: 0 organizations, and what discovery finds\n"
+        "the configuration is valid: the organizations that discovery finds\n"
     )
 
 
