@@ -445,7 +445,7 @@ def test_the_metrics_say_how_it_fares() -> None:
 
 
 def test_without_discovery_only_keys_of_who_has_no_name_are_asked() -> None:
-    """Again at the interval, since names change; a failure and its end are said, and warn of nothing."""
+    """Again at the interval, since names change; a failure and its end are said at info."""
     lister = Lister(two=OUTAGE)
 
     async def scenario(discovery: Discovery, seen: list[Found]) -> None:
