@@ -31,10 +31,10 @@ from exporter.tool.usage_lines import COLUMNS, Bill, UsageLine, of_bill, plain_t
 
 FORMATS: Final = ("table", "json", "csv", "focus", "focus-json")
 DESCRIPTION: Final = f"""\
-Shows the cost of the current billing period so far. The numbers match the exporter's. They come
-from the billing API or, without an API key, from running exporters (--exporter) or the storage of a
-stopped one (--storage.path), which know the days before and so forecast better. Amounts are in US
-dollars.
+Shows the cost of the current billing period so far, and its forecast. Costs match the exporter's.
+The data comes from the billing API or, without an API key, from running exporters (--exporter) or
+the storage of a stopped one (--storage.path). Those have earlier days on record, so their forecast
+is better. Amounts are in US dollars.
 
 On a terminal of {output.NARROW} columns or more, each organization takes one line. To make it fit,
 long names are shortened, and then columns are left out in this order:

@@ -353,8 +353,8 @@ def test_one_that_fails_hides_no_other(service: Service) -> None:
     assert done.stderr == plain.stderr
     assert done.stderr == (
         "viam-billing: Kestrelmoor Surveys: GetCurrentMonthUsage: the API key may not read this "
-        "bill: it needs scope organization and role Owner (in a Viam module, VIAM_API_KEY is a "
-        "machine's key)\n"
+        "bill: the key needs scope organization and role Owner (in a Viam module, VIAM_API_KEY is "
+        "a machine's key)\n"
     )
     assert "Total of 7 of 8 organizations" in done.stdout
     assert [each["org_name"] for each in document["organizations"]] == NAMES[:1] + NAMES[2:]
