@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+import yaml
 
 from exporter.rules import alerts_on_exporters, alerts_on_money, alerts_on_polls, alerts_on_spend
 from exporter.rules.alert import Alerts, Links
@@ -26,6 +29,8 @@ ALERTS: Final = {
 
 NO_LINKS: Final = Links()
 ALERTMANAGER: Final = Path(__file__).resolve().with_name("alertmanager")
+ETC: Final = Path("/etc/alertmanager")  # the folder that its files are for, as they are written
+_SECRET: Final = re.compile(rf": {ETC}/(secrets/.+)\n")
 
 
 def alerts(settings: Settings, links: Links = NO_LINKS) -> Mapping[str, Sequence[Alert]]:
@@ -55,10 +60,16 @@ def files(settings: Settings, links: Links = NO_LINKS) -> Mapping[str, str]:
     }
 
 
-def alertmanager() -> Mapping[str, str]:
+def alertmanager(folder: Path = ETC) -> Mapping[str, str]:
     """Return the text of each file for Alertmanager, by its path in the folder for them."""
+
+    def there(secret: re.Match[str]) -> str:
+        return (
+            ": " + yaml.safe_dump([str(folder / secret[1])], allow_unicode=True, width=10_000)[2:]
+        )
+
     return {
-        str(file.relative_to(ALERTMANAGER)): file.read_text(encoding="utf-8")
+        str(file.relative_to(ALERTMANAGER)): _SECRET.sub(there, file.read_text(encoding="utf-8"))
         for file in sorted(ALERTMANAGER.rglob("*"))
         if file.is_file()
     }

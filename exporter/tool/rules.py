@@ -96,7 +96,8 @@ def _rules(arguments: argparse.Namespace) -> int:
         for name, text in made.items():
             put(arguments.dest, folder, [name], text)
         if arguments.alertmanager:
-            for name, text in rule_files.alertmanager().items():
+            own = (arguments.dest / ALERTMANAGER).absolute()
+            for name, text in rule_files.alertmanager(own).items():
                 put(arguments.dest, folder, [ALERTMANAGER, *name.split("/")], text, edited=True)
     for line in _advice(arguments, links):
         print(line)
@@ -111,7 +112,8 @@ def _advice(arguments: argparse.Namespace, links: Links) -> Iterator[str]:
     if links.dashboards is None:
         yield "Alerts do not link to dashboards: set Grafana's address with --dashboards."
     if arguments.alertmanager:
-        yield "Put your own receivers into alertmanager.yml, and check it with amtool check-config."
+        yield "Put your own receivers into alertmanager.yml, their secrets into secrets/ beside it,"
+        yield "and check it with amtool check-config."
     yield "Add to prometheus.yml, check it with promtool check config, and send Prometheus SIGHUP:"
     yield ""
     pattern = str(arguments.dest.absolute() / "viam-billing.*.yml")

@@ -6,14 +6,15 @@ import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pytest
 import yaml
 
 from generate.rules import ALERTMANAGER, RULES
-from support.process import TOOL
+from support.process import TOOL, free_port, running, serving, succeeds, until
 from support.standing import command
 
 FILES: Final = ("viam-billing.rules.yml", "viam-billing.alerts.yml")
@@ -59,8 +60,54 @@ def test_it_writes_what_the_repository_has(tmp_path: Path) -> None:
     run(tmp_path, "--alertmanager")
     ours = {name: (RULES / name).read_bytes() for name in FILES}
     for name in ("alertmanager.yml", "templates/viam-billing.tmpl"):
-        ours[f"alertmanager/{name}"] = (ALERTMANAGER / name).read_bytes()
+        text = (ALERTMANAGER / name).read_text()
+        there = text.replace("/etc/alertmanager", str(tmp_path / "rules" / "alertmanager"))
+        ours[f"alertmanager/{name}"] = there.encode()
     assert contents(tmp_path / "rules") == ours
+
+
+class Slack(BaseHTTPRequestHandler):
+    """Notes what it is sent."""
+
+    posts: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        """Take a message."""
+        self.posts.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_message_arrives_wherever_alertmanager_was_started(tmp_path: Path) -> None:
+    """The secret is found by its path, in a folder whose name YAML must quote."""
+    folder = tmp_path / "a folder: mine"
+    run(tmp_path, f"--dest={folder}", "--alertmanager")
+    there = folder / "alertmanager"
+    (there / "secrets").mkdir()
+    port, alert = free_port(), ("alertname=Test", "severity=warning", "area=polling")
+    url = f"http://127.0.0.1:{port}"
+    Slack.posts.clear()
+    with serving(Slack) as slack:
+        (there / "secrets" / "slack-url").write_text(f"http://127.0.0.1:{slack}/hook\n")
+        written = (there / "alertmanager.yml").read_text()
+        (there / "alertmanager.yml").write_text(
+            written.replace("group_wait: 30s", "group_wait: 0s")
+        )
+        with running(
+            "prometheus-alertmanager",
+            f"--config.file={there / 'alertmanager.yml'}",
+            f"--storage.path={tmp_path / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+        ):
+            until(lambda: succeeds(port, "/-/ready"), "Alertmanager is ready")
+            succeed("amtool", f"--alertmanager.url={url}", "alert", "add", *alert)
+            until(lambda: bool(Slack.posts), "the message arrived")
+    assert b"Test" in Slack.posts[0]
 
 
 @pytest.mark.usefixtures("stack")
