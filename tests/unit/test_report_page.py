@@ -102,9 +102,14 @@ def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
     assert f"the others have cost ${acme.period.usd:,.2f} so far" in html.text
     assert "Over budget1of 2 with a budgetexcludes Ossuline Foundry" in html.text
     assert "Not completely read2of 3 organizations" in html.text
-    assert "Ossuline Foundry: nothing is known of this month" in html.text
-    assert "Söhne: not completely read; the bill is as of 2026-11-20" in html.text
-    assert "the key may not read this bill (since 2026-11-20 12:00 UTC)" in html.text
+    change = sum(each.compared.pair.change or 0.0 for each in of.months if each.compared)
+    assert sums[4].startswith(f"+${change:.2f} (")
+    assert sums[4].endswith("%)excludes Ossuline Foundry")
+    assert "In trouble3of 3 organizations" in html.text
+    nothing, out_of_date = [row for row in html.rows if row[0] == "Cannot be read"]
+    assert nothing[1] == "Ossuline Foundry"
+    assert "the key may not read this bill" in nothing[4]
+    assert out_of_date[1] == "Quillback <Harvesting> & Söhne"
     assert html.text.count("the key may not read this bill") == 1
 
 
@@ -132,6 +137,36 @@ def test_organizations_in_trouble_come_first() -> None:
     html = page(report([new(), never_read(), usual(), stale()]))
     names = [row[0] for row in table(html, "Organization")]
     assert names[:3] == ["Quillback <Harvesting> & Söhne", "Acme Robotics", "Barrel Mapping"]
+
+
+def test_a_report_of_many_lists_them_and_has_no_part_for_each() -> None:
+    """Two hundred would be hundreds of sheets. No problem and no organization is left out."""
+    told = [Told(*each.told()) for each in (usual(), stale(), new())]
+
+    def many(number: int) -> Report:
+        wholes = [
+            (
+                whole.model_copy(update={"org_id": str(place), "org_name": f"Org {place:02}"}),
+                days,
+            )
+            for place in range(number)
+            for whole, days in [told[place % len(told)]]
+        ]
+        months = [month_of(Told(*each), None, NOW) for each in wholes]
+        return Report([each for each in months if each], [], [], NOW, "a running exporter")
+
+    of = many(pages.MAX_WHOLE + 1)
+    html = page(of)
+    assert "Each day" not in html.text
+    assert "For all of one organization, run viam-billing report --organization=NAME." in html.text
+    names = {each.whole.org_name for each in of.months}
+    assert {row[0] for row in table(html, "Organization")} >= names
+    troubled = {row[1] for row in html.rows if row[0] == "Cannot be read"}
+    assert troubled == {f"Org {place:02}" for place in (1, 4, 7, 10)}
+    assert not [value for name, value in html.attributes if value == "#organization-1"]
+    few = page(many(pages.MAX_WHOLE))
+    assert few.text.count("Each day") == pages.MAX_WHOLE
+    assert "--organization=NAME" not in few.text
 
 
 def test_a_sum_of_which_nothing_is_known_is_no_amount() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from exporter.metrics.closed import TOLERANCE
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.day_rows import DAY
 from exporter.state.ledger import sum_if_known
+from exporter.state.listing import text_of
 from exporter.tool.api_answers import DayLine, InvoiceLine, WholeOrganization
 from exporter.tool.outcomes import ReadFailure
 from exporter.tool.report import days, made_of, periods
@@ -21,7 +22,7 @@ from exporter.tool.report.made_of import MadeOf
 from exporter.tool.report.periods import Period, State
 from exporter.tool.times import parsed
 from exporter.tool.usage_parts import BY
-from exporter.web.status.formatting import HALF_A_CENT, count, day
+from exporter.web.status.formatting import HALF_A_CENT
 
 
 class Told(NamedTuple):
@@ -117,19 +118,24 @@ class Month:
         lower = self.whole.forecast_lower_usd if self.has_forecast else None
         return max(self.period.usd, lower or 0.0) > budget
 
-    def notes(self) -> Iterator[str]:
-        """Yield what stands out, in a few words each."""
-        spikes, budget = len(self.days.spikes), self.budget_used
-        if self.whole.failures:
-            yield "not all could be read"
-        if self.period.state is State.LAST_KNOWN:
-            yield "out of date" if self.seen is None else f"as of {day(self.seen)}"
-        if budget is not None and budget > 1:
-            yield "over budget"
-        elif (self.budget_forecast or 0.0) > 1:
-            yield "forecast over budget"
-        if spikes:
-            yield count(spikes, "spike")
+    @property
+    def is_forecast_over(self) -> bool:
+        """Whether it will cost more than its budget by the forecast, and has not yet."""
+        return (self.budget_forecast or 0.0) > 1 >= (self.budget_used or 0.0)
+
+    @property
+    def used_up_on(self) -> str | None:
+        """The day on which its days had come to more than its budget; None if that is not known."""
+        budget, spent = self.whole.budget_usd, 0.0
+        if budget is None or not self.days.days or self.days.days[0][0] != self.days.first:
+            return None
+        for number, each in self.days.days:
+            if each.is_unknown:
+                return None
+            spent += days.net(each)
+            if spent > budget:
+                return text_of(number)
+        return None
 
     @property
     def seen(self) -> float | None:

@@ -15,15 +15,15 @@ from exporter.state.day_rows import DAY, Day
 from exporter.state.ledger import day_of
 from exporter.state.listing import text_of
 from exporter.tool import usage_parts
-from exporter.tool.api_answers import Failing, WholeOrganization
+from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import invoice_tables, sheets
 from exporter.tool.report.compares import MAX_TYPES
 from exporter.tool.report.months import Month, Report, together
 from exporter.tool.report.periods import State
-from exporter.tool.report.sums import pressing_first, sums
+from exporter.tool.report.problems import pressing_first, troubles, unread
+from exporter.tool.report.sums import sums
 from exporter.web.status import templates
 from exporter.web.status.bars import Bars, bars
-from exporter.web.status.failing import without_call
 from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.status.html_pages import REASONS
 from exporter.web.summary import between
@@ -33,6 +33,7 @@ WEEK: Final = 7
 MONDAY: Final = 4  # 1970-01-01 was a Thursday
 MAX_CAUSES: Final = 3  # of a spike
 MAX_MONTHS: Final = 2  # in a title
+MAX_WHOLE: Final = 10  # organizations that have a part of their own each
 MAX_NAMES: Final = 3  # of organizations that a sum lacks
 MONTHS: Final = (
     "January",
@@ -67,14 +68,6 @@ class Cell(NamedTuple):
         return f"{date:%b} {date.day}" if self.is_first or date.day == 1 else f"{date.day}"
 
 
-class Unread(NamedTuple):
-    """Why something could not be read."""
-
-    collectors: Sequence[str]
-    reason: str
-    since: str | None  # RFC 3339: the first of them
-
-
 @cache  # reading them takes longer than to fill them in
 def _templates() -> tuple[jinja2.Environment, str]:
     """Return what renders the report, and its style."""
@@ -86,7 +79,7 @@ def _templates() -> tuple[jinja2.Environment, str]:
     environment.filters["dated"] = invoice_tables.dated
     environment.filters["invoice_state"] = invoice_tables.state_at
     environment.filters["unpaid"] = invoice_tables.unpaid
-    environment.filters["unread"] = _unread
+    environment.filters["unread"] = unread
     style = "".join(environment.get_template(name).render() for name in ("style.css", "report.css"))
     return environment, style
 
@@ -94,10 +87,12 @@ def _templates() -> tuple[jinja2.Environment, str]:
 def html(report: Report) -> str:
     """Return the report as HTML."""
     environment, style = _templates()
-    months = pressing_first(report.months)
+    found = pressing_first(report.months)
+    months = [month for month, _ in found]
+    parts = months if len(months) <= MAX_WHOLE else []
     one = months[0] if len(months) == 1 and not report.nothing else None
     title = _title(months)
-    style += sheets.style(months, title, report.generated, is_one=one is not None)
+    style += sheets.style(parts, title, report.generated, is_one=one is not None)
     names = Counter(each.org_name for each in (*(one.whole for one in months), *report.nothing))
     text = environment.get_template("report.html").render(
         report=report,
@@ -106,12 +101,17 @@ def html(report: Report) -> str:
         version=version().number,
         title=title,
         one=one,
-        every=months,
+        every=found,
+        parts_of=parts,
+        numbers={each.whole.org_id: number for number, each in enumerate(parts, 1)},
+        troubles=troubles(found, report.nothing),
+        in_trouble=sum(bool(each) for _, each in found) + len(report.nothing),
+        befores={each.compared.before.month for each in months if each.compared},
         sums=sums(report),
         together=together(months),
         shared={name for name, count in names.items() if count > 1},
-        pictures=[_picture(each) for each in months],
-        calendars=[_calendar(each) for each in months],
+        pictures=[_picture(each) for each in parts],
+        calendars=[_calendar(each) for each in parts],
         reasons=REASONS,
         State=State,
         WEEKDAYS=WEEKDAYS,
@@ -119,6 +119,7 @@ def html(report: Report) -> str:
         DAY=DAY,
         MAX_TYPES=MAX_TYPES,
         MAX_NAMES=MAX_NAMES,
+        MAX_WHOLE=MAX_WHOLE,
         MAX_CAUSES=MAX_CAUSES,
         HALF_A_CENT=HALF_A_CENT,
     )
@@ -157,21 +158,6 @@ def _dates(numbers: Iterable[int]) -> str:
         text_of(first) if first == last else f"{text_of(first)} to {text_of(last)}"
         for first, last in ranges
     )
-
-
-def _unread(whole: WholeOrganization) -> Sequence[Unread]:
-    """Return what could not be read of an organization, each reason once."""
-    found: dict[str, list[Failing]] = {}
-    for each in whole.failures:
-        found.setdefault(without_call(each.reason), []).append(each)
-    return [
-        Unread(
-            [each.collector.replace("_", " ") for each in failing],
-            reason,
-            min((each.since for each in failing if each.since), default=None),
-        )
-        for reason, failing in found.items()
-    ]
 
 
 def _picture(month: Month) -> Bars | None:
