@@ -82,7 +82,7 @@ def test_without_a_ledger_the_billing_api_is_asked(service: Service, tmp_path: P
         assert (told["gross_usd"], told["budget_usd"]) == (each["gross_usd"], each["budget_usd"])
         assert told["compared_usd"] is None
     html = within("report", service.flag).stdout
-    assert "from the billing API at" in Html.of(html).text
+    assert "from Viam's billing service at" in Html.of(html).text
 
 
 def test_a_running_exporter_is_asked_without_a_key(exporter: str) -> None:

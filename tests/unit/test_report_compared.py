@@ -8,7 +8,7 @@ import pytest
 
 from exporter.state.ledger import day_of
 from exporter.state.listing import number_of
-from exporter.tool.report.compares import NOT_COMPARED, OTHER_TYPES, REDUCTIONS
+from exporter.tool.report.compares import CREDITS, DISCOUNTS, NOT_COMPARED, OTHER_TYPES
 from exporter.tool.report.months import Month
 from support.months import ACME, NOW, Costs, Lived, lived
 from support.reports import CREDIT, month, new, usual
@@ -49,6 +49,10 @@ def test_a_month_that_ended_is_compared_whole() -> None:
     # The last answer of each came at 18:00 on its last day.
     assert found.pair.now == pytest.approx(30.75 * 15.0)
     assert found.pair.before == pytest.approx(29.75 * 15.0)
+    # So a day is no dearer than one of the month before, though the month is.
+    assert found.per_day is not None
+    assert found.per_day[:2] == pytest.approx((15.0, 15.0))
+    assert month(plain()).compared.per_day is None  # type: ignore[union-attr]
 
 
 def test_the_total_less_the_days_is_nothing() -> None:
@@ -111,8 +115,9 @@ def test_types_and_steps_lead_to_the_change(wanted: str | None) -> None:
     assert (OTHER_TYPES in steps) == (wanted is None)
     if wanted is None:
         discounts = 0.1 * (22 * 16.0 + 50.0)
-        assert steps[REDUCTIONS].now == pytest.approx(-discounts - 12.0)
-        assert steps[REDUCTIONS].before == pytest.approx(-0.1 * 22 * 15.0)
+        assert steps[DISCOUNTS].now == pytest.approx(-discounts)
+        assert steps[DISCOUNTS].before == pytest.approx(-0.1 * 22 * 15.0)
+        assert steps[CREDITS][:2] == pytest.approx((-12.0, 0.0))
         assert NOT_COMPARED not in steps
     else:
         assert NOT_COMPARED in steps

@@ -15,7 +15,7 @@ from exporter.process.version import version
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import pages
-from exporter.tool.report.compares import REDUCTIONS
+from exporter.tool.report.compares import CREDITS, DISCOUNTS
 from exporter.tool.report.made_of import cents
 from exporter.tool.report.months import Report, Told, month_of
 from support.months import NOW
@@ -268,12 +268,15 @@ def test_what_changed_leads_to_the_change_on_the_card(month: str | None) -> None
     """Each type, then discounts and credits, which make the change smaller."""
     html = page(report([usual()], month))
     *lines, total = table(html, "Resource type", number=1)
-    assert f"Against the month before{total[3]}" in html.text
+    before = "October 2026" if month is None else "September 2026"
+    assert f"Against {before}{total[3]}" in html.text
     for column in (1, 2, 3):
         parts = sum(amounts(line[column])[0] for line in lines)
         # Each of them is rounded by itself.
         assert parts == pytest.approx(amounts(total[column])[0], abs=len(lines))
-    assert any(line[0] == REDUCTIONS for line in lines)
+    names = [line[0] for line in lines]
+    assert DISCOUNTS in names
+    assert (CREDITS in names) == (month is None)
 
 
 def test_the_budget_says_what_is_left_in_dollars() -> None:
@@ -285,7 +288,7 @@ def test_the_budget_says_what_is_left_in_dollars() -> None:
     text = page(report([usual()])).text
     assert f"71% used, ${330 - spent:.2f} left" in text
     assert (
-        f"by the forecast 93%, ${330 - whole.forecast_usd:.2f} left; "
+        f"by the forecast 93% (the mark), ${330 - whole.forecast_usd:.2f} left; "
         f"at its upper bound ${whole.forecast_upper_usd - 330:.2f} over" in text
     )
     (bad,) = report([stale()]).months
@@ -307,7 +310,10 @@ def test_the_chart_is_explained_by_what_is_in_it() -> None:
 
 def test_months_of_other_lengths_say_so() -> None:
     """A day more is no rise."""
-    assert "in September 2026, 31 days after 30" in page(report([usual()], "2026-10")).text
+    text = page(report([usual()], "2026-10")).text
+    assert "Against September 2026" in text
+    assert re.search(r"31 days after 30per day \+\$\d\.\d\d \(\+9%\)", text)
+    assert "per day" not in page(report([usual()])).text
 
 
 def test_many_parts_are_cut_and_the_rest_is_named() -> None:

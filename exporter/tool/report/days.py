@@ -10,6 +10,7 @@ from exporter.state.day_rows import APART, UNKNOWN, Day, Entry, Moved
 from exporter.state.ledger import day_of
 from exporter.state.listing import number_of
 from exporter.tool.api_answers import DayLine, ExpectedLine, WholeOrganization
+from exporter.tool.report.credits import credits_of
 from exporter.tool.report.periods import Period
 from exporter.tool.times import parsed
 
@@ -47,8 +48,9 @@ class MonthDays(NamedTuple):
 
     @property
     def highest_not_compared(self) -> tuple[int, float] | None:
-        """The day that cost most of those, and how much, in US dollars."""
-        return self._highest(self.not_compared)
+        """The day that cost most of those, and how much, in US dollars. Estimates are alike."""
+        observed = {number for number, day in self.days if day.is_observed}
+        return self._highest(number for number in self.not_compared if number in observed)
 
     @property
     def highest(self) -> tuple[int, float] | None:
@@ -70,9 +72,9 @@ class MonthDays(NamedTuple):
         return exact_sum(day.estimated for _, day in self.days if not day.is_unknown)
 
     @property
-    def corrections(self) -> float:
-        """What the bill fell by, in US dollars."""
-        return exact_sum(day.corrections for _, day in self.days if not day.is_unknown)
+    def credits(self) -> Mapping[int, float]:
+        """Credits and corrections by day: about how much they were, in US dollars."""
+        return credits_of(self.days)
 
     @property
     def unknown(self) -> int:

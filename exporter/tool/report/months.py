@@ -19,6 +19,7 @@ from exporter.tool.report.compares import Compared, compared
 from exporter.tool.report.days import MonthDays
 from exporter.tool.report.invoice_tables import amounts
 from exporter.tool.report.made_of import MadeOf
+from exporter.tool.report.past_months import PastMonths, past_months
 from exporter.tool.report.periods import Period, State
 from exporter.tool.times import parsed
 from exporter.tool.usage_parts import BY
@@ -44,6 +45,7 @@ class Month:
     compared: Compared | None
     has_before: bool  # the month before is known
     dated: Sequence[InvoiceLine] | None  # invoices of which the date is in the month
+    past: PastMonths | None  # this month and those before it
 
     @property
     def invoiced_usd(self) -> float | None:
@@ -57,6 +59,16 @@ class Month:
         if self.invoiced_usd is None or self.period.usd is None:
             return None
         return self.invoiced_usd - self.period.usd
+
+    @property
+    def credits_usd(self) -> float:
+        """About how large the credits and corrections of its known days were."""
+        return exact_sum(self.days.credits.values())
+
+    @property
+    def without_credits(self) -> float | None:
+        """About what it would have cost without them."""
+        return None if self.period.usd is None else self.period.usd + self.credits_usd
 
     @property
     def has_costs(self) -> bool:
@@ -194,6 +206,7 @@ def month_of(told: Told, month: str | None, now: float) -> Month | None:
         compared(period, of_month, before, of_before),
         before is not None,
         _dated(period, whole.invoices),
+        past_months(every, period),
     )
 
 

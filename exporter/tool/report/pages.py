@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final, NamedTuple
@@ -18,6 +18,7 @@ from exporter.tool import usage_parts
 from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import invoice_tables, sheets
 from exporter.tool.report.compares import MAX_TYPES
+from exporter.tool.report.glossary import explained
 from exporter.tool.report.months import Month, Report, together
 from exporter.tool.report.periods import State
 from exporter.tool.report.problems import pressing_first, troubles, unread
@@ -74,9 +75,11 @@ def _templates() -> tuple[jinja2.Environment, str]:
     environment = templates.environment(PACKAGE, templates.PAGES)
     environment.filters["part"] = usage_parts.words
     environment.filters["month_in_words"] = _month_in_words
+    environment.filters["month_ranges"] = _month_ranges
     environment.filters["between"] = _between
     environment.filters["dates"] = _dates
     environment.filters["dated"] = invoice_tables.dated
+    environment.filters["explained"] = explained
     environment.filters["invoice_state"] = invoice_tables.state_at
     environment.filters["unpaid"] = invoice_tables.unpaid
     environment.filters["unread"] = unread
@@ -148,6 +151,15 @@ def _between(whole: WholeOrganization) -> str:
 
 def _dates(numbers: Iterable[int]) -> str:
     """Return days, which are numbered from 1970 on, as dates and ranges of dates."""
+    return _ranges(numbers, text_of)
+
+
+def _month_ranges(months: Iterable[str]) -> str:
+    """Return months of a year in words, with ranges of them."""
+    return _ranges((int(each[-2:]) for each in months), lambda number: MONTHS[number - 1])
+
+
+def _ranges(numbers: Iterable[int], words: Callable[[int], str]) -> str:
     ranges: list[tuple[int, int]] = []
     for number in numbers:
         if ranges and number == ranges[-1][1] + 1:
@@ -155,7 +167,7 @@ def _dates(numbers: Iterable[int]) -> str:
         else:
             ranges.append((number, number))
     return ", ".join(
-        text_of(first) if first == last else f"{text_of(first)} to {text_of(last)}"
+        words(first) if first == last else f"{words(first)} to {words(last)}"
         for first, last in ranges
     )
 
