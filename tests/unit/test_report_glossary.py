@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.tool.parts import BY
 from exporter.tool.report import pages
 from exporter.tool.report.glossary import MEANINGS, explained
-from exporter.tool.usage_parts import BY
 from support.reports import TYPES, month, new, of_many_lines, report, usual
 from support.status import Html
 

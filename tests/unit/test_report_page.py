@@ -16,13 +16,12 @@ from exporter.state.listing import text_of
 from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import pages
 from exporter.tool.report.compares import CREDITS, DISCOUNTS
-from exporter.tool.report.made_of import cents
 from exporter.tool.report.months import Report, Told, month_of
 from support.months import NOW
 from support.process import ROOT
 from support.reports import never_read, new, of_many_lines, report, stale, usual
 from support.status import DAY, Html
-from support.tables import amounts, table
+from support.tables import amounts, cents, table
 
 FOLDER: Final = ROOT / "tests" / "reports"
 GOLDEN: Final[Mapping[str, Callable[[], Report]]] = {
@@ -374,3 +373,12 @@ def test_text_of_others_never_becomes_markup(text: str, other: str) -> None:
     plain, odd = page(changed("a", "b")), page(changed(text, f"{other}{text}."))
     assert odd.tags == plain.tags
     assert [name for name, _ in odd.attributes] == [name for name, _ in plain.attributes]
+
+
+def test_a_month_known_from_its_days_alone_has_its_types() -> None:
+    """Without sources and tiers; discounts and all else are one line."""
+    html = page(report([stale()]))
+    *lines, last = table(html, "Resource type")
+    assert lines[-1][0] == "Discounts and adjustments"
+    assert sum(amounts(line[-1])[0] for line in lines) == amounts(last[-1])[0]
+    assert not {row[0] for row in html.rows} & {"Source", "Tier"}

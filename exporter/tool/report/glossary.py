@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from exporter.tool.report.made_of import MadeOf
+from exporter.tool.parts import Breakdown
 
 # By how a bill is broken down: what is in the name of a part, and what that means.
 MEANINGS: Final = {
@@ -30,12 +30,12 @@ MEANINGS: Final = {
 }
 
 
-def explained(made_of: Mapping[str, MadeOf]) -> str:
+def explained(made_of: Mapping[str, Breakdown]) -> str:
     """Return what the words in the tables of a bill mean, each once; empty if none needs it."""
     return " ".join(
         meaning
         for which, made in made_of.items()
-        if which == "resource" or len(made.parts) > 1  # others are no table
+        if which == "resource" or len(made.costs) > 1  # others are no table
         for word, meaning in MEANINGS[which].items()
-        if any(word in part.name for part in made.parts)
+        if any(word in part.name for part in made.costs)
     )

@@ -10,19 +10,17 @@ from typing import NamedTuple
 from exporter.metrics.closed import TOLERANCE
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.day_rows import DAY
-from exporter.state.ledger import sum_if_known
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import DayLine, InvoiceLine, WholeOrganization
 from exporter.tool.outcomes import ReadFailure
+from exporter.tool.parts import Breakdown, broken_down
 from exporter.tool.report import days, made_of, periods
 from exporter.tool.report.compares import Compared, compared
 from exporter.tool.report.days import MonthDays
 from exporter.tool.report.invoice_tables import amounts
-from exporter.tool.report.made_of import MadeOf
 from exporter.tool.report.past_months import PastMonths, past_months
 from exporter.tool.report.periods import Period, State
 from exporter.tool.times import parsed
-from exporter.tool.usage_parts import BY
 from exporter.web.status.formatting import HALF_A_CENT
 
 
@@ -40,7 +38,7 @@ class Month:
     whole: WholeOrganization
     period: Period
     days: MonthDays
-    made_of: Mapping[str, MadeOf]  # by each of usage_parts.BY that is known
+    made_of: Mapping[str, Breakdown]  # by each of parts.BY that is known
     is_by_days: bool  # what it is made of is known from its days alone
     compared: Compared | None
     has_before: bool  # the month before is known
@@ -188,15 +186,10 @@ def month_of(told: Told, month: str | None, now: float) -> Month | None:
     of_before = days.NO_DAYS
     if before is not None:
         of_before = days.of_period(before, whole, listed, now)
-    found = {which: made_of.by(period, which) for which in BY}
-    parts = {which: each for which, each in found.items() if each is not None}
+    parts = made_of.of([period])
     is_by_days = not parts and period.usd is not None and bool(of_month.days)
     if is_by_days and period.usd is not None:
-        parts = {
-            "resource": made_of.by_days(
-                _resources(of_month), period.usd, all_known=not of_month.unknown
-            )
-        }
+        parts = {"resource": broken_down(_resources(of_month).items(), 0.0, period.usd)}
     return Month(
         whole,
         period,
@@ -213,7 +206,7 @@ def month_of(told: Told, month: str | None, now: float) -> Month | None:
 class Together(NamedTuple):
     """What several organizations' month was made of."""
 
-    made_of: Mapping[str, MadeOf]
+    made_of: Mapping[str, Breakdown]
     number: int  # of organizations
     left_out: Sequence[Month]  # those of which it is not known
 
@@ -221,22 +214,8 @@ class Together(NamedTuple):
 def together(months: Sequence[Month]) -> Together | None:
     """Return what a month of several organizations was made of; None if nothing is known."""
     known = [each for each in months if each.has_costs]
-    periods_ = [each.period for each in known]
-    costs = [cost for each in periods_ for cost in each.costs or ()]
-
-    whole = Period(
-        State.LAST_KNOWN,
-        None,
-        None,
-        sum_if_known([each.usd for each in periods_]),
-        None,
-        sum_if_known([each.gross for each in periods_]),
-        sum_if_known([each.discount for each in periods_]),
-        costs,
-    )
-    found = {which: made_of.by(whole, which) for which in BY}
-    parts = {which: each for which, each in found.items() if each is not None}
     left_out = [each for each in months if not each.has_costs]
+    parts = made_of.of(each.period for each in known)
     return Together(parts, len(known), left_out) if known else None
 
 

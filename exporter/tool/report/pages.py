@@ -14,9 +14,9 @@ from exporter.process.version import version
 from exporter.state.day_rows import DAY, Day
 from exporter.state.ledger import day_of
 from exporter.state.listing import text_of
-from exporter.tool import usage_parts
+from exporter.tool import parts
 from exporter.tool.api_answers import WholeOrganization
-from exporter.tool.report import invoice_tables, sheets
+from exporter.tool.report import invoice_tables, made_of, sheets
 from exporter.tool.report.compares import MAX_TYPES
 from exporter.tool.report.glossary import explained
 from exporter.tool.report.months import Month, Report, together
@@ -73,12 +73,13 @@ class Cell(NamedTuple):
 def _templates() -> tuple[jinja2.Environment, str]:
     """Return what renders the report, and its style."""
     environment = templates.environment(PACKAGE, templates.PAGES)
-    environment.filters["part"] = usage_parts.words
+    environment.filters["part"] = parts.words
     environment.filters["month_in_words"] = _month_in_words
     environment.filters["month_ranges"] = _month_ranges
     environment.filters["between"] = _between
     environment.filters["dates"] = _dates
     environment.filters["dated"] = invoice_tables.dated
+    environment.filters["shown"] = made_of.shown
     environment.filters["explained"] = explained
     environment.filters["invoice_state"] = invoice_tables.state_at
     environment.filters["unpaid"] = invoice_tables.unpaid
@@ -92,10 +93,10 @@ def html(report: Report) -> str:
     environment, style = _templates()
     found = pressing_first(report.months)
     months = [month for month, _ in found]
-    parts = months if len(months) <= MAX_WHOLE else []
+    whole = months if len(months) <= MAX_WHOLE else []
     one = months[0] if len(months) == 1 and not report.nothing else None
     title = _title(months)
-    style += sheets.style(parts, title, report.generated, is_one=one is not None)
+    style += sheets.style(whole, title, report.generated, is_one=one is not None)
     names = Counter(each.org_name for each in (*(one.whole for one in months), *report.nothing))
     text = environment.get_template("report.html").render(
         report=report,
@@ -105,20 +106,20 @@ def html(report: Report) -> str:
         title=title,
         one=one,
         every=found,
-        parts_of=parts,
-        numbers={each.whole.org_id: number for number, each in enumerate(parts, 1)},
+        whole_parts=whole,
+        numbers={each.whole.org_id: number for number, each in enumerate(whole, 1)},
         troubles=troubles(found, report.nothing),
         in_trouble=sum(bool(each) for _, each in found) + len(report.nothing),
         befores={each.compared.before.month for each in months if each.compared},
         sums=sums(report),
         together=together(months),
         shared={name for name, count in names.items() if count > 1},
-        pictures=[_picture(each) for each in parts],
-        calendars=[_calendar(each) for each in parts],
+        pictures=[_picture(each) for each in whole],
+        calendars=[_calendar(each) for each in whole],
         reasons=REASONS,
         State=State,
         WEEKDAYS=WEEKDAYS,
-        WHICH=usage_parts.TITLES,
+        WHICH=parts.TITLES,
         DAY=DAY,
         MAX_TYPES=MAX_TYPES,
         MAX_NAMES=MAX_NAMES,

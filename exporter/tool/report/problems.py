@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import Failing, InvoiceLine, WholeOrganization
+from exporter.tool.parts import words
 from exporter.tool.report import invoice_tables
 from exporter.tool.report.months import Month
 from exporter.tool.report.periods import State
-from exporter.tool.usage_parts import words
 from exporter.web.status.failing import without_call
 from exporter.web.status.formatting import HALF_A_CENT, count, day, span, usd
 
