@@ -107,7 +107,7 @@ def test_types_and_steps_lead_to_the_change(wanted: str | None) -> None:
     )
     found = month(credited, wanted).compared
     assert found is not None
-    steps = {each.name: each.pair for each in found.steps}
+    steps = {each.kind: each.pair for each in found.steps}
     pairs = [*(each.pair for each in found.types), *steps.values()]
     assert sum(each.now or 0.0 for each in pairs) == pytest.approx(found.pair.now)
     assert sum(each.before or 0.0 for each in pairs) == pytest.approx(found.pair.before)

@@ -15,7 +15,7 @@ from exporter.process.version import version
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import pages
-from exporter.tool.report.compares import CREDITS, DISCOUNTS
+from exporter.tool.report.compares import CREDITS, DISCOUNTS, STEPS
 from exporter.tool.report.months import Report, Told, month_of
 from support.months import NOW
 from support.process import ROOT
@@ -274,8 +274,8 @@ def test_what_changed_leads_to_the_change_on_the_card(month: str | None) -> None
         # Each of them is rounded by itself.
         assert parts == pytest.approx(amounts(total[column])[0], abs=len(lines))
     names = [line[0] for line in lines]
-    assert DISCOUNTS in names
-    assert (CREDITS in names) == (month is None)
+    assert STEPS[DISCOUNTS] in names
+    assert (STEPS[CREDITS] in names) == (month is None)
 
 
 def test_the_budget_says_what_is_left_in_dollars() -> None:

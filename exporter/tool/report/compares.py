@@ -18,10 +18,14 @@ MAX_TYPES: Final = 10  # that are shown
 MAX_DAYS: Final = 3  # that a change is laid to
 MOST: Final = 0.5  # of a change: days that make less of it do not explain it
 
-OTHER_TYPES: Final = "Other types"
-DISCOUNTS: Final = "Discounts"
-CREDITS: Final = "Credits and corrections, about"
-NOT_COMPARED: Final = "Not in the days compared"
+OTHER_TYPES, DISCOUNTS = "other_types", "discounts"
+CREDITS, NOT_COMPARED = "credits", "not_compared"
+STEPS: Final = {
+    OTHER_TYPES: "Other types",
+    DISCOUNTS: "Discounts",
+    CREDITS: "Credits and corrections, about",
+    NOT_COMPARED: "Not in the days compared",
+}
 
 
 class TypeChange(NamedTuple):
@@ -40,7 +44,7 @@ class TypeChange(NamedTuple):
 class Step(NamedTuple):
     """A line that leads from the changes of types to the change of the bill."""
 
-    name: str
+    kind: str  # one of STEPS
     pair: Pair
 
 
@@ -133,10 +137,9 @@ def _steps(
         listed = exact_sum(each.pair[side] or 0.0 for each in shown)
         return pairwise((listed, _gross(days[side]), net + fallen, net, pair[side] or 0.0))
 
-    names = (OTHER_TYPES, DISCOUNTS, CREDITS, NOT_COMPARED)
     steps = [
-        Step(name, Pair(to - by, to_before - by_before))
-        for name, (by, to), (by_before, to_before) in zip(names, sums(0), sums(1), strict=True)
+        Step(kind, Pair(to - by, to_before - by_before))
+        for kind, (by, to), (by_before, to_before) in zip(STEPS, sums(0), sums(1), strict=True)
     ]
     return [each for each in steps if any(abs(usd or 0.0) >= HALF_A_CENT for usd in each.pair[:2])]
 

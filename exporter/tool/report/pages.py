@@ -17,7 +17,7 @@ from exporter.state.listing import text_of
 from exporter.tool import parts
 from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import invoice_tables, made_of, sheets
-from exporter.tool.report.compares import MAX_TYPES
+from exporter.tool.report.compares import MAX_TYPES, STEPS
 from exporter.tool.report.glossary import explained
 from exporter.tool.report.months import Month, Report, together
 from exporter.tool.report.periods import State
@@ -122,6 +122,7 @@ def html(report: Report) -> str:
         WHICH=parts.TITLES,
         DAY=DAY,
         MAX_TYPES=MAX_TYPES,
+        STEPS=STEPS,
         MAX_NAMES=MAX_NAMES,
         MAX_WHOLE=MAX_WHOLE,
         MAX_CAUSES=MAX_CAUSES,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from exporter.base import plain
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import Failing, InvoiceLine, WholeOrganization
 from exporter.tool.parts import words
@@ -173,7 +174,7 @@ def _invoices(kind: Kind, every: Sequence[InvoiceLine], amount: float) -> Proble
     failures = {(each.payment_failure or "").replace("_", " ") for each in every} - {""}
     failed = [f"the last payment failed: {', '.join(sorted(failures))}"] if failures else []
     detail = "; ".join([", ".join([*ids, *more]), *failed])
-    return Problem(kind, amount, due[0] if due else None, detail)
+    return Problem(kind, plain.number(amount), due[0] if due else None, detail)
 
 
 def _unread(whole: WholeOrganization, seen: str) -> Problem:
