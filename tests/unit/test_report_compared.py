@@ -6,10 +6,20 @@ from datetime import UTC, datetime
 
 import pytest
 
+from exporter.state.day_rows import Day, Entry, Moved
 from exporter.state.ledger import day_of
 from exporter.state.listing import number_of
-from exporter.tool.report.compares import CREDITS, DISCOUNTS, NOT_COMPARED, OTHER_TYPES
+from exporter.tool.report.compares import (
+    CREDITS,
+    DISCOUNTS,
+    NOT_COMPARED,
+    OTHER_TYPES,
+    compared,
+)
+from exporter.tool.report.days import MonthDays
 from exporter.tool.report.months import Month
+from exporter.tool.report.periods import Period, State
+from exporter.web.status.changes import Pair
 from support.months import ACME, NOW, Costs, Lived, lived
 from support.reports import CREDIT, month, new, usual
 from support.status import DAY
@@ -141,6 +151,39 @@ def test_days_that_are_not_known_are_in_neither_sum() -> None:
     types = {each.resource_type: each.pair for each in october.compared.types}
     # Thirty days of October, and of September, of which the last six hours were not answered.
     assert types["per_machine"][:2] == pytest.approx((300.0, 297.5))
+
+
+def of_month(start: datetime, length: int, over: int, usd: float) -> tuple[Period, MonthDays]:
+    """Return a month with as many days that are over, each with the same cost."""
+    began = start.timestamp()
+    first, end = day_of(began), began + length * DAY
+    day = Day(0.0, (Entry(began, usd, 0.0, 0.0, {"logs_upload": Moved(usd, 0.0)}),))
+    days = [(first + place, day) for place in range(over)]
+    state = State.ENDED if over == length else State.RUNNING
+    seen = began + over * DAY
+    return Period(state, began, end, usd * over, seen), MonthDays(
+        days, first, first + over, {}, first + over
+    )
+
+
+def test_a_long_month_that_runs_is_compared_with_no_more_days_than_the_one_before_has() -> None:
+    """On 31 March, 30 days are over: February had 28 in all, so 28 of each are compared."""
+    february = of_month(datetime(2026, 2, 1, tzinfo=UTC), 28, 28, 2.0)
+    march = of_month(datetime(2026, 3, 1, tzinfo=UTC), 31, 30, 3.0)
+    found = compared(*march, *february)
+    assert found is not None
+    assert found.days == 28
+    assert found.pair[:2] == pytest.approx((28 * 3.0, 28 * 2.0))
+    first = of_month(datetime(2026, 3, 1, tzinfo=UTC), 31, 0, 3.0)
+    assert compared(*first, *february) is None
+
+
+def test_a_change_from_nothing_or_from_a_credit_is_no_share() -> None:
+    """A rise from -$100 to $50 would be one of -150%."""
+    assert Pair(50.0, -100.0).change == 150.0
+    assert Pair(50.0, -100.0).share is None
+    assert Pair(50.0, 0.0).share is None
+    assert Pair(50.0, 100.0).share == -0.5
 
 
 def test_without_the_month_before_there_is_nothing_to_say() -> None:

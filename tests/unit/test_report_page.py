@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +16,7 @@ from exporter.state.listing import text_of
 from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import pages
 from exporter.tool.report.compares import CREDITS, DISCOUNTS, STEPS
-from exporter.tool.report.months import Report, Told, month_of
+from exporter.tool.report.months import Month, Report, Told, month_of
 from support.months import NOW
 from support.process import ROOT
 from support.reports import never_read, new, of_many_lines, report, stale, usual
@@ -382,3 +382,56 @@ def test_a_month_known_from_its_days_alone_has_its_types() -> None:
     assert lines[-1][0] == "Discounts and adjustments"
     assert sum(amounts(line[-1])[0] for line in lines) == amounts(last[-1])[0]
     assert not {row[0] for row in html.rows} & {"Source", "Tier"}
+
+
+def changed(of: Month, usd: float | None = None, **fields: Any) -> Month:
+    """Return a month of which the exporter says something else."""
+    period = of.period if usd is None else of.period._replace(usd=usd)
+    return replace(of, whole=of.whole.model_copy(update=fields), period=period)
+
+
+def alone(month: Month) -> Html:
+    """Return the report of one month."""
+    return page(Report([month], [], [], NOW, "a running exporter"))
+
+
+def test_a_budget_of_nothing_is_exceeded_by_anything() -> None:
+    """No share can say so, but the amount can; and it is counted."""
+    one = changed(report([usual()]).months[0], budget_usd=0.0)
+    assert f"Budget$0.00${one.period.usd:.2f} over" in alone(one).text
+    html = page(Report([one, one], [], [], NOW, "a running exporter"))
+    assert "Over budget2of 2 with a budget" in html.text
+
+
+def test_a_budget_that_will_be_used_up_is_not_yet() -> None:
+    """And the day on which it was is the one since which it is exceeded."""
+    (one,) = report([usual()]).months
+    spent = one.period.usd or 0.0
+    later = changed(one, budget_usd=spent + 5, budget_exhausted_at="2026-11-24T03:00:00Z")
+    assert "will be used up on 2026-11-24" in alone(later).text
+    # The credit of 10 November took the month below this again, on that day.
+    budget = sum(day.spend for number, day in one.days.days if text_of(number) < "2026-11-10")
+    again = changed(one, budget_usd=budget - 1)
+    assert again.used_up_on == "2026-11-11"
+    assert "; used up on 2026-11-11" in alone(again).text
+
+
+def test_a_month_that_costs_less_than_nothing_is_shown_as_that() -> None:
+    """After a large credit: no share of the budget is below the bar's start."""
+    html = alone(changed(report([usual()]).months[0], usd=-12.5, costs=None))
+    assert "So far\N{MINUS SIGN}$12.50" in html.text
+    assert "$342.50 left" in html.text
+    assert not any(value.startswith("-") for name, value in html.attributes if name == "width")
+
+
+def test_estimates_have_no_highest_bar() -> None:
+    """They are alike, so the first of them would be it."""
+    assert "The highest bar" not in page(report([new()])).text
+
+
+def test_on_the_first_of_a_month_no_day_is_over() -> None:
+    """That is why there is nothing to compare."""
+    (one,) = report([usual()]).months
+    days = one.days._replace(until=one.days.first)
+    html = alone(replace(one, compared=None, days=days))
+    assert "Against the month beforeunknownno day of this month is over yet" in html.text

@@ -81,8 +81,8 @@ def compared(
         return None
     length, length_before = days.until - days.first, days_before.until - days_before.first
     is_over = period.state is State.ENDED
-    if not is_over:
-        length_before = min(length, length_before)
+    if not is_over:  # and late in a month of 31 days, the one before it may be shorter
+        length = length_before = min(length, length_before)
     now, then = _places(days, length), _places(days_before, length_before)
     left_out = {place for each in (now, then) for place, day in each.items() if day.is_unknown}
     now, then = (_without(each, left_out) for each in (now, then))

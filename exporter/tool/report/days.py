@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from exporter.metrics.extract.values import exact_sum
@@ -49,13 +49,18 @@ class MonthDays(NamedTuple):
     @property
     def highest_not_compared(self) -> tuple[int, float] | None:
         """The day that cost most of those, and how much, in US dollars. Estimates are alike."""
-        observed = {number for number, day in self.days if day.is_observed}
+        observed = self._observed
         return self._highest(number for number in self.not_compared if number in observed)
 
     @property
     def highest(self) -> tuple[int, float] | None:
-        """The day that cost most of all, and how much, in US dollars."""
-        return self._highest(number for number, _ in self.days)
+        """The day that cost most of all, and how much; None if it is one of estimates."""
+        found = self._highest(number for number, _ in self.days)
+        return found if found and found[0] in self._observed else None
+
+    @property
+    def _observed(self) -> Collection[int]:
+        return {number for number, day in self.days if day.is_observed}
 
     def _highest(self, numbers: Iterable[int]) -> tuple[int, float] | None:
         spends = {number: usd for number in numbers if (usd := self.spend_on(number)) is not None}

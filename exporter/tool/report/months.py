@@ -134,18 +134,27 @@ class Month:
         return (self.budget_forecast or 0.0) > 1 >= (self.budget_used or 0.0)
 
     @property
+    def has_exceeded(self) -> bool:
+        """Whether it has cost more than its budget, by a cent or more."""
+        return self.budget_left is not None and self.budget_left <= -HALF_A_CENT
+
+    @property
     def used_up_on(self) -> str | None:
-        """The day on which its days had come to more than its budget; None if that is not known."""
-        budget, spent = self.whole.budget_usd, 0.0
-        if budget is None or not self.days.days or self.days.days[0][0] != self.days.first:
+        """The day since which it has cost more than its budget; None if that is not known."""
+        budget, spent, since = self.whole.budget_usd, 0.0, None
+        if budget is None or not self.has_exceeded:
+            return None
+        if self.days.days and self.days.days[0][0] != self.days.first:
             return None
         for number, each in self.days.days:
             if each.is_unknown:
                 return None
             spent += days.net(each)
-            if spent > budget:
-                return text_of(number)
-        return None
+            if spent <= budget:
+                since = None
+            elif since is None:
+                since = text_of(number)
+        return since
 
     @property
     def seen(self) -> float | None:

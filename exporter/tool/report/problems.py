@@ -14,7 +14,7 @@ from exporter.tool.report import invoice_tables
 from exporter.tool.report.months import Month
 from exporter.tool.report.periods import State
 from exporter.web.status.failing import without_call
-from exporter.web.status.formatting import HALF_A_CENT, count, day, span, usd
+from exporter.web.status.formatting import count, day, span, usd
 
 MAX_NAMED: Final = 3  # invoices, or causes of a spike
 
@@ -136,7 +136,7 @@ def _reading(month: Month) -> Iterator[Problem]:
 def _money(month: Month) -> Iterator[Problem]:
     period, budget = month.period, month.whole.budget_usd
     spikes = month.days.spikes
-    if budget is not None and month.budget_left is not None and month.budget_left <= -HALF_A_CENT:
+    if budget is not None and month.budget_left is not None and month.has_exceeded:
         detail = f"{usd(budget - month.budget_left)} of {usd(budget)}"
         yield Problem(Kind.OVER_BUDGET, -month.budget_left, month.used_up_on, detail)
     yield from _unpaid(month.whole)

@@ -40,9 +40,9 @@ def sums(report: Report) -> Sums:
     months = report.months
     wholes = [*(each.whole for each in months), *report.nothing]
     nothing = [None for _ in report.nothing]
-    used = [each for each in months if each.budget_used is not None]
+    used = [each for each in months if each.budget_left is not None]
     budgets = {each.whole.org_id: each.whole.budget_usd for each in used}
-    with_budget = [each for each in wholes if each.budget_usd]
+    with_budget = [each for each in wholes if each.budget_usd is not None]
     return Sums(
         len(wholes),
         _total([*(each.period.usd for each in months), *nothing], wholes),
@@ -52,7 +52,7 @@ def sums(report: Report) -> Sums:
         _total([each.overdue_usd for each in wholes], wholes),
         _total([budgets.get(each.org_id) for each in with_budget], with_budget),
         len(used),
-        sum((each.budget_used or 0.0) > 1 for each in used),
+        sum(each.has_exceeded for each in used),
         sum(bool(each.whole.failures) for each in months) + len(report.nothing),
         Pair(
             _known(each.compared and each.compared.pair.now for each in months),
