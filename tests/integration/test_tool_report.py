@@ -125,7 +125,8 @@ def test_a_period_of_which_the_end_was_never_seen_is_what_is_known(stored: Store
     (found,) = json.loads(done.stdout)["organizations"]
     assert found["state"] == "last_known"
     days = [each["spend_usd"] for each in found["days"]]
-    assert found["total_usd"] == pytest.approx(sum(days))
+    assert found["total_usd"] == pytest.approx(sum(usd or 0.0 for usd in days))
+    assert days[-1] is None  # those after the last answer are there, and unknown
     assert found["forecast_usd"] is None
 
 

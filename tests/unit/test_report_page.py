@@ -235,6 +235,8 @@ def test_bounds_without_a_past_say_so() -> None:
     """Nothing was ever forecast of it, so no share of periods is known."""
     assert "no past to judge by, perhaps between $" in page(report([new()])).text
     assert "four periods in five end between $" in page(report([usual()])).text
+    assert "closest in the past" in page(report([usual()])).text
+    assert "closest in the past" not in page(report([new()])).text
 
 
 def test_a_month_without_dates_has_what_is_known_of_it() -> None:
