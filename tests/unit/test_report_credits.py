@@ -53,8 +53,8 @@ def test_the_total_and_the_change_are_given_without_credits() -> None:
     assert without.change == pytest.approx((found.compared.pair.change or 0.0) + 12.0)
     html = Html.of(pages.html(report([usual()])))
     usd = f"${found.without_credits:.2f}"
-    assert f"So far${found.period.usd:.2f}without credits and corrections about {usd}" in html.text
-    assert f"without credits and corrections about +${without.change:.2f} (+12%)" in html.text
+    assert f"So far${found.period.usd:.2f}about {usd} without credits" in html.text
+    assert f"about +${without.change:.2f} (+12%) without credits and corrections" in html.text
     assert "On 2026-11-10 the bill fell: a credit or correction of about $12.00." in html.text
     assert "without credits" not in Html.of(pages.html(report([usual()], "2026-10"))).text
 
