@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from exporter.tool.api_answers import InvoiceLine, Withheld
-from exporter.tool.report.months import Month
+from exporter.tool.report import pages
+from exporter.tool.report.months import Month, Report
 from exporter.tool.report.problems import Kind, of_nothing, pressing_first, problems, troubles
+from support.months import NOW
 from support.process import ROOT
 from support.reports import month, never_read, new, of_many_lines, report, stale, usual
+from support.status import Html
 
 
 def changed(of: Month, **fields: Any) -> Month:
@@ -119,3 +122,18 @@ def test_the_page_names_every_kind_of_problem_in_its_order() -> None:
     text = (ROOT / "docs" / "commands" / "report.md").read_text()
     table = text.split("| problem | |", 1)[1].split("\n\n", 1)[0]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [*Kind]
+
+
+def test_organizations_that_share_a_reason_are_a_line() -> None:
+    """In an outage there are hundreds of them; what is about an amount stays of each."""
+    one = month(stale())
+    many = [changed(one, org_id=str(number), org_name=f"Org {number}") for number in range(5)]
+    every = troubles(pressing_first(many), [])
+    unread, *others = every
+    assert [each.org_name for each in unread.wholes] == [f"Org {number}" for number in range(5)]
+    assert {each.problem.kind for each in others} == {Kind.OVER_BUDGET, Kind.SPIKE}
+    assert [len(each.wholes) for each in others] == [1] * 10
+    html = Html.of(pages.html(Report(many, [], [], NOW, "a running exporter")))
+    assert html.row("Cannot be read")[1] == "Org 0, Org 1, Org 2 and 2 more"
+    listed = {row[0] for row in html.rows if row[-1].startswith("cannot be read")}
+    assert listed == {f"Org {number}" for number in range(5)}

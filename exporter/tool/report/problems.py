@@ -53,9 +53,9 @@ class Problem(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """A problem, and whose it is."""
+    """A problem, and whose it is: of all that share it, if it is about no amount."""
 
-    whole: WholeOrganization
+    wholes: Sequence[WholeOrganization]
     problem: Problem
 
 
@@ -113,9 +113,16 @@ def troubles(
     months: Iterable[tuple[Month, Sequence[Problem]]], nothing: Iterable[WholeOrganization]
 ) -> Sequence[Trouble]:
     """Return the problems of all organizations by kind, the largest amount of each first."""
-    found = [Trouble(whole, of_nothing(whole)) for whole in nothing]
-    found += [Trouble(month.whole, each) for month, every in months for each in every]
-    return sorted(found, key=lambda each: (each.problem.kind.urgency, -(each.problem.usd or 0.0)))
+    every = [(whole, of_nothing(whole)) for whole in nothing]
+    every += [(month.whole, each) for month, found in months for each in found]
+    # In an outage, hundreds of organizations have the same reason.
+    shared: dict[Problem, list[WholeOrganization]] = {}
+    for whole, problem in every:
+        if problem.usd is None:
+            shared.setdefault(problem, []).append(whole)
+    listed = [Trouble(wholes, problem) for problem, wholes in shared.items()]
+    listed += [Trouble([whole], problem) for whole, problem in every if problem.usd is not None]
+    return sorted(listed, key=lambda each: (each.problem.kind.urgency, -(each.problem.usd or 0.0)))
 
 
 def _reading(month: Month) -> Iterator[Problem]:
