@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from exporter.tool.report import pages
+from exporter.tool.report.months import Report
 from exporter.tool.report.past_months import SHOWN, PastMonths, past_months
 from exporter.tool.report.periods import Period, State
-from support.reports import month, new, report, usual
+from support.months import NOW
+from support.reports import month, report, usual
 from support.status import Html
 
 
@@ -92,5 +95,13 @@ def test_the_report_has_them_with_the_year() -> None:
         f"${past.year.usd:,.2f}",
         "without January to July, which are not known",
     ]
-    assert "Nothing is known before August 2026." in html.text
-    assert "Nothing is known before November 2026." in Html.of(pages.html(report([new()]))).text
+    assert "Nothing is known before" not in html.text
+
+
+def test_the_months_before_the_first_that_is_known_are_not() -> None:
+    """Which the line of the year says, unless they are of another year."""
+    past = found(period("2027-02", 20.0, State.RUNNING), period("2027-01", 30.0))
+    one = replace(month(usual()), past=past)
+    html = Html.of(pages.html(Report([one], [], [], NOW, "a running exporter")))
+    assert html.row("2027 to date")[1:] == ["$50.00", ""]
+    assert "Nothing is known before January 2027." in html.text
