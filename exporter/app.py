@@ -9,7 +9,6 @@ import signal
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -85,7 +84,7 @@ async def _assemble(
     options.count_dropped_lines(telemetry.log_lines_dropped)
     if options.shard.total > 1:
         telemetry.sharded(options.shard.ordinal, options.shard.total)
-    storage, stored = await _opened(options.storage_path, telemetry, stack)
+    storage, stored = await _opened(options, telemetry, stack)
     saved = stored.organizations if stored else {}
     found = {key: usable(each) for key, each in stored.found.items()} if stored else {}
     store = Store()
@@ -157,16 +156,17 @@ async def _assemble(
 
 
 async def _opened(
-    folder: Path | None, telemetry: Telemetry, stack: AsyncExitStack
+    options: Options, telemetry: Telemetry, stack: AsyncExitStack
 ) -> tuple[Storage | None, Stored | None]:
     """Open the storage; returns what is in it, too. Raises StartError if another has it."""
-    if folder is None:
-        log.info(
-            "no storage: counters and days will be lost when this process ends",
-            days=IN_MEMORY,
-        )
+    if options.storage_path is None:
+        if not options.is_demo:
+            log.info(
+                "no storage: counters and days will be lost when this process ends",
+                days=IN_MEMORY,
+            )
         return None, None
-    storage = Storage(folder)
+    storage = Storage(options.storage_path)
     stack.push_async_callback(_close, storage)
     try:
         return storage, await storage.read_when_free()

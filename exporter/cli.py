@@ -45,7 +45,7 @@ EPILOG: Final = """\
 There are three ways to configure what is polled:
   a configuration file    --config.file=exporter.yml
   the environment         VIAM_API_KEY_ID, and VIAM_API_KEY or VIAM_API_KEY_FILE; VIAM_ORG_ID
-                          limits it to these organizations
+                          limits it to the organizations named there
   no configuration        --demo, which polls a simulated billing service
 
 Signals: SIGHUP reloads the configuration; SIGTERM and SIGINT stop the exporter.
@@ -313,6 +313,7 @@ def _options(  # noqa: PLR0913 - what the command line says, and what it needs
         shard=shard,
         manager=notify.from_systemd(os.environ, os.getpid()),
         count_dropped_lines=lines.count_dropped,
+        is_demo=arguments.demo,
     )
 
 

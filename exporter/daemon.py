@@ -79,6 +79,8 @@ class Options:
     manager: ServiceManager = field(default_factory=ServiceManager)
     # Is given what counts the lines of the log that nobody read.
     count_dropped_lines: Callable[[Callable[[int], object]], None] = lambda _: None
+    # Whether bills are made up: nothing is said of who can read them, or that they will be lost.
+    is_demo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +325,7 @@ class Daemon:
             for address in () if listening else options.listen:
                 bound = await _listen(address, options.listen)
                 listening.extend(stack.enter_context(closing(each)) for each in bound)
-            if not options.web.configuration().authenticates:
+            if not (options.is_demo or options.web.configuration().authenticates):
                 _warn_of_strangers(listening)
             await stack.enter_async_context(
                 serve(listening, options.web, options.telemetry_path, backend)

@@ -45,7 +45,7 @@ ABOUT_THE_ORGANIZATION: Final = frozenset(
 REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
     grpc.StatusCode.UNAUTHENTICATED: "the API key was refused: check the key and its id",
     grpc.StatusCode.PERMISSION_DENIED: (
-        "the API key may not read this bill: it needs scope organization and role Owner "
+        "the API key may not read this bill: the key needs scope organization and role Owner "
         "(in a Viam module, VIAM_API_KEY is a machine's key)"
     ),
     grpc.StatusCode.NOT_FOUND: "unknown organization: check its id",

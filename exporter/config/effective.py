@@ -55,8 +55,11 @@ class Config:
     def extent(self) -> str:
         """What it configures, in words."""
         count = len(self.organizations)
-        more = ", and what discovery finds" if self.discovery.enabled else ""
-        return f"{count} organization{'s' * (count != 1)}{more}"
+        named = f"{count} organization{'s' * (count != 1)}"
+        if not self.discovery.enabled:
+            return named
+        found = "the organizations that discovery finds"
+        return f"{named}, and {found}" if count else found
 
 
 def effective(config: Config) -> str:

@@ -110,7 +110,8 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
 BILLING_INFORMATION: tuple[MetricSpec[BillingInformation], ...] = (
     MetricSpec(
         "viam_billing_payment_method_info",
-        "Always 1; tells how the organization pays: card, us_bank_account, none or unknown_<n>, "
+        "Always 1; labels give how the organization pays: card, us_bank_account, none or "
+        "unknown_<n>, "
         "as last polled.",
         (*ORG, "payment_method", "card_brand"),
         extract=billing_information.payment_method_info,
@@ -408,7 +409,8 @@ EXPECTED: tuple[MetricSpec[OrganizationReport], ...] = (
 CLOSED: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_closed_period_usage_usd",
-        "Month to date, as last seen, of the last completed billing period; absent before that.",
+        "Month to date, as last seen, of the last completed billing period; absent until one has "
+        "ended.",
         ORG,
         extract=days.closed_usage,
     ),

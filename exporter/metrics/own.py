@@ -68,14 +68,14 @@ class Own:
     )
     DISCOVERY_SUCCESSFUL = OwnMetric(
         PREFIX + "discovery_last_refresh_successful",
-        "1 if the last listing of organizations succeeded with every API key, 0 once one failed; "
-        "absent without discovery, and until every key was tried or one failed.",
+        "1 if the last listing of organizations succeeded with every API key, 0 if one failed; "
+        "absent without discovery, and until every key has been tried or one has failed.",
         optional=True,
     )
     DISCOVERY_TIME = OwnMetric(
         PREFIX + "discovery_last_refresh_success_timestamp_seconds",
-        "Oldest of the last successful listings by all API keys: discovery may be outdated since "
-        "then; absent until each key has had one since the start.",
+        "Time of the last successful listing by the API key whose last one is oldest: discovery "
+        "may be outdated since then; absent until each key has had one since the start.",
         optional=True,
     )
     DISCOVERED = OwnMetric(

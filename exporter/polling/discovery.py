@@ -256,6 +256,8 @@ class Discovery:
             failed = self._records.succeed(key_id, self._clock.time()) is not None
             if failed and self._is_enabled:
                 log.info("discovery works again", api_key_id=key_id)
+            elif failed:
+                log.info("organization names are available again", api_key_id=key_id)
         self._due.set(key_id, self._clock.monotonic() + wait)
         self._news |= self._records.settled and not settled
         self._tell()
@@ -274,9 +276,16 @@ class Discovery:
     def _fail(self, key_id: str, error: BillingError) -> float:
         """Note a call that failed, and return after how many seconds comes the next one."""
         before, failures = self._records.fail(key_id, error.failure)
-        if not self._is_enabled:
-            log.debug("names not known yet: ids are shown", api_key_id=key_id, reason=str(error))
-        elif before is None or before.cause is not error.cause:
+        is_known = before is not None and before.cause is error.cause
+        if not is_known and not self._is_enabled:
+            log.info(
+                "cannot get organization names; showing the last known names, or ids",
+                api_key_id=key_id,
+                cause=error.cause,
+                code=error.code,
+                reason=str(error),
+            )
+        elif not is_known:
             log.warning(
                 "discovery failed; keeping the organizations found before",
                 api_key_id=key_id,

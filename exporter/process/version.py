@@ -7,6 +7,7 @@ from importlib import metadata, resources
 from typing import Final
 
 DISTRIBUTION: Final = "viam-billing-exporter"
+UNKNOWN: Final = "unknown"  # as the metric's label says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Version:
 
     def of(self, program: str) -> str:
         """Return the line that a program's `--version` prints."""
-        return f"{program} {self.number} (revision {self.revision})"
+        known = f" (revision {self.revision})" if self.revision != UNKNOWN else ""
+        return f"{program} {self.number}{known}"
 
     def __str__(self) -> str:
         return self.of(DISTRIBUTION)
@@ -31,5 +33,5 @@ def version() -> Version:
     that is run in place has none.
     """
     file = resources.files("exporter").joinpath("REVISION")
-    revision = file.read_text(encoding="ascii").strip() if file.is_file() else "unknown"
+    revision = file.read_text(encoding="ascii").strip() if file.is_file() else UNKNOWN
     return Version(metadata.version(DISTRIBUTION), revision)

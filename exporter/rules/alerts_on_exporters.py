@@ -85,7 +85,8 @@ def _state(make: Alerts) -> Iterator[Alert]:
                 f"{EXPORTER} cannot write to its storage",
                 "The exporter cannot write to its storage.",
                 f"{EXPORTER} cannot write to its storage. If it restarts before a write succeeds, "
-                "the spend counted since the last successful write is lost.",
+                "it continues from the last successful write: on which days later spend came is "
+                "then an estimate.",
             ),
         ),
         (

@@ -59,13 +59,13 @@ def _due(make: Alerts) -> Iterator[Alert]:
         f"({METHODLESS} == 0) unless ({ALL_FAILED} > 0 or {UNVERIFIED} > 0)",
         Text(
             unpaid,
-            "An unpaid invoice is due soon, and might not be paid automatically.",
+            "An unpaid invoice is due soon or already due, and might not be paid automatically.",
             f"{unpaid}. They might not be paid automatically: a payment failed, or no working "
             f"payment method is known.{as_of('invoices')}{passed}",
         ),
         Text(
             unpaid,
-            "An unpaid invoice is due soon, and payment is automatic.",
+            "An unpaid invoice is due soon or already due, and payment is automatic.",
             f"{unpaid}. The payment method should be charged automatically."
             f"{as_of('invoices')}{passed}",
         ),

@@ -31,7 +31,7 @@ CAUSES = (
         "ViamBillingUpstreamOutage",
         'cause="outage"',
         "The billing API does not answer for an organization.",
-        "no answer from the billing API",
+        "no answer or a server error",
         "the billing API does not answer or reports a server error",
     ),
     (
@@ -44,9 +44,9 @@ CAUSES = (
     (
         "ViamBillingAnswersUnusable",
         'cause=~"invalid_answer|other"',
-        "The billing API's answers cannot be used.",
-        "the answers cannot be used",
-        "the billing API's answers cannot be used",
+        "The billing API gives no usable answer.",
+        "no usable answer",
+        "the billing API gives no usable answer",
     ),
 )
 
@@ -55,14 +55,15 @@ def alerts(make: Alerts) -> Iterator[Alert]:
     """Yield the alerts."""
     yield from _failing(make)
     # Also of one that was never polled successfully: it counts from when it was added.
-    unread = f"{ORGANIZATION} has had no successful poll for {AGE}"
+    of = "{{ with $labels.collector }} of {{ . }}{{ end }}"
+    unread = f"{ORGANIZATION} has had no successful poll{of} for {AGE}"
     yield make.about_organization(
         "ViamBillingDataStale",
         named(f"{STALE} > 0"),
         Text(
             unread,
-            "A bill has not been read for too long.",
-            f"{unread}{{{{ with $labels.collector }}}} (collector {{{{ . }}}}){{{{ end }}}}.",
+            "A bill, or a part of it, has not been read for too long.",
+            f"{unread}.",
         ),
     )
     yield _frozen(make)

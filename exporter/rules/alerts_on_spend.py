@@ -102,7 +102,7 @@ def _unwatched(make: Alerts) -> Alert:
         named(f"time() - ({read}) > {allowed} and {BUDGET} >= 0"),
         Text(
             f"The budget of {ORGANIZATION}, {dollars(BUDGET)}, has not been checked for {age}",
-            "An organization has a budget, and its usage cannot be read.",
+            "An organization has a budget, but its usage is not being read.",
             f"{ORGANIZATION} has a budget of {dollars(BUDGET)}, but its usage has not been read "
             f"for {age}. Until it is, no alert fires when the budget is used up.",
         ),
@@ -147,7 +147,7 @@ def _spike(make: Alerts) -> Alert:
             + spike(
                 "today",
                 f" {asked(today, 'Today', 'The last day that was read')} has cost {USD} so far"
-                f"{asked(limit, f'; up to {USD} is not a spike')}.",
+                f"{asked(limit, f'; up to {USD} is normal')}.",
             )
             + as_of("usage"),
         ),

@@ -140,7 +140,7 @@ def _authentication() -> Iterator[Scenario]:
     lifetime = {"lifetime": Parameter(parse_duration, 30.0, "in real time (default: 30s)")}
     for name, description, methods, parameters in (
         ("wrong-key", "the key is refused, as if it had been rotated", (AUTHENTICATE,), {}),
-        ("odd-token", "the token is one that cannot be sent with a call", (AUTHENTICATE,), {}),
+        ("odd-token", "the token cannot be sent with a call", (AUTHENTICATE,), {}),
         ("short-lived-tokens", "tokens expire early", (AUTHENTICATE,), lifetime),
         ("expired-token", "a token that was used before is no longer valid", TOKEN_METHODS, {}),
         ("revoked-tokens", "all tokens are revoked, including that of the call", TOKEN_METHODS, {}),
@@ -171,7 +171,7 @@ def _data() -> Iterator[Scenario]:
             (USAGE, BILLING_INFORMATION),
             {},
         ),
-        ("odd-texts", "texts are long, unknown and full of quotes and line ends", polled, {}),
+        ("odd-texts", "texts are long, unknown and full of quotes and line breaks", polled, {}),
         ("missing-dates", "no date is set", dated, {}),
         ("zero-dates", "dates are the zero time of other languages, in the year 1", dated, {}),
         ("period-not-advancing", "the answer is still about the month that ended", (USAGE,), {}),
@@ -196,7 +196,7 @@ def _connections() -> Iterator[Scenario]:
         ("reset", "the connection is reset in the middle of a call", {}),
         ("blackhole", "connections are accepted, but nothing is sent back while it lasts", {}),
         ("lost-message", "a call ends with OK, but without an answer", {}),
-        ("flood", "frames without meaning arrive endlessly", {}),
+        ("flood", "meaningless frames arrive endlessly", {}),
         ("goaway", "a GOAWAY follows a call, as when a server restarts", {}),
         ("http-502", "a proxy answers with an HTML page, 502", version),
         ("dribble", "answers arrive byte by byte", rate),

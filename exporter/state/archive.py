@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from exporter.model import ClosedPeriods
 from exporter.state import ledger
 from exporter.state.day_rows import UNKNOWN, Day, sound
 from exporter.state.ledger import IN_MEMORY, STORED, last_counted
@@ -56,17 +57,23 @@ class Archive:
 
         They are serialized messages; one that is not kept is missing. Raises StorageError.
         """
-        state = self._store.get(org_id)
-        closed = state.spend.closed if state is not None and state.spend is not None else None
-        if closed is None or closed.last is None:
-            return {}
         found: Mapping[float, bytes] = {}
-        if self._storage is not None:
+        closed = self._closed(org_id)
+        if self._storage is not None and closed.last is not None:
             ends = [period.end for period in closed]
             found = await self._storage.in_thread(_answers, self._storage, org_id, ends)
-        if closed.message is None:
-            return found
-        return {**found, closed.last.end: unpacked(closed.message)}
+        return {**found, **self.closed_in_memory(org_id)}
+
+    def closed_in_memory(self, org_id: str) -> Mapping[float, bytes]:
+        """Return as much of `closed_answers` as is there without the storage."""
+        closed = self._closed(org_id)
+        if closed.last is None or closed.message is None:
+            return {}
+        return {closed.last.end: unpacked(closed.message)}
+
+    def _closed(self, org_id: str) -> ClosedPeriods:
+        state = self._store.get(org_id)
+        return ClosedPeriods() if state is None or state.spend is None else state.spend.closed
 
 
 def _answers(storage: Storage, org_id: str, ends: Iterable[float]) -> Mapping[float, bytes]:

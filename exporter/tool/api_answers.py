@@ -127,7 +127,7 @@ class ClosedLine(_Answer):
     usage_seen_at: Time
     gross_usd: Usd = None
     discount_usd: Usd = None
-    costs: list[Cost] | None = None  # None if the period's last answer is not kept
+    costs: list[Cost] | None = None  # None if the period's last answer is not kept, or unread
     invoices: list[InvoiceLine] | None = None  # those of the month after it, the newest first
 
 

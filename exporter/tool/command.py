@@ -18,7 +18,7 @@ from exporter.tool.errors import EXIT_CODES, FAILED, STOPPED, CommandError, comp
 NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # of the machine's
 COMMANDS: Final[Mapping[str, str]] = {
     "check": "check the configuration and, with --connect, every API key",
-    "usage": "show what the current month has cost so far",
+    "usage": "show what the current month has cost so far, and its forecast",
     "forecast": "forecast the cost of the month, and show how certain that is",
     "report": "write a month of bills as one file to read, print or send",
     "invoices": "list invoices and what is owed",

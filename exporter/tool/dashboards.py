@@ -22,7 +22,7 @@ DATA_SOURCE: Final = f"{PROVISIONING}/datasources/prometheus.yml"
 FOLDERS: Final = ("dashboards", PROVISIONING)
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 DESCRIPTION: Final = """\
-Writes to a folder the Grafana dashboards and the provisioning file with which Grafana loads them
+Writes the Grafana dashboards to a folder, with the provisioning file that makes Grafana load them
 from there. With --dest=/etc/grafana, a packaged Grafana loads them when it restarts. Needs no
 configuration, key or network. Run the command again after an upgrade to replace the dashboards. A
 provisioning file that you have changed is left alone, and the new one is written next to it, with
@@ -38,7 +38,7 @@ def define(command: argparse.ArgumentParser) -> None:
         "--prometheus",
         metavar="URL",
         type=declare.base_url,
-        help="URL of Prometheus as Grafana reaches it: also write it as Grafana's default data "
+        help="URL at which Grafana reaches Prometheus; also writes it as Grafana's default data "
         "source, for a Grafana that has none (default: none is written)",
     )
 

@@ -75,13 +75,13 @@ def _table(every: Sequence[WholeOrganization], total_of: str) -> None:
             Column(title, number=True)
             for title in ("Month to date", "Forecast", "Lower", "Upper", "Budget")
         ),
-        Column("Used up"),
+        Column("Used up on"),
     )
     rows = [
         Row(
             (
                 each.org_name,
-                money(each.month_to_date_usd),
+                money(each.month_to_date_usd) or "unknown",
                 money(each.forecast_usd) or "unknown",
                 money(each.forecast_lower_usd),
                 money(each.forecast_upper_usd),
@@ -96,7 +96,8 @@ def _table(every: Sequence[WholeOrganization], total_of: str) -> None:
     known = [each.forecast_usd for each in every if each.forecast_usd is not None]
     spent = [each.month_to_date_usd for each in every if each.month_to_date_usd is not None]
     title = outcomes.with_forecasts(total_of, [each.forecast_usd for each in every])
-    total = (title, money(exact_sum(spent)), money(exact_sum(known)), "", "", "", "")
+    sums = (money(exact_sum(usds) if usds else None) for usds in (spent, known))
+    total = (title, *sums, "", "", "", "")
     if len(every) == 1:
         output.show(columns, rows)
         _explain(every[0])

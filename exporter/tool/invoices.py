@@ -23,9 +23,9 @@ from exporter.tool.output import Column, Row
 
 FORMATS: Final = ("table", "json", "csv")
 DESCRIPTION: Final = """\
-Lists the invoices of each organization, followed by all that it owes, whichever invoices are
-listed, with the same numbers as the exporter. Amounts are in US dollars. An unpaid invoice is
-overdue once its due date has passed.
+Lists the invoices of each organization, then everything it owes, whichever invoices are listed. The
+numbers match the exporter's. Amounts are in US dollars. An unpaid invoice is overdue once its due
+date has passed.
 """
 COLUMNS: Final = (
     "org_id",

@@ -53,7 +53,8 @@ def define(command: argparse.ArgumentParser) -> None:
         ("import", _import, "add exported ledgers to a storage folder"),
     ):
         action = actions.add_parser(name, help=summary, allow_abbrev=False)
-        declare.describe(action, partial(_refusing, run), f"{summary.capitalize()}.")
+        says = f"{summary.capitalize().replace(' ', 's ', 1)}."
+        declare.describe(action, partial(_refusing, run), says)
         if name == "import":
             action.add_argument(
                 "file",

@@ -48,6 +48,20 @@ def replay(readings: Iterable[Reading], at: float | None = None) -> Past | None:
     return book.past(at)
 
 
+def at_first_sight(reading: Reading, budget: float | None) -> Forecast | None:
+    """Return the forecast after an answer before which nothing is known, as an exporter has it.
+
+    None on the first day of the period: usage is hours late, and nothing follows from so little.
+    """
+    start = reading.usage.period_start
+    if start is None or reading.time - start < spend.DAY:
+        return None
+    counted = spend.advance(None, reading.usage, reading.time)
+    noted = ledger.note(None, counted, reading.time, STORED)
+    known = ahead.look_ahead(replace(counted.spend, ledger=noted), reading.time, None)
+    return ahead.forecast(known, reading.time, reading.usage.month_to_date, budget)
+
+
 class Book:
     """An organization's counters and ledger, and what is expected of the days ahead.
 

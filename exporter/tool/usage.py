@@ -32,9 +32,10 @@ from exporter.tool.usage_lines import COLUMNS, Bill, UsageLine, of_bill, plain_t
 
 FORMATS: Final = ("table", "json", "csv", "focus", "focus-json")
 DESCRIPTION: Final = f"""\
-Shows the cost of the current billing period so far. The numbers match the exporter's. They come
-from the billing API or, without an API key, from running exporters (--exporter) or the storage of a
-stopped one (--storage.path), which also have the forecast. Amounts are in US dollars.
+Shows the cost of the current billing period so far, and its forecast. Costs match the exporter's.
+The data comes from the billing API or, without an API key, from running exporters (--exporter) or
+the storage of a stopped one (--storage.path). Those have earlier days on record, so their forecast
+is better. Amounts are in US dollars.
 
 On a terminal of {output.NARROW} columns or more, each organization takes one line. To make it fit,
 long names are shortened, and then columns are left out in this order:
@@ -173,9 +174,10 @@ async def _read(
     if config is None:
         return _Found([UsageLine(each) for each in told.made], told.failures)
     read, failures = await bills.answers(config, ReadRpc.GET_CURRENT_MONTH_USAGE, names)
+    alone_at = arguments.clock.time() if place is None else None
     known = {each.org_id: each for each in told.made}
     lines = [
-        of_bill(Bill(organization, usage.view(answer)), known.get(organization.id))
+        of_bill(Bill(organization, usage.view(answer)), known.get(organization.id), alone_at)
         for organization, answer in read
     ]
     return _Found(lines, [*failures, *told.failures])

@@ -15,6 +15,8 @@ from exporter.metrics.extract.values import exact_sum
 from exporter.metrics.samples import apply
 from exporter.model import Organization
 from exporter.tool.api_answers import OrganizationLine, WholeOrganization, Withheld
+from exporter.tool.history_file import Reading
+from exporter.tool.replay import at_first_sight
 
 # Of these, exporters list none: whether an organization has any is on its own page.
 OF_THE_BILL: Final = ("gross_usd", "discount_usd", "subtotal_usd")
@@ -123,8 +125,12 @@ class UsageLine(NamedTuple):
         return usd
 
 
-def of_bill(bill: Bill, told: OrganizationLine | None) -> UsageLine:
-    """Return a bill, with what an exporter tells of its ledger."""
+def of_bill(bill: Bill, told: OrganizationLine | None, alone_at: float | None = None) -> UsageLine:
+    """Return a bill, with the forecast that an exporter tells of its ledger.
+
+    Or with one from the bill alone, if that is all there is: `alone_at` is when it came, in Unix
+    seconds.
+    """
     organization, usage = bill
     budget = organization.budget_usd
     line = OrganizationLine(
@@ -139,6 +145,16 @@ def of_bill(bill: Bill, told: OrganizationLine | None) -> UsageLine:
     )
     if told is not None:
         line = line.model_copy(update={name: getattr(told, name) for name in OF_THE_LEDGER})
+    forecast = None if alone_at is None else at_first_sight(Reading(alone_at, usage), budget)
+    if forecast is not None:
+        values = (
+            plain.number(forecast.usd),
+            plain.number(forecast.lower),
+            plain.number(forecast.upper),
+            forecast.method,
+            plain.moment(forecast.exhausted),
+        )
+        line = line.model_copy(update=dict(zip(OF_THE_LEDGER, values, strict=True)))
     return UsageLine(line, bill)
 
 

@@ -20,6 +20,7 @@ GIVE_WAY: Final = (
     ("Used by end",),
     ("Used",),
 )
+AT_FIRST_SIGHT: Final = "Forecast: each remaining day costs as much as the average day so far"
 LEFT_OUT: Final = "; ".join(" and ".join(titles) for titles in GIVE_WAY)
 
 
@@ -42,7 +43,7 @@ def _column(title: str, *, number: bool = True) -> Column:
 
 
 def show(lines: Sequence[UsageLine], failures: Collection[ReadFailure], *, told: bool) -> None:
-    """Print a line for each organization, with a forecast if a ledger has `told` of them."""
+    """Print a line for each organization, with the bounds of its forecast if a ledger has them."""
     if not lines:
         print(nothing(failures))
         return
@@ -53,10 +54,13 @@ def show(lines: Sequence[UsageLine], failures: Collection[ReadFailure], *, told:
     ]
     known = [line for line in lines if not line.is_unknown]
     title = outcomes.total_of(known, failures, len(lines) - len(known))
-    if told:
-        title = outcomes.with_forecasts(title, [line.line.forecast_usd for line in known])
+    title = outcomes.with_forecasts(title, [line.line.forecast_usd for line in known])
     sums = (money(total(map(each.usd, known))) if each.usd else "" for each in cells[1:])
-    output.show([each.column for each in cells], rows, (title, *sums), heading=heading(lines))
+    above = [heading(lines)]
+    if not told and any(each.line.forecast_usd is not None for each in lines):
+        above.append(AT_FIRST_SIGHT)
+    text = "\n".join(filter(None, above))
+    output.show([each.column for each in cells], rows, (title, *sums), heading=text)
 
 
 def nothing(failures: Collection[ReadFailure]) -> str:
@@ -78,14 +82,14 @@ def _columns(lines: Sequence[UsageLine], *, told: bool) -> Iterator[_Cells]:
         yield _amounts("Before discounts", lambda each: each.summand(each.gross))
         yield _amounts("Discount", lambda each: each.summand(each.discount))
     yield _amounts("Month to date", _month_to_date, UNKNOWN)
+    yield _amounts("Forecast", lambda each: each.line.forecast_usd, UNKNOWN)
     if told:
-        yield _amounts("Forecast", lambda each: each.line.forecast_usd, UNKNOWN)
         yield _Cells(_column("Lower"), lambda each: money(each.line.forecast_lower_usd))
         yield _Cells(_column("Upper"), lambda each: money(each.line.forecast_upper_usd))
     yield _Cells(_column("Budget"), lambda each: money(each.line.budget_usd))
     yield _Cells(_column("Used"), _used)
+    yield _Cells(_column("Used by end"), _used_by_end)
     if told:
-        yield _Cells(_column("Used by end"), _used_by_end)
         yield _Cells(_column("Between"), _between)
 
 

@@ -61,7 +61,7 @@ def between(errors: Iterable[float | None]) -> str:
     """Say how often periods end within the bounds of a forecast, by its methods' past errors."""
     if any(error is not None for error in errors):
         return "four periods in five end between"
-    return "no past to judge by, perhaps between"
+    return "with no history to judge by, perhaps between"
 
 
 class Summary:

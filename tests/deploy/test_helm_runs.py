@@ -60,9 +60,9 @@ def checked(start: Container) -> str:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("default", "valid: 0 organizations, and what discovery finds"),
+        ("default", "valid: the organizations that discovery finds"),
         ("sharded", "valid: 2 organizations\n"),
-        ("secured", "valid: 0 organizations, and what discovery finds"),
+        ("secured", "valid: the organizations that discovery finds"),
     ],
 )
 def test_the_exporter_takes_the_configuration(

@@ -19,9 +19,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.demo import SEED
+from exporter.model import ClosedPeriod, ClosedPeriods, Spend, Tally
 from exporter.simulator import demo_fleet
 from exporter.state.archive import Archive
 from exporter.state.day_rows import Day
+from exporter.state.messages import packed
 from exporter.state.storage import StorageError
 from exporter.web.api.asked import MOST
 from exporter.web.limits import API_ANSWERS, Limits
@@ -31,7 +33,8 @@ from support.answers import checked
 from support.process import PATIENCE, Exporter, Response, exporter, get, until
 from support.reader import organization
 from support.served import served
-from support.status import ended, invoices, state, usage
+from support.status import DAY, ended, invoices, state, usage
+from support.virtual import START
 
 LIST = "/api/v1/organizations"
 ACCOUNTS = demo_fleet(SEED)
@@ -255,6 +258,11 @@ class Broken(Archive):
             raise ValueError("a bug")
         raise StorageError("/storage: the disk fails")
 
+    async def closed_answers(self, org_id: str) -> Mapping[float, bytes]:
+        """Fail."""
+        del org_id
+        raise StorageError("/storage: the disk fails")
+
 
 def test_what_cannot_be_read_is_an_error_and_no_empty_answer() -> None:
     """503 says when to come back; a bug is 500, and told in the log alone."""
@@ -265,6 +273,26 @@ def test_what_cannot_be_read_is_an_error_and_no_empty_answer() -> None:
         assert answer.headers["Retry-After"] == "10"
         assert error(ask(port, f"{LIST}/bug/days"), 500) == "internal server error"
     assert "a request failed because of a bug" in [log["event"] for log in logs]
+
+
+def test_past_costs_that_cannot_be_read_cost_nothing_else() -> None:
+    """The newest period's are in memory; that older ones are missing is said."""
+    ends = [START - 45 * DAY, START - 15 * DAY]
+    last = packed(usage(250.0).SerializeToString())
+    closed = ClosedPeriods().plus(ClosedPeriod(None, ends[0], 240.0, ends[0]))
+    closed = closed.plus(ClosedPeriod(None, ends[1], 250.0, ends[1]), last)
+    known = state(None, usage(7.0))._replace(
+        spend=Spend(START - 15 * DAY, Tally(baseline=7.0), {}, closed=closed)
+    )
+    with served(known, archive=Broken) as port:
+        found = checked("WholeOrganization", ask(port, f"{LIST}/o1").body)
+    assert (found["month_to_date_usd"], found["gross_usd"]) == (7.0, 7.0)
+    newest, older = found["closed_periods"]
+    assert (newest["usage_usd"], newest["gross_usd"]) == (250.0, 250.0)
+    assert (older["usage_usd"], older["gross_usd"], older["costs"]) == (240.0, None, None)
+    assert found["closed_costs_unread"] == (
+        "cannot read answers of past periods from storage: /storage: the disk fails"
+    )
 
 
 class Waiting(Archive):

@@ -20,8 +20,10 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.base import plain
 from exporter.tool import parts, usage_parts, usage_table
-from exporter.tool.usage_lines import OF_THE_BUDGET
+from exporter.tool.usage_lines import OF_THE_BUDGET, OF_THE_LEDGER
+from exporter.tool.usage_table import AT_FIRST_SIGHT
 from support.clock import NOON
 from support.process import PATIENCE, ROOT, TOOL, exporter, get, parse
 from support.standing import ACCOUNTS, ENVIRON, Service, command, standing, terminal, within
@@ -101,7 +103,8 @@ def test_names_and_numbers_are_those_of_the_api(service: Service) -> None:
         whole = found[each["org_id"]]
         assert set(each) - set(whole) == {*OF_THE_BUDGET}
         known = {name for name, value in each.items() if value is not None}
-        assert {name: each[name] for name in known} == {name: whole[name] for name in known}
+        same = known - {*OF_THE_LEDGER, *OF_THE_BUDGET}  # forecasts are of other moments
+        assert {name: each[name] for name in same} == {name: whole[name] for name in same}
         assert {"month_to_date_usd", "gross_usd", "costs", "budget_used"} - known <= {"budget_used"}
     for each in owed["organizations"]:
         for name in ("outstanding_balance_usd", "unpaid_usd"):
@@ -115,6 +118,20 @@ def test_names_and_numbers_are_those_of_the_api(service: Service) -> None:
         ]
 
 
+def test_without_an_exporter_the_forecast_is_that_of_its_first_poll(service: Service) -> None:
+    """As the report has it, which takes the bill in as an exporter does; with its bounds."""
+    used = json.loads(succeed(service, "usage", "--output=json"))["organizations"]
+    reported = within("report", "--output=json", service.flag)
+    expected = {each["org_id"]: each for each in json.loads(reported.stdout)["organizations"]}
+    for each in used:
+        assert each["forecast_usd"] == expected[each["org_id"]]["forecast_usd"]
+        assert each["forecast_lower_usd"] <= each["forecast_usd"] <= each["forecast_upper_usd"]
+    first = used[0]
+    assert first["month_to_date_usd"] > first["budget_usd"]
+    assert first["budget_exhausted_at"] < plain.moment(NOON)
+    assert first["budget_forecast"] == first["forecast_usd"] / first["budget_usd"]
+
+
 def test_the_table_of_usage_is_aligned_and_adds_up(service: Service) -> None:
     """Amounts end in one column, and the last line is their sum."""
     lines = succeed(service, "usage").splitlines()
@@ -122,10 +139,13 @@ def test_the_table_of_usage_is_aligned_and_adds_up(service: Service) -> None:
     assert len(rows) == len(ACCOUNTS) + 1
     ends = [match.end() for line in rows if (match := re.search(r"^.*?\d\.\d\d(?= )", line))]
     assert len(set(ends)) == 1
+    assert AT_FIRST_SIGHT in lines
     documents = json.loads(succeed(service, "usage", "--output=json"))["organizations"]
     total = math.fsum(each["month_to_date_usd"] for each in documents)
+    forecast = math.fsum(each["forecast_usd"] for each in documents)
+    assert forecast > total
     assert rows[-1].split()[0] == "Total"
-    assert rows[-1].split()[-1] == f"{total:,.2f}"
+    assert rows[-1].split()[-2:] == [f"{total:,.2f}", f"{forecast:,.2f}"]
 
 
 def cell(value: object) -> str:
@@ -314,8 +334,8 @@ def test_at_80_columns_each_organization_is_one_line(service: Service, tmp_path:
     assert len(rows) == len(ACCOUNTS) + 1
     assert rows[0][:5] == ["The", "Very", "Long", "Name", "of"]
     assert rows[0][-6].endswith("…")
-    assert rows[0][-5:] == ["1,445.86", "144.59", "1,301.27", "120.00", "1,084%"]
-    assert rows[1] == ["Kestrelmoor", "Surveys", "321.81", "0.00", "321.81", "750.00", "43%"]
+    assert rows[0][-5:] == ["1,301.27", "2,001.96", "120.00", "1,084%", "1,668%"]
+    assert rows[1] == ["Kestrelmoor", "Surveys", "321.81", "495.09", "750.00", "43%", "66%"]
     for text in (
         (ROOT / "docs" / "commands" / "usage.md").read_text(),
         within("usage", "--help").stdout,
@@ -333,8 +353,8 @@ def test_one_that_fails_hides_no_other(service: Service) -> None:
     assert done.stderr == plain.stderr
     assert done.stderr == (
         "viam-billing: Kestrelmoor Surveys: GetCurrentMonthUsage: the API key may not read this "
-        "bill: it needs scope organization and role Owner (in a Viam module, VIAM_API_KEY is a "
-        "machine's key)\n"
+        "bill: the key needs scope organization and role Owner (in a Viam module, VIAM_API_KEY is "
+        "a machine's key)\n"
     )
     assert "Total of 7 of 8 organizations" in done.stdout
     assert [each["org_name"] for each in document["organizations"]] == NAMES[:1] + NAMES[2:]
@@ -469,7 +489,7 @@ def test_discovered_organizations_are_shown(service: Service, tmp_path: Path) ->
     found = json.loads(within("usage", "--output=json", flag).stdout)
     assert [each["org_name"] for each in found["organizations"]] == NAMES[:1]
     assert within("check", flag).stdout == (
-        "the configuration is valid: 0 organizations, and what discovery finds\n"
+        "the configuration is valid: the organizations that discovery finds\n"
     )
 
 

@@ -49,7 +49,7 @@ def test_one_account_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     found = within("check", folder=tmp_path)
     assert (found.returncode, found.stdout) == (
         0,
-        "the configuration is valid: 0 organizations, and what discovery finds\n",
+        "the configuration is valid: the organizations that discovery finds\n",
     )
     assert "UUID" not in found.stderr
     monkeypatch.setenv("VIAM_ORG_ID", "MyOrg")

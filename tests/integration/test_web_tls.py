@@ -276,7 +276,13 @@ def test_a_client_certificate_counts_as_authentication(authority: Authority) -> 
     keys = section(client_auth_type="RequireAndVerifyClientCert", client_ca_file="ca.crt")
     file = authority.folder / "mutual.yml"
     file.write_text(yaml.safe_dump({"tls_server_config": keys}))
-    command = (*EXPORTER, "--demo", "--web.listen-address=:0")
+    bills = authority.folder / "exporter.yml"
+    api = {"address": "127.0.0.1:9", "tls": False}
+    keys = {"api_key_id": "id", "api_key": "key"}
+    bills.write_text(
+        yaml.safe_dump({"api": api, "organizations": [{"id": "o1", "credentials": keys}]})
+    )
+    command = (*EXPORTER, f"--config.file={bills}", "--web.listen-address=:0")
     with running(*command, f"--web.config.file={file}") as process:
-        process.stdout.wait_for("https://localhost")
+        process.stderr.wait_for("msg=serving")
         assert "without authentication" not in process.stderr.text

@@ -64,7 +64,7 @@ def due_soon(case: str, trouble: Mapping[str, Values], *, automatic: bool = Fals
         "info" if automatic else "warning",
         "money",
         unpaid,
-        f"An unpaid invoice is due soon, and {summary}.",
+        f"An unpaid invoice is due soon or already due, and {summary}.",
         f"{unpaid}. {end}",
         {
             **UNPAID,

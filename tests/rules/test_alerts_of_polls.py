@@ -106,7 +106,7 @@ POLLS = (
         "warning",
         "polling",
         "Polls of Acme Robotics fail: the answers cannot be used",
-        "The billing API's answers cannot be used.",
+        "The billing API gives no usable answer.",
         "Polls of Acme Robotics fail because the billing API's answers cannot be used. "
         "Failing collectors: 2.",
         failing("invalid_answer", "usage") | failing("other", "invoices"),
@@ -117,7 +117,7 @@ POLLS = (
         "warning",
         "polling",
         "Acme Robotics has had no successful poll for 1h 4m 0s",
-        "A bill has not been read for too long.",
+        "A bill, or a part of it, has not been read for too long.",
         "Acme Robotics has had no successful poll for 1h 4m 0s (collector usage).",
         {on_page(LAST_SUCCESS, collector="usage"): same(SUCCEEDED)},
         {"collector": "usage"},

@@ -124,7 +124,7 @@ CASES: Final[Mapping[str, Case]] = {
         "warning",
         "spend",
         "The budget of Acme Robotics, $2000.00, has not been checked for 4h 0m 0s",
-        "An organization has a budget, and its usage cannot be read.",
+        "An organization has a budget, but its usage is not being read.",
         "Acme Robotics has a budget of $2000.00, but its usage has not been read for 4h 0m 0s. "
         "Until it is, no alert fires when the budget is used up.",
         {

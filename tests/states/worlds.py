@@ -140,8 +140,8 @@ OUTAGE: Final = World(
 FIRST_HOUR: Final = World(
     "first-hour",
     "The first hour",
-    "Acme Robotics has been polled for the first time one hour ago, at 11:00 UTC on "
-    "20 November. Nothing is known from before. It has a budget of $1,500, and no invoices yet.",
+    "Acme Robotics was first polled one hour ago, at 11:00 UTC on 20 November. Nothing "
+    "is known from before. It has a budget of $1,500, and no invoices yet.",
     (Bill("acme", "Acme Robotics", 60.0, 1500.0),),
     begins=at("11-20", 11),
     looked_at=at("11-20", 12),
@@ -150,8 +150,8 @@ ROLLOVER: Final = World(
     "rollover",
     "Three hours after the end of a billing period",
     "It is 1 December, 03:00 UTC. Spend has been known since 1 October. The API shows usage two "
-    "hours late: Acme Robotics has the first of its new period. Beta Farms has none yet. Of Gamma "
-    "Labs the API still answers with November. Acme Robotics has a budget of $1,500.",
+    "hours late: Acme Robotics already has some in its new period, Beta Farms has none yet. For "
+    "Gamma Labs, the API still returns November. Acme Robotics has a budget of $1,500.",
     (
         Bill("acme", "Acme Robotics", 60.0, 1500.0, [PAID], lag=2 * HOUR),
         Bill("beta", "Beta Farms", 20.0, lag=4 * HOUR),

@@ -445,7 +445,7 @@ def test_the_metrics_say_how_it_fares() -> None:
 
 
 def test_without_discovery_only_keys_of_who_has_no_name_are_asked() -> None:
-    """Again at the interval, since names change; a failure is nobody's business."""
+    """Again at the interval, since names change; a failure and its end are said at info."""
     lister = Lister(two=OUTAGE)
 
     async def scenario(discovery: Discovery, seen: list[Found]) -> None:
@@ -465,7 +465,11 @@ def test_without_discovery_only_keys_of_who_has_no_name_are_asked() -> None:
         given = unnamed(enabled=False)
         given = replace(given, organizations=(given.organizations[0], given.organizations[2]))
         looking(lister, scenario, configuration=given)
-    assert {each["log_level"] for each in logs} <= {"debug"}
+    failed, again = (each for each in logs if each["log_level"] != "debug")
+    assert (failed["log_level"], again["log_level"]) == ("info", "info")
+    assert failed["event"] == "cannot get organization names; showing the last known names, or ids"
+    assert failed["reason"]
+    assert again["event"] == "organization names are available again"
 
 
 def test_without_discovery_its_call_is_not_counted() -> None:

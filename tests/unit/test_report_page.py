@@ -239,7 +239,7 @@ def test_days_after_the_last_answer_are_unknown() -> None:
 
 def test_bounds_without_a_past_say_so() -> None:
     """Nothing was ever forecast of it, so no share of periods is known."""
-    assert "no past to judge by, perhaps between $" in page(report([new()])).text
+    assert "with no history to judge by, perhaps between $" in page(report([new()])).text
     assert "four periods in five end between $" in page(report([usual()])).text
     assert "closest in the past" in page(report([usual()])).text
     assert "closest in the past" not in page(report([new()])).text

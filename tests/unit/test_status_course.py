@@ -92,7 +92,7 @@ def test_a_budget_is_a_line_unless_it_is_far_above() -> None:
     _, found = drawn(STEADY, budget=far)
     assert found.budget is None
     assert found.budget_is_above
-    assert "far above this picture" in page(with_days(STEADY, budget=far)).text
+    assert "above the range of this picture" in page(with_days(STEADY, budget=far)).text
     assert "Budget:" not in page(with_days(STEADY)).text
 
 
@@ -119,8 +119,8 @@ def test_without_a_past_nobody_knows_how_often_the_bounds_hold() -> None:
     assert found is not None
     assert forecast is not None
     between = f"{usd(forecast.lower)} and {usd(forecast.upper)}"
-    assert f", no past to judge by, perhaps between {between}" in found.words
-    assert f"No past to judge by, perhaps between {between}\n" in page(new).text
+    assert f", with no history to judge by, perhaps between {between}" in found.words
+    assert f"With no history to judge by, perhaps between {between}\n" in page(new).text
 
 
 @pytest.mark.parametrize("spent", [0.0, 10.0])

@@ -45,7 +45,7 @@ def test_the_words_have_what_is_drawn() -> None:
     assert bars([(TODAY, NOTHING)]).words == "2026-11-23 to 2026-11-23: $0.00 spent"
     shared = day(10.0, estimated=10.0)
     assert bars([(TODAY - 1, shared), (TODAY, shared)]).words == (
-        "2026-11-22 to 2026-11-23: $20.00 spent; every day estimated"
+        "2026-11-22 to 2026-11-23: $20.00 spent; all of it estimated"
     )
     assert bars([(TODAY, UNKNOWN)]).words == "2026-11-23 to 2026-11-23: no day is known"
 

@@ -231,9 +231,9 @@ def test_a_budget_is_used_up_or_will_be() -> None:
     over = page(state(organization(max_age=3600.0, budget_usd=20.0), usage(40.0)))
     assert "Budget used up2026-11-" in over.text
     ahead = page(state(organization(max_age=3600.0, budget_usd=60.0), usage(40.0)))
-    assert re.search("Budget will be used up2026-1[12]-", ahead.text)
+    assert re.search(r"Budget used up \(forecast\)2026-1[12]-", ahead.text)
     never = page(state(organization(max_age=3600.0, budget_usd=1e4), usage(40.0)))
-    assert "Budget will be used upnot in this period" in never.text
+    assert "Budget used up (forecast)not in this period" in never.text
 
 
 def test_each_part_of_the_page_can_be_jumped_to() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.ledger import STORED, day_of
 from exporter.tool.history_file import Reading
-from exporter.tool.replay import Past, replay
+from exporter.tool.replay import Past, at_first_sight, replay
 from support.usages import usage
 
 DAY = 86_400.0
@@ -41,6 +42,18 @@ def past(readings: Sequence[Reading], at: float | None = None) -> Past:
 def spends(found: Past) -> list[float | None]:
     """Return the spend of each day kept, to the cent; None where it is unknown."""
     return [None if day.is_unknown else round(day.spend, 2) for day in found.days.values()]
+
+
+def test_one_answer_carries_the_month_on_from_its_second_day() -> None:
+    """On its first day nothing is known yet: usage is hours late, and 0 would be an all-clear."""
+    (early, late) = flat(23.9, 24.0)
+    assert at_first_sight(early, 900.0) is None
+    found = at_first_sight(late, 600.0)
+    assert found is not None
+    assert found.usd == pytest.approx(900.0)
+    assert found.exhausted == pytest.approx(FIRST + 20 * DAY)
+    undated = replace(late.usage, period_start=None)
+    assert at_first_sight(late._replace(usage=undated), 600.0) is None
 
 
 def test_there_is_a_day_for_each_since_the_first_answer() -> None:

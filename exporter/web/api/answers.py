@@ -75,11 +75,13 @@ class Api:
         org_id, query = asked.whose(part, query)
         asked.nothing(query)
         summary = Summary(self._state(org_id), self._context())
+        ended, unread = self._archive.closed_in_memory(org_id), None
         try:
             ended = await self._archive.closed_answers(org_id)
         except StorageError as error:
-            raise _unreadable("answers of past periods", error) from error
-        return Document(await asyncio.to_thread(organizations.whole, summary, ended) + b"\n")
+            unread = _unreadable("answers of past periods", error)
+        made = await asyncio.to_thread(organizations.whole, summary, ended, unread)
+        return Document(made + b"\n")
 
     async def days(self, part: str, query: Query, accept: str) -> Document:
         """Return the days of an organization, as JSON or CSV. Raises Refusal."""
@@ -90,7 +92,8 @@ class Api:
         try:
             days = await self._archive.days(org_id, wanted.first, wanted.last)
         except StorageError as error:
-            raise _unreadable("days", error) from error
+            message = _unreadable("days", error)
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, {"Retry-After": "10"}) from error
         plain_days = (listing.with_periods(number, days[number]) for number in sorted(days))
         listed = [each async for each in self._in_turns(plain_days)]
         form = wanted.form or ("csv" if prefers_csv(accept) else "json")
@@ -126,9 +129,5 @@ class Api:
         return in_turns(items, self._clock.monotonic)
 
 
-def _unreadable(what: str, error: StorageError) -> Refusal:
-    return Refusal(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        f"cannot read {what} from storage: {error}",
-        {"Retry-After": "10"},
-    )
+def _unreadable(what: str, error: StorageError) -> str:
+    return f"cannot read {what} from storage: {error}"

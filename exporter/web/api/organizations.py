@@ -61,11 +61,12 @@ def method(said: Said) -> dict[str, Any]:
     }
 
 
-def whole(of: Summary, ended: Mapping[float, bytes]) -> bytes:
+def whole(of: Summary, ended: Mapping[float, bytes], unread: str | None = None) -> bytes:
     """Return an organization with what its bill is made of, as JSON.
 
-    `ended` has the last usage answer of periods that have ended, by their ends, where it is kept.
-    Reads the answers again, as they were kept, which may take long: they may have 4 MiB.
+    `ended` has the last usage answer of periods that have ended, by their ends, where it is kept;
+    `unread` says why others could not be read. Reads the answers again, as they were kept, which
+    may take long: they may have 4 MiB.
     """
     views = {
         collector.name: read[1]
@@ -83,6 +84,7 @@ def whole(of: Summary, ended: Mapping[float, bytes]) -> bytes:
         "forecast_closed_period_error": None
         if of.forecast is None
         else plain.number(of.forecast.past_error),
+        "closed_costs_unread": unread,
     }
     spend = of.report.spend
     listed = None if invoices is None else parts.every_invoice(invoices)

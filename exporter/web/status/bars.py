@@ -104,7 +104,7 @@ def _words(first: int, count: int, known: Sequence[_Bar], spikes: Container[int]
     if most is not None and most.spend > 0:
         parts.append(f"most on {_date(most.number)}: {formatting.usd(most.spend)}")
     if not observed:
-        parts.append("every day estimated")
+        parts.append("all of it estimated")
     elif estimated := len(known) - len(observed):
         parts.append(f"{formatting.count(estimated, 'day')} estimated")
     if fallen := exact_sum(each.corrections for each in known):
