@@ -10,8 +10,9 @@ should answer at once. They are `check` (with `saved_answers`, `disguise` and `s
 Those that read bills do it by way of `bills`, with the configuration, the client and the extractors
 of the exporter. Those that need the ledger get it from `ledger_sources`: from running `exporters`,
 which `exporter_flags` name, `api_answers` understand and a `fleet` joins; or from what is `stored`.
-`outcomes` is what came of asking, `output` how it is shown, and `widths` how wide. `arguments`,
-`times` and `errors` are what all of them share.
+`parts` is what a bill is made of, for `usage` and `report`. `outcomes` is what came of asking,
+`output` how it is shown, and `widths` how wide. `arguments`, `times` and `errors` are what all of
+them share.
 """
 
 from exporter.tool.command import main, parser

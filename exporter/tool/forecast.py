@@ -20,7 +20,6 @@ from exporter.tool import arguments as declare
 from exporter.tool import forecasts, ledger_sources, output, spikes
 from exporter.tool.backtest import Guess, Score, backtest, scores
 from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError
-from exporter.tool.forecasts import percent
 from exporter.tool.history_file import COLUMNS, HistoryError, Reading, readings
 from exporter.tool.output import Column, Row
 from exporter.tool.replay import Past, replay
@@ -229,8 +228,8 @@ def _scores(guesses: Iterable[Guess]) -> None:
 
 
 def _score(title: str, score: Score) -> tuple[str, ...]:
-    shares = (percent(share) for share in (score.error, score.within, score.below))
-    return (title, str(score.guesses), *shares)
+    shares = map(plain.number, (score.error, score.within, score.below))
+    return (title, str(score.guesses), *map(output.percent, shares))
 
 
 def _row(number: int, day: Day) -> Row:

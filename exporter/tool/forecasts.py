@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterable, Sequence
 
 from exporter.config import Config
@@ -111,7 +110,8 @@ def _explain(one: WholeOrganization) -> None:
     error = one.forecast_closed_period_error
     if error is not None:
         side = "high" if error > 0 else "low"
-        print(f"\nIn the middle of the last period, the forecast was {abs(error):.1%} too {side}.")
+        off = f"{output.percent(abs(error))} too {side}"
+        print(f"\nIn the middle of the last period, the forecast was {off}.")
     if one.forecast_methods:
         print()
         show_methods(
@@ -127,13 +127,8 @@ def show_methods(methods: Iterable[Said]) -> None:
         *(Column(title, number=True) for title in ("Weight", "Past error", "Forecast")),
     )
     rows = [
-        (words(name), percent(weight), percent(error) or NOT_YET, output.money(usd))
+        (words(name), output.percent(weight), output.percent(error) or NOT_YET, output.money(usd))
         for name, usd, weight, error in methods
         if weight >= SHOWN
     ]
     output.show(columns, [Row(row) for row in rows])
-
-
-def percent(share: float | None) -> str:
-    """Return a share of a whole for people; empty for none."""
-    return "" if share is None or not math.isfinite(share) else f"{100 * share:.1f}%"

@@ -73,6 +73,13 @@ def money(usd: float | None) -> str:
     return "0.00" if text == "-0.00" else text
 
 
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share of a whole for people; empty for none."""
+    if share is None:
+        return ""
+    return f"{share:,.{digits}%}" if math.isfinite(share) else WITHHELD
+
+
 def day(seconds: float | None) -> str:
     """Return the day, in UTC, of Unix seconds; empty if unset, or beyond the calendar."""
     return (plain.moment(seconds) or "")[:10]

@@ -19,6 +19,7 @@ from exporter.tool import (
     ledger_sources,
     outcomes,
     output,
+    parts,
     usage_parts,
     usage_table,
 )
@@ -75,7 +76,7 @@ def define(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--by",
-        choices=usage_parts.BY,
+        choices=parts.BY,
         help="show what the month is made of, all organizations together and the largest part "
         "first: by resource type, by source, or by the tier of the source",
     )

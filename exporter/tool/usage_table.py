@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from exporter.tool import outcomes, output
 from exporter.tool.outcomes import ReadFailure
-from exporter.tool.output import Column, Row, money
+from exporter.tool.output import Column, Row, money, percent
 from exporter.tool.usage_lines import UNKNOWN, UsageLine, total
 
 # Columns that a terminal has no room for, in the order in which they are left out.
@@ -89,7 +88,7 @@ def _columns(lines: Sequence[UsageLine], *, told: bool) -> Iterator[_Cells]:
         yield _Cells(_column("Upper"), lambda each: money(each.line.forecast_upper_usd))
     yield _Cells(_column("Budget"), lambda each: money(each.line.budget_usd))
     yield _Cells(_column("Used"), _used)
-    yield _Cells(_column("Used by end"), lambda each: _percent(each.shares["budget_forecast"]))
+    yield _Cells(_column("Used by end"), _used_by_end)
     if told:
         yield _Cells(_column("Between"), _between)
 
@@ -99,15 +98,13 @@ def _month_to_date(each: UsageLine) -> float | None:
 
 
 def _used(each: UsageLine) -> str:
-    return _percent(each.summand(each.line.budget_used) if each.line.budget_usd else None)
+    return percent(each.summand(each.line.budget_used) if each.line.budget_usd else None, 0)
+
+
+def _used_by_end(each: UsageLine) -> str:
+    return percent(each.shares["budget_forecast"], 0)
 
 
 def _between(each: UsageLine) -> str:
     lower, upper = (each.shares[f"budget_forecast_{bound}"] for bound in ("lower", "upper"))
-    return f"{_percent(lower)} and {_percent(upper)}" if None not in (lower, upper) else ""
-
-
-def _percent(share: float | None) -> str:
-    if share is None:
-        return ""
-    return f"{share:,.0%}" if math.isfinite(share) else output.WITHHELD
+    return f"{percent(lower, 0)} and {percent(upper, 0)}" if None not in (lower, upper) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +50,18 @@ def test_it_fits_a_telephone(file: Path) -> None:
     with document(file, width=PHONE) as opened:
         assert opened.overflow == 0
         assert opened.hidden == 0
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_a_long_name_without_spaces_is_broken(width: int, tmp_path: Path) -> None:
+    """In titles, tables and the sums that name what they lack: nothing is moved to the side."""
+    of = report([usual(), new(), stale(), never_read()])
+    names = [each.whole.model_copy(update={"org_name": "W" * 120}) for each in of.months]
+    months = [replace(each, whole=whole) for each, whole in zip(of.months, names, strict=True)]
+    file = tmp_path / "long.html"
+    file.write_text(pages.html(replace(of, months=months)))
+    with document(file, width=width) as opened:
+        assert (opened.overflow, opened.hidden) == (0, 0)
 
 
 @pytest.mark.parametrize("paper", PAPERS)

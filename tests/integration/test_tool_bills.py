@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from exporter.base import plain
-from exporter.tool import usage_parts, usage_table
+from exporter.tool import parts, usage_parts, usage_table
 from exporter.tool.usage_lines import OF_THE_BUDGET, OF_THE_LEDGER
 from exporter.tool.usage_table import AT_FIRST_SIGHT
 from support.clock import NOON
@@ -164,7 +164,7 @@ def test_csv_has_what_json_has(service: Service) -> None:
         assert rows == [{k: cell(v) for k, v in each.items()} for each in plain]
 
 
-@pytest.mark.parametrize("by", usage_parts.BY)
+@pytest.mark.parametrize("by", parts.BY)
 def test_the_parts_of_a_month_add_up_to_it(by: str, service: Service) -> None:
     """Of each organization and of all together, in JSON, CSV and, to the cent, in the table."""
     arguments = ("usage", f"--by={by}")

@@ -82,7 +82,7 @@ def test_without_a_ledger_the_billing_api_is_asked(service: Service, tmp_path: P
         assert (told["gross_usd"], told["budget_usd"]) == (each["gross_usd"], each["budget_usd"])
         assert told["compared_usd"] is None
     html = within("report", service.flag).stdout
-    assert "from the billing API at" in Html.of(html).text
+    assert "from Viam's billing service at" in Html.of(html).text
 
 
 def test_a_running_exporter_is_asked_without_a_key(exporter: str) -> None:
@@ -125,7 +125,8 @@ def test_a_period_of_which_the_end_was_never_seen_is_what_is_known(stored: Store
     (found,) = json.loads(done.stdout)["organizations"]
     assert found["state"] == "last_known"
     days = [each["spend_usd"] for each in found["days"]]
-    assert found["total_usd"] == pytest.approx(sum(days))
+    assert found["total_usd"] == pytest.approx(sum(usd or 0.0 for usd in days))
+    assert days[-1] is None  # those after the last answer are there, and unknown
     assert found["forecast_usd"] is None
 
 

@@ -11,6 +11,11 @@ from support.status import Html
 MINUS: Final = "\N{MINUS SIGN}"
 
 
+def cents(usd: float) -> int:
+    """Return an amount in cents, rounded as it is shown."""
+    return round(float(f"{usd:.2f}") * 100)
+
+
 def amounts(text: str) -> list[int]:
     """Return the amounts in a text, in cents."""
     found = re.findall(rf"({MINUS}?)\$([\d,]+)\.(\d\d)", text)

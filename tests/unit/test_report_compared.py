@@ -6,10 +6,20 @@ from datetime import UTC, datetime
 
 import pytest
 
+from exporter.state.day_rows import Day, Entry, Moved
 from exporter.state.ledger import day_of
 from exporter.state.listing import number_of
-from exporter.tool.report.compares import NOT_COMPARED, OTHER_TYPES, REDUCTIONS
+from exporter.tool.report.compares import (
+    CREDITS,
+    DISCOUNTS,
+    NOT_COMPARED,
+    OTHER_TYPES,
+    compared,
+)
+from exporter.tool.report.days import MonthDays
 from exporter.tool.report.months import Month
+from exporter.tool.report.periods import Period, State
+from exporter.web.status.changes import Pair
 from support.months import ACME, NOW, Costs, Lived, lived
 from support.reports import CREDIT, month, new, usual
 from support.status import DAY
@@ -49,6 +59,10 @@ def test_a_month_that_ended_is_compared_whole() -> None:
     # The last answer of each came at 18:00 on its last day.
     assert found.pair.now == pytest.approx(30.75 * 15.0)
     assert found.pair.before == pytest.approx(29.75 * 15.0)
+    # So a day is no dearer than one of the month before, though the month is.
+    assert found.per_day is not None
+    assert found.per_day[:2] == pytest.approx((15.0, 15.0))
+    assert month(plain()).compared.per_day is None  # type: ignore[union-attr]
 
 
 def test_the_total_less_the_days_is_nothing() -> None:
@@ -103,7 +117,7 @@ def test_types_and_steps_lead_to_the_change(wanted: str | None) -> None:
     )
     found = month(credited, wanted).compared
     assert found is not None
-    steps = {each.name: each.pair for each in found.steps}
+    steps = {each.kind: each.pair for each in found.steps}
     pairs = [*(each.pair for each in found.types), *steps.values()]
     assert sum(each.now or 0.0 for each in pairs) == pytest.approx(found.pair.now)
     assert sum(each.before or 0.0 for each in pairs) == pytest.approx(found.pair.before)
@@ -111,8 +125,9 @@ def test_types_and_steps_lead_to_the_change(wanted: str | None) -> None:
     assert (OTHER_TYPES in steps) == (wanted is None)
     if wanted is None:
         discounts = 0.1 * (22 * 16.0 + 50.0)
-        assert steps[REDUCTIONS].now == pytest.approx(-discounts - 12.0)
-        assert steps[REDUCTIONS].before == pytest.approx(-0.1 * 22 * 15.0)
+        assert steps[DISCOUNTS].now == pytest.approx(-discounts)
+        assert steps[DISCOUNTS].before == pytest.approx(-0.1 * 22 * 15.0)
+        assert steps[CREDITS][:2] == pytest.approx((-12.0, 0.0))
         assert NOT_COMPARED not in steps
     else:
         assert NOT_COMPARED in steps
@@ -136,6 +151,39 @@ def test_days_that_are_not_known_are_in_neither_sum() -> None:
     types = {each.resource_type: each.pair for each in october.compared.types}
     # Thirty days of October, and of September, of which the last six hours were not answered.
     assert types["per_machine"][:2] == pytest.approx((300.0, 297.5))
+
+
+def of_month(start: datetime, length: int, over: int, usd: float) -> tuple[Period, MonthDays]:
+    """Return a month with as many days that are over, each with the same cost."""
+    began = start.timestamp()
+    first, end = day_of(began), began + length * DAY
+    day = Day(0.0, (Entry(began, usd, 0.0, 0.0, {"logs_upload": Moved(usd, 0.0)}),))
+    days = [(first + place, day) for place in range(over)]
+    state = State.ENDED if over == length else State.RUNNING
+    seen = began + over * DAY
+    return Period(state, began, end, usd * over, seen), MonthDays(
+        days, first, first + over, {}, first + over
+    )
+
+
+def test_a_long_month_that_runs_is_compared_with_no_more_days_than_the_one_before_has() -> None:
+    """On 31 March, 30 days are over: February had 28 in all, so 28 of each are compared."""
+    february = of_month(datetime(2026, 2, 1, tzinfo=UTC), 28, 28, 2.0)
+    march = of_month(datetime(2026, 3, 1, tzinfo=UTC), 31, 30, 3.0)
+    found = compared(*march, *february)
+    assert found is not None
+    assert found.days == 28
+    assert found.pair[:2] == pytest.approx((28 * 3.0, 28 * 2.0))
+    first = of_month(datetime(2026, 3, 1, tzinfo=UTC), 31, 0, 3.0)
+    assert compared(*first, *february) is None
+
+
+def test_a_change_from_nothing_or_from_a_credit_is_no_share() -> None:
+    """A rise from -$100 to $50 would be one of -150%."""
+    assert Pair(50.0, -100.0).change == 150.0
+    assert Pair(50.0, -100.0).share is None
+    assert Pair(50.0, 0.0).share is None
+    assert Pair(50.0, 100.0).share == -0.5
 
 
 def test_without_the_month_before_there_is_nothing_to_say() -> None:

@@ -71,9 +71,9 @@ def test_a_month_that_ended_says_what_was_invoiced_for_it() -> None:
     """Beside its total, with the difference between the two."""
     one = month(usual(), "2026-10")
     assert one.period.usd is not None
-    difference = f"${one.period.usd - 255.5:,.2f} less than the total"
+    difference = f"${one.period.usd - 255.5:,.2f} less than the total; Viam"
     html = page(report([usual()], "2026-10"))
-    assert f"Invoiced$255.50{difference}; the billing API does not say why" in html.text
+    assert f"Invoiced$255.50{difference}" in html.text
     assert html.row("INV-0007")[1:] == PAID
     assert month(usual()).invoiced_usd is None
 
@@ -113,7 +113,7 @@ def test_a_void_invoice_is_in_no_sum() -> None:
 
 
 def test_days_overdue_are_whole_ones() -> None:
-    """On the day itself there are none to name."""
+    """In the first 24 hours there is none to name."""
     due = owed(1, due="2026-11-23T00:00:00Z").model_copy(update={"overdue": True})
-    assert invoice_tables.state_at(due, NOW) == "overdue"
+    assert invoice_tables.state_at(due, NOW) == "overdue for less than a day"
     assert invoice_tables.state_at(due, NOW + DAY) == "overdue for 1 day"

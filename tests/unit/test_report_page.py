@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -15,14 +15,13 @@ from exporter.process.version import version
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import pages
-from exporter.tool.report.compares import REDUCTIONS
-from exporter.tool.report.made_of import cents
-from exporter.tool.report.months import Report, Told, month_of
+from exporter.tool.report.compares import CREDITS, DISCOUNTS, STEPS
+from exporter.tool.report.months import Month, Report, Told, month_of
 from support.months import NOW
 from support.process import ROOT
 from support.reports import never_read, new, of_many_lines, report, stale, usual
 from support.status import DAY, Html
-from support.tables import amounts, table
+from support.tables import amounts, cents, table
 
 FOLDER: Final = ROOT / "tests" / "reports"
 GOLDEN: Final[Mapping[str, Callable[[], Report]]] = {
@@ -86,7 +85,7 @@ def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
     of = report([usual(), stale(), never_read()])
     html = page(of)
     acme, quillback = of.months
-    assert [row[4].split()[-2:] for row in table(html, "Organization")[:2]] == [
+    assert [row[4].split()[-2:] for row in table(html, "Organization")[1:3]] == [
         ["19", "days"],
         ["22", "days"],
     ]
@@ -102,9 +101,14 @@ def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
     assert f"the others have cost ${acme.period.usd:,.2f} so far" in html.text
     assert "Over budget1of 2 with a budgetexcludes Ossuline Foundry" in html.text
     assert "Not completely read2of 3 organizations" in html.text
-    assert "Ossuline Foundry: nothing is known of this month" in html.text
-    assert "Söhne: not completely read; the bill is as of 2026-11-20" in html.text
-    assert "the key may not read this bill (since 2026-11-20 12:00 UTC)" in html.text
+    change = sum(each.compared.pair.change or 0.0 for each in of.months if each.compared)
+    assert sums[4].startswith(f"+${change:.2f} (")
+    assert sums[4].endswith("%)excludes Ossuline Foundry")
+    assert "In trouble3of 3 organizations" in html.text
+    nothing, out_of_date = [row for row in html.rows if row[0] == "Cannot be read"]
+    assert nothing[1] == "Ossuline Foundry"
+    assert "the key may not read this bill" in nothing[4]
+    assert out_of_date[1] == "Quillback <Harvesting> & Söhne"
     assert html.text.count("the key may not read this bill") == 1
 
 
@@ -131,7 +135,43 @@ def test_organizations_in_trouble_come_first() -> None:
     """Then the most expensive ones: of two hundred nobody looks at the last page."""
     html = page(report([new(), never_read(), usual(), stale()]))
     names = [row[0] for row in table(html, "Organization")]
-    assert names[:3] == ["Quillback <Harvesting> & Söhne", "Acme Robotics", "Barrel Mapping"]
+    assert names == [
+        "Ossuline Foundry",
+        "Quillback <Harvesting> & Söhne",
+        "Acme Robotics",
+        "Barrel Mapping",
+        "3 of 4 organizations",
+    ]
+
+
+def test_a_report_of_many_lists_them_and_has_no_part_for_each() -> None:
+    """Two hundred would be hundreds of sheets. No problem and no organization is left out."""
+    told = [Told(*each.told()) for each in (usual(), stale(), new())]
+
+    def many(number: int) -> Report:
+        wholes = [
+            (
+                whole.model_copy(update={"org_id": str(place), "org_name": f"Org {place:02}"}),
+                days,
+            )
+            for place in range(number)
+            for whole, days in [told[place % len(told)]]
+        ]
+        months = [month_of(Told(*each), None, NOW) for each in wholes]
+        return Report([each for each in months if each], [], [], NOW, "a running exporter")
+
+    of = many(pages.MAX_WHOLE + 1)
+    html = page(of)
+    assert "Each day" not in html.text
+    assert "For all of one organization, run viam-billing report --organization=NAME." in html.text
+    names = {each.whole.org_name for each in of.months}
+    assert {row[0] for row in table(html, "Organization")} >= names
+    troubled = {row[0] for row in html.rows if row[-1].startswith("cannot be read")}
+    assert troubled == {f"Org {place:02}" for place in (1, 4, 7, 10)}
+    assert not [value for name, value in html.attributes if value == "#organization-1"]
+    few = page(many(pages.MAX_WHOLE))
+    assert few.text.count("Each day") == pages.MAX_WHOLE
+    assert "--organization=NAME" not in few.text
 
 
 def test_a_sum_of_which_nothing_is_known_is_no_amount() -> None:
@@ -201,6 +241,8 @@ def test_bounds_without_a_past_say_so() -> None:
     """Nothing was ever forecast of it, so no share of periods is known."""
     assert "with no history to judge by, perhaps between $" in page(report([new()])).text
     assert "four periods in five end between $" in page(report([usual()])).text
+    assert "closest in the past" in page(report([usual()])).text
+    assert "closest in the past" not in page(report([new()])).text
 
 
 def test_a_month_without_dates_has_what_is_known_of_it() -> None:
@@ -233,12 +275,15 @@ def test_what_changed_leads_to_the_change_on_the_card(month: str | None) -> None
     """Each type, then discounts and credits, which make the change smaller."""
     html = page(report([usual()], month))
     *lines, total = table(html, "Resource type", number=1)
-    assert f"Against the month before{total[3]}" in html.text
+    before = "October 2026" if month is None else "September 2026"
+    assert f"Against {before}{total[3]}" in html.text
     for column in (1, 2, 3):
         parts = sum(amounts(line[column])[0] for line in lines)
         # Each of them is rounded by itself.
         assert parts == pytest.approx(amounts(total[column])[0], abs=len(lines))
-    assert any(line[0] == REDUCTIONS for line in lines)
+    names = [line[0] for line in lines]
+    assert STEPS[DISCOUNTS] in names
+    assert (STEPS[CREDITS] in names) == (month is None)
 
 
 def test_the_budget_says_what_is_left_in_dollars() -> None:
@@ -250,7 +295,7 @@ def test_the_budget_says_what_is_left_in_dollars() -> None:
     text = page(report([usual()])).text
     assert f"71% used, ${330 - spent:.2f} left" in text
     assert (
-        f"by the forecast 93%, ${330 - whole.forecast_usd:.2f} left; "
+        f"by the forecast 93% (the mark), ${330 - whole.forecast_usd:.2f} left; "
         f"at its upper bound ${whole.forecast_upper_usd - 330:.2f} over" in text
     )
     (bad,) = report([stale()]).months
@@ -272,7 +317,10 @@ def test_the_chart_is_explained_by_what_is_in_it() -> None:
 
 def test_months_of_other_lengths_say_so() -> None:
     """A day more is no rise."""
-    assert "in September 2026, 31 days after 30" in page(report([usual()], "2026-10")).text
+    text = page(report([usual()], "2026-10")).text
+    assert "Against September 2026" in text
+    assert re.search(r"31 days after 30per day \+\$\d\.\d\d \(\+9%\)", text)
+    assert "per day" not in page(report([usual()])).text
 
 
 def test_many_parts_are_cut_and_the_rest_is_named() -> None:
@@ -333,3 +381,65 @@ def test_text_of_others_never_becomes_markup(text: str, other: str) -> None:
     plain, odd = page(changed("a", "b")), page(changed(text, f"{other}{text}."))
     assert odd.tags == plain.tags
     assert [name for name, _ in odd.attributes] == [name for name, _ in plain.attributes]
+
+
+def test_a_month_known_from_its_days_alone_has_its_types() -> None:
+    """Without sources and tiers; discounts and all else are one line."""
+    html = page(report([stale()]))
+    *lines, last = table(html, "Resource type")
+    assert lines[-1][0] == "Discounts and adjustments"
+    assert sum(amounts(line[-1])[0] for line in lines) == amounts(last[-1])[0]
+    assert not {row[0] for row in html.rows} & {"Source", "Tier"}
+
+
+def changed(of: Month, usd: float | None = None, **fields: Any) -> Month:
+    """Return a month of which the exporter says something else."""
+    period = of.period if usd is None else of.period._replace(usd=usd)
+    return replace(of, whole=of.whole.model_copy(update=fields), period=period)
+
+
+def alone(month: Month) -> Html:
+    """Return the report of one month."""
+    return page(Report([month], [], [], NOW, "a running exporter"))
+
+
+def test_a_budget_of_nothing_is_exceeded_by_anything() -> None:
+    """No share can say so, but the amount can; and it is counted."""
+    one = changed(report([usual()]).months[0], budget_usd=0.0)
+    assert f"Budget$0.00${one.period.usd:.2f} over" in alone(one).text
+    html = page(Report([one, one], [], [], NOW, "a running exporter"))
+    assert "Over budget2of 2 with a budget" in html.text
+
+
+def test_a_budget_that_will_be_used_up_is_not_yet() -> None:
+    """And the day on which it was is the one since which it is exceeded."""
+    (one,) = report([usual()]).months
+    spent = one.period.usd or 0.0
+    later = changed(one, budget_usd=spent + 5, budget_exhausted_at="2026-11-24T03:00:00Z")
+    assert "will be used up on 2026-11-24" in alone(later).text
+    # The credit of 10 November took the month below this again, on that day.
+    budget = sum(day.spend for number, day in one.days.days if text_of(number) < "2026-11-10")
+    again = changed(one, budget_usd=budget - 1)
+    assert again.used_up_on == "2026-11-11"
+    assert "; used up on 2026-11-11" in alone(again).text
+
+
+def test_a_month_that_costs_less_than_nothing_is_shown_as_that() -> None:
+    """After a large credit: no share of the budget is below the bar's start."""
+    html = alone(changed(report([usual()]).months[0], usd=-12.5, costs=None))
+    assert "So far\N{MINUS SIGN}$12.50" in html.text
+    assert "$342.50 left" in html.text
+    assert not any(value.startswith("-") for name, value in html.attributes if name == "width")
+
+
+def test_estimates_have_no_highest_bar() -> None:
+    """They are alike, so the first of them would be it."""
+    assert "The highest bar" not in page(report([new()])).text
+
+
+def test_on_the_first_of_a_month_no_day_is_over() -> None:
+    """That is why there is nothing to compare."""
+    (one,) = report([usual()]).months
+    days = one.days._replace(until=one.days.first)
+    html = alone(replace(one, compared=None, days=days))
+    assert "Against the month beforeunknownno day of this month is over yet" in html.text

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from exporter.tool import output, usage_parts, usage_table, widths
+from exporter.tool import output, parts, usage_parts, usage_table, widths
 from exporter.tool.api_answers import Cost, OrganizationLine, WholeOrganization
 from exporter.tool.usage_lines import UsageLine
 
@@ -156,7 +156,7 @@ def bill(draw: st.DrawFn) -> UsageLine:
     )
 
 
-@given(st.lists(bill(), min_size=1, max_size=3), st.sampled_from(sorted(usage_parts.BY)))
+@given(st.lists(bill(), min_size=1, max_size=3), st.sampled_from(sorted(parts.BY)))
 def test_parts_add_up_to_the_month(lines: Sequence[UsageLine], by: str) -> None:
     """To the cent as they are shown, and unrounded to what floats leave."""
     found = usage_parts.breakdown(lines, by)
@@ -185,7 +185,7 @@ def test_parts_add_up_to_the_month(lines: Sequence[UsageLine], by: str) -> None:
 def test_amounts_that_add_up_are_less_than_a_cent_off(amounts: list[float]) -> None:
     """Rounding one of them further away would say something else of it."""
     total = math.fsum(amounts)
-    shown = usage_parts.adding_up(amounts, total)
+    shown = parts.adding_up(amounts, total)
     cents = [round(each * 100) for each in shown]
     assert sum(cents) == round(float(f"{total:.2f}") * 100)
     for one, other in zip(shown, amounts, strict=True):
@@ -210,3 +210,19 @@ def test_what_is_withheld_has_no_share() -> None:
     assert (
         usage_parts.plain([UsageLine(OrganizationLine(org_id="o", org_name="O"))], "tier") is None
     )
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (None, ""),
+        (0.1234, "12.3%"),
+        (12.5, "1,250.0%"),
+        (-0.5, "-50.0%"),
+        (math.nan, output.WITHHELD),
+        (math.inf, output.WITHHELD),
+    ],
+)
+def test_shares_are_percents(share: float | None, text: str) -> None:
+    """Of what is not known, and of what is no number, there is none."""
+    assert output.percent(share) == text

@@ -118,7 +118,7 @@ async def _read(
 def _source(place: Place | None) -> str:
     """Say what it was read from, without an address: the document may go anywhere."""
     if place is None:
-        return "the billing API"
+        return "Viam's billing service"
     if place.access is None:
         return "the storage of an exporter"
     return "a running exporter" if len(place.access.urls) == 1 else "running exporters"

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.day_rows import UNKNOWN, Day
+from exporter.tool.report.credits import before_discounts
 from exporter.tool.report.days import MonthDays, net
 from exporter.tool.report.periods import Period, State
 from exporter.web.status.changes import Pair
@@ -17,9 +18,14 @@ MAX_TYPES: Final = 10  # that are shown
 MAX_DAYS: Final = 3  # that a change is laid to
 MOST: Final = 0.5  # of a change: days that make less of it do not explain it
 
-OTHER_TYPES: Final = "Other types"
-REDUCTIONS: Final = "Discounts, credits and corrections"
-NOT_COMPARED: Final = "Not in the days compared"
+OTHER_TYPES, DISCOUNTS = "other_types", "discounts"
+CREDITS, NOT_COMPARED = "credits", "not_compared"
+STEPS: Final = {
+    OTHER_TYPES: "Other types",
+    DISCOUNTS: "Discounts",
+    CREDITS: "Credits and corrections, about",
+    NOT_COMPARED: "Not in the days compared",
+}
 
 
 class TypeChange(NamedTuple):
@@ -38,7 +44,7 @@ class TypeChange(NamedTuple):
 class Step(NamedTuple):
     """A line that leads from the changes of types to the change of the bill."""
 
-    name: str
+    kind: str  # one of STEPS
     pair: Pair
 
 
@@ -51,6 +57,16 @@ class Compared(NamedTuple):
     left_out: int  # days that are not known in one of the two, and are in neither sum
     types: Sequence[TypeChange]  # those that changed, the largest change first
     steps: Sequence[Step]
+    credits: Pair  # credits and corrections in what is compared
+    per_day: Pair | None  # if the two months are whole and one is longer
+
+    @property
+    def without_credits(self) -> Pair | None:
+        """What is compared without credits and corrections; None if there were none."""
+        (now, before), (usd, usd_before) = self.pair[:2], self.credits[:2]
+        if not (usd or usd_before) or now is None or before is None:
+            return None
+        return Pair(now + (usd or 0.0), before + (usd_before or 0.0))
 
 
 def compared(
@@ -65,8 +81,8 @@ def compared(
         return None
     length, length_before = days.until - days.first, days_before.until - days_before.first
     is_over = period.state is State.ENDED
-    if not is_over:
-        length_before = min(length, length_before)
+    if not is_over:  # and late in a month of 31 days, the one before it may be shorter
+        length = length_before = min(length, length_before)
     now, then = _places(days, length), _places(days_before, length_before)
     left_out = {place for each in (now, then) for place, day in each.items() if day.is_unknown}
     now, then = (_without(each, left_out) for each in (now, then))
@@ -78,34 +94,52 @@ def compared(
     if pair.change is None:
         return None
     types = _types(days.first, now, then) if now and then else []
+    # All of two months that are over is compared.
+    places = (None, None) if is_over else (now, then)
     return Compared(
         pair,
         before,
         None if is_over else length_before,
         len(left_out),
         types,
-        _steps(pair, types[:MAX_TYPES], now, then) if types else (),
+        _steps(pair, types[:MAX_TYPES], (now, then), (days, days_before)) if types else (),
+        Pair(_credits(days, places[0]), _credits(days_before, places[1])),
+        _per_day(period, before, pair) if is_over else None,
+    )
+
+
+def _per_day(period: Period, before: Period, pair: Pair) -> Pair | None:
+    length, length_before = period.days_read, before.days_read
+    if period.length == before.length or not (length and length_before):
+        return None
+    return Pair((pair.now or 0.0) / length, (pair.before or 0.0) / length_before)
+
+
+def _credits(days: MonthDays, places: Container[int] | None) -> float:
+    """Return the credits and corrections of the days at these places, or of all."""
+    return exact_sum(
+        usd
+        for number, usd in days.credits.items()
+        if places is None or number - days.first in places
     )
 
 
 def _steps(
-    pair: Pair, shown: Iterable[TypeChange], now: Mapping[int, Day], then: Mapping[int, Day]
+    pair: Pair,
+    shown: Sequence[TypeChange],
+    days: tuple[Mapping[int, Day], Mapping[int, Day]],
+    months: tuple[MonthDays, MonthDays],
 ) -> Sequence[Step]:
     """Return what leads from the types that are shown to all that is compared."""
-    pairs = [each.pair for each in shown]
-    listed = Pair(
-        exact_sum(each.now or 0.0 for each in pairs),
-        exact_sum(each.before or 0.0 for each in pairs),
-    )
-    sums = [
-        ("", listed),
-        (OTHER_TYPES, Pair(_gross(now), _gross(then))),
-        (REDUCTIONS, Pair(_net(now), _net(then))),
-        (NOT_COMPARED, pair),
-    ]
+
+    def sums(side: int) -> Iterable[tuple[float, float]]:
+        net, fallen = _net(days[side]), _credits(months[side], days[side])
+        listed = exact_sum(each.pair[side] or 0.0 for each in shown)
+        return pairwise((listed, _gross(days[side]), net + fallen, net, pair[side] or 0.0))
+
     steps = [
-        Step(name, Pair((to.now or 0.0) - (by.now or 0.0), (to.before or 0.0) - (by.before or 0.0)))
-        for (_, by), (name, to) in pairwise(sums)
+        Step(kind, Pair(to - by, to_before - by_before))
+        for kind, (by, to), (by_before, to_before) in zip(STEPS, sums(0), sums(1), strict=True)
     ]
     return [each for each in steps if any(abs(usd or 0.0) >= HALF_A_CENT for usd in each.pair[:2])]
 
@@ -125,7 +159,7 @@ def _net(days: Mapping[int, Day]) -> float:
 
 
 def _gross(days: Mapping[int, Day]) -> float:
-    return exact_sum(moved.spend for day in days.values() for moved in day.resources().values())
+    return exact_sum(map(before_discounts, days.values()))
 
 
 def _types(first: int, now: Mapping[int, Day], then: Mapping[int, Day]) -> Sequence[TypeChange]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from exporter.metrics.extract.values import exact_sum
@@ -10,6 +10,7 @@ from exporter.state.day_rows import APART, UNKNOWN, Day, Entry, Moved
 from exporter.state.ledger import day_of
 from exporter.state.listing import number_of
 from exporter.tool.api_answers import DayLine, ExpectedLine, WholeOrganization
+from exporter.tool.report.credits import credits_of
 from exporter.tool.report.periods import Period
 from exporter.tool.times import parsed
 
@@ -47,13 +48,19 @@ class MonthDays(NamedTuple):
 
     @property
     def highest_not_compared(self) -> tuple[int, float] | None:
-        """The day that cost most of those, and how much, in US dollars."""
-        return self._highest(self.not_compared)
+        """The day that cost most of those, and how much, in US dollars. Estimates are alike."""
+        observed = self._observed
+        return self._highest(number for number in self.not_compared if number in observed)
 
     @property
     def highest(self) -> tuple[int, float] | None:
-        """The day that cost most of all, and how much, in US dollars."""
-        return self._highest(number for number, _ in self.days)
+        """The day that cost most of all, and how much; None if it is one of estimates."""
+        found = self._highest(number for number, _ in self.days)
+        return found if found and found[0] in self._observed else None
+
+    @property
+    def _observed(self) -> Collection[int]:
+        return {number for number, day in self.days if day.is_observed}
 
     def _highest(self, numbers: Iterable[int]) -> tuple[int, float] | None:
         spends = {number: usd for number in numbers if (usd := self.spend_on(number)) is not None}
@@ -70,9 +77,9 @@ class MonthDays(NamedTuple):
         return exact_sum(day.estimated for _, day in self.days if not day.is_unknown)
 
     @property
-    def corrections(self) -> float:
-        """What the bill fell by, in US dollars."""
-        return exact_sum(day.corrections for _, day in self.days if not day.is_unknown)
+    def credits(self) -> Mapping[int, float]:
+        """Credits and corrections by day: about how much they were, in US dollars."""
+        return credits_of(self.days)
 
     @property
     def unknown(self) -> int:

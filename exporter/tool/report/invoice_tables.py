@@ -82,7 +82,7 @@ def state_at(invoice: InvoiceLine, now: float) -> str:
     text = state(invoice)
     if invoice.overdue and invoice.due is not None:
         late = int((now - parsed(invoice.due)) // DAY)
-        text += f" for {count(late, 'day')}" if late > 0 else ""
+        text += f" for {count(late, 'day')}" if late > 0 else " for less than a day"
     elif text == "paid" and invoice.paid:
         text += f" {invoice.paid[:10]}"
     if invoice.payment_failure:

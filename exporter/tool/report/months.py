@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.metrics.closed import TOLERANCE
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.day_rows import DAY
-from exporter.state.ledger import sum_if_known
+from exporter.state.listing import text_of
 from exporter.tool.api_answers import DayLine, InvoiceLine, WholeOrganization
 from exporter.tool.outcomes import ReadFailure
+from exporter.tool.parts import Breakdown, broken_down
 from exporter.tool.report import days, made_of, periods
 from exporter.tool.report.compares import Compared, compared
 from exporter.tool.report.days import MonthDays
 from exporter.tool.report.invoice_tables import amounts
-from exporter.tool.report.made_of import MadeOf
+from exporter.tool.report.past_months import PastMonths, past_months
 from exporter.tool.report.periods import Period, State
 from exporter.tool.times import parsed
-from exporter.tool.usage_parts import BY
-from exporter.web.status.formatting import HALF_A_CENT, count, day
+from exporter.web.status.formatting import HALF_A_CENT
 
 
 class Told(NamedTuple):
@@ -38,11 +38,12 @@ class Month:
     whole: WholeOrganization
     period: Period
     days: MonthDays
-    made_of: Mapping[str, MadeOf]  # by each of usage_parts.BY that is known
+    made_of: Mapping[str, Breakdown]  # by each of parts.BY that is known
     is_by_days: bool  # what it is made of is known from its days alone
     compared: Compared | None
     has_before: bool  # the month before is known
     dated: Sequence[InvoiceLine] | None  # invoices of which the date is in the month
+    past: PastMonths | None  # this month and those before it
 
     @property
     def invoiced_usd(self) -> float | None:
@@ -56,6 +57,16 @@ class Month:
         if self.invoiced_usd is None or self.period.usd is None:
             return None
         return self.invoiced_usd - self.period.usd
+
+    @property
+    def credits_usd(self) -> float:
+        """About how large the credits and corrections of its known days were."""
+        return exact_sum(self.days.credits.values())
+
+    @property
+    def without_credits(self) -> float | None:
+        """About what it would have cost without them."""
+        return None if self.period.usd is None else self.period.usd + self.credits_usd
 
     @property
     def has_costs(self) -> bool:
@@ -117,19 +128,33 @@ class Month:
         lower = self.whole.forecast_lower_usd if self.has_forecast else None
         return max(self.period.usd, lower or 0.0) > budget
 
-    def notes(self) -> Iterator[str]:
-        """Yield what stands out, in a few words each."""
-        spikes, budget = len(self.days.spikes), self.budget_used
-        if self.whole.failures:
-            yield "not all could be read"
-        if self.period.state is State.LAST_KNOWN:
-            yield "out of date" if self.seen is None else f"as of {day(self.seen)}"
-        if budget is not None and budget > 1:
-            yield "over budget"
-        elif (self.budget_forecast or 0.0) > 1:
-            yield "forecast over budget"
-        if spikes:
-            yield count(spikes, "spike")
+    @property
+    def is_forecast_over(self) -> bool:
+        """Whether it will cost more than its budget by the forecast, and has not yet."""
+        return (self.budget_forecast or 0.0) > 1 >= (self.budget_used or 0.0)
+
+    @property
+    def has_exceeded(self) -> bool:
+        """Whether it has cost more than its budget, by a cent or more."""
+        return self.budget_left is not None and self.budget_left <= -HALF_A_CENT
+
+    @property
+    def used_up_on(self) -> str | None:
+        """The day since which it has cost more than its budget; None if that is not known."""
+        budget, spent, since = self.whole.budget_usd, 0.0, None
+        if budget is None or not self.has_exceeded:
+            return None
+        if self.days.days and self.days.days[0][0] != self.days.first:
+            return None
+        for number, each in self.days.days:
+            if each.is_unknown:
+                return None
+            spent += days.net(each)
+            if spent <= budget:
+                since = None
+            elif since is None:
+                since = text_of(number)
+        return since
 
     @property
     def seen(self) -> float | None:
@@ -170,15 +195,10 @@ def month_of(told: Told, month: str | None, now: float) -> Month | None:
     of_before = days.NO_DAYS
     if before is not None:
         of_before = days.of_period(before, whole, listed, now)
-    found = {which: made_of.by(period, which) for which in BY}
-    parts = {which: each for which, each in found.items() if each is not None}
+    parts = made_of.of([period])
     is_by_days = not parts and period.usd is not None and bool(of_month.days)
     if is_by_days and period.usd is not None:
-        parts = {
-            "resource": made_of.by_days(
-                _resources(of_month), period.usd, all_known=not of_month.unknown
-            )
-        }
+        parts = {"resource": broken_down(_resources(of_month).items(), 0.0, period.usd)}
     return Month(
         whole,
         period,
@@ -188,13 +208,14 @@ def month_of(told: Told, month: str | None, now: float) -> Month | None:
         compared(period, of_month, before, of_before),
         before is not None,
         _dated(period, whole.invoices),
+        past_months(every, period),
     )
 
 
 class Together(NamedTuple):
     """What several organizations' month was made of."""
 
-    made_of: Mapping[str, MadeOf]
+    made_of: Mapping[str, Breakdown]
     number: int  # of organizations
     left_out: Sequence[Month]  # those of which it is not known
 
@@ -202,22 +223,8 @@ class Together(NamedTuple):
 def together(months: Sequence[Month]) -> Together | None:
     """Return what a month of several organizations was made of; None if nothing is known."""
     known = [each for each in months if each.has_costs]
-    periods_ = [each.period for each in known]
-    costs = [cost for each in periods_ for cost in each.costs or ()]
-
-    whole = Period(
-        State.LAST_KNOWN,
-        None,
-        None,
-        sum_if_known([each.usd for each in periods_]),
-        None,
-        sum_if_known([each.gross for each in periods_]),
-        sum_if_known([each.discount for each in periods_]),
-        costs,
-    )
-    found = {which: made_of.by(whole, which) for which in BY}
-    parts = {which: each for which, each in found.items() if each is not None}
     left_out = [each for each in months if not each.has_costs]
+    parts = made_of.of(each.period for each in known)
     return Together(parts, len(known), left_out) if known else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final, NamedTuple
@@ -14,16 +14,17 @@ from exporter.process.version import version
 from exporter.state.day_rows import DAY, Day
 from exporter.state.ledger import day_of
 from exporter.state.listing import text_of
-from exporter.tool import usage_parts
-from exporter.tool.api_answers import Failing, WholeOrganization
-from exporter.tool.report import invoice_tables, sheets
-from exporter.tool.report.compares import MAX_TYPES
+from exporter.tool import parts
+from exporter.tool.api_answers import WholeOrganization
+from exporter.tool.report import invoice_tables, made_of, sheets
+from exporter.tool.report.compares import MAX_TYPES, STEPS
+from exporter.tool.report.glossary import explained
 from exporter.tool.report.months import Month, Report, together
 from exporter.tool.report.periods import State
-from exporter.tool.report.sums import pressing_first, sums
+from exporter.tool.report.problems import pressing_first, troubles, unread
+from exporter.tool.report.sums import sums
 from exporter.web.status import templates
 from exporter.web.status.bars import Bars, bars
-from exporter.web.status.failing import without_call
 from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.status.html_pages import REASONS
 from exporter.web.summary import between
@@ -33,6 +34,7 @@ WEEK: Final = 7
 MONDAY: Final = 4  # 1970-01-01 was a Thursday
 MAX_CAUSES: Final = 3  # of a spike
 MAX_MONTHS: Final = 2  # in a title
+MAX_WHOLE: Final = 10  # organizations that have a part of their own each
 MAX_NAMES: Final = 3  # of organizations that a sum lacks
 MONTHS: Final = (
     "January",
@@ -67,26 +69,21 @@ class Cell(NamedTuple):
         return f"{date:%b} {date.day}" if self.is_first or date.day == 1 else f"{date.day}"
 
 
-class Unread(NamedTuple):
-    """Why something could not be read."""
-
-    collectors: Sequence[str]
-    reason: str
-    since: str | None  # RFC 3339: the first of them
-
-
 @cache  # reading them takes longer than to fill them in
 def _templates() -> tuple[jinja2.Environment, str]:
     """Return what renders the report, and its style."""
     environment = templates.environment(PACKAGE, templates.PAGES)
-    environment.filters["part"] = usage_parts.words
+    environment.filters["part"] = parts.words
     environment.filters["month_in_words"] = _month_in_words
+    environment.filters["month_ranges"] = _month_ranges
     environment.filters["between"] = _between
     environment.filters["dates"] = _dates
     environment.filters["dated"] = invoice_tables.dated
+    environment.filters["shown"] = made_of.shown
+    environment.filters["explained"] = explained
     environment.filters["invoice_state"] = invoice_tables.state_at
     environment.filters["unpaid"] = invoice_tables.unpaid
-    environment.filters["unread"] = _unread
+    environment.filters["unread"] = unread
     style = "".join(environment.get_template(name).render() for name in ("style.css", "report.css"))
     return environment, style
 
@@ -94,10 +91,12 @@ def _templates() -> tuple[jinja2.Environment, str]:
 def html(report: Report) -> str:
     """Return the report as HTML."""
     environment, style = _templates()
-    months = pressing_first(report.months)
+    found = pressing_first(report.months)
+    months = [month for month, _ in found]
+    whole = months if len(months) <= MAX_WHOLE else []
     one = months[0] if len(months) == 1 and not report.nothing else None
     title = _title(months)
-    style += sheets.style(months, title, report.generated, is_one=one is not None)
+    style += sheets.style(whole, title, report.generated, is_one=one is not None)
     names = Counter(each.org_name for each in (*(one.whole for one in months), *report.nothing))
     text = environment.get_template("report.html").render(
         report=report,
@@ -106,19 +105,26 @@ def html(report: Report) -> str:
         version=version().number,
         title=title,
         one=one,
-        every=months,
+        every=found,
+        whole_parts=whole,
+        numbers={each.whole.org_id: number for number, each in enumerate(whole, 1)},
+        troubles=troubles(found, report.nothing),
+        in_trouble=sum(bool(each) for _, each in found) + len(report.nothing),
+        befores={each.compared.before.month for each in months if each.compared},
         sums=sums(report),
         together=together(months),
         shared={name for name, count in names.items() if count > 1},
-        pictures=[_picture(each) for each in months],
-        calendars=[_calendar(each) for each in months],
+        pictures=[_picture(each) for each in whole],
+        calendars=[_calendar(each) for each in whole],
         reasons=REASONS,
         State=State,
         WEEKDAYS=WEEKDAYS,
-        WHICH=usage_parts.TITLES,
+        WHICH=parts.TITLES,
         DAY=DAY,
         MAX_TYPES=MAX_TYPES,
+        STEPS=STEPS,
         MAX_NAMES=MAX_NAMES,
+        MAX_WHOLE=MAX_WHOLE,
         MAX_CAUSES=MAX_CAUSES,
         HALF_A_CENT=HALF_A_CENT,
     )
@@ -147,6 +153,15 @@ def _between(whole: WholeOrganization) -> str:
 
 def _dates(numbers: Iterable[int]) -> str:
     """Return days, which are numbered from 1970 on, as dates and ranges of dates."""
+    return _ranges(numbers, text_of)
+
+
+def _month_ranges(months: Iterable[str]) -> str:
+    """Return months of a year in words, with ranges of them."""
+    return _ranges((int(each[-2:]) for each in months), lambda number: MONTHS[number - 1])
+
+
+def _ranges(numbers: Iterable[int], words: Callable[[int], str]) -> str:
     ranges: list[tuple[int, int]] = []
     for number in numbers:
         if ranges and number == ranges[-1][1] + 1:
@@ -154,24 +169,9 @@ def _dates(numbers: Iterable[int]) -> str:
         else:
             ranges.append((number, number))
     return ", ".join(
-        text_of(first) if first == last else f"{text_of(first)} to {text_of(last)}"
+        words(first) if first == last else f"{words(first)} to {words(last)}"
         for first, last in ranges
     )
-
-
-def _unread(whole: WholeOrganization) -> Sequence[Unread]:
-    """Return what could not be read of an organization, each reason once."""
-    found: dict[str, list[Failing]] = {}
-    for each in whole.failures:
-        found.setdefault(without_call(each.reason), []).append(each)
-    return [
-        Unread(
-            [each.collector.replace("_", " ") for each in failing],
-            reason,
-            min((each.since for each in failing if each.since), default=None),
-        )
-        for reason, failing in found.items()
-    ]
 
 
 def _picture(month: Month) -> Bars | None:

@@ -84,6 +84,13 @@ class Period(NamedTuple):
             return None
         return self.usd / (self.seen - self.start) * self.unseen
 
+    @property
+    def days_read(self) -> float | None:
+        """How many days its total is of, if it has ended."""
+        if self.start is None or self.end is None:
+            return None
+        return (self.end - self.start - self.unseen * self.is_incomplete) / DAY
+
     def owns(self, start: float | None) -> bool:
         """Tell whether a period that began then is this one."""
         return start is not None and self.start is not None and abs(start - self.start) < SAME

@@ -1,4 +1,4 @@
-"""What several organizations come to together, which of them each sum lacks, and their order."""
+"""What several organizations come to together, and which of them each sum lacks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from exporter.metrics.extract.values import exact_sum
 from exporter.tool.api_answers import WholeOrganization
-from exporter.tool.report.months import Month, Report
-from exporter.tool.report.periods import State
+from exporter.tool.report.months import Report
+from exporter.web.status.changes import Pair
 
 
 class Total(NamedTuple):
@@ -31,6 +31,8 @@ class Sums(NamedTuple):
     budgets: int  # how many these are
     over: int  # how many of them have cost more
     unread: int  # organizations that could not be read, or not completely
+    change: Pair  # of those that are compared with the month before
+    not_compared: Sequence[WholeOrganization]
 
 
 def sums(report: Report) -> Sums:
@@ -38,9 +40,9 @@ def sums(report: Report) -> Sums:
     months = report.months
     wholes = [*(each.whole for each in months), *report.nothing]
     nothing = [None for _ in report.nothing]
-    used = [each for each in months if each.budget_used is not None]
+    used = [each for each in months if each.budget_left is not None]
     budgets = {each.whole.org_id: each.whole.budget_usd for each in used}
-    with_budget = [each for each in wholes if each.budget_usd]
+    with_budget = [each for each in wholes if each.budget_usd is not None]
     return Sums(
         len(wholes),
         _total([*(each.period.usd for each in months), *nothing], wholes),
@@ -50,22 +52,14 @@ def sums(report: Report) -> Sums:
         _total([each.overdue_usd for each in wholes], wholes),
         _total([budgets.get(each.org_id) for each in with_budget], with_budget),
         len(used),
-        sum((each.budget_used or 0.0) > 1 for each in used),
+        sum(each.has_exceeded for each in used),
         sum(bool(each.whole.failures) for each in months) + len(report.nothing),
+        Pair(
+            _known(each.compared and each.compared.pair.now for each in months),
+            _known(each.compared and each.compared.pair.before for each in months),
+        ),
+        [*(each.whole for each in months if each.compared is None), *report.nothing],
     )
-
-
-def pressing_first(months: Iterable[Month]) -> Sequence[Month]:
-    """Return months in the order in which they need attention, and the most expensive first."""
-    return sorted(months, key=lambda each: (_urgency(each), -(each.period.usd or 0.0)))
-
-
-def _urgency(month: Month) -> int:
-    if month.whole.failures or month.period.state is State.LAST_KNOWN:
-        return 0
-    if (month.budget_used or 0.0) > 1 or month.whole.overdue_usd:
-        return 1
-    return 2 if (month.budget_forecast or 0.0) > 1 else 3
 
 
 def _total(usds: Sequence[float | None], wholes: Sequence[WholeOrganization]) -> Total:

@@ -32,8 +32,10 @@ class Pair(NamedTuple):
 
     @property
     def share(self) -> float | None:
-        """The change as a share of what was before; None where there is nothing to compare with."""
-        return self.change / self.before if self.change is not None and self.before else None
+        """The change as a share of what was before; None where that is not above 0."""
+        if self.change is None or self.before is None or self.before <= 0:
+            return None
+        return self.change / self.before
 
 
 class Change(NamedTuple):
