@@ -71,7 +71,7 @@ POLLS = (
         "ViamBillingUpstreamOutage",
         "warning",
         "polling",
-        "Polls of Acme Robotics fail: no answer from the billing API",
+        "Polls of Acme Robotics fail: no answer or a server error",
         "The billing API does not answer for an organization.",
         "Polls of Acme Robotics fail because the billing API does not answer or reports a server "
         "error. Failing collectors: 3.",
@@ -105,9 +105,9 @@ POLLS = (
         "ViamBillingAnswersUnusable",
         "warning",
         "polling",
-        "Polls of Acme Robotics fail: the answers cannot be used",
+        "Polls of Acme Robotics fail: no usable answer",
         "The billing API gives no usable answer.",
-        "Polls of Acme Robotics fail because the billing API's answers cannot be used. "
+        "Polls of Acme Robotics fail because the billing API gives no usable answer. "
         "Failing collectors: 2.",
         failing("invalid_answer", "usage") | failing("other", "invoices"),
         delay=STALE,
@@ -116,9 +116,9 @@ POLLS = (
         "ViamBillingDataStale",
         "warning",
         "polling",
-        "Acme Robotics has had no successful poll for 1h 4m 0s",
+        "Acme Robotics has had no successful poll of usage for 1h 4m 0s",
         "A bill, or a part of it, has not been read for too long.",
-        "Acme Robotics has had no successful poll for 1h 4m 0s (collector usage).",
+        "Acme Robotics has had no successful poll of usage for 1h 4m 0s.",
         {on_page(LAST_SUCCESS, collector="usage"): same(SUCCEEDED)},
         {"collector": "usage"},
         delay=STALE,
@@ -221,7 +221,8 @@ EXPORTERS = (
         "The exporter at exporter-0:8426 cannot write to its storage",
         "The exporter cannot write to its storage.",
         "The exporter at exporter-0:8426 cannot write to its storage. If it restarts before a "
-        "write succeeds, the spend counted since the last successful write is lost.",
+        "write succeeds, it continues from the last successful write: on which days later spend "
+        "came is then an estimate.",
         {of_exporter(f"{OWN}storage_last_write_successful"): same(0)},
         about=FIRST,
         delay=5 * 60,

@@ -77,7 +77,7 @@ RUNAWAY: Final = replace(
     SPIKE,
     title="Acme Robotics has spent far more than expected: $99.50 in one day",
     description="Acme Robotics has spent far more than expected. Today has cost $99.50 so far; up "
-    "to $40.00 is not a spike.",
+    "to $40.00 is normal.",
     trouble={TODAY: same(99.5)},
 )
 CASES: Final[Mapping[str, Case]] = {
@@ -276,7 +276,7 @@ def test_a_runaway_is_told_before_midnight_and_once(tmp_path: Path) -> None:
     poll = 10
     pages = a_runaway_at_midnight(poll)
     before, after = 23 * HOUR, DAY + (poll + 5) * pages.step
-    of_today = "Today has cost $223.00 so far; up to $40.00 is not a spike."
+    of_today = "Today has cost $223.00 so far; up to $40.00 is normal."
     of_the_day = (
         "The last whole day on record, 1970-01-01, cost $224.00, $200.00 more than the $24.00 "
         "expected."
