@@ -22,6 +22,9 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("random", deadline=None)
 settings.load_profile("repeatable")
 
+# promtool, Prometheus and Helm spend a sixth less time when they collect garbage less often.
+os.environ.setdefault("GOGC", "400")
+
 # Nor may one pass because the environment happens to be activated: `make test` needs none.
 _commands = Path(sys.executable).parent
 os.environ["PATH"] = os.pathsep.join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -49,16 +50,19 @@ Choices = Mapping[str, str | Sequence[str]]
 
 
 @pytest.fixture(scope="session")
-def scraped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Have the quarter scraped, once for all that evaluate rules on it."""
-    return database.scraped(tmp_path_factory.mktemp("quarter"))
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database of the quarter, made once, by the installed Prometheus."""
+    folder = tmp_path_factory.mktemp("quarter")
+    database.make(folder / "made", database.scraped(folder))
+    return folder / "made"
 
 
 @pytest.fixture(scope="module")
-def server(scraped: Path, stack: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Record what the rules make of the quarter, and serve it."""
-    folder = tmp_path_factory.mktemp("quarter") / stack
-    database.make(folder, scraped)
+def server(
+    recorded: Path, stack: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """Serve a copy of it, as after an upgrade if this Prometheus is a newer one."""
+    folder = shutil.copytree(recorded, tmp_path_factory.mktemp("quarter") / stack)
     with database.serving(folder) as running:
         yield running
 

@@ -73,15 +73,21 @@ def of_exporter(name: str, **labels: str) -> str:
     return series(name, FIRST, labels)
 
 
+def troubled(case: Case, begins: int, lasts: int, after: int, step: int = MINUTE) -> Pages:
+    """Return pages in trouble after `begins` steps for `lasts`, and healthy for `after` more."""
+    pages = healthy(begins + lasts + after, step)
+    for name, values in case.trouble.items():
+        usual = pages.input.get(name, gone)
+        pages.input[name] = between(usual, begins, lasts, values)
+    return pages
+
+
 def check(case: Case, folder: Path) -> None:
     """Fail unless it is silent, is not rash, fires with all it has, and resolves."""
     takes = case.delay + hold(case.alert)
     step = MINUTE if takes <= LONG else 15 * MINUTE
     lasts = takes // step + 20
-    pages: Pages = healthy(BEGINS + lasts + 40, step)
-    for name, values in case.trouble.items():
-        usual = pages.input.get(name, gone)
-        pages.input[name] = between(usual, BEGINS, lasts, values)
+    pages = troubled(case, BEGINS, lasts, 40, step)
     begins = BEGINS * step
     pages.expect(case.alert, begins - 2 * step)
     pages.expect(case.alert, begins + takes - 2 * step)

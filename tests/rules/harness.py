@@ -7,8 +7,8 @@ changes it.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,13 +18,14 @@ import yaml
 from exporter.config.duration import format_duration, parse_duration
 from exporter.rules.alert import Links
 from exporter.tool import main
+from rules.needed import Rule, load_groups, load_rules, needed, read_by, words
 
 RULES: Final = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules"
 LINKS: Final = Links("https://wiki.example.com/viam-billing", "https://grafana.example.com")
 LINK_FLAGS: Final = (f"--runbooks={LINKS.runbooks}", f"--dashboards={LINKS.dashboards}")
 FILES: Final = (RULES / "viam-billing.rules.yml", RULES / "viam-billing.alerts.yml")
-GROUPS: Final = [g for path in FILES for g in yaml.safe_load(path.read_text())["groups"]]
-ALERT_RULES: Final = [r for g in GROUPS for r in g["rules"] if "alert" in r]
+GROUPS: Final = load_groups(FILES)
+ALERT_RULES: Final = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule]
 # By name; of several of one name, the one that is told of the worst.
 ALERTS: Final = {r["alert"]: r for r in reversed(ALERT_RULES)}
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -148,8 +149,21 @@ class Pages:
         self.expect_sample(near, at, (series("", labels or {}), 1))
 
     def check(self, folder: Path, files: Iterable[Path] = FILES) -> None:
-        """Fail with what promtool has against it, if anything."""
-        test = {
+        """Fail with what promtool has against it, if anything, of the rules that matter to it."""
+        asked = [alert["alertname"] for alert in self.alerts]
+        asked += [sample["expr"] for sample in self.samples]
+        rules = needed(load_rules(files), asked)
+        names = words([*asked, *(text for rule in rules for text in read_by(rule))])
+        looked_at = {
+            key: values
+            for key, values in self.input.items()
+            if key.partition("{")[0] in names or "__name__" in names
+        }
+        verdict(folder, rules, [replace(self, input=looked_at)])
+
+    def document(self) -> Mapping[str, Any]:
+        """Return it as promtool reads it."""
+        return {
             "interval": format_duration(self.step),
             "input_series": [
                 {"series": name, "values": values(self.steps)}
@@ -158,19 +172,24 @@ class Pages:
             "alert_rule_test": self.alerts,
             "promql_expr_test": self.samples,
         }
-        document = {
-            "rule_files": [str(path) for path in files],
-            "evaluation_interval": format_duration(self.every or self.step),
-            "group_eval_order": [group["name"] for group in GROUPS],
-            "tests": [test],
-        }
-        file = folder / "test.yml"
-        file.write_text(yaml.safe_dump(document, width=10_000))
-        done = subprocess.run(
-            ["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            pytest.fail(done.stdout + done.stderr, pytrace=False)
+
+
+def verdict(folder: Path, rules: Sequence[Rule], pages: Sequence[Pages]) -> None:
+    """Fail with what promtool has against these rules on any of the pages, if anything."""
+    groups = [{"name": "rules", "rules": rules}]
+    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
+    document = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": format_duration(pages[0].every or pages[0].step),
+        "tests": [each.document() for each in pages],
+    }
+    file = folder / "test.yml"
+    file.write_text(yaml.safe_dump(document, width=10_000))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.fail(done.stdout + done.stderr, pytrace=False)
 
 
 def between(usual: Values, start: int, length: int, values: Values) -> Values:

@@ -19,7 +19,6 @@ from exporter.rules.series import ANSWERED, READINGS
 from grafana.source.promql import RANKS
 from rules.harness import DAY, HOUR, MINUTE, Pages, rising, series
 from rules.lived import MONTH, SCRAPED, Bill, Life, Span, even, live, with_events
-from rules.needed import only_needed
 from support.dashboards import ANY, dashboards, expand, targets
 
 pytestmark = pytest.mark.timeout(300)  # promtool goes through many days
@@ -48,24 +47,6 @@ PARTS: Final = [
     for mark in dashboard["annotations"]["list"]
     if mark["name"] == "More than a day"
 }
-
-
-QUERIES: Final = (FLEET, ONE, MARKS, *PARTS)
-
-
-@pytest.fixture(scope="module", name="rules")
-def those_needed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with the rules that the bars need: a few of them take less time than all."""
-    return only_needed(QUERIES, tmp_path_factory.mktemp("rules"))
-
-
-def check(pages: Pages, rules: Path, folder: Path) -> None:
-    """Fail with what promtool has against it, of the series that are looked at."""
-    texts = rules.read_text(), *QUERIES
-    for name in list(pages.input):
-        if not any(name.partition("{")[0] in text for text in texts):
-            del pages.input[name]
-    pages.check(folder, [rules])
 
 
 @dataclass(frozen=True)
@@ -244,7 +225,7 @@ def bar(day: int) -> str:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
-def test_bars_add_up_to_what_was_spent(scenario: Scenario, tmp_path: Path, rules: Path) -> None:
+def test_bars_add_up_to_what_was_spent(scenario: Scenario, tmp_path: Path) -> None:
     """Within half a percent; the bar after a gap holds the gap, and a mark says so."""
     bill, days = scenario.bill, scenario.days
     lived = live(tmp_path, days, bill, *scenario.lives, unscraped=scenario.unscraped)
@@ -269,42 +250,42 @@ def test_bars_add_up_to_what_was_spent(scenario: Scenario, tmp_path: Path, rules
         pages.expect_sample(marks, end)
     for day in scenario.gaps:
         pages.expect_near(f"last_over_time(({MARKS})[1h:1d] @ {day * DAY})", end, 1000 * day * DAY)
-    check(pages, rules, tmp_path)
+    pages.check(tmp_path)
 
 
-def test_today_has_no_bar_yet(tmp_path: Path, rules: Path) -> None:
+def test_today_has_no_bar_yet(tmp_path: Path) -> None:
     """It would look like a day on which little was spent."""
     pages = live(tmp_path, 3, STEADY).pages
     noon = int(at(2, 12))
     for panel in (FLEET, ONE, *PARTS):
         pages.expect_near(f"last_over_time(({panel})[1h:1d] @ {DAY})", noon, PER_DAY, within=LATE)
         pages.expect_sample(f"last_over_time(({panel})[1h:1d] @ {2 * DAY})", noon)
-    check(pages, rules, tmp_path)
+    pages.check(tmp_path)
 
 
 @pytest.mark.parametrize("wrong", [no_dates, far_start, too_large])
 def test_odd_answers_are_in_no_bar(
-    wrong: Callable[[pb.GetCurrentMonthUsageResponse], None], tmp_path: Path, rules: Path
+    wrong: Callable[[pb.GetCurrentMonthUsageResponse], None], tmp_path: Path
 ) -> None:
     """What was known before them stands for the midnight that they are around."""
     bill = Bill(even(PER_DAY), odd=[(at(1, 22), at(2, 2))], wrong=wrong)
     pages = live(tmp_path, 4, bill).pages
     for day, usd in ((1, 22 * PER_HOUR), (2, 26 * PER_HOUR), (3, PER_DAY)):
         pages.expect_near(bar(day), 4 * DAY, usd, within=LATE)
-    check(pages, rules, tmp_path)
+    pages.check(tmp_path)
 
 
-def test_bars_need_no_dates(tmp_path: Path, rules: Path) -> None:
+def test_bars_need_no_dates(tmp_path: Path) -> None:
     """Of an organization that never has any, period or not."""
     bill = Bill(even(PER_DAY), odd=[(0, 4 * DAY)], wrong=no_dates)
     pages = live(tmp_path, 4, bill).pages
     for panel in (FLEET, ONE, *PARTS):
         total = f"sum_over_time(({panel})[97h:1d])"
         pages.expect_near(total, 4 * DAY, 4 * PER_DAY, within=LATE)
-    check(pages, rules, tmp_path)
+    pages.check(tmp_path)
 
 
-def test_a_resource_type_ends_with_the_period_that_it_was_in(tmp_path: Path, rules: Path) -> None:
+def test_a_resource_type_ends_with_the_period_that_it_was_in(tmp_path: Path) -> None:
     """A gap does not bring it back, and the one that is new counts whole."""
     bill = Bill(even(PER_DAY), (-10 * DAY, at(2)), odd=[(0, at(2))], wrong=remote_control)
     pages = live(tmp_path, 6, bill, unscraped=[(at(3, 20), at(4, 2))]).pages
@@ -321,17 +302,17 @@ def test_a_resource_type_ends_with_the_period_that_it_was_in(tmp_path: Path, rul
             usd = of_day[day] if day in days else 0.0
             of = f"max by (resource_type) ({bars})"
             pages.expect_near(of, 6 * DAY, usd, {"resource_type": name}, within=LATE)
-    check(pages, rules, tmp_path)
+    pages.check(tmp_path)
 
 
-def test_midnight_has_what_was_known_then(tmp_path: Path, rules: Path) -> None:
+def test_midnight_has_what_was_known_then(tmp_path: Path) -> None:
     """The hour's last minutes are read, also of pages that are scraped every five minutes."""
     pages = live(tmp_path, 3, STEADY).pages
     pages.every = MINUTE
     pages.expect_near(bar(1), 3 * DAY, PER_DAY, within=0.001)
     read = f'count_over_time({READINGS}{{reading="spent"}}[23h] @ {2 * DAY})'
     pages.expect_near(f"sum({read})", 3 * DAY, 23 * SELDOM)
-    check(pages, rules, tmp_path)
+    pages.check(tmp_path)
 
 
 def test_those_beyond_the_colours_have_one_bar_together(tmp_path: Path) -> None:

@@ -5,17 +5,15 @@ The exporters live in virtual time, and what they showed is what Prometheus has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from exporter.pb import billing_pb2 as pb
-from exporter.rules.series import ALL_FORECAST, BUDGET_USED, PICKED, WITHOUT_FORECAST, last
-from rules.harness import ACME, DAY, FILES, FIRST, HOUR, MINUTE, Pages, series
+from exporter.rules.series import ALL_FORECAST, last
+from rules.harness import ACME, DAY, FIRST, HOUR, MINUTE, Pages, series
 from rules.lived import MONTH, Bill, Life, even, live, with_events
-from rules.needed import only_needed
 from support.dashboards import query
 
 pytestmark = pytest.mark.timeout(300)  # promtool goes through many days
@@ -24,13 +22,6 @@ SECOND: Final = "exporter-1:8426"
 FLEET, ONE = "viam-billing-fleet", "viam-billing-organization"
 NAME: Final = "viam_billing_forecast_usd"
 LOWER: Final = last("viam_billing_forecast_lower_usd")
-
-
-@pytest.fixture(scope="module", name="rules")
-def those_needed(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
-    """Return the rules that make what is looked at, and no others."""
-    names = [PICKED, ALL_FORECAST, WITHOUT_FORECAST, BUDGET_USED, LOWER]
-    return [only_needed(names, tmp_path_factory.mktemp("rules"))]
 
 
 def expect_one_forecast(pages: Pages, at: int, instance: str) -> None:
@@ -55,7 +46,7 @@ def expect_one_forecast(pages: Pages, at: int, instance: str) -> None:
         pages.expect_near(f"sum({shown}) - sum({of_page})", at, 0, within=1e-9)
 
 
-def test_a_fee_on_the_first_is_not_the_pace(tmp_path: Path, rules: Sequence[Path]) -> None:
+def test_a_fee_on_the_first_is_not_the_pace(tmp_path: Path) -> None:
     """On the fifth day of $30 a day after $300 at once, the month ends near $1200."""
     begins = 3 * DAY
     spent = with_events(even(PER_DAY), (begins + HOUR, 300.0))
@@ -63,12 +54,10 @@ def test_a_fee_on_the_first_is_not_the_pace(tmp_path: Path, rules: Sequence[Path
     at = begins + 5 * DAY + 2 * MINUTE
     expect_one_forecast(pages, at, FIRST["instance"])
     pages.expect_near(ALL_FORECAST, at, 300 + 30 * PER_DAY, within=100)
-    pages.check(tmp_path, rules)
+    pages.check(tmp_path)
 
 
-def test_a_forecast_and_its_bounds_are_of_the_exporter_that_knows_more(
-    tmp_path: Path, rules: Sequence[Path]
-) -> None:
+def test_a_forecast_and_its_bounds_are_of_the_exporter_that_knows_more(tmp_path: Path) -> None:
     """Until it is gone: then they are of the other one, all at once."""
     spent = with_events(even(PER_DAY), (2.5 * DAY, 200.0))
     gone = 6 * DAY
@@ -76,7 +65,7 @@ def test_a_forecast_and_its_bounds_are_of_the_exporter_that_knows_more(
     pages = live(tmp_path, 8, Bill(spent), *lives).pages
     expect_one_forecast(pages, gone - HOUR + 2 * MINUTE, FIRST["instance"])
     expect_one_forecast(pages, gone + HOUR + 2 * MINUTE, SECOND)
-    pages.check(tmp_path, rules)
+    pages.check(tmp_path)
 
 
 def test_a_catch_up_after_an_outage_is_no_spike_and_no_news(tmp_path: Path) -> None:
@@ -90,7 +79,7 @@ def test_a_catch_up_after_an_outage_is_no_spike_and_no_news(tmp_path: Path) -> N
     stale = 'ALERTS{alertname="ViamBillingUpstreamOutage",alertstate="firing"}'
     told = f"count by (org_id) (count_over_time({stale}[3d]))"
     pages.expect_sample(told, 13 * DAY, (series("", {"org_id": ACME["org_id"]}), 1))
-    pages.check(tmp_path, FILES)
+    pages.check(tmp_path)
 
 
 def test_a_runaway_is_told_today_and_by_its_type_the_day_after(tmp_path: Path) -> None:
@@ -119,4 +108,4 @@ def test_a_runaway_is_told_today_and_by_its_type_the_day_after(tmp_path: Path) -
     news = 'count by (resource_type) (ALERTS{alertname="ViamBillingNewCostType"})'
     pages.expect_sample(news, 10 * DAY + 6 * HOUR, (other, 1))
     pages.expect_sample(news, 11 * DAY + 6 * HOUR)
-    pages.check(tmp_path, FILES)
+    pages.check(tmp_path)

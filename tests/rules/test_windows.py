@@ -5,18 +5,15 @@ What is asked are the dashboards' own queries, of what real exporters showed in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from exporter.rules.series import PICKED, SEEN
 from grafana.source.known import MISSING
 from rules.harness import ACME, DAY, FIRST, HOUR, Pages, same, series
 from rules.healthy import add_exporter
 from rules.lived import Bill, Life, even, live
-from rules.needed import only_needed
 from support.dashboards import beside, query
 
 pytestmark = pytest.mark.timeout(300)  # promtool goes through many days
@@ -30,12 +27,6 @@ SECOND: Final = "exporter-1:8426"
 BILL: Final = Bill(even(PER_DAY))
 FLEET, ONE = "viam-billing-fleet", "viam-billing-organization"
 OF_ACME: Final = {"org_id": ACME["org_id"]}
-
-
-@pytest.fixture(scope="module", name="rules")
-def those_needed(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
-    """Return the rules by which one exporter is picked, and organizations are counted."""
-    return [only_needed([PICKED, SEEN], tmp_path_factory.mktemp("rules"))]
 
 
 def expect_whole_days(pages: Pages) -> None:
@@ -64,7 +55,7 @@ def expect_whole_days(pages: Pages) -> None:
     pages.expect_near(of_type, LOOKED_AT, PER_DAY, machine, within=CENT)
 
 
-def test_the_exporter_was_away_for_three_days(tmp_path: Path, rules: Sequence[Path]) -> None:
+def test_the_exporter_was_away_for_three_days(tmp_path: Path) -> None:
     """The last 7 days are $301: the counters' growth, of the time since it is back, is $197."""
     lives = Life(ends=AWAY, storage="kept"), Life(BACK, storage="kept")
     pages = live(tmp_path, 10, BILL, *lives).pages
@@ -73,30 +64,30 @@ def test_the_exporter_was_away_for_three_days(tmp_path: Path, rules: Sequence[Pa
     pages.expect_near(f"sum(increase({counter}[7d]))", LOOKED_AT, 197, within=2)
     # Estimated are the three days, and ten of the period before the first answer.
     pages.expect_near(query(ONE, "Days not known"), LOOKED_AT, 13, OF_ACME)
-    pages.check(tmp_path, rules)
+    pages.check(tmp_path)
 
 
-def test_the_api_was_away_for_three_days(tmp_path: Path, rules: Sequence[Path]) -> None:
+def test_the_api_was_away_for_three_days(tmp_path: Path) -> None:
     """What it says when it is back is no day's spend: a day is $43."""
     pages = live(tmp_path, 10, Bill(even(PER_DAY), away=[(AWAY, BACK)])).pages
     expect_whole_days(pages)
     back = BACK + DAY // 2
     pages.expect_near(query(FLEET, "Last whole day"), back, PER_DAY, within=CENT)
     pages.expect_near(query(ONE, "Today so far"), back, PER_DAY / 2, OF_ACME, within=PER_DAY / 48)
-    pages.check(tmp_path, rules)
+    pages.check(tmp_path)
 
 
-def test_two_replicas_are_one_organization(tmp_path: Path, rules: Sequence[Path]) -> None:
+def test_two_replicas_are_one_organization(tmp_path: Path) -> None:
     """Their days differ by what each could see: those of the one that knows more are shown."""
     lives = Life(ends=AWAY, storage="kept"), Life(BACK, storage="kept"), Life(700, instance=SECOND)
     pages = live(tmp_path, 10, BILL, *lives).pages
     expect_whole_days(pages)
     for title in ("Last whole day", "Last 7 days"):
         pages.expect_sample(beside(FLEET, title, MISSING), LOOKED_AT)
-    pages.check(tmp_path, rules)
+    pages.check(tmp_path)
 
 
-def test_a_week_that_nobody_knows_is_no_number(tmp_path: Path, rules: Sequence[Path]) -> None:
+def test_a_week_that_nobody_knows_is_no_number(tmp_path: Path) -> None:
     """Neither 0 nor a part of it: a period ended in the outage."""
     bill = Bill(even(PER_DAY), starts=(-10 * DAY, 3.0 * DAY + 12 * HOUR), away=[(AWAY, BACK)])
     pages = live(tmp_path, 10, bill).pages
@@ -109,13 +100,11 @@ def test_a_week_that_nobody_knows_is_no_number(tmp_path: Path, rules: Sequence[P
     # Pace compares days with weeks of the same organizations: of none.
     pages.expect_sample(query(FLEET, "Pace"), LOOKED_AT)
     pages.expect_near(query(FLEET, "Pace", "C"), LOOKED_AT, 1)
-    pages.check(tmp_path, rules)
+    pages.check(tmp_path)
 
 
 @pytest.mark.parametrize("known", [0, 1, 2])
-def test_a_sum_says_how_many_organizations_it_leaves_out(
-    known: int, tmp_path: Path, rules: Sequence[Path]
-) -> None:
+def test_a_sum_says_how_many_organizations_it_leaves_out(known: int, tmp_path: Path) -> None:
     """Of three, two of which have an exporter each that sees a little more than the other."""
     pages = Pages(2, HOUR)
     for number in range(3):
@@ -137,4 +126,4 @@ def test_a_sum_says_how_many_organizations_it_leaves_out(
             pages.expect_sample(query(FLEET, title), HOUR)
             pages.expect_sample(beside(FLEET, title, MISSING), HOUR)
     pages.expect_near(query(FLEET, "Pace", "C"), HOUR, 3 - known)
-    pages.check(tmp_path, rules)
+    pages.check(tmp_path)
