@@ -38,7 +38,7 @@ _STYLES: Final[Sequence[tuple[str, Sequence[tuple[str, Any]]]]] = (
 )
 
 
-ESTIMATED: Final = "orgs estimated"
+ESTIMATES: Final = "orgs estimated"
 DAYS_SEEN: Final = "days of it known"
 
 
@@ -68,7 +68,7 @@ def _spent(  # noqa: PLR0913 - a tile is what it is called with
 ) -> Panel:
     value, known = picked(name), picked(KNOWN)
     # What was spent before the first poll is spread evenly over the days before.
-    few = f"{known} / 86400 < {days}"
+    few, seen = f"{known} / 86400 < {days}", f"({known} > 0 and on (org_id) {value})"
     spread = f"{few} and on (org_id) {value}" if one else f"count({few} and on (org_id) {value})"
     return tile(
         title,
@@ -79,7 +79,8 @@ def _spent(  # noqa: PLR0913 - a tile is what it is called with
         none=_after(days),
         unit=USD,
         name="spent",
-        also=[*also, Beside(DAYS_SEEN if one else ESTIMATED, spread)],
+        seen=seen,
+        also=[*also, Beside(DAYS_SEEN if one else ESTIMATES, spread)],
         coming=_from_day(days, picked_of(f"{metric(KNOWN)} + {metric(NOT_KNOWN)}")),
         width=4 if one else 8,
     )

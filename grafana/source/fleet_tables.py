@@ -56,16 +56,23 @@ def movers() -> Panel:
     moved = f"and on (org_id) topk({MOVERS}, abs({change}))"
     name = f"({told_apart(named(SEEN))} > bool 0)"
     weeks = f"{week} * on (org_id) group_left (org_name) {name} {moved}"
-    why = parts(f"({weeks})", USAGE, "org_name", none="after 14 whole days")
+    # A reason is in a label of its own: a name leads to the organization.
+    why = parts(f"({weeks})", USAGE, "reason", "not known yet", later=True)
     return table(
         "Movers of the week",
         "Spend of the last seven whole UTC days beside that of the seven before, before "
         "corrections, where it changed most. Growth is not bad in itself: was it intended? "
         "Organizations of which fewer than 14 days are known are left out. Click a name for the "
         "organization.",
+        Column("State", label="reason", reasons=True),
         _ORGANIZATION,
         # Rows are joined by the id, which a row that says why there are none has not.
-        Column("Last 7 days", f'label_replace({why}, "org_id", "-", "org_id", "")', unit=USD),
+        Column(
+            "Last 7 days",
+            f'label_replace({why}, "org_id", "-", "org_id", "")',
+            unit=USD,
+            texts={"Infinity": ("after 14 days", "text")},
+        ),
         Column("7 days before", f"{before} {moved}", unit=USD, width=115),
         Column("Change in $", f"{change} {moved}", unit=PLAIN_NUMBER, decimals=2, width=115),
         Column("Change in %", f"{change} / ({before} > 0) {moved}", unit=SHARE, width=105),

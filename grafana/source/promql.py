@@ -13,7 +13,7 @@ from typing import Final
 from exporter.metrics import catalog
 from exporter.rules.readings import MEMORY as READING_DAYS
 from exporter.rules.readings import SPENT
-from exporter.rules.series import ANSWERED, PICKED, READINGS
+from exporter.rules.series import ANSWERED, PICKED, READINGS, SINCE
 
 BY_ORGANIZATION: Final = frozenset(spec.name for spec in catalog.SPECS)
 JOB: Final = 'job=~"$job"'
@@ -95,6 +95,10 @@ def spent_on_day() -> str:
     # A day of which nothing was heard has no bar, rather than one of $0.
     return f"({after} - ({before} or {first}) and on (org_id) {first} and on () {OVER})"
 
+
+# At every step: what is known of the organizations reaches back far enough to be seen in a chart.
+_NOW: Final = "max_over_time(vector(time())[1m:1m] @ end())"
+LONG: Final = f"(min({recorded(SINCE)} @ end()) < {_NOW} - $__range_s / 48)"
 
 RANKS: Final = 8  # of series that have a colour of their own
 

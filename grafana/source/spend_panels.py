@@ -92,7 +92,7 @@ def budget() -> Sequence[Panel]:
             "before the period's end, find what grew in the rows below.",
             f"1000 * {EXHAUSTED}",
             USAGE,
-            none="Not in this period",
+            none="Not expected",
             unit=DATE,
         ),
         tile(
@@ -202,7 +202,7 @@ def spend() -> Sequence[Panel]:
             "marked, a bar includes all spend since; spend that no poll showed is in no bar.",
             Query(f"{by_source} > 0", SOURCE_NAME, "1d"),
             # By themselves: in one stack with the others they would be drawn over them.
-            Query(f"{by_source} < 0", f"{SOURCE_NAME}, credited", "1d"),
+            Query(f"{by_source} < 0", f"{SOURCE_NAME} (credit)", "1d"),
             unit=USD_AXIS,
             height=9,
             empty=NO_DAY,
@@ -224,7 +224,7 @@ def spend() -> Sequence[Panel]:
                 "corrections, last 24 hours",
             ),
             unit=USD_AXIS,
-            styles=[("corrections, last 24 hours", [fixed("blue"), FILLED])],
+            styles=[("corrections, last 24 hours", [fixed("purple"), FILLED])],
         ),
         days.pace(),
     )

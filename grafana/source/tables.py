@@ -47,6 +47,7 @@ class Column:
     url: str | None = None
     shown: bool = True  # else its query only decides which rows there are
     decimals: int | None = None
+    reasons: bool = False  # of a label: it may hold why there are no rows, with an id after it
     texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # value -> text and colour
 
 
@@ -115,6 +116,12 @@ def _transform(panel: Panel, name: str, options: Mapping[str, Any]) -> None:
     panel.with_transformation(sdk.models.DataTransformerConfig(id_val=name, options=options))
 
 
+def _reason(text: str) -> Mapping[str, Any]:
+    """Return the mapping that leaves out what comes after a reason, which may be an id."""
+    result = {"text": text, "index": 0}
+    return {"type": "regex", "options": {"pattern": f"/^{text}.*/", "result": result}}
+
+
 def _properties(column: Column) -> list[Any]:
     # A cell that is empty must not say what the whole panel says when it is.
     properties: dict[str, Any] = {"noValue": NOTHING}
@@ -142,6 +149,8 @@ def _properties(column: Column) -> list[Any]:
     elif column.texts:
         properties["custom.cellOptions"] = {"type": column.cell}
         properties["mappings"] = [texts_in_place(column.texts)]
+    elif column.reasons:
+        properties["mappings"] = [_reason(text) for text in (UNREADABLE, PENDING)]
     if column.cell == GAUGE:
         properties["min"], properties["max"] = 0, 1
     if column.url:
