@@ -168,7 +168,7 @@ def trend(  # noqa: PLR0913 - a tile is what it is called with
 
 
 def pace_of_all() -> Panel:
-    """Return the pace of all organizations that are chosen, each six hours: days change no more."""
+    """Return the pace of all organizations that are chosen, each three hours."""
     week = picked(WEEK)
     return lines(
         "Pace",
@@ -176,9 +176,9 @@ def pace_of_all() -> Panel:
         "before corrections. Days that stay above the mean are a new pace: the movers above show "
         "whose. Organizations without seven known days are in neither line: they are "
         "counted on the right.",
-        Query(f"sum({picked(DAY)} and on (org_id) {week})", _DAY_LINE, "6h"),
-        Query(f"sum({week}) / 7", _MEAN, "6h"),
-        Query(missing(week), MISSING, "6h"),
+        Query(f"sum({picked(DAY)} and on (org_id) {week})", _DAY_LINE, "3h"),
+        Query(f"sum({week}) / 7", _MEAN, "3h"),
+        Query(missing(week), MISSING, "3h"),
         unit=USD_AXIS,
         from_zero=False,
         styles=[

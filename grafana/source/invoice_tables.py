@@ -17,7 +17,7 @@ OF_INVOICE: Final = 'invoice_id=~"$invoice"'
 # What is still to be paid. A void one among the status `other` cannot be told apart here.
 OPEN: Final = f"""({most(BY, metric(AMOUNT, 'status!="paid"'))} > 0)"""
 
-WAITING: Final = "outstanding|payment_processing"
+WAITING: Final = ("outstanding", "payment_processing")
 STATUSES: Final = {
     "paid": ("paid", "green"),
     "payment_processing": ("in payment", "blue"),
@@ -43,7 +43,8 @@ def moment(which: str, *matchers: str, by: str = BY) -> str:
 def with_state(amount: str, due: str) -> str:
     """Return amounts of invoices with statuses of our own: overdue, and credit below $0."""
     late = f"{amount} > 0 and on (invoice_id) {due} < time()"
-    late = f'label_replace({late}, "status", "overdue", "status", "{WAITING}")'
+    waiting = "|".join(WAITING)
+    late = f'label_replace({late}, "status", "overdue", "status", "{waiting}")'
     credit = f'label_replace({amount} < 0, "status", "credit", "", "")'
     return f"({late} or on (invoice_id) {credit} or on (invoice_id) {amount})"
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from exporter.rules.series import SEEN, last
 from grafana.source.charts import hues, lines
-from grafana.source.invoice_tables import ORGANIZATION_COLUMN, WAITING
+from grafana.source.invoice_tables import ORGANIZATION_COLUMN, STATUSES, WAITING
 from grafana.source.known import (
     BILLING,
     INVOICES,
@@ -46,7 +46,7 @@ from grafana.source.tables import NOTHING, Column, table
 ALL_BY_STATUS: Final = "viam_billing_invoices_amount_usd"
 FAILED_COUNT: Final = "viam_billing_invoices_payment_failed"
 PENDING: Final = "viam_billing_payment_method_verification_pending"
-
+WHOLE: Final = [("decimals", 0)]
 # Amounts are remembered while bills cannot be read. Lines end when none of them is current.
 CURRENT: Final = f"({amount(UNPAID)} unless on (org_id) {INVOICES.old})"
 
@@ -90,6 +90,12 @@ def failed_over_time() -> Panel:
     )
 
 
+def of_status(status: str) -> str:
+    """Return how many invoices have a status."""
+    invoices = metric("viam_billing_invoices", f'status="{status}"')
+    return f"sum({most('org_id', invoices)})"
+
+
 def payments() -> Sequence[Panel]:
     """Return the row of payments."""
     reasons = "org_id, org_name, reason"
@@ -98,7 +104,8 @@ def payments() -> Sequence[Panel]:
     name = f"({named(SEEN)} > bool 0)"
     failed = most("org_id, reason", recorded(last(FAILED)))
     methods, unread = metric("viam_billing_payment_method_info"), BILLING.of(State.UNREADABLE)
-    waiting = metric("viam_billing_invoices", f'status=~"{WAITING}"')
+    awaiting = {status: STATUSES[status][0] for status in WAITING}
+    paid = by_id(ALL_BY_STATUS, 'status="paid"')
     failed = f"({failed} > 0) * on (org_id) group_left (org_name) {name}"
     return (
         table(
@@ -142,7 +149,8 @@ def payments() -> Sequence[Panel]:
                 width=125,
             ),
             Column("First due", cell(f"1000 * {OLDEST_DUE}", INVOICES), unit=DATE, width=125),
-            Column("Total paid", by_id(ALL_BY_STATUS, 'status="paid"'), unit=USD, width=115),
+            # Of one that gets credit only, nothing was paid.
+            Column("Total paid", f"{paid} > 0", unit=USD, width=115),
             key="org_id",
             sort="First due",
             width=12,
@@ -176,8 +184,8 @@ def payments() -> Sequence[Panel]:
             "Invoices awaiting payment",
             "How many invoices await payment, or have a payment in progress. Both rise when "
             "invoices come, and should be at 0 well before the next ones.",
-            Query(f"sum by (status) ({most('org_id, status', waiting)})", "{{status}}"),
+            *(Query(of_status(status), name) for status, name in awaiting.items()),
             unit=COUNT,
-            styles=hues("outstanding", "payment_processing"),
+            styles=[*hues(*awaiting.values()), *((name, WHOLE) for name in awaiting.values())],
         ),
     )

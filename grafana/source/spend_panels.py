@@ -94,6 +94,7 @@ def budget() -> Sequence[Panel]:
             USAGE,
             none="Not expected",
             unit=DATE,
+            colours=((None, "text"), (0, "orange")),
         ),
         tile(
             "Mean day",
