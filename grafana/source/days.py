@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from grafana.source.charts import lines
+from grafana.source.charts import HUES, lines
 from grafana.source.known import LESS, MISSING, ORGANIZATIONS, USAGE, tile
-from grafana.source.money_panels import COUNTED_ON_THE_RIGHT, DASHED, THIN, fixed
+from grafana.source.money_panels import COUNTED_ON_THE_RIGHT, DASHED, fixed
 from grafana.source.panels import COUNT, DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query
 from grafana.source.promql import metric, picked, picked_of
 
@@ -33,7 +33,7 @@ TWO_WEEKS: Final = 14  # days
 _DAY_LINE: Final = "last whole day"
 _MEAN: Final = "mean of 7 days"
 _STYLES: Final[Sequence[tuple[str, Sequence[tuple[str, Any]]]]] = (
-    (_DAY_LINE, [fixed("blue"), THIN]),
+    (_DAY_LINE, [fixed("blue")]),
     (_MEAN, [fixed("orange")]),
 )
 
@@ -206,7 +206,7 @@ def pace() -> Panel:
         from_zero=False,
         styles=[
             *_STYLES,
-            ("mean of 28 days", [fixed("text")]),
+            ("mean of 28 days", [fixed(HUES[3])]),
             ("expected", [fixed("purple"), DASHED]),
             ("limit of a spike", [fixed("text"), DASHED]),
         ],

@@ -28,6 +28,7 @@ from grafana.source.known import (
     MISSING,
     USAGE,
     USAGE_OF_BUDGET,
+    of_all,
     of_exporters,
     tile,
 )
@@ -91,6 +92,8 @@ def _wrong() -> Sequence[Panel]:
             failing,
             ANY_PART,
             total=f"sum({failing})",
+            also=[of_all(f"sum({failing})")],
+            name="unreadable",
             none="Not polled yet",
             unit=COUNT,
             colours=NONE_IS_GOOD,

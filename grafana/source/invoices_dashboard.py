@@ -160,7 +160,7 @@ def _calendar() -> Sequence[Panel]:
 
 def _each() -> Sequence[Panel]:
     status = {
-        name: most("invoice_id", metric(AMOUNT, OF_INVOICE, f'status="{name}"'))
+        name: f"""({most("invoice_id", metric(AMOUNT, OF_INVOICE, f'status="{name}"'))} > 0)"""
         for name in invoice_tables.STATUSES
     }
     due, paid = (moment(each, OF_INVOICE, by="invoice_id") for each in ("due", "paid"))
@@ -181,8 +181,8 @@ def _each() -> Sequence[Panel]:
         states(
             "What became of each invoice",
             f"Status over time of the {ON_TIMELINE} newest invoices of those chosen above, each "
-            "until a month after it was paid. Should turn green before it turns red. Choose an "
-            "invoice above to see an older one.",
+            "until a month after it was paid. Those of $0 and credits are left out. Should turn "
+            "green before it turns red. Choose an invoice above to see an older one.",
             Query(shown, "{{invoice_id}}"),
             values=(
                 (0, "paid", "green"),

@@ -28,9 +28,11 @@ from grafana.source.panels import (
 )
 from grafana.source.promql import JOB, by_id, metric, named
 
-NUMBER: Final = "known"  # what a number is called when something stands beside it
+# What a total is called when something stands beside it, and what a number of one organization.
+NUMBER: Final = "known"
+LAST_KNOWN: Final = "last known"
 CREDIT: Final = "credit"  # what an amount is called that is below $0
-LESS: Final = "less"  # and a difference
+LESS: Final = "change"  # and a difference
 ESTIMATED: Final = "estimated"  # and an amount of which nothing was seen as it was spent
 AS_OF: Final = "as of"
 OUT_OF_DATE: Final = "orgs out of date"
@@ -159,7 +161,7 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
     decimals: int | None = None,
     also: Sequence[Beside] = (),
     coming: str = "",
-    name: str = NUMBER,
+    name: str = "",
     below_zero: str | None = None,
     seen: str = "",
     width: int = 4,
@@ -199,7 +201,7 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
         title,
         description,
         shown,
-        name=name,
+        name=name or (NUMBER if total else LAST_KNOWN),
         unit=unit,
         colours=colours,
         url=url,
@@ -209,6 +211,11 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
         width=width,
         height=height,
     )
+
+
+def of_all(number: str) -> Beside:
+    """Return how many organizations there are, beside a number of them that is not 0."""
+    return Beside("of", f"count({ORGANIZATIONS}) and on () {number} > 0")
 
 
 def of_exporters(  # noqa: PLR0913 - a tile is what it is called with

@@ -182,8 +182,8 @@ def spend() -> Sequence[Panel]:
             styles=[("spent", [fixed("blue")])],
         ),
         bars(
-            "Spend per day by resource type",
-            "Cost of each complete UTC day before discounts, by resource type. Should be even, "
+            "Spend per day by resource type, before discounts",
+            "Cost of each complete UTC day, by resource type. Should be even, "
             "lower on weekends. A new colour is a kind of cost that was not there before. After a "
             "gap, which is marked, a bar includes all spend since the last answer.",
             Query(
@@ -234,6 +234,7 @@ def spend() -> Sequence[Panel]:
 def period() -> Sequence[Panel]:
     """Return the row of what the current period is made of."""
     cost = most("resource_type", recorded(TYPE_COST, OF_TYPE))
+    seen = f"({picked(days.KNOWN)} > 0)"
     day, expected = (
         picked(name, OF_TYPE, labels="resource_type")
         for name in (days.TYPE_DAY, days.TYPE_EXPECTED)
@@ -241,14 +242,15 @@ def period() -> Sequence[Panel]:
     net = f"sum by (source_type, tier) ({most(BY_SOURCE, metric(NET, OF_SOURCE))})"
     return (
         table(
-            "Resource types",
+            "Resource types, before discounts",
             "What the current period has cost so far, what the last whole UTC day cost, and what "
-            "that day was expected to cost, before discounts and corrections. A day far above the "
+            "that day was expected to cost, also before corrections. A day far above the "
             "expected cost is a change: the bars by resource type show since when.",
             Column("Resource type", label="resource_type"),
             Column("This period", parts(cost, USAGE, "resource_type"), unit=USD),
             Column("Share", f"{cost} / on () group_left () sum({cost})", unit=SHARE, cell=GAUGE),
-            Column("Last whole day", day, unit=USD),
+            # As for the tile, but an estimate has no name here.
+            Column("Last whole day", f"({day} and on () {seen})", unit=USD),
             Column("Expected", expected, unit=USD),
             key="resource_type",
             sort="This period",

@@ -9,9 +9,9 @@ from typing import Any, Final
 from grafana.source import sdk
 from grafana.source.panels import (
     COUNT,
+    DECIMALS,
     INTERVAL,
     PLAIN,
-    USD,
     Panel,
     Query,
     Steps,
@@ -128,8 +128,9 @@ def _properties(column: Column) -> list[Any]:
     if column.expr:
         properties["unit"] = column.unit
         properties["custom.align"] = "left" if column.texts and column.unit == COUNT else "right"
-    if column.unit == USD or column.decimals is not None:
-        properties["decimals"] = 2 if column.decimals is None else column.decimals
+    decimals = DECIMALS.get(column.unit) if column.decimals is None else column.decimals
+    if decimals is not None:
+        properties["decimals"] = decimals
     width = column.width or (NUMBER_WIDTH if column.expr else None)
     if width:
         properties["custom.width"] = width

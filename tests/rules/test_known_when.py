@@ -17,10 +17,9 @@ from rules.trouble import AN_HOUR, STEP, trouble
 from support.dashboards import ANY, beside, expand, query, targets
 
 ID: Final = series("", {"org_id": ACME["org_id"]})
-SINCE: Final = {"Overdue": 100, "Payment failed": 200, "Over budget": 300}
+SINCE: Final = {"Overdue": 100, "Over budget": 300}
 DATES: Final = {
     "viam_billing_invoice_oldest_unpaid_due_timestamp_seconds": SINCE["Overdue"],
-    "viam_billing_payment_last_failure_timestamp_seconds": SINCE["Payment failed"],
     "viam_billing_budget_exhausted_timestamp_seconds": SINCE["Over budget"],
 }
 

@@ -422,8 +422,8 @@ def test_an_invoice_is_called_what_it_is_now(tmp_path: Path) -> None:
 def test_what_a_month_is_made_of_says_why_it_has_no_rows(tmp_path: Path) -> None:
     """By resource type, of all organizations together and of one."""
     tables = (
-        (FLEET, "Cost by resource type", "A", "resource_type"),
-        (ONE, "Resource types", "A", "resource_type"),
+        (FLEET, "Cost by resource type, before discounts", "A", "resource_type"),
+        (ONE, "Resource types, before discounts", "A", "resource_type"),
         (ONE, "Sources and tiers", "C", "source_type"),
         (ONE, "Pays with", "A", "payment_method"),
     )
