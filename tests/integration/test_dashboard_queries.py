@@ -12,7 +12,16 @@ from typing import Any, Final
 import pytest
 
 from grafana.source.days import DAYS_SEEN, ESTIMATES
-from grafana.source.known import AS_OF, COMING, CREDIT, LESS, MISSING, OUT_OF_DATE, STATE
+from grafana.source.known import (
+    AS_OF,
+    COMING,
+    CREDIT,
+    ESTIMATED,
+    LESS,
+    MISSING,
+    OUT_OF_DATE,
+    STATE,
+)
 from support.dashboards import EXCEPTIONS, Target, dashboards, expand, of_variable, targets
 from support.quarter import database
 from support.quarter.database import Server
@@ -33,7 +42,7 @@ TARGETS: Final = list(targets())
 # What a tile says only when something is amiss: tests/rules/test_states_shown.py sees it.
 AMISS: Final = {
     *(STATE, MISSING, OUT_OF_DATE, AS_OF, CREDIT, LESS),
-    *(COMING, DAYS_SEEN, ESTIMATES),
+    *(COMING, DAYS_SEEN, ESTIMATED, ESTIMATES),
 }
 ALWAYS: Final = [t for t in TARGETS if t.query["legendFormat"] not in AMISS]
 EMPTY: Final = EXCEPTIONS["empty_queries"]

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from exporter.rules.series import PICKED, SEEN
+from exporter.rules.series import PICKED, SEEN, SINCE
 from grafana.source.known import MISSING
 from rules.harness import ACME, DAY, FIRST, HOUR, Pages, same, series
 from rules.healthy import add_exporter
@@ -34,8 +34,8 @@ OF_ACME: Final = {"org_id": ACME["org_id"]}
 
 @pytest.fixture(scope="module", name="rules")
 def those_needed(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
-    """Return the rules by which one exporter is picked, and organizations are counted."""
-    return [only_needed([PICKED, SEEN], tmp_path_factory.mktemp("rules"))]
+    """Return the rules by which one exporter is picked, and organizations are counted and drawn."""
+    return [only_needed([PICKED, SEEN, SINCE], tmp_path_factory.mktemp("rules"))]
 
 
 def expect_whole_days(pages: Pages) -> None:
