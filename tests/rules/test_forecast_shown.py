@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from exporter.pb import billing_pb2 as pb
-from exporter.rules.series import ALL_FORECAST, BUDGET_USED, PICKED, WITHOUT_FORECAST, last
+from exporter.rules.series import ALL_FORECAST, BUDGET_USED, PICKED, SINCE, WITHOUT_FORECAST, last
 from rules.harness import ACME, DAY, FILES, FIRST, HOUR, MINUTE, Pages, series
 from rules.lived import MONTH, Bill, Life, even, live, with_events
 from rules.needed import only_needed
@@ -29,7 +29,7 @@ LOWER: Final = last("viam_billing_forecast_lower_usd")
 @pytest.fixture(scope="module", name="rules")
 def those_needed(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
     """Return the rules that make what is looked at, and no others."""
-    names = [PICKED, ALL_FORECAST, WITHOUT_FORECAST, BUDGET_USED, LOWER]
+    names = [PICKED, SINCE, ALL_FORECAST, WITHOUT_FORECAST, BUDGET_USED, LOWER]
     return [only_needed(names, tmp_path_factory.mktemp("rules"))]
 
 
