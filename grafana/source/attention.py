@@ -31,7 +31,6 @@ from grafana.source.money_panels import (
     EXHAUSTED,
     FAILED,
     FORECAST,
-    LAST_FAILURE,
     OLDEST_DUE,
     OVERDUE,
 )
@@ -85,7 +84,7 @@ class Problem:
 
     text: str
     found: str
-    since: str
+    since: str = ""
     money: bool = False
     colour: str = "red"
 
@@ -109,8 +108,7 @@ PROBLEMS: Final = (  # the worst is last
     Problem("Over budget", f"{OVER_BUDGET} > 0", EXHAUSTED, money=True),
     Problem(
         "Payment failed",
-        f"{ALL_FAILED} > 0",
-        LAST_FAILURE,
+        f"{ALL_FAILED} > 0",  # since when is not known, only when the last attempt was
         money=True,
     ),
     Problem(
@@ -151,6 +149,10 @@ def _labelled(values: Iterable[tuple[Problem, str]]) -> str:
     return f"({' or '.join(labelled)}) * on (org_id) group_left (org_name) {name}"
 
 
+def _since(problem: Problem) -> str:
+    return f"{problem.since} or on (org_id) " if problem.since else ""
+
+
 def worst() -> str:
     """Return the rank of the worst problem of each organization, 0 if it has none."""
     ranks = [f"({rank} + 0 * ({p.found}))" for rank, p in enumerate(PROBLEMS, 1)]
@@ -164,7 +166,7 @@ def needs_attention() -> Panel:
     ranks = _labelled((p, f"{rank} + 0 * ({p.found})") for rank, p in enumerate(PROBLEMS, 1))
     amounts = _labelled((p, p.found) for p in PROBLEMS if p.money)
     since = _labelled(
-        (p, f"({p.since} or on (org_id) {ORGANIZATIONS} * 0 + {LATER}) and on (org_id) ({p.found})")
+        (p, f"({_since(p)}{ORGANIZATIONS} * 0 + {LATER}) and on (org_id) ({p.found})")
         for p in PROBLEMS
     )
     return table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from grafana.source import sdk
@@ -11,6 +12,7 @@ from grafana.source.panels import (
     INTERVAL,
     NO_DATA,
     PLAIN,
+    TOO_SHORT,
     USD,
     Beside,
     Panel,
@@ -20,6 +22,7 @@ from grafana.source.panels import (
     target,
     value_map,
 )
+from grafana.source.promql import LONG
 
 # None is red or orange, which are for what is wrong, and neighbours are easily told apart.
 HUES: Final = (
@@ -70,13 +73,18 @@ def lines(  # noqa: PLR0913 - a panel is what it is called with
     doubling: bool = False,
     shades: str | None = None,
     limit: float | None = None,
-    empty: str = NO_DATA,
+    money: bool = True,
+    empty: str = "",
 ) -> Panel:
     """Return lines over time. `styles` are properties by the name of a series.
+
+    Those of `money` have a text in their place as long as they would be too short to be seen.
 
     On a `doubling` axis each step is twice the one below. A line is drawn at the `limit`. `shades`
     is the one colour that series have shades of.
     """
+    if money:
+        queries = tuple(replace(each, expr=f"({each.expr}) and on () {LONG}") for each in queries)
     panel = _time_series(queries, _legend())
     panel.draw_style(sdk.common_models.GraphDrawStyle.LINE).line_width(2).fill_opacity(0)
     if from_zero:
@@ -92,6 +100,7 @@ def lines(  # noqa: PLR0913 - a panel is what it is called with
         panel.thresholds(steps(((None, "transparent"), (limit, "red"))))
         panel.thresholds_style(sdk.common.GraphThresholdsStyleConfig().mode(dashed))
     _style(panel, styles)
+    empty = empty or (TOO_SHORT if money else NO_DATA)
     return described(panel, title, description, unit, width, height, empty)
 
 

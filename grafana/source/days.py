@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from grafana.source.charts import lines
+from grafana.source.charts import HUES, lines
 from grafana.source.known import LESS, MISSING, ORGANIZATIONS, USAGE, tile
-from grafana.source.money_panels import COUNTED_ON_THE_RIGHT, DASHED, THIN, fixed
+from grafana.source.money_panels import COUNTED_ON_THE_RIGHT, DASHED, fixed
 from grafana.source.panels import COUNT, DATE, SHARE, USD, USD_AXIS, Beside, Panel, Query
 from grafana.source.promql import metric, picked, picked_of
 
@@ -33,12 +33,12 @@ TWO_WEEKS: Final = 14  # days
 _DAY_LINE: Final = "last whole day"
 _MEAN: Final = "mean of 7 days"
 _STYLES: Final[Sequence[tuple[str, Sequence[tuple[str, Any]]]]] = (
-    (_DAY_LINE, [fixed("blue"), THIN]),
+    (_DAY_LINE, [fixed("blue")]),
     (_MEAN, [fixed("orange")]),
 )
 
 
-ESTIMATED: Final = "orgs estimated"
+ESTIMATES: Final = "orgs estimated"
 DAYS_SEEN: Final = "days of it known"
 
 
@@ -68,7 +68,7 @@ def _spent(  # noqa: PLR0913 - a tile is what it is called with
 ) -> Panel:
     value, known = picked(name), picked(KNOWN)
     # What was spent before the first poll is spread evenly over the days before.
-    few = f"{known} / 86400 < {days}"
+    few, seen = f"{known} / 86400 < {days}", f"({known} > 0 and on (org_id) {value})"
     spread = f"{few} and on (org_id) {value}" if one else f"count({few} and on (org_id) {value})"
     return tile(
         title,
@@ -79,7 +79,8 @@ def _spent(  # noqa: PLR0913 - a tile is what it is called with
         none=_after(days),
         unit=USD,
         name="spent",
-        also=[*also, Beside(DAYS_SEEN if one else ESTIMATED, spread)],
+        seen=seen,
+        also=[*also, Beside(DAYS_SEEN if one else ESTIMATES, spread)],
         coming=_from_day(days, picked_of(f"{metric(KNOWN)} + {metric(NOT_KNOWN)}")),
         width=4 if one else 8,
     )
@@ -167,7 +168,7 @@ def trend(  # noqa: PLR0913 - a tile is what it is called with
 
 
 def pace_of_all() -> Panel:
-    """Return the pace of all organizations that are chosen, each six hours: days change no more."""
+    """Return the pace of all organizations that are chosen, each three hours."""
     week = picked(WEEK)
     return lines(
         "Pace",
@@ -175,9 +176,9 @@ def pace_of_all() -> Panel:
         "before corrections. Days that stay above the mean are a new pace: the movers above show "
         "whose. Organizations without seven known days are in neither line: they are "
         "counted on the right.",
-        Query(f"sum({picked(DAY)} and on (org_id) {week})", _DAY_LINE, "6h"),
-        Query(f"sum({week}) / 7", _MEAN, "6h"),
-        Query(missing(week), MISSING, "6h"),
+        Query(f"sum({picked(DAY)} and on (org_id) {week})", _DAY_LINE, "3h"),
+        Query(f"sum({week}) / 7", _MEAN, "3h"),
+        Query(missing(week), MISSING, "3h"),
         unit=USD_AXIS,
         from_zero=False,
         styles=[
@@ -205,7 +206,7 @@ def pace() -> Panel:
         from_zero=False,
         styles=[
             *_STYLES,
-            ("mean of 28 days", [fixed("text")]),
+            ("mean of 28 days", [fixed(HUES[3])]),
             ("expected", [fixed("purple"), DASHED]),
             ("limit of a spike", [fixed("text"), DASHED]),
         ],

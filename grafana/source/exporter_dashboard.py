@@ -11,7 +11,7 @@ from exporter.metrics.catalog import COLLECTORS
 from exporter.rules.staleness import OUT_OF_DATE_AFTER
 from grafana.source import board
 from grafana.source.board import Board
-from grafana.source.charts import bars, hues, lines
+from grafana.source.charts import BY_RANK, bars, hues, lines
 from grafana.source.freshness import (
     DATA_AGE_IN_INTERVALS,
     organizations_out_of_date,
@@ -33,12 +33,11 @@ from grafana.source.panels import (
     Query,
     value_map,
 )
-from grafana.source.promql import metric, most, named, told_apart
+from grafana.source.promql import metric, most, ranked
 from grafana.source.tables import Column, table
 
 OWN: Final = "viam_billing_exporter_"
 METHODS: Final = ("Authenticate", *ReadRpc)
-OLDEST: Final = 20  # organizations that are drawn; a fleet may have thousands
 WORKS: Final = value_map({"1": ("Yes", "green"), "0": ("No", "red")})
 SEVERITIES: Final = (("info", "blue"), ("warning", "orange"), ("critical", "red"))
 
@@ -100,6 +99,12 @@ def own(name: str) -> str:
     return metric(OWN + name)
 
 
+def _of_each(expr: str) -> Query:
+    """Return a line for each exporter, in the colour that it has in all charts."""
+    size = most("instance", f"last_over_time({own('series')}[$__range] @ end())")
+    return Query(ranked(most("instance", expr), "instance", size), "{{rank}}. {{instance}}")
+
+
 def _alerts() -> Sequence[Panel]:
     texts = {"-1": ("none", "green")}
     texts |= {str(rank): shown for rank, shown in enumerate(SEVERITIES)}
@@ -136,19 +141,18 @@ def _polls() -> Sequence[Panel]:
     return (
         lines(
             "Age of the oldest part, in poll intervals",
-            "Time since the last good poll of the oldest part of an organization's bill, for the "
-            "twenty oldest at each moment. Should rise to 1 and drop back each time. From 2 on it "
-            "is stale: a line that keeps climbing is a part that cannot be read; the table above "
-            "says why.",
-            Query(
-                f"topk({OLDEST}, {DATA_AGE_IN_INTERVALS} * on (org_id) group_left (org_name) "
-                f"{told_apart(named('viam_billing_org_info'))})",
-                "{{org_name}}",
-            ),
+            "Time since the last good poll of the oldest part of an organization's bill: of the "
+            "organization where it is oldest, and of the median one. Should rise to 1 and drop "
+            "back each time. From 2 on it is stale: a line that keeps climbing is a part that "
+            "cannot be read; the table above says whose and why.",
+            Query(f"max({DATA_AGE_IN_INTERVALS})", "oldest"),
+            Query(f"quantile(0.5, {DATA_AGE_IN_INTERVALS})", "median"),
+            money=False,
             unit=COUNT,
             from_zero=False,
             doubling=True,
             limit=OUT_OF_DATE_AFTER,
+            styles=hues("oldest", "median"),
         ),
         bars(
             "Failed calls by code",
@@ -169,6 +173,7 @@ def _polls() -> Sequence[Panel]:
                 " >= 0",  # without calls it is not a number
                 "{{method}}",
             ),
+            money=False,
             unit=SECONDS,
             styles=hues(*METHODS),
         ),
@@ -177,17 +182,19 @@ def _polls() -> Sequence[Panel]:
             "Calls a second, by call, retries included. Should be even, and match the number of "
             "organizations and poll intervals. Authenticate appears only when tokens are needed.",
             Query(f"sum by (method) ({calls})", "{{method}}"),
+            money=False,
             unit=PER_SECOND,
             styles=hues(*METHODS),
         ),
         lines(
             "Requests left until midnight",
-            "How many calls each exporter has left until midnight UTC, and its daily ceiling. "
+            "How many calls each exporter has left until midnight UTC, and the daily ceiling. "
             "The line should reach midnight well above 0.",
-            Query(own("api_requests_remaining"), "left, {{instance}}"),
-            Query(own("api_requests_limit"), "ceiling, {{instance}}"),
+            _of_each(own("api_requests_remaining")),
+            Query(f"max({own('api_requests_limit')})", "ceiling"),
+            money=False,
             unit=COUNT,
-            styles=[("/^ceiling, /", [fixed("text"), DASHED])],
+            styles=[*BY_RANK, ("ceiling", [fixed("text"), DASHED])],
         ),
         lines(
             "How long polls took",
@@ -197,6 +204,7 @@ def _polls() -> Sequence[Panel]:
                 f"max by (collector) ({metric('viam_billing_collector_duration_seconds')})",
                 "{{collector}}",
             ),
+            money=False,
             unit=SECONDS,
             styles=hues(*(collector.name for collector in COLLECTORS)),
         ),
@@ -273,24 +281,30 @@ def _process() -> Sequence[Panel]:
             "Series on the page",
             "Series of organizations that each exporter serves. Grows with organizations, and "
             "with invoices if they have their own. If it nears limits.max_series, raise that.",
-            Query(own("series"), "{{instance}}"),
+            _of_each(own("series")),
+            money=False,
             unit=COUNT,
+            styles=BY_RANK,
             width=8,
         ),
         lines(
             "Memory",
             "Resident memory of each exporter. Should be level: it follows the number of series. "
             "A line that climbs for days is a bug to report.",
-            Query(metric("process_resident_memory_bytes"), "{{instance}}"),
+            _of_each(metric("process_resident_memory_bytes")),
+            money=False,
             unit=BYTES,
+            styles=BY_RANK,
             width=8,
         ),
         lines(
             "CPU",
             "CPU time of each exporter, 100% being one core. Should be low: polls and changes "
             "use it, scrapes do not.",
-            Query(f"rate({metric('process_cpu_seconds_total')}[$__rate_interval])", "{{instance}}"),
+            _of_each(f"rate({metric('process_cpu_seconds_total')}[$__rate_interval])"),
+            money=False,
             unit=SHARE,
+            styles=BY_RANK,
             width=8,
         ),
     )

@@ -28,9 +28,8 @@ from grafana.source.known import (
     MISSING,
     USAGE,
     USAGE_OF_BUDGET,
-    amount,
+    of_all,
     of_exporters,
-    overdue_usd,
     tile,
 )
 from grafana.source.money_panels import (
@@ -38,8 +37,6 @@ from grafana.source.money_panels import (
     DASHED,
     FILLED,
     FORECAST,
-    OUTSTANDING,
-    UNPAID,
     firing,
     fixed,
 )
@@ -58,6 +55,7 @@ from grafana.source.panels import (
     Query,
     stat,
 )
+from grafana.source.payments import owed_over_time
 from grafana.source.promql import (
     RANKS,
     by_id,
@@ -71,7 +69,7 @@ from grafana.source.promql import (
 from grafana.source.spend_panels import month_trend
 
 OTHERS: Final = "all others"
-CREDITED: Final = "all others, credited"
+CREDITED: Final = "all others (credit)"
 
 
 def _wrong() -> Sequence[Panel]:
@@ -94,6 +92,8 @@ def _wrong() -> Sequence[Panel]:
             failing,
             ANY_PART,
             total=f"sum({failing})",
+            also=[of_all(f"sum({failing})")],
+            name="unreadable",
             none="Not polled yet",
             unit=COUNT,
             colours=NONE_IS_GOOD,
@@ -170,7 +170,7 @@ def _breakdown() -> Sequence[Panel]:
             Query(f"{named} > 0", "{{rank}}. {{org_name}}", "1d"),
             Query(f"sum({spend} > 0 unless on (org_id) {top})", OTHERS, "1d"),
             # By themselves: in one stack with the others they would be drawn over them.
-            Query(f"{named} < 0", "{{rank}}. {{org_name}}, credited", "1d"),
+            Query(f"{named} < 0", "{{rank}}. {{org_name}} (credit)", "1d"),
             Query(f"sum({spend} < 0 unless on (org_id) {top})", CREDITED, "1d"),
             unit=USD_AXIS,
             width=24,
@@ -192,21 +192,7 @@ def _breakdown() -> Sequence[Panel]:
                 (MISSING, COUNTED_ON_THE_RIGHT),
             ],
         ),
-        lines(
-            "What is owed",
-            "Jumps when invoices come, above all on the first of the month, and falls as they "
-            "are paid. Nothing should be overdue. The balance leaves out invoices of the current "
-            "cycle. A bill that cannot be read counts with its last amounts.",
-            Query(f"sum({amount(UNPAID)})", "unpaid invoices", "1h"),
-            Query(f"sum({amount(OUTSTANDING)})", "outstanding balance", "1h"),
-            Query(f"sum({overdue_usd()}) > 0", "overdue", "1h"),
-            unit=USD_AXIS,
-            styles=[
-                ("unpaid invoices", [fixed("blue")]),
-                ("outstanding balance", [fixed("purple"), DASHED]),
-                ("overdue", [fixed("red"), FILLED]),
-            ],
-        ),
+        owed_over_time("What is owed", width=12),
         movers(),
         made_of(),
         days.pace_of_all(),

@@ -8,7 +8,7 @@ from exporter.model import Cause
 from exporter.rules.series import SEEN, SUCCEEDED
 from exporter.rules.staleness import OUT_OF_DATE_AFTER
 from grafana.source.board import ORGANIZATION, THIS_ORGANIZATION, to
-from grafana.source.known import ANY_PART, GONE, NOT_POLLED, tile
+from grafana.source.known import ANY_PART, GONE, NOT_POLLED, of_all, tile
 from grafana.source.panels import (
     COUNT,
     INTERVALS_OLD,
@@ -61,6 +61,8 @@ def organizations_out_of_date(url: str | None = None) -> Panel:
         _OUT_OF_DATE,
         ANY_PART,
         total=f"sum({_OUT_OF_DATE})",
+        also=[of_all(f"sum({_OUT_OF_DATE})")],
+        name="out of date",
         none="Not polled yet",
         unit=COUNT,
         colours=NONE_IS_GOOD,

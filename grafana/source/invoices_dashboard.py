@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from exporter.rules.series import last
 from grafana.source import board, headlines, invoice_tables
 from grafana.source.board import Board
-from grafana.source.charts import lines, ranking, states
+from grafana.source.charts import ranking, states
 from grafana.source.invoice_tables import (
     AMOUNT,
     BY,
@@ -27,24 +26,21 @@ from grafana.source.known import (
     ORGANIZATIONS,
     State,
     amount,
-    overdue_usd,
     rows,
     tile,
 )
-from grafana.source.money_panels import FAILED, FILLED, OUTSTANDING, UNPAID, fixed
+from grafana.source.money_panels import UNPAID
 from grafana.source.panels import (
     COUNT,
     DATE,
     NONE_IS_BETTER,
     NONE_IS_GOOD,
-    NOTHING_FOUND,
     USD,
-    USD_AXIS,
     Panel,
     Query,
 )
-from grafana.source.payments import PENDING, payments
-from grafana.source.promql import MEMORY, by_id, metric, most, recorded
+from grafana.source.payments import PENDING, failed_over_time, owed_over_time, payments
+from grafana.source.promql import MEMORY, by_id, metric, most
 from grafana.source.tables import ROW, Column, table
 
 OVERDUE_COUNT: Final = "viam_billing_invoices_overdue"
@@ -102,36 +98,8 @@ def _ageing() -> Sequence[Panel]:
             counts=MISSING,
             width=8,
         ),
-        lines(
-            "Owed and overdue",
-            "Jumps when invoices come and falls as they are paid. Nothing should be overdue. The "
-            "balance is Viam's own number, and leaves out invoices of the current cycle. A bill "
-            "that cannot be read counts with its last amounts.",
-            Query(f"sum({amount(UNPAID)})", "unpaid invoices"),
-            Query(f"sum({amount(OUTSTANDING)})", "outstanding balance"),
-            Query(f"sum({overdue_usd()}) > 0", "overdue"),
-            unit=USD_AXIS,
-            width=8,
-            styles=[
-                ("unpaid invoices", [fixed("blue")]),
-                ("outstanding balance", [fixed("purple")]),
-                ("overdue", [fixed("red"), FILLED]),
-            ],
-        ),
-        lines(
-            "Failed payments by reason",
-            "Sum of the unpaid invoices whose last payment failed. Should be $0 for every reason. "
-            "Declined and expired cards must be replaced; missing funds and processing errors "
-            "may resolve with the next attempt.",
-            Query(
-                f"sum by (reason) ({most('org_id, reason', recorded(last(FAILED)))}) > 0",
-                "{{reason}}",
-            ),
-            unit=USD_AXIS,
-            width=8,
-            shades="red",
-            empty=NOTHING_FOUND,
-        ),
+        owed_over_time("Owed and overdue", width=8),
+        failed_over_time(),
     )
 
 
@@ -157,8 +125,8 @@ def _class_names() -> Sequence[str]:
 
 def _calendar() -> Sequence[Panel]:
     labels = "org_id, org_name, invoice_id, status"
-    unpaid = f"""({most(labels, metric(AMOUNT, 'status!="paid"'))} > 0)"""
     due = moment("due", by="invoice_id")
+    unpaid = f"""({most(labels, metric(AMOUNT, 'status!="paid"'))} > 0)"""
     return (
         table(
             "Calendar of due dates",
@@ -176,7 +144,11 @@ def _calendar() -> Sequence[Panel]:
             ),
             ORGANIZATION_COLUMN,
             INVOICE_COLUMN,
-            Column("Amount", rows(unpaid, INVOICES, "invoice_id"), unit=USD),
+            Column(
+                "Amount",
+                rows(invoice_tables.with_state(unpaid, due), INVOICES, "invoice_id"),
+                unit=USD,
+            ),
             STATUS_COLUMN,
             key="invoice_id",
             hidden=("org_id",),
@@ -188,7 +160,7 @@ def _calendar() -> Sequence[Panel]:
 
 def _each() -> Sequence[Panel]:
     status = {
-        name: most("invoice_id", metric(AMOUNT, OF_INVOICE, f'status="{name}"'))
+        name: f"""({most("invoice_id", metric(AMOUNT, OF_INVOICE, f'status="{name}"'))} > 0)"""
         for name in invoice_tables.STATUSES
     }
     due, paid = (moment(each, OF_INVOICE, by="invoice_id") for each in ("due", "paid"))
@@ -200,16 +172,17 @@ def _each() -> Sequence[Panel]:
         f"0 * ({status['paid']} and on (invoice_id) time() - {paid} < 30 * 86400)",
     )
     issued = metric("viam_billing_invoice_issued_timestamp_seconds", OF_INVOICE)
-    # Also where the bills could not be read lately.
-    newest = most("invoice_id", f"last_over_time({issued}[{MEMORY}:6h] @ end())")
+    # Also where the bills could not be read lately, and those issued in the last hours.
+    found = f"{issued} @ end() or last_over_time({issued}[{MEMORY}:6h] @ end())"
+    newest = most("invoice_id", found)
     shown = f"({' or '.join(steps)}) and on (invoice_id) topk({ON_TIMELINE}, {newest})"
     return (
         invoice_tables.every_invoice(one_organization=False),
         states(
             "What became of each invoice",
             f"Status over time of the {ON_TIMELINE} newest invoices of those chosen above, each "
-            "until a month after it was paid. Should turn green before it turns red. Choose an "
-            "invoice above to see an older one.",
+            "until a month after it was paid. Those of $0 and credits are left out. Should turn "
+            "green before it turns red. Choose an invoice above to see an older one.",
             Query(shown, "{{invoice_id}}"),
             values=(
                 (0, "paid", "green"),

@@ -28,9 +28,12 @@ from grafana.source.panels import (
 )
 from grafana.source.promql import JOB, by_id, metric, named
 
-NUMBER: Final = "known"  # what a number is called when something stands beside it
+# What a total is called when something stands beside it, and what a number of one organization.
+NUMBER: Final = "known"
+LAST_KNOWN: Final = "last known"
 CREDIT: Final = "credit"  # what an amount is called that is below $0
-LESS: Final = "less"  # and a difference
+LESS: Final = "change"  # and a difference
+ESTIMATED: Final = "estimated"  # and an amount of which nothing was seen as it was spent
 AS_OF: Final = "as of"
 OUT_OF_DATE: Final = "orgs out of date"
 MISSING: Final = "orgs missing"
@@ -158,8 +161,9 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
     decimals: int | None = None,
     also: Sequence[Beside] = (),
     coming: str = "",
-    name: str = NUMBER,
+    name: str = "",
     below_zero: str | None = None,
+    seen: str = "",
     width: int = 4,
     height: int = 4,
 ) -> Panel:
@@ -168,9 +172,11 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
     `coming` is when each organization will have a value, in Unix seconds, where that is known.
     The tile says of when the value is if it is out of date; of a total, of how many organizations
     it is, and how many of those `having` a value by right are missing from it. One that may be
-    below $0 is called `below_zero` then.
+    below $0 is called `below_zero` then; one that `seen` has nothing of is called estimated.
     """
     number = total or value
+    shown = f"({number}) >= 0" if below_zero else number
+    shown = f"{number} and on () {seen}" if seen else shown
     beside = [why(f"({number}) or {coming}" if coming else number, origin, none)]
     if coming:
         day = f"1000 * min({coming}) unless on () ({number})"
@@ -178,6 +184,8 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
     if below_zero:
         # Grafana would write $-1.00. As a query of its own it has its sign before the currency.
         beside.append(Beside(below_zero, f"-({number}) > 0", BELOW_ZERO))
+    if seen:
+        beside.append(Beside(ESTIMATED, f"{number} unless on () {seen}", unit))
     beside += also
     if total and having:
         missing = f"count({having} unless on (org_id) {value}) and on () {total}"
@@ -192,8 +200,8 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
     return stat(
         title,
         description,
-        f"({number}) >= 0" if below_zero else number,
-        name=name,
+        shown,
+        name=name or (NUMBER if total else LAST_KNOWN),
         unit=unit,
         colours=colours,
         url=url,
@@ -203,6 +211,11 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
         width=width,
         height=height,
     )
+
+
+def of_all(number: str) -> Beside:
+    """Return how many organizations there are, beside a number of them that is not 0."""
+    return Beside("of", f"count({ORGANIZATIONS}) and on () {number} > 0")
 
 
 def of_exporters(  # noqa: PLR0913 - a tile is what it is called with
@@ -267,10 +280,13 @@ def rows(value: str, origin: Origin, label: str) -> str:
     return f"{value} or on (org_id) {unreadable} or on (org_id) {pending} or on () {none}"
 
 
-def parts(value: str, origin: Origin, label: str, none: str = "none") -> str:
+def parts(
+    value: str, origin: Origin, label: str, none: str = "none", *, later: bool = False
+) -> str:
     """Return the rows of a table of what something is made of, by a label.
 
-    If there are none, one row says why; `none` where the answer is good.
+    If there are none, one row says why; `none` where the answer is good. `later` says of a good
+    answer that there will be some, as in a cell.
     """
 
     def saying(what: str, of: State, number: str) -> str:
@@ -279,5 +295,5 @@ def parts(value: str, origin: Origin, label: str, none: str = "none") -> str:
 
     unreadable = saying("cannot be read", State.UNREADABLE, CANNOT_BE_READ)
     pending = saying("not polled yet", State.PENDING, NOT_POLLED)
-    good = saying(none, State.NONE, "0")
+    good = saying(none, State.NONE, LATER if later else "0")
     return f"{value} or on () {unreadable} or on () {pending} or on () {good}"

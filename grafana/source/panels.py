@@ -31,6 +31,7 @@ DECIMALS: Final = {USD: 2, BELOW_ZERO: 2, SHARE: 1}
 NO_DATA: Final = "No data for this selection"
 # Of panels that are rightly empty at times.
 NOTHING_FOUND: Final = f"None, or {NO_DATA.lower()}"
+TOO_SHORT: Final = f"Too little to draw yet, or {NO_DATA.lower()}"
 NO_DAY: Final = f"No whole day yet, or {NO_DATA.lower()}"
 
 # Steps of colours. A number that is neither good nor bad has the colour of text, and so has the

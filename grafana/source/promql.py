@@ -13,7 +13,7 @@ from typing import Final
 from exporter.metrics import catalog
 from exporter.rules.readings import MEMORY as READING_DAYS
 from exporter.rules.readings import SPENT
-from exporter.rules.series import ANSWERED, PICKED, READINGS
+from exporter.rules.series import ANSWERED, PICKED, READINGS, SINCE
 
 BY_ORGANIZATION: Final = frozenset(spec.name for spec in catalog.SPECS)
 JOB: Final = 'job=~"$job"'
@@ -86,6 +86,12 @@ def spent(days: int, *modifiers: str) -> str:
 # Of a day that begins, what is true at its end, and that it is over: of today nothing is shown yet.
 AT_END: Final = "offset -1d"
 OVER: Final = "(vector(time()) < max_over_time(vector(time())[1d:1d] @ end()))"
+# And that the bill was read until near its end, or later: one that cannot be read any more has no
+# bar for half a day.
+READ_TO_END: Final = (
+    f"(max by (org_id) (last_over_time({recorded(ANSWERED)}[{MEMORY}] @ end()))"
+    f" > time() + {86400 - APART})"
+)
 
 
 def spent_on_day() -> str:
@@ -93,8 +99,13 @@ def spent_on_day() -> str:
     after, before = read("last_over_time", MEMORY, AT_END), read("last_over_time", MEMORY)
     first = read("min_over_time", "1d", AT_END)
     # A day of which nothing was heard has no bar, rather than one of $0.
-    return f"({after} - ({before} or {first}) and on (org_id) {first} and on () {OVER})"
+    known = f"{first} and on (org_id) {READ_TO_END}"
+    return f"({after} - ({before} or {first}) and on (org_id) {known} and on () {OVER})"
 
+
+# At every step: what is known of the organizations reaches back far enough to be seen in a chart.
+_NOW: Final = "max_over_time(vector(time())[1m:1m] @ end())"
+LONG: Final = f"(min({recorded(SINCE)} @ end()) < {_NOW} - $__range_s / 48)"
 
 RANKS: Final = 8  # of series that have a colour of their own
 
@@ -155,7 +166,8 @@ def share_on_day(amount: str, all_of_it: str, period_start: str, period_end: str
     ended = f"({closed} and on () {start} - {start_before} >= 86400 or {nothing})"
     # As in `spent_on_day`: no bar of $0.
     heard = f"max_over_time({all_of_it}[1d:15m] {AT_END})"
-    return f"({known(AT_END)} - {before} + {ended} and on () {heard} and on () {OVER})"
+    over = f"{OVER} and on () {READ_TO_END}"
+    return f"({known(AT_END)} - {before} + {ended} and on () {heard} and on () {over})"
 
 
 def day_after_a_gap() -> str:

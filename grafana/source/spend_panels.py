@@ -92,8 +92,9 @@ def budget() -> Sequence[Panel]:
             "before the period's end, find what grew in the rows below.",
             f"1000 * {EXHAUSTED}",
             USAGE,
-            none="Not in this period",
+            none="Not expected",
             unit=DATE,
+            colours=((None, "text"), (0, "orange")),
         ),
         tile(
             "Mean day",
@@ -181,8 +182,8 @@ def spend() -> Sequence[Panel]:
             styles=[("spent", [fixed("blue")])],
         ),
         bars(
-            "Spend per day by resource type",
-            "Cost of each complete UTC day before discounts, by resource type. Should be even, "
+            "Spend per day by resource type, before discounts",
+            "Cost of each complete UTC day, by resource type. Should be even, "
             "lower on weekends. A new colour is a kind of cost that was not there before. After a "
             "gap, which is marked, a bar includes all spend since the last answer.",
             Query(
@@ -202,7 +203,7 @@ def spend() -> Sequence[Panel]:
             "marked, a bar includes all spend since; spend that no poll showed is in no bar.",
             Query(f"{by_source} > 0", SOURCE_NAME, "1d"),
             # By themselves: in one stack with the others they would be drawn over them.
-            Query(f"{by_source} < 0", f"{SOURCE_NAME}, credited", "1d"),
+            Query(f"{by_source} < 0", f"{SOURCE_NAME} (credit)", "1d"),
             unit=USD_AXIS,
             height=9,
             empty=NO_DAY,
@@ -224,7 +225,7 @@ def spend() -> Sequence[Panel]:
                 "corrections, last 24 hours",
             ),
             unit=USD_AXIS,
-            styles=[("corrections, last 24 hours", [fixed("blue"), FILLED])],
+            styles=[("corrections, last 24 hours", [fixed("purple"), FILLED])],
         ),
         days.pace(),
     )
@@ -233,6 +234,7 @@ def spend() -> Sequence[Panel]:
 def period() -> Sequence[Panel]:
     """Return the row of what the current period is made of."""
     cost = most("resource_type", recorded(TYPE_COST, OF_TYPE))
+    seen = f"({picked(days.KNOWN)} > 0)"
     day, expected = (
         picked(name, OF_TYPE, labels="resource_type")
         for name in (days.TYPE_DAY, days.TYPE_EXPECTED)
@@ -240,14 +242,15 @@ def period() -> Sequence[Panel]:
     net = f"sum by (source_type, tier) ({most(BY_SOURCE, metric(NET, OF_SOURCE))})"
     return (
         table(
-            "Resource types",
+            "Resource types, before discounts",
             "What the current period has cost so far, what the last whole UTC day cost, and what "
-            "that day was expected to cost, before discounts and corrections. A day far above the "
+            "that day was expected to cost, also before corrections. A day far above the "
             "expected cost is a change: the bars by resource type show since when.",
             Column("Resource type", label="resource_type"),
             Column("This period", parts(cost, USAGE, "resource_type"), unit=USD),
             Column("Share", f"{cost} / on () group_left () sum({cost})", unit=SHARE, cell=GAUGE),
-            Column("Last whole day", day, unit=USD),
+            # As for the tile, but an estimate has no name here.
+            Column("Last whole day", f"({day} and on () {seen})", unit=USD),
             Column("Expected", expected, unit=USD),
             key="resource_type",
             sort="This period",

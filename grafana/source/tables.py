@@ -9,9 +9,9 @@ from typing import Any, Final
 from grafana.source import sdk
 from grafana.source.panels import (
     COUNT,
+    DECIMALS,
     INTERVAL,
     PLAIN,
-    USD,
     Panel,
     Query,
     Steps,
@@ -47,6 +47,7 @@ class Column:
     url: str | None = None
     shown: bool = True  # else its query only decides which rows there are
     decimals: int | None = None
+    reasons: bool = False  # of a label: it may hold why there are no rows, with an id after it
     texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # value -> text and colour
 
 
@@ -115,14 +116,21 @@ def _transform(panel: Panel, name: str, options: Mapping[str, Any]) -> None:
     panel.with_transformation(sdk.models.DataTransformerConfig(id_val=name, options=options))
 
 
+def _reason(text: str) -> Mapping[str, Any]:
+    """Return the mapping that leaves out what comes after a reason, which may be an id."""
+    result = {"text": text, "index": 0}
+    return {"type": "regex", "options": {"pattern": f"/^{text}.*/", "result": result}}
+
+
 def _properties(column: Column) -> list[Any]:
     # A cell that is empty must not say what the whole panel says when it is.
     properties: dict[str, Any] = {"noValue": NOTHING}
     if column.expr:
         properties["unit"] = column.unit
         properties["custom.align"] = "left" if column.texts and column.unit == COUNT else "right"
-    if column.unit == USD or column.decimals is not None:
-        properties["decimals"] = 2 if column.decimals is None else column.decimals
+    decimals = DECIMALS.get(column.unit) if column.decimals is None else column.decimals
+    if decimals is not None:
+        properties["decimals"] = decimals
     width = column.width or (NUMBER_WIDTH if column.expr else None)
     if width:
         properties["custom.width"] = width
@@ -142,6 +150,8 @@ def _properties(column: Column) -> list[Any]:
     elif column.texts:
         properties["custom.cellOptions"] = {"type": column.cell}
         properties["mappings"] = [texts_in_place(column.texts)]
+    elif column.reasons:
+        properties["mappings"] = [_reason(text) for text in (UNREADABLE, PENDING)]
     if column.cell == GAUGE:
         properties["min"], properties["max"] = 0, 1
     if column.url:

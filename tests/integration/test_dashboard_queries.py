@@ -12,8 +12,17 @@ from typing import Any, Final
 
 import pytest
 
-from grafana.source.days import DAYS_SEEN, ESTIMATED
-from grafana.source.known import AS_OF, COMING, CREDIT, LESS, MISSING, OUT_OF_DATE, STATE
+from grafana.source.days import DAYS_SEEN, ESTIMATES
+from grafana.source.known import (
+    AS_OF,
+    COMING,
+    CREDIT,
+    ESTIMATED,
+    LESS,
+    MISSING,
+    OUT_OF_DATE,
+    STATE,
+)
 from support.dashboards import EXCEPTIONS, Target, dashboards, expand, of_variable, targets
 from support.quarter import database
 from support.quarter.database import Server
@@ -34,7 +43,7 @@ TARGETS: Final = list(targets())
 # What a tile says only when something is amiss: tests/rules/test_states_shown.py sees it.
 AMISS: Final = {
     *(STATE, MISSING, OUT_OF_DATE, AS_OF, CREDIT, LESS),
-    *(COMING, DAYS_SEEN, ESTIMATED),
+    *(COMING, DAYS_SEEN, ESTIMATED, ESTIMATES),
 }
 ALWAYS: Final = [t for t in TARGETS if t.query["legendFormat"] not in AMISS]
 EMPTY: Final = EXCEPTIONS["empty_queries"]
@@ -100,6 +109,7 @@ def ask(server: Server, target: Target, choices: Choices) -> Sequence[Any]:
     built_in = {
         "__interval": f"{step}s",
         "__range": f"{seconds}s",
+        "__range_s": f"{seconds}",
         "__rate_interval": f"{max(step + SCRAPE_INTERVAL, 4 * SCRAPE_INTERVAL)}s",
     }
     expr = expand(target.expr, {**choices, **built_in})
@@ -197,6 +207,7 @@ def spent_on_days(
         **dict.fromkeys(("job", "resource_type", "source_type"), ".+"),
         "organization": [account.id],
         "__range": f"{last - first:.0f}s",
+        "__range_s": f"{last - first:.0f}",
     }
     for target in TARGETS:
         if (target.uid, target.panel["title"]) == ("viam-billing-organization", panel):

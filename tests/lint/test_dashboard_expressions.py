@@ -104,9 +104,9 @@ def test_counters_are_read_as_counters(expr: str) -> None:
     for name, window in re.findall(r"([\w:]*)(?:\{[^}]*\})?\[([^\]]*)\]", expr):
         # A fortnight is few samples of what is recorded hourly, of exporters, and of one
         # organization.
-        few = name.endswith(":hourly") or name.startswith("exporter:")
+        few = name.endswith(":hourly") or name.startswith(("exporter:", "viam_billing_exporter_"))
         cheap = few or (expr in OF_ONE and window in {"14d:15m", "$__range"})
-        assert cheap or window in {"$__rate_interval", "1d", "1d:1d", "1d:15m", "14d:6h"}
+        assert cheap or window in {"$__rate_interval", "1m:1m", "1d", "1d:1d", "1d:15m", "14d:6h"}
 
 
 @pytest.mark.parametrize("target", list(targets()), ids=lambda target: target.name)

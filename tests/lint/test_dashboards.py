@@ -24,6 +24,7 @@ from grafana.source.panels import (
     NO_DAY,
     NOTHING_FOUND,
     SHORT_MOMENT,
+    TOO_SHORT,
     USD,
     USD_AXIS,
 )
@@ -195,7 +196,7 @@ def test_a_panel_has_a_unit_and_a_text_for_no_data(panel: Mapping[str, Any]) -> 
     ]
     assert "panel-units-rule" in EXCEPTIONS["lint"]
     assert set(units) <= UNITS | FORMATS
-    assert defaults["noValue"] in {NO_DATA, NO_DAY, NOTHING_FOUND}
+    assert defaults["noValue"] in {NO_DATA, NO_DAY, NOTHING_FOUND, TOO_SHORT}
     assert defaults["noValue"].lower().endswith(NO_DATA.lower())
 
 

@@ -39,7 +39,7 @@ FLEET: Final = query("viam-billing-fleet", "Spend per day by organization")
 ONE: Final = query("viam-billing-organization", "Spend per day")
 PARTS: Final = [
     query("viam-billing-organization", f"Spend per day by {parts}")
-    for parts in ("resource type", "source and tier")
+    for parts in ("resource type, before discounts", "source and tier")
 ]
 (MARKS,) = {
     expand(mark["expr"], ANY)
@@ -263,6 +263,19 @@ def test_today_has_no_bar_yet(tmp_path: Path) -> None:
     pages.check(tmp_path)
 
 
+def test_the_day_on_which_answers_ended_has_no_bar(tmp_path: Path) -> None:
+    """Half a day would look like a saving. It has one once the bill can be read again."""
+    pages = live(tmp_path, 5, Bill(even(PER_DAY), away=[(at(2, 12), at(4, 6))])).pages
+    for panel in (FLEET, ONE, *PARTS):
+        for end, usd in ((at(3, 12), None), (at(5), PER_DAY / 2)):
+            found = f"last_over_time(({panel})[1h:1d] @ {2 * DAY})"
+            if usd is None:
+                pages.expect_sample(found, int(end))
+            else:
+                pages.expect_near(found, int(end), usd, within=LATE)
+    pages.check(tmp_path)
+
+
 @pytest.mark.parametrize("wrong", [no_dates, far_start, too_large])
 def test_odd_answers_are_in_no_bar(
     wrong: Callable[[pb.GetCurrentMonthUsageResponse], None], tmp_path: Path
@@ -292,7 +305,7 @@ def test_a_resource_type_ends_with_the_period_that_it_was_in(tmp_path: Path) -> 
     (types,) = (
         expand(target.expr, ANY)
         for target in targets()
-        if target.panel["title"] == "Spend per day by resource type"
+        if target.panel["title"] == "Spend per day by resource type, before discounts"
     )
     of_day = (PER_DAY, PER_DAY, PER_DAY, 20 * PER_HOUR, 28 * PER_HOUR, PER_DAY)
     for name, days in (("remote_control", range(2)), ("data_upload", range(2, 6))):

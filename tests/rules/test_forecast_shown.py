@@ -101,8 +101,8 @@ def test_a_runaway_is_told_today_and_by_its_type_the_day_after(tmp_path: Path) -
     pages.expect_sample(fires, noon + 2 * HOUR, ("{}", 1))
     pages.expect_sample(fires, 10 * DAY + 6 * HOUR, ("{}", 1))
     pages.expect_sample(fires, 11 * DAY + 6 * HOUR)
-    type_of = f"sort_desc(topk(1, {query(ONE, 'Resource types', 'C')} - "
-    type_of += f"{query(ONE, 'Resource types', 'D')}))"
+    type_of = f"sort_desc(topk(1, {query(ONE, 'Resource types, before discounts', 'C')} - "
+    type_of += f"{query(ONE, 'Resource types, before discounts', 'D')}))"
     other = series("", {"resource_type": "remote_control"})
     pages.expect_sample(f"({type_of}) > bool 199", 10 * DAY + 6 * HOUR, (other, 1))
     news = 'count by (resource_type) (ALERTS{alertname="ViamBillingNewCostType"})'

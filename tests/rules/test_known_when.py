@@ -8,19 +8,18 @@ from typing import Final
 import pytest
 
 from grafana.source.attention import DOWN_RANK, LOST, LOST_RANK
-from grafana.source.days import DAYS_SEEN, ESTIMATED
-from grafana.source.known import COMING, STATE
+from grafana.source.days import DAYS_SEEN, ESTIMATES
+from grafana.source.known import COMING, ESTIMATED, OUT_OF_DATE, STATE
 from rules.harness import ACME, DAY, FIRST, HOUR, Pages, between, same, series
 from rules.healthy import healthy
-from rules.test_states_shown import FLEET, LATE, ONE, number, out_of_reach
+from rules.test_states_shown import FLEET, INVOICES, LATE, ONE, number, out_of_reach
 from rules.trouble import AN_HOUR, STEP, trouble
-from support.dashboards import beside, query
+from support.dashboards import ANY, beside, expand, query, targets
 
 ID: Final = series("", {"org_id": ACME["org_id"]})
-SINCE: Final = {"Overdue": 100, "Payment failed": 200, "Over budget": 300}
+SINCE: Final = {"Overdue": 100, "Over budget": 300}
 DATES: Final = {
     "viam_billing_invoice_oldest_unpaid_due_timestamp_seconds": SINCE["Overdue"],
-    "viam_billing_payment_last_failure_timestamp_seconds": SINCE["Payment failed"],
     "viam_billing_budget_exhausted_timestamp_seconds": SINCE["Over budget"],
 }
 
@@ -108,8 +107,10 @@ def test_days_before_the_first_poll_are_no_trend(tmp_path: Path) -> None:
     pages.set("viam_billing_ledger_known_seconds", same(0), FIRST, ACME)
     pages.set("viam_billing_ledger_estimated_seconds", same(20 * DAY), FIRST, ACME)
     pages.set("viam_billing_spend_previous_7d_usd", same(168), FIRST, ACME)
-    for uid, few, value in ((ONE, DAYS_SEEN, (ID, 0.0)), (FLEET, ESTIMATED, ("{}", 1.0))):
+    for uid, few, value in ((ONE, DAYS_SEEN, (ID, 0.0)), (FLEET, ESTIMATES, ("{}", 1.0))):
         pages.expect_sample(beside(uid, "Last 7 days", few), LATE, value)
+        pages.expect_sample(query(uid, "Last 7 days"), LATE)  # it is not called spent
+        pages.expect_near(f"sum({beside(uid, 'Last 7 days', ESTIMATED)})", LATE, 168)
         pages.expect_sample(number(uid, "Week against week"), LATE)
         pages.expect_sample(
             beside(uid, "Week against week", COMING), LATE, ("{}", 1000.0 * 14 * DAY)
@@ -120,7 +121,39 @@ def test_days_before_the_first_poll_are_no_trend(tmp_path: Path) -> None:
 def test_whole_weeks_that_are_known_say_nothing_of_it(tmp_path: Path) -> None:
     """Or each tile would have a second number for good."""
     pages: Pages = healthy(6 * AN_HOUR, STEP)
-    for uid, few in ((ONE, DAYS_SEEN), (FLEET, ESTIMATED)):
-        for name in (few, COMING, STATE):
+    for uid, few in ((ONE, DAYS_SEEN), (FLEET, ESTIMATES)):
+        pages.expect_near(f"sum({query(uid, 'Last 7 days')})", LATE, 168)
+        for name in (few, ESTIMATED, COMING, STATE):
             pages.expect_sample(beside(uid, "Last 7 days", name), LATE)
+    pages.check(tmp_path)
+
+
+def test_a_chart_is_not_drawn_until_its_lines_can_be_seen(tmp_path: Path) -> None:
+    """In a month, those of six hours are a hair at the edge; in a day, they are shown."""
+    pages = healthy(6 * AN_HOUR, STEP)
+    month_so_far = next(
+        target.expr for target in targets() if target.panel["title"] == "Budget burn and forecast"
+    )
+    for days, drawn in ((30, 0), (1, 1)):
+        lines = expand(month_so_far, {**ANY, "__range_s": str(days * DAY)})
+        pages.expect_sample(f"count({lines}) or on () vector(0)", LATE, ("{}", drawn))
+    pages.check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("uid", "title"), [(FLEET, "What is owed"), (INVOICES, "Owed and overdue")]
+)
+def test_lines_of_remembered_amounts_end_with_the_last_answer(
+    uid: str, title: str, tmp_path: Path
+) -> None:
+    """A flat line would say that the amounts were read all the time."""
+    pages = out_of_reach()
+    fresh = AN_HOUR * STEP - STEP
+    pages.expect_sample(query(uid, title), fresh, ("{}", 500))
+    pages.expect_sample(query(uid, title), LATE)
+    pages.expect_sample(beside(uid, title, OUT_OF_DATE), fresh)
+    pages.expect_sample(beside(uid, title, OUT_OF_DATE), LATE, ("{}", 1))
+    failed = f"count({query(INVOICES, 'Failed payments by reason')})"
+    pages.expect_sample(failed, fresh, ("{}", 1))
+    pages.expect_sample(failed, LATE)
     pages.check(tmp_path)

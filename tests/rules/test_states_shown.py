@@ -15,7 +15,19 @@ import pytest
 
 from grafana.source.attention import PROBLEMS
 from grafana.source.known import AS_OF, CREDIT, LESS, MISSING, OUT_OF_DATE, STATE, State
-from rules.harness import ACME, COLLECTORS, DAY, FIRST, HOUR, Pages, between, same, series
+from rules.harness import (
+    ACME,
+    COLLECTORS,
+    DAY,
+    FIRST,
+    HOUR,
+    Pages,
+    between,
+    gone,
+    same,
+    series,
+    then,
+)
 from rules.healthy import add_organization, healthy
 from rules.trouble import AN_HOUR, KEPT, STEP, fail, trouble
 from support.dashboards import ANY, Target, beside, dashboards, expand, of_variable, query, targets
@@ -378,11 +390,40 @@ def test_rows_say_that_invoices_cannot_be_read(tmp_path: Path) -> None:
     calm.check(tmp_path)
 
 
+def test_an_invoice_is_called_what_it_is_now(tmp_path: Path) -> None:
+    """Overdue if it is unpaid past its due date, a credit below $0; the API has neither status."""
+    pages = healthy(HOURS * AN_HOUR, STEP)
+    shown = {"late": "overdue", "in-time": "outstanding", "credit": "credit"}
+    bills = {"late": (200, HOUR), "in-time": (100, 30 * DAY), "credit": (-60, HOUR)}
+    for invoice_id, (usd, due) in bills.items():
+        of = {"invoice_id": invoice_id}
+        status = "paid" if usd < 0 else "outstanding"
+        pages.set("viam_billing_invoice_amount_usd", same(usd), FIRST, ACME, of, status=status)
+        pages.set("viam_billing_invoice_due_timestamp_seconds", same(due), FIRST, ACME, of)
+        issued = then((gone, AN_HOUR), same(HOUR))
+        pages.set("viam_billing_invoice_issued_timestamp_seconds", issued, FIRST, ACME, of)
+    for uid, title, letter in (
+        (INVOICES, "Calendar of due dates", "C"),
+        (ONE, "Every invoice", "A"),
+    ):
+        rows = [
+            (series("", ACME, invoice_id=each, status=status), 1.0)
+            for each, status in shown.items()
+            if bills[each][0] > 0 or uid == ONE
+        ]
+        pages.expect_sample(f"({query(uid, title, letter)}) ^ 0", LATE, *rows)
+    # It is there from the first hour on.
+    timeline = query(INVOICES, "What became of each invoice")
+    states = ((series("", invoice_id="late"), 3.0), (series("", invoice_id="in-time"), 2.0))
+    pages.expect_sample(timeline, LATE, *states)
+    pages.check(tmp_path)
+
+
 def test_what_a_month_is_made_of_says_why_it_has_no_rows(tmp_path: Path) -> None:
     """By resource type, of all organizations together and of one."""
     tables = (
-        (FLEET, "Cost by resource type", "A", "resource_type"),
-        (ONE, "Resource types", "A", "resource_type"),
+        (FLEET, "Cost by resource type, before discounts", "A", "resource_type"),
+        (ONE, "Resource types, before discounts", "A", "resource_type"),
         (ONE, "Sources and tiers", "C", "source_type"),
         (ONE, "Pays with", "A", "payment_method"),
     )

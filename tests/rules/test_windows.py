@@ -50,7 +50,7 @@ def expect_whole_days(pages: Pages) -> None:
     pages.expect_sample(query(FLEET, "Movers of the week", "C"), LOOKED_AT)
     last = f"{beside(ONE, 'Last whole day', 'on')} / 1000"
     pages.expect_near(last, LOOKED_AT, 8 * DAY, OF_ACME)
-    of_type = query(ONE, "Resource types", "C")
+    of_type = query(ONE, "Resource types, before discounts", "C")
     machine = {"resource_type": "data_upload"}
     pages.expect_near(of_type, LOOKED_AT, PER_DAY, machine, within=CENT)
 

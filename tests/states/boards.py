@@ -144,7 +144,7 @@ class Panel:
 
 def boards(one: str, begun: float) -> list[Board]:
     """Return all dashboards, the one of an organization with that one chosen."""
-    every = {**ANY, "__range": "30d"}
+    every = {**ANY, "__range": "30d", "__range_s": "2592000"}
     return [
         Board(
             dashboard,
@@ -179,6 +179,8 @@ def _mapped(mappings: Sequence[Mapping[str, Any]], value: float | str) -> str | 
     for each in mappings:
         if each["type"] == "value" and key in each["options"]:
             return str(each["options"][key].get("text", key))
+        if each["type"] == "regex" and re.match(each["options"]["pattern"].strip("/"), str(value)):
+            return str(each["options"]["result"]["text"])
         if each["type"] == "special" and each["options"]["match"] == "nan" and key == "NaN":
             return str(each["options"]["result"]["text"])
     return None

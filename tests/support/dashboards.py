@@ -98,6 +98,7 @@ ANY: Final = {
     **dict.fromkeys(("job", "organization", "resource_type", "source_type", "invoice"), ".+"),
     **dict.fromkeys(("__rate_interval", "__interval"), "1h"),
     "__range": "30d",
+    "__range_s": "0",  # charts of money are drawn from the first hour
 }
 
 
