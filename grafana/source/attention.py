@@ -125,7 +125,7 @@ PROBLEMS: Final = (  # the worst is last
     ),
     Problem("Never read", _NEVER, by_id(SINCE)),
 )
-LOST: Final = "Not known any more"
+LOST: Final = "No longer known"
 LOST_RANK, DOWN_RANK = (len(PROBLEMS) + each for each in (1, 2))
 TEXTS: Final = {
     **{str(rank): (problem.text, problem.colour) for rank, problem in enumerate(PROBLEMS, 1)},
@@ -174,7 +174,7 @@ def needs_attention() -> Panel:
         "What is wrong, worst first; one row for each problem of an organization. The amount is "
         "what is overdue, unpaid after a failed payment, over the budget or forecast to be, or "
         "spent on the day of the spike. Since is when it began, as far as the bill says; for what "
-        "cannot be read or is not known any more, when it was last read. Click a name for the "
+        "cannot be read or is no longer known, when it was last read. Click a name for the "
         "organization.",
         Column(
             "Problem",

@@ -66,7 +66,7 @@ def _wrong() -> Sequence[Panel]:
         of_exporters(
             "Requests left today",
             "Share of the daily ceiling on calls to the billing API that is left, for the exporter "
-            "with least. It is full again at midnight UTC; at 0%, polls fail until then. If it "
+            "with the least. It is full again at midnight UTC; at 0%, polls fail until then. If it "
             "comes near 0%, raise the ceiling or the poll interval.",
             f"min({own('api_requests_remaining')} / {own('api_requests_limit')})",
             none="No ceiling set",
@@ -115,7 +115,7 @@ def _alerts() -> Sequence[Panel]:
     return (
         table(
             "Alerts firing",
-            "Alerts of this project that are firing, worst first; critical ones page somebody. "
+            "Alerts of this project that are firing, worst first; critical ones page someone. "
             "Should be none. Each alert has its own section in the runbook.",
             Column(
                 "Severity",
@@ -246,7 +246,7 @@ def _process() -> Sequence[Panel]:
             "Exporters",
             "A row for each exporter, or shard, that is scraped. All should run the same version "
             "and have about the same number of organizations. Found counts those that discovery "
-            "adds; Asked is the time since all API keys had listed their organizations.",
+            "adds; Asked is the time since the oldest of the API keys' last listings.",
             Column("Exporter", label="instance"),
             Column(
                 "Answers",
@@ -264,7 +264,7 @@ def _process() -> Sequence[Panel]:
             Column(
                 "Discovery",
                 most(by, own("discovery_last_refresh_successful")),
-                texts={"1": ("works", "green"), "0": ("fails", "red")},
+                texts={"1": ("works", "text"), "0": ("fails", "red")},
                 width=90,
             ),
             Column("Asked", f"time() - {asked}", unit=SECONDS, width=90),

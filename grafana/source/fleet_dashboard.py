@@ -166,7 +166,7 @@ def _breakdown() -> Sequence[Panel]:
             "Net spend of each complete UTC day, by the eight organizations that spent most in the "
             "last week, the others together. Should be even, lower on weekends. A tall bar is "
             "worth a look at that organization; one below 0 is a credit. After a gap in the "
-            "answers, which is marked, a bar holds what was spent since.",
+            "answers, which is marked, a bar includes all spend since.",
             Query(f"{named} > 0", "{{rank}}. {{org_name}}", "1d"),
             Query(f"sum({spend} > 0 unless on (org_id) {top})", OTHERS, "1d"),
             # By themselves: in one stack with the others they would be drawn over them.
@@ -223,6 +223,7 @@ def _exporter() -> Sequence[Panel]:
             DATA_AGE,
             USAGE,
             total=f"max({DATA_AGE})",
+            name="age",
             none="Not polled yet",
             unit=SECONDS,
             url=to(EXPORTER),
@@ -244,7 +245,7 @@ def _exporter() -> Sequence[Panel]:
         of_exporters(
             "Requests left today",
             "Share of the daily ceiling on calls to the billing API that is left, for the exporter "
-            "with least. It is full again at midnight UTC; at 0%, polls fail until then.",
+            "with the least. It is full again at midnight UTC; at 0%, polls fail until then.",
             f"min({remaining} / {limit})",
             none="No ceiling set",
             unit=SHARE,

@@ -108,7 +108,7 @@ def organizations() -> Panel:
         "Click a name for the organization.",
         _ORGANIZATION,
         Column("_known", told_apart(named(SEEN)), shown=False),
-        Column("Problem", worst(), texts={"0": ("none", "green"), **TEXTS}, width=165),
+        Column("Problem", worst(), texts={"0": ("none", "text"), **TEXTS}, width=165),
         Column("Month so far", cell(month_to_date(), USAGE), unit=USD),
         Column(
             "Forecast",

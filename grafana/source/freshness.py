@@ -92,10 +92,10 @@ def parts_table(*, one_organization: bool) -> Panel:
     return table(
         "Parts of the bill",
         "Each part of a bill is polled on its own; failing ones come first. State is ok, or "
-        "why the last poll failed: credentials and permission need a person, an outage passes. Age "
+        "why the last poll failed: credentials and permission need a person; an outage passes. Age "
         "is the time since the last good poll, and should be below two poll intervals. Unchanged "
         "for is how long the answer has been the same. Withheld counts samples that cannot be "
-        "trusted. Waits is for how long the server has asked not to be polled.",
+        "trusted. Waits is how much longer the server has asked not to be polled.",
         *(() if one_organization else (organization, _ID)),
         Column("Part", label="collector", width=None if one_organization else 140),
         Column("State", _state(), texts=texts, width=115),

@@ -88,8 +88,8 @@ def month_so_far(*, one: bool = False) -> Panel:
     value = month_to_date()
     return tile(
         "Month so far",
-        "What the current billing period had cost at the last poll, after discounts and "
-        "credits. It starts again near $0 with each period.",
+        "What the billing period had cost at the last poll, after discounts and credits. It "
+        "starts again near $0 with each period, once the API reports the new one.",
         value,
         USAGE,
         total=None if one else f"sum({value})",

@@ -84,10 +84,10 @@ def _wrong() -> Sequence[Panel]:
     )
 
 
-def _ageing() -> Sequence[Panel]:
+def _aging() -> Sequence[Panel]:
     return (
         ranking(
-            "Ageing of unpaid invoices",
+            "Aging of unpaid invoices",
             "Unpaid invoices by how long they are past due. All should be in the first bar: the "
             "older an invoice, the less it helps to charge the same card again. Invoices without a "
             "series of their own, because there are too many or because they cannot be read now, "
@@ -208,7 +208,7 @@ def invoices() -> Board:
         ),
         (
             ("Is anything wrong?", _wrong()),
-            ("What is owed", (*_ageing(), *_calendar())),
+            ("What is owed", (*_aging(), *_calendar())),
             ("Payments", payments()),
             ("Invoices", _each()),
         ),

@@ -28,9 +28,7 @@ from grafana.source.panels import (
 )
 from grafana.source.promql import JOB, by_id, metric, named
 
-# What a total is called when something stands beside it, and what a number of one organization.
-NUMBER: Final = "known"
-LAST_KNOWN: Final = "last known"
+LAST_KNOWN: Final = "last known"  # what a number is called when something stands beside it
 CREDIT: Final = "credit"  # what an amount is called that is below $0
 LESS: Final = "change"  # and a difference
 ESTIMATED: Final = "estimated"  # and an amount of which nothing was seen as it was spent
@@ -201,7 +199,7 @@ def tile(  # noqa: PLR0913 - a tile is what it is called with
         title,
         description,
         shown,
-        name=name or (NUMBER if total else LAST_KNOWN),
+        name=name or LAST_KNOWN,
         unit=unit,
         colours=colours,
         url=url,
@@ -276,7 +274,7 @@ def rows(value: str, origin: Origin, label: str) -> str:
 
     unreadable = saying("cannot be read", State.UNREADABLE, CANNOT_BE_READ)
     pending = saying("not polled yet", State.PENDING, NOT_POLLED)
-    none = f'label_replace(0 * count({origin.of(State.NONE)}), "{label}", "none", "", "")'
+    none = f'label_replace(0 * count({origin.of(State.NONE)}), "{label}", "none listed", "", "")'
     return f"{value} or on (org_id) {unreadable} or on (org_id) {pending} or on () {none}"
 
 

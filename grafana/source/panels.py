@@ -28,7 +28,7 @@ BELOW_ZERO: Final = "currency:financial:-$"  # of how far an amount is below $0
 DECIMALS: Final = {USD: 2, BELOW_ZERO: 2, SHARE: 1}
 
 # The last resort: it must be true whatever is wrong, and so says nothing about the bill.
-NO_DATA: Final = "No data for this selection"
+NO_DATA: Final = "No data, or no answer from Prometheus"
 # Of panels that are rightly empty at times.
 NOTHING_FOUND: Final = f"None, or {NO_DATA.lower()}"
 TOO_SHORT: Final = f"Too little to draw yet, or {NO_DATA.lower()}"

@@ -93,6 +93,7 @@ def budget() -> Sequence[Panel]:
             f"1000 * {EXHAUSTED}",
             USAGE,
             none="Not expected",
+            name="last estimate",
             unit=DATE,
             colours=((None, "text"), (0, "orange")),
         ),
@@ -174,7 +175,7 @@ def spend() -> Sequence[Panel]:
             "Spend per day",
             "Cost of each complete UTC day after discounts and credits. Should be even, lower on "
             "weekends; below $0 after a credit. The bars add up to what was spent, even when data "
-            "is missing: after a gap, which is marked, one includes what was spent since.",
+            "is missing: after a gap, which is marked, a bar includes all spend since.",
             Query(f"sum({spent_on_day()})", "spent", "1d"),
             unit=USD_AXIS,
             width=24,

@@ -138,8 +138,7 @@ CASES: Final[Mapping[str, Case]] = {
     "today": RUNAWAY,
     "both": replace(
         SPIKE,
-        description=f"{SPIKE.description} Today has cost $99.50 so far; up to $40.00 is not a "
-        "spike.",
+        description=f"{SPIKE.description} Today has cost $99.50 so far; up to $40.00 is normal.",
         trouble={**SPIKE.trouble, **RUNAWAY.trouble},
     ),
     "something new": Case(

@@ -349,7 +349,7 @@ def test_budgets_are_compared_with_those_that_have_one(tmp_path: Path) -> None:
     pages.check(tmp_path)
 
 
-def test_ageing_adds_up_to_what_is_owed(tmp_path: Path) -> None:
+def test_aging_adds_up_to_what_is_owed(tmp_path: Path) -> None:
     """Invoices without a series of their own are a bar, and none is called not due or late."""
     pages = trouble(HOURS, FIRST)
     invoice = {"invoice_id": "in-1"}
@@ -360,7 +360,7 @@ def test_ageing_adds_up_to_what_is_owed(tmp_path: Path) -> None:
     bars = [
         f"({expand(t.expr, ANY)})"
         for t in targets()
-        if _is(t, INVOICES, "Ageing of unpaid invoices") and t.query["legendFormat"] != MISSING
+        if _is(t, INVOICES, "Aging of unpaid invoices") and t.query["legendFormat"] != MISSING
     ]
     for at, rest in ((HOUR - 2 * STEP, 300), (LATE, 500)):
         pages.expect_sample(f"({') + ('.join(bars)})", at, ("{}", 500))

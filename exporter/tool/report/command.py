@@ -29,7 +29,7 @@ Writes a month of one or all organizations as one HTML file that opens anywhere 
 total, the forecast and the budget, each day, what the bill is made of, what changed, spikes and
 invoices. A month is the billing period that begins in it. Days, the month before and spikes come
 from a running exporter (--exporter) or from the storage of a stopped one (--storage.path); without
-either, the billing API is asked, and the report has the current month alone.
+either, the data comes from the billing API, and the report covers only the current month.
 """
 WITHOUT_LEDGER: Final = (
     "read from the billing API: only the current month is known, without the month before and "
