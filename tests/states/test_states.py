@@ -27,7 +27,7 @@ NEVER = {
         r"Acme Robotics.* Overdue: \$0\.00": "a due date has passed since invoices were read",
         r"Delta Drones.*\$0\.00": "its bill was never read",
         r"(?i)nothing (is )?(due|unpaid|owed)|no payment failed|no invoices? (yet|above)": "unread",
-        r"No budget set|No data, or no answer from Prometheus": "neither a claim nor the last resort",
+        r"No budget set|No data, or no answer": "neither a claim nor the last resort",
         r"Problem: (none|Nothing)": "everything is wrong",
         r"Warnings and worse: 0|Alerts firing: Severity: none": "everything is wrong",
         r"Unreadable bills: 0|Bill readable: Yes|: up$|\| up$": "no bill can be read",
@@ -39,7 +39,7 @@ NEVER = {
         r"Error of the last forecast: -?\d": "no period has ended",
         r"Days known: [1-9]": "no day was seen from its beginning to its end",
         r"most on \d": "days that are divided evenly have no largest",
-        r"cannot be read|Cannot be read|No data, or no answer from Prometheus": "everything was just read",
+        r"cannot be read|Cannot be read|No data, or no answer": "everything was just read",
         r"^- (median|usual|average|trend|growth|same|last) .*\b0(\.0)? ?%.*\$": "no past error yet",
     },
     "rollover": {
