@@ -105,7 +105,7 @@ def spent_on_day() -> str:
 
 # At every step: what is known of the organizations reaches back far enough to be seen in a chart.
 _NOW: Final = "max_over_time(vector(time())[1m:1m] @ end())"
-LONG: Final = f"(min({recorded(SINCE)} @ end()) < {_NOW} - $__range_s / 48)"
+LONG: Final = f"(min({recorded(SINCE)} @ end()) <= {_NOW} - $__range_s / 48)"
 
 RANKS: Final = 8  # of series that have a colour of their own
 
