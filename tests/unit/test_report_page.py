@@ -93,12 +93,16 @@ def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
     assert html.row("Ossuline Foundry")[1:3] == ["unknown", "unknown"]
     sums = html.row("2 of 3 organizations")
     cost = (acme.period.usd or 0.0) + (quillback.period.usd or 0.0)
-    assert sums[1] == f"${cost:,.2f}excludes Ossuline Foundry"
+    name = "Quillback <Harvesting> & Söhne"
+    assert sums[1] == f"at least ${cost:,.2f}out of date: {name}excludes Ossuline Foundry"
+    end = (acme.end_usd or 0.0) + (quillback.period.usd or 0.0)
+    assert end > cost
     assert sums[2] == (
-        f"${acme.end_usd:,.2f}excludes Quillback <Harvesting> & Söhne, Ossuline Foundry"
+        f"at least ${end:,.2f}no forecast, only the cost so far: {name}excludes Ossuline Foundry"
     )
+    assert html.row(name)[1].startswith(f"${quillback.period.usd:,.2f} as of 2026-11-20")
+    assert "The month is not over: costs are those so far, as of 2026-11-23 12:00" in html.text
     assert sums[3] == "$530.00excludes Ossuline Foundry"
-    assert f"the others have cost ${acme.period.usd:,.2f} so far" in html.text
     assert "Over budget1of 2 with a budgetexcludes Ossuline Foundry" in html.text
     assert "Not completely read2of 3 organizations" in html.text
     change = sum(each.compared.pair.change or 0.0 for each in of.months if each.compared)
@@ -180,7 +184,7 @@ def test_a_sum_of_which_nothing_is_known_is_no_amount() -> None:
     assert html.row("Quillback <Harvesting> & Söhne")[5] == "unknown"
     (one,) = report([stale()]).months
     html = page(Report([one, one], [], [], NOW, "a running exporter"))
-    assert html.row("All 2")[2] == "unknown"
+    assert html.row("All 2")[5] == "unknown"
     assert "Overdue invoicesunknown" in html.text
     assert "$0.00" not in html.text
 

@@ -127,7 +127,9 @@ def test_totals_name_the_organizations_that_they_lack() -> None:
     assert totals["total"]["usd"] == pytest.approx(
         sum(each.period.usd or 0.0 for each in of.months)
     )
-    assert totals["final_or_forecast"]["lacks"] == ["stale", "never"]
+    assert totals["final_or_forecast"]["lacks"] == ["never"]
+    assert totals["final_or_forecast"]["at_least"] == totals["total"]["at_least"] == ["stale"]
+    assert totals["not_over"] == 2
     assert (totals["organizations"], totals["in_trouble"], totals["over_budget"]) == (3, 3, 1)
     (nothing,) = document["nothing_known"]
     (problem,) = nothing["problems"]

@@ -222,14 +222,18 @@ def _totals(report: Report) -> dict[str, Any]:
     def total(of: Total) -> dict[str, Any]:
         return {"usd": of.usd, "lacks": [each.org_id for each in of.lacks]}
 
+    def least(of: Total) -> dict[str, Any]:
+        return {**total(of), "at_least": [each.org_id for each in of.at_least]}
+
     return {
         "organizations": found.number,
         "in_trouble": sum(bool(problems(each)) for each in report.months) + len(report.nothing),
         "not_completely_read": found.unread,
+        "not_over": found.running,
         "with_budget": found.budgets,
         "over_budget": found.over,
-        "total": total(found.cost),
-        "final_or_forecast": total(found.end),
+        "total": least(found.cost),
+        "final_or_forecast": least(found.end),
         "budget": total(found.budget),
         "unpaid": total(found.unpaid),
         "overdue": total(found.overdue),

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from exporter.metrics.extract.values import exact_sum
 from exporter.tool.api_answers import WholeOrganization
-from exporter.tool.report.months import Report
+from exporter.tool.report.months import Month, Report
+from exporter.tool.report.periods import State
 from exporter.web.status.changes import Pair
 
 
@@ -16,6 +17,7 @@ class Total(NamedTuple):
 
     usd: float | None
     lacks: Sequence[WholeOrganization]  # those that it is not known of
+    at_least: Sequence[WholeOrganization] = ()  # those of which more may be to come than it has
 
 
 class Sums(NamedTuple):
@@ -23,8 +25,8 @@ class Sums(NamedTuple):
 
     number: int  # of organizations
     cost: Total
-    end: Total  # final, or by the forecast
-    cost_of_end: float | None  # the cost of the organizations that are in `end`
+    end: Total  # final, or by the forecast; without one, what it has cost so far
+    running: int  # organizations of which the month is not over
     unpaid: Total
     overdue: Total
     budget: Total  # of those with a budget and a cost
@@ -45,9 +47,17 @@ def sums(report: Report) -> Sums:
     with_budget = [each for each in wholes if each.budget_usd is not None]
     return Sums(
         len(wholes),
-        _total([*(each.period.usd for each in months), *nothing], wholes),
-        _total([*(each.end_usd for each in months), *nothing], wholes),
-        _known(each.period.usd for each in months if each.end_usd is not None),
+        _total(
+            [*(each.period.usd for each in months), *nothing],
+            wholes,
+            [each.whole for each in months if each.period.state is State.LAST_KNOWN],
+        ),
+        _total(
+            [*(_end(each) for each in months), *nothing],
+            wholes,
+            [each.whole for each in months if each.end_usd is None and each.period.usd is not None],
+        ),
+        sum(each.period.state is not State.ENDED for each in months),
         _total([each.unpaid_usd for each in wholes], wholes),
         _total([each.overdue_usd for each in wholes], wholes),
         _total([budgets.get(each.org_id) for each in with_budget], with_budget),
@@ -62,9 +72,17 @@ def sums(report: Report) -> Sums:
     )
 
 
-def _total(usds: Sequence[float | None], wholes: Sequence[WholeOrganization]) -> Total:
+def _end(month: Month) -> float | None:
+    return month.period.usd if month.end_usd is None else month.end_usd
+
+
+def _total(
+    usds: Sequence[float | None],
+    wholes: Sequence[WholeOrganization],
+    at_least: Sequence[WholeOrganization] = (),
+) -> Total:
     lacks = [whole for usd, whole in zip(usds, wholes, strict=True) if usd is None]
-    return Total(_known(usds), lacks)
+    return Total(_known(usds), lacks, at_least)
 
 
 def _known(usds: Iterable[float | None]) -> float | None:
