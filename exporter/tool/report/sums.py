@@ -17,7 +17,8 @@ class Total(NamedTuple):
 
     usd: float | None
     lacks: Sequence[WholeOrganization]  # those that it is not known of
-    at_least: Sequence[WholeOrganization] = ()  # those of which more may be to come than it has
+    # Those of which more may be to come than it has, the largest first.
+    at_least: Sequence[WholeOrganization] = ()
 
 
 class Sums(NamedTuple):
@@ -40,6 +41,7 @@ class Sums(NamedTuple):
 def sums(report: Report) -> Sums:
     """Return what the organizations of a report come to."""
     months = report.months
+    largest = sorted(months, key=lambda each: -(each.period.usd or 0.0))
     wholes = [*(each.whole for each in months), *report.nothing]
     nothing = [None for _ in report.nothing]
     used = [each for each in months if each.budget_left is not None]
@@ -50,12 +52,16 @@ def sums(report: Report) -> Sums:
         _total(
             [*(each.period.usd for each in months), *nothing],
             wholes,
-            [each.whole for each in months if each.period.state is State.LAST_KNOWN],
+            [each.whole for each in largest if each.period.state is State.LAST_KNOWN],
         ),
         _total(
             [*(_end(each) for each in months), *nothing],
             wholes,
-            [each.whole for each in months if each.end_usd is None and each.period.usd is not None],
+            [
+                each.whole
+                for each in largest
+                if each.end_usd is None and each.period.usd is not None
+            ],
         ),
         sum(each.period.state is not State.ENDED for each in months),
         _total([each.unpaid_usd for each in wholes], wholes),
