@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from exporter.tool.report.command import NOT_FOR_TERMINALS
 from exporter.tool.report.programs import COLUMNS
 from support.clock import NOON
 from support.documents import commands_of, shows
@@ -140,7 +141,7 @@ def test_a_fleet_has_what_could_be_read_and_exit_code_1(exporter: str) -> None:
     assert "Ossuline Foundry: nothing is known of this month" in done.stderr
     assert "Quillback <Harvesting> & Söhne: usage: " in done.stderr
     html = Html.of(done.stdout)
-    assert html.row("3 of 4 organizations")[1].startswith("$")
+    assert html.row("3 of 4 organizations")[1].startswith("at least $")
     assert "Not everything could be read." in html.text
 
 
@@ -232,6 +233,14 @@ def test_a_terminal_gets_no_controls(tmp_path: Path, service: Service) -> None:
     code, shown = terminal("report", service.flag, "--output=csv", folder=tmp_path)
     assert code == 0
     assert COLUMNS[0] in shown
+
+
+def test_a_terminal_gets_no_html(tmp_path: Path, service: Service) -> None:
+    """But what to do, before anything is asked."""
+    code, shown = terminal("report", service.flag, folder=tmp_path)
+    assert code == 2
+    assert shown == f"viam-billing: {NOT_FOR_TERMINALS}\r\n"
+    assert within("report", service.flag).stdout.startswith("<!doctype html>")
 
 
 def test_the_page_shows_how_exporters_are_asked(exporter: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from exporter.config import Config
 from exporter.model import FoundOrganization
 from exporter.tool import arguments as declare
 from exporter.tool import bills, ledger_sources, outcomes, output
-from exporter.tool.errors import DONE, FAILED, CommandError, complain
+from exporter.tool.errors import DONE, FAILED, WRONG_USAGE, CommandError, complain
 from exporter.tool.folder import PUBLIC, prepared
 from exporter.tool.ledger_sources import Ledgers, LedgersRead, Place
 from exporter.tool.output import printable
@@ -35,6 +35,10 @@ WITHOUT_LEDGER: Final = (
     "read from the billing API: only the current month is known, without the month before and "
     "without spikes, and its days are estimates; name an exporter with --exporter or its storage "
     "with --storage.path"
+)
+NOT_FOR_TERMINALS: Final = (
+    "the report is HTML, for a browser: give --dest=. to write it to a file here, or send it to "
+    "another program"
 )
 _MONTH: Final = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])", re.ASCII)
 
@@ -73,6 +77,8 @@ def _month(text: str) -> str:
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    if arguments.dest is None and arguments.output == "html" and sys.stdout.isatty():
+        raise CommandError(NOT_FOR_TERMINALS, WRONG_USAGE)
     config = None
     if not ledger_sources.is_named(arguments):
         config = bills.configuration(arguments)
@@ -162,7 +168,7 @@ def _write(text: str, report: Report, arguments: argparse.Namespace) -> None:
     dest = arguments.dest
     if dest is None:
         output.write_as_utf8()
-        if sys.stdout.isatty():  # JSON and HTML have escapes already
+        if sys.stdout.isatty():  # JSON has escapes already
             text = "\n".join(map(escaped, text.split("\n")))
         sys.stdout.write(text)
         return
