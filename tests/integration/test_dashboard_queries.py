@@ -280,7 +280,7 @@ def test_the_last_period_is_as_old_as_this_one(server: Server) -> None:
     )
     for month, before in ((10, 9), (11, 10)):
         now, then = (datetime(2026, m, 10, 12, tzinfo=UTC).timestamp() for m in (month, before))
-        expr = expand(target.expr, {"job": JOB, "organization": [CREDITED.id]})
+        expr = expand(target.expr, {"job": JOB, "organization": [CREDITED.id], "__range_s": "0"})
         (series,) = server.instant(expr, now)
         # Between the polls before and after.
         low, high = (month_to_date(CREDITED, then - hours * HOUR) for hours in (6, 0))
