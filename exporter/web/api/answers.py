@@ -75,10 +75,10 @@ class Api:
         org_id, query = asked.whose(part, query)
         asked.nothing(query)
         summary = Summary(self._state(org_id), self._context())
-        ended, unread = self._archive.closed_in_memory(org_id), None
         try:
-            ended = await self._archive.closed_answers(org_id)
+            ended, unread = await self._archive.closed_answers(org_id), None
         except StorageError as error:
+            ended = self._archive.closed_in_memory(org_id)
             unread = _unreadable("answers of past periods", error)
         made = await asyncio.to_thread(organizations.whole, summary, ended, unread)
         return Document(made + b"\n")
