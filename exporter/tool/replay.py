@@ -56,10 +56,9 @@ def at_first_sight(reading: Reading, budget: float | None) -> Forecast | None:
     start = reading.usage.period_start
     if start is None or reading.time - start < spend.DAY:
         return None
-    counted = spend.advance(None, reading.usage, reading.time)
-    noted = ledger.note(None, counted, reading.time, STORED)
-    known = ahead.look_ahead(replace(counted.spend, ledger=noted), reading.time, None)
-    return ahead.forecast(known, reading.time, reading.usage.month_to_date, budget)
+    book = Book(budget)
+    book.take(reading)
+    return book.forecast
 
 
 class Book:
@@ -68,7 +67,9 @@ class Book:
     With the days that the ledger has let go.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budget: float | None = None) -> None:
+        """`budget` is that of each period, in US dollars."""
+        self._budget = budget
         self._spend: Spend | None = None
         self._last: Reading | None = None
         self._days: dict[int, Day] = {}
@@ -83,7 +84,9 @@ class Book:
         counted = replace(step.spend, ledger=noted)
         self._spend = ahead.look_ahead(counted, reading.time, self._forecast)
         self._last = reading
-        self._forecast = ahead.forecast(self._spend, reading.time, reading.usage.month_to_date)
+        self._forecast = ahead.forecast(
+            self._spend, reading.time, reading.usage.month_to_date, self._budget
+        )
 
     def past(self, at: float | None = None) -> Past | None:
         """Return what is known at a moment that is not before the last answer, or at that one.
