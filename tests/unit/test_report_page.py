@@ -184,6 +184,8 @@ def test_a_sum_of_which_nothing_is_known_is_no_amount() -> None:
     assert html.row("Quillback <Harvesting> & Söhne")[5] == "unknown"
     (one,) = report([stale()]).months
     html = page(Report([one, one], [], [], NOW, "a running exporter"))
+    assert "The month is not over" not in html.text, "nobody knows"
+    assert "Out of date: bills with a day beside their cost were last read then" in html.text
     assert html.row("All 2")[5] == "unknown"
     assert "Overdue invoicesunknown" in html.text
     assert "$0.00" not in html.text

@@ -28,6 +28,7 @@ class Sums(NamedTuple):
     cost: Total
     end: Total  # final, or by the forecast; without one, what it has cost so far
     running: int  # organizations of which the month is not over
+    ended: int  # those of which it is; of the rest, the bill is out of date
     unpaid: Total
     overdue: Total
     budget: Total  # of those with a budget and a cost
@@ -63,7 +64,8 @@ def sums(report: Report) -> Sums:
                 if each.end_usd is None and each.period.usd is not None
             ],
         ),
-        sum(each.period.state is not State.ENDED for each in months),
+        sum(each.period.state is State.RUNNING for each in months),
+        sum(each.period.state is State.ENDED for each in months),
         _total([each.unpaid_usd for each in wholes], wholes),
         _total([each.overdue_usd for each in wholes], wholes),
         _total([budgets.get(each.org_id) for each in with_budget], with_budget),
