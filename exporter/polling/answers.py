@@ -28,7 +28,7 @@ from exporter.model import (
 from exporter.polling.schedule import Unit
 from exporter.state.ledger import is_noted, note
 from exporter.state.messages import packed, squeezed, unpacked
-from exporter.state.spend import advance, begun_anew, is_settled, unchanged, without_answer
+from exporter.state.spend import advance, after_a_kill, is_settled, unchanged, without_answer
 
 USAGE = "usage"
 COLLECTOR = {collector.name: collector for collector in COLLECTORS}
@@ -151,7 +151,7 @@ def _looking_ahead(
     if unit.collector != USAGE or spend is None:
         return Taken(answer, spend, before)
     if state.spend is not None and state.spend.is_behind:
-        spend = begun_anew(state.spend, spend)
+        spend = after_a_kill(state.spend, spend)
     wait = SPREAD * _place(organization.id) if organization.interval < SPREAD else 0.0
     spend = ahead.look_ahead(spend, answer.received, before, wait)
     return Taken(answer, spend, forecast(organization, answer, spend, before))

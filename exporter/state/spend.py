@@ -146,18 +146,18 @@ def without_answer(spend: Spend, seen: float | None, message: bytes | None) -> S
     return replace(spend, paused=seen, held=message)
 
 
-def begun_anew(before: Spend, after: Spend) -> Spend:
+def after_a_kill(before: Spend, after: Spend) -> Spend:
     """Return counters after the first good answer since a process was killed.
 
     What that process showed last may be ahead of what it stored, by as much as came within seconds.
     Growth within the period is ahead of both. After anything else a counter that goes on may be
-    less than what was shown: it begins anew, from what this answer counted, which is how
+    less than what was shown: it starts again from what this answer counted, which is how
     Prometheus takes a counter that falls.
     """
     is_same = after.period_start == before.period_start and after.paused is None
     new = Tally(baseline=0.0)
 
-    def anew(old: Tally, tally: Tally) -> Tally:
+    def counter(old: Tally, tally: Tally) -> Tally:
         is_grown = tally.fallen is None and tally.since is None
         if is_same and is_grown and tally.corrections == old.corrections:
             return tally
@@ -173,9 +173,9 @@ def begun_anew(before: Spend, after: Spend) -> Spend:
     return replace(
         after,
         is_behind=False,
-        month_to_date=anew(before.month_to_date, after.month_to_date),
+        month_to_date=counter(before.month_to_date, after.month_to_date),
         by_resource={
-            name: anew(before.by_resource.get(name, new), tally)
+            name: counter(before.by_resource.get(name, new), tally)
             for name, tally in after.by_resource.items()
         },
     )

@@ -17,7 +17,7 @@ from exporter.state.spend import (
     TOO_LARGE,
     Change,
     advance,
-    begun_anew,
+    after_a_kill,
     is_settled,
     period_end,
     restored,
@@ -324,7 +324,7 @@ def test_after_a_kill_no_counter_seems_to_have_fallen_from_where_it_was(
     """What was shown may be ahead of what is stored: it goes on above that, or from 0."""
     stored = after(usage(130.0), usage(100.0), usage(100.0), usage(200.0))
     assert stored.month_to_date == Tally(100.0, 30.0, 200.0)
-    first = begun_anew(stored, advance(stored, answer, NOW).spend)
+    first = after_a_kill(stored, advance(stored, answer, NOW).spend)
     assert (first.month_to_date.spend, first.month_to_date.corrections) == expected
     assert first.period_start == advance(stored, answer, NOW).spend.period_start
 
@@ -333,7 +333,7 @@ def test_after_a_kill_each_counter_begins_anew_by_itself() -> None:
     """One that grew goes on, beside one whose part of the bill fell."""
     stored = after(usage(0.0, a=1.0, b=1.0), usage(9.0, a=5.0, b=6.0))
     answer = usage(9.0, a=8.0, b=2.0, c=1.0)
-    first = begun_anew(stored, advance(stored, answer, NOW).spend)
+    first = after_a_kill(stored, advance(stored, answer, NOW).spend)
     assert {name: tally.spend for name, tally in first.by_resource.items()} == {
         "a": 7.0,
         "b": 0.0,
