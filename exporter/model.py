@@ -229,13 +229,13 @@ class Answer(NamedTuple):
     """The last good answer of a collector, and what was made from it.
 
     Kept as a digest, by which an unchanged answer is recognised without decoding it, as a
-    message without what is personal or secret, and as rendered lines: they take a tenth of
-    the memory of sample objects, and bytes cost the garbage collector nothing.
+    message without what is personal or secret, and as rendered lines: bytes cost the garbage
+    collector nothing, and compressed they take a fiftieth of the memory of sample objects.
     """
 
     digest: bytes  # of the answer as it came
     message: bytes  # without personal data, as `exporter.state.messages` keeps it: may be stored
-    fragments: tuple[bytes, ...]  # lines for each of the collector's specs, in order
+    fragments: bytes  # lines of the collector's specs, as `exporter.metrics.fragments` keeps them
     withheld: Mapping[str, int]  # reason -> samples
     unknown_enums: Mapping[str, int]  # enum -> values
     received: float  # Unix seconds

@@ -132,7 +132,8 @@ class Publisher:
         org_id = state.organization.id
         known = report_on(state, Moment(self._clock.time(), self._clock.monotonic()))
         self._pending.look_again(org_id, known.next_withdrawal)
-        self._series_changed |= self._blocks.put(lines_of(known, self._blocks.lines.get(org_id)))
+        lines, texts = lines_of(known, self._blocks.lines.get(org_id))
+        self._series_changed |= self._blocks.put(lines, texts)
         if any(each.attempted is None for each in state.collectors.values()):
             self._unpolled.add(org_id)
         else:

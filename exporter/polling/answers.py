@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from exporter.api.billing import decoded
 from exporter.forecast import ahead
-from exporter.metrics import render
+from exporter.metrics import fragments, render
 from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import View, shorten
@@ -58,18 +58,18 @@ def take_in(
     message = decoded(collector.rpc, collector.message, raw)
     view = collector.view(message, now.time, detail)
     withheld: Counter[str] = Counter()
-    fragments = []
+    texts = []
     figures = {}
     for spec in collector.specs:
         lines = render.lines(spec, organization, view)
-        fragments.append(lines.text)
+        texts.append(lines.text)
         withheld.update(lines.withheld)
         if spec.figure and lines.value is not None:
             figures[spec.name] = lines.value
     answer = Answer(
         digest=digest(raw),
         message=packed(shorten(collector.keep(message)).SerializeToString()),
-        fragments=tuple(fragments),
+        fragments=fragments.packed(texts),
         withheld=dict(withheld),
         unknown_enums={enum: count for enum, count in view.unknown_enums.items() if count},
         received=now.time,
