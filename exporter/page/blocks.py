@@ -16,14 +16,14 @@ from exporter.metrics.render import Format
 from exporter.page.limit import Limit
 from exporter.page.organization_lines import OrganizationLines
 from exporter.page.part import Part
-from exporter.page.pieces import EMPTY, Piece, compressed, joined
+from exporter.page.pieces import EMPTY, Piece, joined, piece
 
 # Organizations in a block: 0.1 MB in each family, which is compressed in less than a millisecond.
 BLOCK = 512
 
 # The comments above each family.
 HEADERS: Mapping[Format, Sequence[Piece]] = {
-    form: [compressed(render.header(spec, form)) for spec in SPECS] for form in Format
+    form: [piece(render.header(spec, form)) for spec in SPECS] for form in Format
 }
 
 # Gives what an organization has of each family, when it is wanted.

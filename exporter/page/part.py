@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from itertools import accumulate
 
-from exporter.page.pieces import Piece, compressed, joined
+from exporter.page.pieces import Piece, joined, piece
 
 # In a part that is longer than this, the lines of each organization are kept and compressed by
 # themselves: joining them would hold the interpreter for long.
@@ -51,7 +51,7 @@ class Part:
     def piece(self) -> Piece:
         """Return the lines as they were joined, compressed."""
         if self._piece is None:
-            self._piece = joined(map(compressed, self._plain))
+            self._piece = joined(map(piece, self._plain))
         return self._piece
 
     def _keep(self, texts: Sequence[bytes]) -> None:

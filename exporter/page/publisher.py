@@ -23,7 +23,7 @@ from exporter.page.blocks import Blocks
 from exporter.page.limit import Limit, limit_for
 from exporter.page.organization_lines import lines_of
 from exporter.page.pending import Pending
-from exporter.page.pieces import Body, Encoding, Piece, bodies, compressed
+from exporter.page.pieces import Body, Encoding, Piece, bodies, piece
 from exporter.state.store import Store
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ class Page:
         return cls(made, unpolled)
 
 
-NOTHING_YET = Page.of({Format.TEXT: [], Format.OPENMETRICS: [compressed(b"# EOF\n")]})
+NOTHING_YET = Page.of({Format.TEXT: [], Format.OPENMETRICS: [piece(b"# EOF\n")]})
 
 
 class Publisher:
@@ -176,9 +176,6 @@ class Publisher:
             Format.OPENMETRICS: self._telemetry.openmetrics(),
         }
         return Page.of(
-            {
-                form: [*self._blocks.page_pieces(form), compressed(end)]
-                for form, end in ends.items()
-            },
+            {form: [*self._blocks.page_pieces(form), piece(end)] for form, end in ends.items()},
             len(self._unpolled),
         )

@@ -14,7 +14,7 @@ from exporter.page.blocks import BLOCK, Blocks
 from exporter.page.limit import Limit
 from exporter.page.organization_lines import GROUPS, OrganizationLines
 from exporter.page.part import MAX_JOINED
-from exporter.page.pieces import Encoding, bodies
+from exporter.page.pieces import SMALL, Encoding, bodies
 from support.reader import config, organization
 from support.rig import Rig
 from support.virtual import run
@@ -99,7 +99,7 @@ def test_what_is_put_tells_whether_the_number_of_series_changed() -> None:
 
 def test_each_line_is_in_memory_once() -> None:
     """Not by itself, or with its organization's, beside the page."""
-    rig = Rig(config(*(organization(name, interval=600.0) for name in "abc")))
+    rig = Rig(config(*(organization(f"{n:03}", interval=1e6) for n in range(250))))
 
     async def scenario() -> None:
         async with rig.running():
@@ -113,6 +113,7 @@ def test_each_line_is_in_memory_once() -> None:
                     found += gc.get_referents(each)
             buffers = [each for each in known.values() if isinstance(each, bytes)]
             lines = [each for each in buffers if b'{org_id="' in each]
+            assert rig.publisher.page.bodies[Format.TEXT, Encoding.IDENTITY].length > SMALL
             plain = rig.publisher.page.bodies[Format.TEXT, Encoding.IDENTITY].chunks
             assert lines
             assert {*lines} <= {*plain}
