@@ -49,7 +49,7 @@ def lines_of(
         before = None  # its name is in every line
     current = [report.current.get(collector.name) for collector in COLLECTORS]
     unchanged_while = (
-        *[answer and answer.fragments for answer in current],
+        *[answer and answer.reading.fragments for answer in current],
         *[section.unchanged_while(report) for section in SECTIONS],
     )
     made: dict[int, bytes] = {}
@@ -62,7 +62,7 @@ def lines_of(
         if index >= len(COLLECTORS):
             texts = [render.lines(spec, organization, report).text for spec in specs]
         elif (answer := current[index]) is not None:
-            texts = fragments.unpacked(answer.fragments)
+            texts = fragments.unpacked(answer.reading.fragments)
         else:
             texts = [b""] * len(specs)
         made.update(enumerate(texts, FIRST[index]))

@@ -84,7 +84,7 @@ def test_a_name_that_changes_meanwhile_is_in_what_was_stored() -> None:
         assert state is not None
         found = state.collectors["usage"].answer
         assert found is not None
-        text = b"".join(fragments.unpacked(found.fragments)).decode()
+        text = b"".join(fragments.unpacked(found.reading.fragments)).decode()
         assert 'org_name="Acme Robotics"' in text
         assert 'org_name="Acme"' not in text
 

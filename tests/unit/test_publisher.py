@@ -54,7 +54,7 @@ def test_a_change_of_one_organization_renders_one_organization() -> None:
 
 
 def test_an_unchanged_answer_is_neither_decoded_nor_rendered() -> None:
-    """Its fragments are the very ones of the answer before."""
+    """What was made of it is the very thing that was made of the answer before."""
     rig = Rig(config(organization(interval=60.0)))
     rig.reader.answers[INVOICES] = pb.GetInvoicesSummaryResponse(outstanding_balance=5.0)
 
@@ -70,7 +70,7 @@ def test_an_unchanged_answer_is_neither_decoded_nor_rendered() -> None:
             assert old is not None
             assert new is not None
             assert new.received > old.received
-            assert new.fragments is old.fragments
+            assert new.reading is old.reading
 
     run(scenario())
 

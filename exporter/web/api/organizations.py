@@ -161,8 +161,8 @@ def _withheld(of: Summary) -> list[dict[str, Any]]:
         answer = of.report.current.get(collector.name)
         if answer is None:
             continue
-        samples = Counter(answer.withheld)
-        texts = fragments.unpacked(answer.fragments)
+        samples = Counter(answer.reading.withheld)
+        texts = fragments.unpacked(answer.reading.fragments)
         for spec, lines in zip(collector.specs, texts, strict=True):
             if of.context.limit.withholds(of.id, per_invoice=spec.per_invoice):
                 samples[Reason.LIMIT] += lines.count(b"\n")

@@ -202,7 +202,7 @@ def _collector(
     current = summary.report.current.get(collector.name)
     if current is not None:
         view = views[collector.name][1]
-        texts = fragments.unpacked(current.fragments)
+        texts = fragments.unpacked(current.reading.fragments)
         for spec, text in zip(collector.specs, texts, strict=True):
             reasons = sorted(render.lines(spec, organization, view).withheld.items())
             withheld += [Withholding(spec, reason, n) for reason, n in reasons]
