@@ -13,6 +13,8 @@ from exporter.web.limits import TURN, WRITE
 
 log = structlog.get_logger(__name__)
 
+Chunk = bytes | memoryview
+
 
 def connection_of(request: web.BaseRequest) -> Connection:
     """Return the connection that a request came on."""
@@ -21,7 +23,9 @@ def connection_of(request: web.BaseRequest) -> Connection:
 
 
 async def send(
-    request: web.BaseRequest, response: web.StreamResponse, chunks: Iterable[bytes] = ()
+    request: web.BaseRequest,
+    response: web.StreamResponse,
+    chunks: Iterable[bytes | memoryview] = (),
 ) -> web.StreamResponse:
     """Send a response, and return when the client has taken it, or went away."""
     try:
@@ -37,7 +41,7 @@ async def send(
     return response
 
 
-async def _write(response: web.StreamResponse, chunks: Iterable[bytes]) -> None:
+async def _write(response: web.StreamResponse, chunks: Iterable[Chunk]) -> None:
     # One write of a whole page would be copied whole, and hold the event loop. And a client that
     # reads as fast as we write would keep the loop busy.
     sent = 0
