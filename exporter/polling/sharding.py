@@ -11,7 +11,6 @@ from typing import Final
 from exporter.config import Config
 from exporter.model import SavedOrganization
 
-MAX_SHARDS: Final = 1000
 ORDINAL: Final = re.compile(r".*-([0-9]{1,9})")  # at the end of the name of a StatefulSet's pod
 
 

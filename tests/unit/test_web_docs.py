@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from exporter.config.fields import nested_model
 from exporter.web import limits
 from exporter.web.auth import CONCURRENCY, MAX_WAITING
-from exporter.web.serving import DEFAULT_MAX_REQUESTS
+from exporter.web.flags import DEFAULT_MAX_REQUESTS
 from exporter.web.toolkit import load
 from exporter.web.toolkit.web_schema import WebConfigKeys
 
