@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from exporter import app, demo, flags
+from exporter import app, flags
 from exporter.api.route import route_to
 from exporter.base.address import Address
 from exporter.base.file_threads import within
@@ -203,6 +203,8 @@ async def _demo(  # noqa: PLR0913 - as of `_options`
     lines: Lines,
     turns: Turns,
 ) -> None:
+    from exporter import demo  # noqa: PLC0415 - with the simulator, which nothing else needs
+
     async with demo.simulated_service() as config:
         options = _options(arguments, running, shard, lambda: config, web, lines, turns)
         scheme = "http" if web.configuration().tls is None else "https"

@@ -30,6 +30,8 @@ def _daemon() -> int:
     from exporter import flags  # noqa: PLC0415 - after the signals
 
     arguments = flags.parsed()
+    # structlog would load rich, to draw tracebacks in a terminal: 5 MB for nothing.
+    sys.modules["rich"] = None  # type: ignore[assignment]  # it now counts as not installed
     from exporter import cli  # noqa: PLC0415 - what takes long, and --help does not need
 
     return cli.run(arguments)

@@ -50,7 +50,7 @@ class Routes:
         enable_lifecycle: bool,
         started: float,
     ) -> None:
-        """Read the templates, so not on the event loop. `started` is on the monotonic clock."""
+        """`started` is on the monotonic clock."""
         self._backend = backend
         self._publisher = backend.publisher
         self._location = location

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 import socket
 from collections.abc import AsyncIterator, Collection, MutableMapping, Sequence
@@ -81,8 +80,7 @@ async def serve(
     location = replace(options.location, metrics=telemetry_path)
     connections = Connections(options.limits)
     scrapes = Places(options.max_requests or math.inf, options.limits)
-    routes = await asyncio.to_thread(
-        Routes,
+    routes = Routes(
         backend,
         location,
         scrapes,

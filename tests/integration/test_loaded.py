@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
-from support.process import EXPORTER, PYTHON, TOOL
+from support.process import EXPORTER, PYTHON, TOOL, exporter, get
 
 # Python names modules on standard error as it loads them.
 TELLING = {"PYTHONPROFILEIMPORTTIME": "1"}
@@ -17,6 +18,12 @@ ANY_HELP = """
 from __future__ import annotations
 import argparse, collections.abc, contextlib, errno, importlib, io, signal
 argparse.ArgumentParser().parse_args(["--help"])
+"""
+# Nothing answers there, which is as good as an answer.
+CONFIGURATION = """
+api: {address: "127.0.0.1:1", tls: false}
+credentials: {api_key_id: id, api_key: key}
+organizations: [{id: one}]
 """
 
 
@@ -39,3 +46,20 @@ def test_help_and_version_load_nothing_but_flags(command: tuple[Path], flag: str
     assert "argparse" in names
     ours = {name for name in names if name.partition(".")[0] == "exporter"}
     assert names - ours - loaded_by(PYTHON, "-c", ANY_HELP) == set()
+
+
+def test_a_running_exporter_has_no_part_that_only_people_and_the_demo_use(tmp_path: Path) -> None:
+    """What draws in a terminal, what simulates; and what makes pages once one is asked for."""
+    file = tmp_path / "exporter.yml"
+    file.touch(0o600)
+    file.write_text(CONFIGURATION)
+    with exporter(f"--config.file={file}", environ=TELLING) as it:
+        it.wait_until_ready()
+        it.scrape()
+        modules = loaded(it.process.stderr.text)
+        assert {"exporter.web.routes", "grpc", "structlog"} <= modules
+        people = {"rich.console", "exporter.tool"}
+        assert modules & (people | {"exporter.demo", "exporter.simulator"}) == set()
+        assert "jinja2" not in modules
+        assert get(it.port, "/").status == HTTPStatus.OK
+        assert "jinja2" in loaded(it.process.stderr.text)
