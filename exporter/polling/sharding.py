@@ -35,7 +35,7 @@ class Shard:
         if api.max_requests_per_day is not None:
             # Rounded down, so that the shards together stay within the ceiling.
             part = api.max_requests_per_day // self.total
-            api = api.model_copy(update={"max_requests_per_day": part})
+            api = replace(api, max_requests_per_day=part)
         organizations = tuple(each for each in config.organizations if self.owns(each.id))
         return replace(config, api=api, organizations=organizations)
 
