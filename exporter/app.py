@@ -24,7 +24,7 @@ from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
 from exporter.process import signals
 from exporter.process.clock import SystemClock
-from exporter.process.version import program
+from exporter.process.program import program
 from exporter.reloads import ReloadQueue
 from exporter.state.archive import Archive
 from exporter.state.budget import Budget

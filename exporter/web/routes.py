@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from exporter.reloads import NoReloadError
 from exporter.web.api import Api
 from exporter.web.api.answers import NOBODY, Document
 from exporter.web.backend import Backend
+from exporter.web.flags import METRICS_PATH
 from exporter.web.limits import Full
 from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
@@ -31,7 +33,6 @@ ORGANIZATION_PATH: Final = f"/organizations/{ANY_ID}"
 API_PATH: Final = f"{API}v1/organizations"
 API_ORGANIZATION_PATH: Final = f"{API_PATH}/{ANY_ID}"
 API_DAYS_PATH: Final = f"{API_ORGANIZATION_PATH}/days"
-METRICS_PATH: Final = "/metrics"  # unless --web.telemetry-path says otherwise
 READ: Final = ("GET", "HEAD")
 
 
@@ -49,7 +50,7 @@ class Routes:
         enable_lifecycle: bool,
         started: float,
     ) -> None:
-        """Read the templates, so not on the event loop. `started` is on the monotonic clock."""
+        """`started` is on the monotonic clock."""
         self._backend = backend
         self._publisher = backend.publisher
         self._location = location
@@ -291,6 +292,15 @@ def is_taken(path: str) -> bool:
     others = [each.path for each in ENDPOINTS if each.path != METRICS_PATH]
     folders = {each[: each.index("/", 1) + 1] for each in others if "/" in each[1:]}
     return path in others or path.startswith(tuple(folders))
+
+
+def telemetry_path(text: str) -> str:
+    """Parse --web.telemetry-path. Raises ValueError with the rule."""
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text) or is_taken(text):
+        raise ValueError(
+            f"{text!r} cannot be the metrics' path: use one like /metrics that no other page has"
+        )
+    return text
 
 
 HEALTH: Final = ("/-/healthy", "/-/ready")  # what --web.health-without-auth leaves open
