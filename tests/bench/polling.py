@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench import programs, usage
 from bench.client import pause, wait
@@ -17,7 +17,7 @@ CALLS = 3  # for each organization in a round
 WARM_UP, SECONDS = 2.0, 5.0
 
 LATENCY = 0.05  # seconds
-WIDE = Polling(concurrency=1024)
+WIDE = Polling(concurrency=512)
 CAPS = (100_000, 100)  # calls in flight on one connection that the server allows
 
 IN_FLIGHT = {0.0: (1, 8, 32, 128), LATENCY: (32, 128, 512)}  # by latency
@@ -45,7 +45,7 @@ def run(setting: Setting) -> Findings:
 
 def _rates(setting: Setting, findings: Findings) -> None:
     paces: defaultdict[tuple[str, str], list[Pace]] = defaultdict(list)
-    for _ in range(setting.some(5, 1)):
+    for _ in range(setting.some(3, 1)):
         with programs.billing(setting.folder, setting.largest) as upstream:
             first, later = _exporter(setting, upstream)
         paces[OURS, NEW].append(first)
@@ -61,6 +61,7 @@ def _rates(setting: Setting, findings: Findings) -> None:
     bare = BARE, DROPPED
     findings.values["polling, changed / bare"] = rates[OURS, CHANGED] / rates[bare]
     findings.values["polling, unchanged / bare"] = rates[OURS, UNCHANGED] / rates[bare]
+    findings.values["CPU, unchanged / bare"] = costs[OURS, UNCHANGED] / costs[bare]
     rows = [
         [
             *(short(setting.largest), *key, short(rates[key]), short(rates[key] / rates[bare])),
@@ -111,7 +112,7 @@ def _rounds(setting: Setting, findings: Findings) -> None:
     seconds: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
     for _ in range(setting.some(3, 1)):
         for cap in CAPS:
-            options = {"latency": f"{LATENCY}s", "streams": cap}
+            options: dict[str, Any] = {"latency": f"{LATENCY}s", "streams": cap}
             with (
                 programs.billing(setting.folder, setting.largest, **options) as upstream,
                 programs.exporter(setting.folder, setting.largest, upstream, WIDE),

@@ -93,6 +93,7 @@ def _side_by_side(
             findings.grew(f"scrape, {encoding}: CPU", count, mine.cpu / len(mine.times))
             for name, course in courses.items():
                 ratio = course.median / mine.median
+                findings.values[f"{encoding}: ours / {name}, {count}"] = 1 / ratio
                 if count == setting.largest:
                     findings.values[f"{encoding}: {name} / ours"] = ratio
                     findings.values[f"{encoding}: ours / {name}"] = 1 / ratio

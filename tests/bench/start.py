@@ -40,7 +40,11 @@ def run(setting: Setting) -> Findings:
     ]
     return Findings(
         tables=[Table("start", ("", "organizations", "median s", "most s"), rows)],
-        values={"warm start": statistics.median(warm), "demo": statistics.median(demo)},
+        values={
+            "cold start": cold,
+            "warm start": statistics.median(warm),
+            "demo": statistics.median(demo),
+        },
     )
 
 
