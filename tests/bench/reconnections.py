@@ -15,7 +15,7 @@ from bench.figures import mb, short
 from bench.findings import Findings, Setting, Table
 from bench.programs import Billing
 
-POLLING = Polling(first_interval="11s")
+POLLING = Polling(first_interval="12s")
 FACTOR = 20  # by how much faster its clocks run
 HURRIED = (sys.executable, "-m", "bench.peers.hurried_exporter", str(FACTOR))
 BEFORE, MORE = 20, 100  # connections
