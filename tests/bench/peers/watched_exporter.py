@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 from selectors import BaseSelector
+from types import FrameType
 from typing import Final
 
 from exporter import cli
@@ -25,8 +26,13 @@ class WatchedLoop(asyncio.SelectorEventLoop):
         super().__init__(selector)
         self._late: list[float] = []
         self._told = 0
-        self.add_signal_handler(signal.SIGUSR1, self._tell)
+        self._asked = False
+        # Not a handler of the loop: the exporter has signals wake it in a way of its own.
+        signal.signal(signal.SIGUSR1, self._ask)
         self._watch()
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked = True
 
     def _watch(self) -> None:
         due = self.time() + EVERY
@@ -34,6 +40,9 @@ class WatchedLoop(asyncio.SelectorEventLoop):
 
     def _note(self, due: float) -> None:
         self._late.append(self.time() - due)
+        if self._asked:
+            self._asked = False
+            self._tell()
         self._watch()
 
     def _tell(self) -> None:
