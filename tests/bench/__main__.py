@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
         help="sizes of the fleet, rising; targets are about the last",
     )
     root.add_argument("--quick", action="store_true", help="repeat less")
-    root.add_argument("--soak-minutes", type=float, default=5.0, help="of polling without pause")
+    root.add_argument("--soak-minutes", type=float, default=3.0, help="of polling without pause")
     root.add_argument(
         "--idle-minutes",
         type=float,

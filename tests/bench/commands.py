@@ -33,7 +33,7 @@ class Cost(NamedTuple):
 def run(setting: Setting) -> Findings:
     """Run them in turns; the first turn, in which files are read and compiled, does not count."""
     costs: dict[str, list[Cost]] = {name: [] for name in COMMANDS}
-    for turn in range(1 + setting.some(30, 10)):
+    for turn in range(1 + setting.some(20, 10)):
         for name, command in COMMANDS.items():
             cost = _cost(*command)
             if turn:

@@ -64,7 +64,7 @@ LARGE: Final = (
     Target(
         "memory a series", "peak memory beyond 60 MB, for a series, with the ledger", 0.4, " kB"
     ),
-    Target("memory, later / after a minute", "memory after a soak / after a minute", 1.1),
+    Target("memory, later / before", "memory after a soak / after a minute", 1.1),
     Target("cold start", "start, nothing stored", 8, " s"),
     Target("warm start", "start, from storage", 3, " s"),
     Target(

@@ -28,7 +28,7 @@ def run(setting: Setting) -> Findings:
             folder / "exporter.yml", count, upstream.port, programs.RARELY
         )
         cold = started(count, f"--config.file={file}", storage)
-        warm = [started(count, f"--config.file={file}", storage) for _ in range(setting.some(5, 2))]
+        warm = [started(count, f"--config.file={file}", storage) for _ in range(setting.some(3, 1))]
     demo = [started(DEMO, "--demo") for _ in range(setting.some(5, 2))]
     rows = [
         [what, short(organizations), short(statistics.median(times)), short(max(times))]
