@@ -97,7 +97,7 @@ def main() -> int:
             for table in found.tables:
                 print(table.markdown(), flush=True)
             findings.add(found)
-    summary = report.summary(findings, load, seconds)
+    summary = report.summary(findings, load, seconds, is_whole=arguments.only == ALL)
     for table in summary:
         print(table.markdown())
     if not arguments.write:

@@ -96,10 +96,12 @@ SMALL: Final = (
 )
 
 
-def summary(findings: Findings, load: float, seconds: Mapping[str, float]) -> Sequence[Table]:
-    """Return the machine and its load before, the growth over organizations, and the targets.
+def summary(
+    findings: Findings, load: float, seconds: Mapping[str, float], *, is_whole: bool
+) -> Sequence[Table]:
+    """Return the machine and its load before, growth, how long each part took, and the targets.
 
-    And how many seconds each part took.
+    Targets that were not measured are left out unless the run was a whole one.
     """
     growth = [
         (
@@ -116,7 +118,15 @@ def summary(findings: Findings, load: float, seconds: Mapping[str, float]) -> Se
         Table("growth", ("", "organizations", "exponent"), growth),
         Table("durations", ("part", "minutes"), [*_durations(seconds)]),
         *(
-            Table(name, columns, [target.row(findings) for target in targets])
+            Table(
+                name,
+                columns,
+                [
+                    each.row(findings)
+                    for each in targets
+                    if is_whole or each.value in findings.values
+                ],
+            )
             for name, targets in (("targets-large", LARGE), ("targets-small", SMALL))
         ),
     ]
