@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
+from google.protobuf.message import Message
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -13,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.metrics import render
 from exporter.metrics.catalog import COLLECTORS, Collector
+from exporter.metrics.extract.values import MAX_LABEL_LENGTH, shorten
 from exporter.metrics.render import Format
 from exporter.metrics.samples import apply
 from exporter.model import Family, InvoiceDetail
@@ -76,6 +79,29 @@ def test_the_page_parses_back_to_the_same_samples(
             for sample in family.samples
         )
         assert read == expected
+
+
+@given(ANSWERS, NOW, DETAILS)
+@settings(max_examples=200)
+def test_what_is_kept_of_an_answer_makes_the_same_samples(
+    case: tuple[Collector[Any, Any], Any], now: float, detail: InvoiceDetail
+) -> None:
+    """It lacks only what samples are not made of, and no text of it is longer than a label."""
+    collector, answer = case
+    expected = families(collector, answer, now, detail)
+    kept = collector.message.FromString(shorten(collector.keep(answer)).SerializeToString())
+    assert families(collector, kept, now, detail) == expected
+    assert max(map(len, texts(kept)), default=0) <= MAX_LABEL_LENGTH
+
+
+def texts(message: Message) -> Iterator[str]:
+    """Yield all texts in a message."""
+    for field, value in message.ListFields():
+        for each in value if field.is_repeated else [value]:
+            if isinstance(each, str):
+                yield each
+            elif isinstance(each, Message):
+                yield from texts(each)
 
 
 @given(messages(pb.GetCurrentMonthUsageResponse))

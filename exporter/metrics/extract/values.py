@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -95,18 +95,36 @@ def keep_known(answer: MessageT) -> MessageT:
 
 def shorten(answer: MessageT) -> MessageT:
     """Cut an answer's texts to the length of labels, as samples are made of them, and return it."""
-    if answer.ByteSize() > MAX_LABEL_LENGTH:
-        _cut(answer)
+    _cut(answer, _texts(answer.DESCRIPTOR))
     return answer
 
 
-def _cut(message: Message) -> None:
-    for known, value in message.ListFields():
-        if known.type == FieldDescriptor.TYPE_STRING:
-            if len(value) > MAX_LABEL_LENGTH:
-                setattr(message, known.name, value[:MAX_LABEL_LENGTH])
-        elif known.is_repeated:
-            for each in value:
-                _cut(each)
-        elif known.message_type is not None:
-            _cut(value)
+class _Texts(NamedTuple):
+    """Where texts are in a message: in which of its own fields, and in which messages in it."""
+
+    names: Sequence[str]
+    within: Sequence[tuple[FieldDescriptor, _Texts]]
+
+
+@cache
+def _texts(message: Descriptor) -> _Texts:
+    names = [field.name for field in message.fields if field.type == FieldDescriptor.TYPE_STRING]
+    inner = [
+        (field, _texts(field.message_type))
+        for field in message.fields
+        if field.message_type is not None
+    ]
+    return _Texts(names, [(field, texts) for field, texts in inner if texts.names or texts.within])
+
+
+def _cut(message: Message, texts: _Texts) -> None:
+    for name in texts.names:
+        text = getattr(message, name)
+        if len(text) > MAX_LABEL_LENGTH:
+            setattr(message, name, text[:MAX_LABEL_LENGTH])
+    for part, within in texts.within:
+        if part.is_repeated:
+            for each in getattr(message, part.name):
+                _cut(each, within)
+        elif message.HasField(part.name):
+            _cut(getattr(message, part.name), within)
