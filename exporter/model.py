@@ -181,23 +181,19 @@ class Metric:
 class MetricSpec(Metric, Generic[SourceT]):
     """A row of the catalog: a metric and the pure function that makes its samples.
 
-    `extract` gets the collector's view of an answer, or what is known of an organization, and
-    yields the values of the labels after `org_id` and `org_name`, which stand first in `labels`.
+    It gets the collector's view of an answer, or what is known of an organization. A metric with no
+    labels but `org_id` and `org_name` has `value`, which returns None where there is no sample. Any
+    other has `extract`, which yields the values of the labels after those two, which stand first in
+    `labels`.
     """
 
-    extract: Callable[[SourceT], Iterable[Sample | Withheld]] = field(kw_only=True)
+    value: Callable[[SourceT], float | None] | None = field(default=None, kw_only=True)
+    extract: Callable[[SourceT], Iterable[Sample | Withheld]] = field(
+        default=lambda _: (), kw_only=True
+    )
     per_invoice: bool = field(default=False, kw_only=True)  # goes first above limits.max_series
     # Its only sample is kept as a number, too, for the pages that people read.
     figure: bool = field(default=False, kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """What one answer, or one organization, gives for one row of the catalog."""
-
-    spec: Metric
-    organization: Organization
-    samples: tuple[Sample, ...]
 
 
 # --- What a poll left behind --------------------------------------------------------------

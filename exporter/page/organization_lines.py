@@ -38,7 +38,7 @@ def lines_of(report: OrganizationReport, before: OrganizationLines | None) -> Or
         if before is not None and before.unchanged_while[index] == unchanged_while[index]:
             texts += before.texts[len(texts) : len(texts) + len(section.specs)]
         else:
-            texts += [render.lines(spec, organization, report).text for spec in section.specs]
+            texts += render.lines(section.specs, organization, report).texts
     counts = [text.count(b"\n") for text in texts]
     per_invoice = [n for n, spec in zip(counts, SPECS, strict=True) if spec.per_invoice]
     return OrganizationLines(

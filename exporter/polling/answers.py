@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections import Counter
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -57,20 +56,12 @@ def take_in(
     """Return what is kept of an answer that came now, and what it means. Raises BillingError."""
     message = decoded(collector.rpc, collector.message, raw)
     view = collector.view(message, now.time, detail)
-    withheld: Counter[str] = Counter()
-    fragments = []
-    figures = {}
-    for spec in collector.specs:
-        lines = render.lines(spec, organization, view)
-        fragments.append(lines.text)
-        withheld.update(lines.withheld)
-        if spec.figure and lines.value is not None:
-            figures[spec.name] = lines.value
+    lines = render.lines(collector.specs, organization, view)
     answer = Answer(
         digest=digest(raw),
         message=packed(shorten(collector.keep(message)).SerializeToString()),
-        fragments=tuple(fragments),
-        withheld=dict(withheld),
+        fragments=tuple(lines.texts),
+        withheld=lines.withheld,
         unknown_enums={enum: count for enum, count in view.unknown_enums.items() if count},
         received=now.time,
         received_monotonic=now.monotonic,
@@ -78,7 +69,7 @@ def take_in(
         period_end=view.period_end,
         next_change=view.next_change,
         billing_tier=view.billing_tier,
-        figures=figures,
+        figures=lines.figures,
     )
     return answer, view
 

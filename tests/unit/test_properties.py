@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -18,7 +18,7 @@ from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.extract.values import MAX_LABEL_LENGTH, shorten
 from exporter.metrics.render import Format
 from exporter.metrics.samples import apply
-from exporter.model import Family, InvoiceDetail
+from exporter.model import InvoiceDetail, Metric, Sample
 from exporter.pb import billing_pb2 as pb
 from support.messages import messages
 from support.reader import organization
@@ -32,12 +32,15 @@ ANSWERS = st.sampled_from(COLLECTORS).flatmap(
 )
 
 
+Families = Sequence[tuple[Metric, Sequence[Sample]]]
+
+
 def families(
     collector: Collector[Any, Any], answer: Any, now: float, detail: InvoiceDetail
-) -> list[Family]:
-    """Return all that a collector makes of an answer."""
+) -> Families:
+    """Return the samples that a collector makes of an answer, with their metrics."""
     view = collector.view(answer, now, detail)
-    return [apply(spec, organization(), view)[0] for spec in collector.specs]
+    return [(spec, apply(spec, view)[0]) for spec in collector.specs]
 
 
 @given(ANSWERS, NOW, DETAILS)
@@ -46,10 +49,29 @@ def test_no_answer_breaks_an_extractor_or_makes_a_series_twice(
     case: tuple[Collector[Any, Any], Any], now: float, detail: InvoiceDetail
 ) -> None:
     """Whatever comes, there are only finite samples, sorted, of distinct label sets."""
-    for family in families(*case, now, detail):
-        labels = [(sample.labels, sample.extra) for sample in family.samples]
+    for _, samples in families(*case, now, detail):
+        labels = [(sample.labels, sample.extra) for sample in samples]
         assert labels == sorted(set(labels))
-        assert all(math.isfinite(sample.value) for sample in family.samples)
+        assert all(math.isfinite(sample.value) for sample in samples)
+
+
+@given(ANSWERS, NOW, DETAILS)
+@settings(max_examples=200)
+def test_lines_are_those_of_the_samples(
+    case: tuple[Collector[Any, Any], Any], now: float, detail: InvoiceDetail
+) -> None:
+    """The short way to the only sample of a metric leads where the one for all metrics does."""
+    collector, answer = case
+    view = collector.view(answer, now, detail)
+    made = render.lines(collector.specs, organization(), view)
+    withheld: Counter[str] = Counter()
+    for spec, text in zip(collector.specs, made.texts, strict=True):
+        samples, reasons = apply(spec, view)
+        assert text == render.fragment(spec, organization(), samples)
+        withheld.update(reasons)
+        values = [sample.value for sample in samples] if spec.figure else []
+        assert ([made.figures[spec.name]] if spec.name in made.figures else []) == values
+    assert made.withheld == withheld
 
 
 @given(ANSWERS, NOW, DETAILS)
@@ -58,20 +80,21 @@ def test_the_page_parses_back_to_the_same_samples(
     case: tuple[Collector[Any, Any], Any], now: float, detail: InvoiceDetail
 ) -> None:
     """Prometheus' own parsers read from both formats what was written, to the last bit."""
-    made = [family for family in families(*case, now, detail) if family.samples]
+    made = [(spec, samples) for spec, samples in families(*case, now, detail) if samples]
     expected = Counter(
         (
-            family.spec.name,
-            frozenset(zip(family.spec.labels, (*WHOSE, *sample.labels), strict=True)),
+            spec.name,
+            frozenset(zip(spec.labels, (*WHOSE, *sample.labels), strict=True)),
             sample.value,
         )
-        for family in made
-        for sample in family.samples
+        for spec, samples in made
+        for sample in samples
     )
     for form, parse in ((Format.TEXT, parse_text), (Format.OPENMETRICS, parse_openmetrics)):
         end = b"# EOF\n" if form is Format.OPENMETRICS else b""
         page = b"".join(
-            render.header(family.spec, form) + render.fragment(family) for family in made
+            render.header(spec, form) + render.fragment(spec, organization(), samples)
+            for spec, samples in made
         )
         read = Counter(
             (sample.name, frozenset(sample.labels.items()), sample.value)
@@ -116,6 +139,6 @@ def test_no_cost_is_lost(answer: pb.GetCurrentMonthUsageResponse) -> None:
     for number, cost in enumerate(lines):  # cents of any sign, so that every sum is a number
         cost.cost = math.fmod(cost.cost, 1e6) if math.isfinite(cost.cost) else number / 100
     assume(lines)
-    usage_cost = families(COLLECTORS[0], answer, 0.0, InvoiceDetail())[0]
-    shown = math.fsum(sample.value for sample in usage_cost.samples)
+    _, samples = families(COLLECTORS[0], answer, 0.0, InvoiceDetail())[0]
+    shown = math.fsum(sample.value for sample in samples)
     assert math.isclose(shown, math.fsum(cost.cost for cost in lines), abs_tol=1e-6)

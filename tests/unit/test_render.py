@@ -6,6 +6,7 @@ import gzip
 import math
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -18,13 +19,21 @@ from prometheus_client.utils import floatToGoString
 
 from exporter.metrics import render
 from exporter.metrics.render import Format
-from exporter.model import Family, Metric, MetricType, Sample
+from exporter.model import Metric, MetricType, Organization, Sample
 from exporter.page.pieces import Encoding, bodies, compressed, joined
 from support.reader import organization
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 VALUES = st.floats(width=64)
+
+
+class Family(NamedTuple):
+    """What one organization has of a metric."""
+
+    spec: Metric
+    organization: Organization
+    samples: Sequence[Sample]
 
 
 @st.composite
@@ -73,7 +82,7 @@ def test_bytes_are_those_of_the_client_library(made: list[Family]) -> None:
         (Format.TEXT, text_oracle(registry)),
         (Format.OPENMETRICS, openmetrics_oracle(registry).removesuffix(b"# EOF\n")),  # type: ignore[no-untyped-call]
     ):
-        page = b"".join(render.header(f.spec, form) + render.fragment(f) for f in made)
+        page = b"".join(render.header(f.spec, form) + render.fragment(*f) for f in made)
         assert page == expected
 
 

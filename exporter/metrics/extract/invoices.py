@@ -17,7 +17,6 @@ from exporter.metrics.extract.values import (
     View,
     exact_sum,
     label_text,
-    optional,
     unix_time,
 )
 from exporter.model import Reason, Sample, Withheld
@@ -146,24 +145,19 @@ def amount_by_status(invoices: Invoices) -> Samples:
         yield Sample((status,), exact_sum(parts))
 
 
-def unpaid_amount(invoices: Invoices) -> Samples:
+def unpaid_amount(invoices: Invoices) -> float:
     """Sum of the unpaid invoices."""
-    yield Sample((), exact_sum(invoice.usd for invoice in invoices.unpaid))
+    return exact_sum([invoice.usd for invoice in invoices.unpaid])
 
 
-def overdue_amount(invoices: Invoices) -> Samples:
+def overdue_amount(invoices: Invoices) -> float:
     """Sum of the overdue invoices."""
-    yield Sample((), exact_sum(invoice.usd for invoice in invoices.overdue))
+    return exact_sum([invoice.usd for invoice in invoices.overdue])
 
 
-def next_due(invoices: Invoices) -> Samples:
-    """Earliest due date still to come of an unpaid invoice: when it passes, samples change."""
-    yield from optional(invoices.next_change)
-
-
-def oldest_unpaid_due(invoices: Invoices) -> Samples:
+def oldest_unpaid_due(invoices: Invoices) -> float | None:
     """Earliest due date of an unpaid invoice."""
-    yield from optional(min((i.due for i in invoices.unpaid if i.due is not None), default=None))
+    return min([i.due for i in invoices.unpaid if i.due is not None], default=None)
 
 
 def place(issued: float) -> Place:
@@ -187,19 +181,18 @@ def same_kind(one: Place, other: Place) -> bool:
     return abs(one.day - other.day) <= 1 or (one.at_end and other.at_end)
 
 
-def latest_amount(invoices: Invoices) -> Samples:
+def latest_amount(invoices: Invoices) -> float | None:
     """Amount of the newest invoice above 0."""
-    yield from optional(next((invoice.usd for invoice in invoices.billed), None))
+    return invoices.billed[0].usd if invoices.billed else None
 
 
-def previous_median_amount(invoices: Invoices) -> Samples:
+def previous_median_amount(invoices: Invoices) -> float | None:
     """Median of up to six invoices of the newest one's kind before it; none of fewer than three."""
     dated = ((invoice.usd, place(invoice.issued)) for invoice in invoices.billed if invoice.issued)
     _, newest = next(dated, (0.0, None))
     alike = (usd for usd, at in dated if newest is not None and same_kind(at, newest))
     previous = [*islice(alike, MAX_FOR_MEDIAN)]
-    enough = len(previous) >= MIN_FOR_MEDIAN
-    yield from optional(statistics.median(previous) if enough else None)
+    return statistics.median(previous) if len(previous) >= MIN_FOR_MEDIAN else None
 
 
 def payment_failed(invoices: Invoices) -> Samples:
@@ -215,11 +208,9 @@ def payment_failed_amount(invoices: Invoices) -> Samples:
         yield Sample((reason,), exact_sum(i.usd for i in invoices.unpaid if i.failure == reason))
 
 
-def payment_last_failure(invoices: Invoices) -> Samples:
+def payment_last_failure(invoices: Invoices) -> float | None:
     """Newest failure of an unpaid invoice."""
-    yield from optional(
-        max((i.failed for i in invoices.unpaid if i.failed is not None), default=None)
-    )
+    return max([i.failed for i in invoices.unpaid if i.failed is not None], default=None)
 
 
 def amount(invoices: Invoices) -> Samples:

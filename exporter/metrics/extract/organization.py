@@ -13,12 +13,6 @@ def org_info(report: OrganizationReport) -> Samples:
     yield Sample((report.billing_tier, "USD"), 1, extra)
 
 
-def up(report: OrganizationReport) -> Samples:
-    """Whether the last poll of every enabled collector succeeded."""
-    if report.up is not None:
-        yield Sample((), float(report.up))
-
-
 def success(report: OrganizationReport) -> Samples:
     """Whether each collector's last poll succeeded."""
     for name, state in report.collectors.items():
@@ -75,16 +69,14 @@ def withheld(report: OrganizationReport) -> Samples:
             yield Sample((name, reason), count)
 
 
-def spend(report: OrganizationReport) -> Samples:
+def spend(report: OrganizationReport) -> float | None:
     """Growth of month to date."""
-    if report.spend is not None:
-        yield Sample((), report.spend.month_to_date.spend)
+    return None if report.spend is None else report.spend.month_to_date.spend
 
 
-def corrections(report: OrganizationReport) -> Samples:
+def corrections(report: OrganizationReport) -> float | None:
     """Fall of month to date."""
-    if report.spend is not None:
-        yield Sample((), report.spend.month_to_date.corrections)
+    return None if report.spend is None else report.spend.month_to_date.corrections
 
 
 def resource_spend(report: OrganizationReport) -> Samples:

@@ -165,8 +165,3 @@ def net_cost(usage: Usage) -> Samples:
     """Total with discount of each (source_type, tier)."""
     for labels, totals in usage.totals.items():
         yield Sample(labels, exact_sum(totals.net))
-
-
-def reconciliation_difference(usage: Usage) -> Samples:
-    """Subtotal minus month to date."""
-    yield Sample((), usage.subtotal - usage.month_to_date)

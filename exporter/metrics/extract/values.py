@@ -60,12 +60,6 @@ def exact_sum(parts: Iterable[float]) -> float:
     return math.nan if any(map(math.isnan, parts)) else math.inf
 
 
-def optional(value: float | None) -> Samples:
-    """Yield the only sample of a metric that is absent when there is nothing to say."""
-    if value is not None:
-        yield Sample((), value)
-
-
 def unknown(enum: EnumTypeWrapper, numbers: Iterable[int]) -> Mapping[str, int]:
     """Return how many of the numbers an enum, one of ENUMS, does not have, by its name."""
     known = _numbers(enum)

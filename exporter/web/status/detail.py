@@ -203,7 +203,7 @@ def _collector(
     if current is not None:
         view = views[collector.name][1]
         for spec, fragment in zip(collector.specs, current.fragments, strict=True):
-            reasons = sorted(render.lines(spec, organization, view).withheld.items())
+            reasons = sorted(render.lines([spec], organization, view).withheld.items())
             withheld += [Withholding(spec, reason, n) for reason, n in reasons]
             if not fragment:
                 continue
