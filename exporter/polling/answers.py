@@ -62,7 +62,7 @@ def take_in(
         message=packed(shorten(collector.keep(message)).SerializeToString()),
         fragments=tuple(lines.texts),
         withheld=lines.withheld,
-        unknown_enums={enum: count for enum, count in view.unknown_enums.items() if count},
+        unknown_enums=view.unknown_enums,
         received=now.time,
         received_monotonic=now.monotonic,
         changed=now.time,

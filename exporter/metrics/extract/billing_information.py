@@ -32,7 +32,7 @@ def view(answer: pb.GetOrgBillingInformationResponse) -> BillingInformation:
         card_brand=label_text(answer.method.brand) if method == "card" else "",
         verification_pending=answer.method_us_bank_account.HasField("verification_info"),
         billing_tier=label_text(answer.billing_tier),
-        unknown_enums=unknown(pb.PaymentMethodType, [answer.type]),
+        unknown_enums=unknown(pb.PaymentMethodType, {answer.type: 1}),
     )
 
 

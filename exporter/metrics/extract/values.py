@@ -60,10 +60,13 @@ def exact_sum(parts: Iterable[float]) -> float:
     return math.nan if any(map(math.isnan, parts)) else math.inf
 
 
-def unknown(enum: EnumTypeWrapper, numbers: Iterable[int]) -> Mapping[str, int]:
-    """Return how many of the numbers an enum, one of ENUMS, does not have, by its name."""
-    known = _numbers(enum)
-    return {enum.DESCRIPTOR.name: sum([number not in known for number in numbers])}
+def unknown(enum: EnumTypeWrapper, numbers: Mapping[int, int]) -> Mapping[str, int]:
+    """Return how often numbers came that an enum, one of ENUMS, does not have, by its name.
+
+    Nothing if none did. `numbers` says how often each came.
+    """
+    count = sum([numbers[number] for number in numbers.keys() - _numbers(enum)])
+    return {enum.DESCRIPTOR.name: count} if count else {}
 
 
 @cache
