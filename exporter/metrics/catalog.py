@@ -423,6 +423,7 @@ CONFIGURED: tuple[MetricSpec[OrganizationReport], ...] = (
         "billing_tier is polled, and empty until it is known.",
         (*ORG, "billing_tier", "currency"),
         extract=organization.org_info,
+        with_configured=True,
     ),
     MetricSpec(
         "viam_billing_budget_usd",

@@ -46,7 +46,8 @@ def lines(
     for spec in specs:
         if spec.value is None:
             samples, reasons = apply(spec, source)
-            texts.append(fragment(spec, organization, samples))
+            extra = sorted(organization.labels.items()) if spec.with_configured else ()
+            texts.append(fragment(spec, organization, samples, tuple(extra)))
             for reason, count in reasons.items():
                 withheld[reason] = withheld.get(reason, 0) + count
         elif (value := spec.value(source)) is None:
@@ -62,11 +63,16 @@ def lines(
     return Lines(texts, withheld, figures)
 
 
-def fragment(metric: Metric, organization: Organization, samples: Iterable[Sample]) -> bytes:
-    """Return the lines of samples of one organization: one for each series."""
+def fragment(
+    metric: Metric,
+    organization: Organization,
+    samples: Iterable[Sample],
+    extra: tuple[tuple[str, str], ...] = (),
+) -> bytes:
+    """Return the lines of samples of one organization, one for each series, with `extra` labels."""
     org_id, org_name = _organization(organization.id, organization.name)
     written = []
-    for labels, value, extra in samples:
+    for labels, value in samples:
         before, between, after = _around(metric.name, metric.labels, labels, extra)
         written.append(f"{before}{org_id}{between}{org_name}{after}{number(value)}\n")
     return "".join(written).encode()

@@ -19,30 +19,29 @@ def apply(spec: MetricSpec[SourceT], source: SourceT) -> tuple[Sequence[Sample],
     width = len(spec.labels) - len(ORG)
     withheld: dict[str, int] = {}
     # Withheld ones are None: what comes again under their labels must not be shown in their place.
-    samples: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], Sample | None] = {}
+    values: dict[tuple[str, ...], float | None] = {}
     for sample in spec.extract(source) if spec.value is None else _single(spec.value(source)):
         if isinstance(sample, Withheld):
             reason = sample.reason
         else:
-            labels, value, extra = sample
+            labels, value = sample
             if len(labels) != width:
                 raise ValueError(f"{spec.name}: {labels!r} are not the values of {spec.labels!r}")
-            if (labels, extra) in samples:
+            if labels in values:
                 reason = Reason.DUPLICATE
             elif math.isfinite(value):
-                # No negative zero, as a sum of credits may be.
-                samples[labels, extra] = sample if value else Sample(labels, 0.0, extra)
+                values[labels] = value + 0.0  # turns the negative zero of a sum of credits into 0
                 continue
             else:
-                samples[labels, extra] = None
+                values[labels] = None
                 reason = why(value)
         withheld[reason] = withheld.get(reason, 0) + 1
-    ordered = sorted(samples.items()) if len(samples) > 1 else samples.items()
-    return [sample for _, sample in ordered if sample is not None], withheld
+    shown = [(labels, value) for labels, value in values.items() if value is not None]
+    return sorted(shown), withheld
 
 
 def _single(value: float | None) -> Iterable[Sample]:
-    return () if value is None else [Sample((), value)]
+    return () if value is None else [((), value)]
 
 
 def why(value: float) -> Reason:

@@ -22,13 +22,13 @@ from exporter.metrics.catalog import INVOICE, INVOICES
 from exporter.metrics.extract import invoices
 from exporter.metrics.extract.invoices import SETTLED, Invoice, Invoices, Place
 from exporter.metrics.extract.values import Samples, exact_sum, unix_time
-from exporter.model import ORG, InvoiceDetail, Metric, MetricSpec, Organization, Sample
+from exporter.model import ORG, InvoiceDetail, Metric, MetricSpec, Organization
 from exporter.pb import billing_pb2 as pb
 
 
 def _invoice_amount(view: Invoices) -> Samples:
     for invoice in view.shown:
-        yield Sample((invoice.id,), invoice.usd)
+        yield (invoice.id,), invoice.usd
 
 
 # What no live series says, for a reason: live, an amount has its invoice's status as a label, and
@@ -362,7 +362,7 @@ def _line(spec: MetricSpec[Invoices], past: History, labels: tuple[str, ...], va
     """Return a sample without its time; empty for what is no number."""
     if not math.isfinite(value):
         return ""
-    made = render.fragment(spec, past.organization, [Sample(labels, value + 0.0, past.labels)])
+    made = render.fragment(spec, past.organization, [(labels, value + 0.0)], past.labels)
     return made.decode().removesuffix("\n")
 
 

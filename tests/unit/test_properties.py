@@ -50,9 +50,9 @@ def test_no_answer_breaks_an_extractor_or_makes_a_series_twice(
 ) -> None:
     """Whatever comes, there are only finite samples, sorted, of distinct label sets."""
     for _, samples in families(*case, now, detail):
-        labels = [(sample.labels, sample.extra) for sample in samples]
+        labels = [labels for labels, _ in samples]
         assert labels == sorted(set(labels))
-        assert all(math.isfinite(sample.value) for sample in samples)
+        assert all(math.isfinite(value) for _, value in samples)
 
 
 @given(ANSWERS, NOW, DETAILS)
@@ -69,7 +69,7 @@ def test_lines_are_those_of_the_samples(
         samples, reasons = apply(spec, view)
         assert text == render.fragment(spec, organization(), samples)
         withheld.update(reasons)
-        values = [sample.value for sample in samples] if spec.figure else []
+        values = [value for _, value in samples] if spec.figure else []
         assert ([made.figures[spec.name]] if spec.name in made.figures else []) == values
     assert made.withheld == withheld
 
@@ -84,11 +84,11 @@ def test_the_page_parses_back_to_the_same_samples(
     expected = Counter(
         (
             spec.name,
-            frozenset(zip(spec.labels, (*WHOSE, *sample.labels), strict=True)),
-            sample.value,
+            frozenset(zip(spec.labels, (*WHOSE, *labels), strict=True)),
+            value,
         )
         for spec, samples in made
-        for sample in samples
+        for labels, value in samples
     )
     for form, parse in ((Format.TEXT, parse_text), (Format.OPENMETRICS, parse_openmetrics)):
         end = b"# EOF\n" if form is Format.OPENMETRICS else b""
@@ -140,5 +140,5 @@ def test_no_cost_is_lost(answer: pb.GetCurrentMonthUsageResponse) -> None:
         cost.cost = math.fmod(cost.cost, 1e6) if math.isfinite(cost.cost) else number / 100
     assume(lines)
     _, samples = families(COLLECTORS[0], answer, 0.0, InvoiceDetail())[0]
-    shown = math.fsum(sample.value for sample in samples)
+    shown = math.fsum(value for _, value in samples)
     assert math.isclose(shown, math.fsum(cost.cost for cost in lines), abs_tol=1e-6)

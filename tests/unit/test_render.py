@@ -34,6 +34,7 @@ class Family(NamedTuple):
     spec: Metric
     organization: Organization
     samples: Sequence[Sample]
+    extra: tuple[tuple[str, str], ...]
 
 
 @st.composite
@@ -49,9 +50,9 @@ def families(draw: st.DrawFn) -> list[Family]:
         values = st.tuples(*[TEXTS] * (len(labels) - 2))
         extra = tuple((f"zz_{n}", draw(TEXTS)) for n in range(draw(st.integers(0, 2))))
         count = draw(st.integers(1, 3))
-        samples = [Sample(draw(values), draw(VALUES), extra) for _ in range(count)]
+        samples = [(draw(values), draw(VALUES)) for _ in range(count)]
         whose = organization(draw(TEXTS), name=draw(TEXTS))
-        made.append(Family(spec, whose, tuple(samples)))
+        made.append(Family(spec, whose, samples, extra))
     return made
 
 
@@ -66,9 +67,9 @@ class Oracle:
         for family in self._made:
             spec = family.spec
             metric = PrometheusMetric(spec.family, spec.help, spec.type, spec.unit)
-            for own, value, extra in family.samples:
+            for own, value in family.samples:
                 labels = (family.organization.id, family.organization.name, *own)
-                pairs = [*zip(spec.labels, labels, strict=True), *extra]
+                pairs = [*zip(spec.labels, labels, strict=True), *family.extra]
                 metric.add_sample(spec.name, dict(pairs), value)
             yield metric
 

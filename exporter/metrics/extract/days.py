@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from exporter.metrics.extract.values import Samples
 from exporter.metrics.report import DAY, OrganizationReport
-from exporter.model import ClosedPeriod, Sample, Windows
+from exporter.model import ClosedPeriod, Windows
 
 
 def one(value: Callable[[Windows], float | None]) -> Callable[[OrganizationReport], float | None]:
@@ -29,7 +29,7 @@ def resources(report: OrganizationReport) -> Samples:
     """What was spent on the last whole day for each resource type."""
     if report.windows is not None:
         for name, usd in report.windows.by_resource.items():
-            yield Sample((name,), usd)
+            yield (name,), usd
 
 
 def closed(

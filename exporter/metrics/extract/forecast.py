@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from exporter.metrics.extract.values import Samples
 from exporter.metrics.report import OrganizationReport
-from exporter.model import ExpectedDay, Forecast, Sample
+from exporter.model import ExpectedDay, Forecast
 
 
 def one(value: Callable[[Forecast], float | None]) -> Callable[[OrganizationReport], float | None]:
@@ -35,4 +35,4 @@ def resources(report: OrganizationReport) -> Samples:
         return
     expected = report.forecast.day_before.by_resource
     for name in report.windows.by_resource:
-        yield Sample((name,), expected.get(name, 0.0))
+        yield (name,), expected.get(name, 0.0)

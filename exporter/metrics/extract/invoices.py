@@ -17,7 +17,7 @@ from exporter.metrics.extract.values import (
     label_text,
     unix_time,
 )
-from exporter.model import Reason, Sample, Withheld
+from exporter.model import Reason, Withheld
 from exporter.pb import billing_pb2 as pb
 
 MIN_FOR_MEDIAN, MAX_FOR_MEDIAN = 3, 6
@@ -134,7 +134,7 @@ def by_status(invoices: Invoices) -> Samples:
     """Number of invoices of each status."""
     statuses = [invoice.status for invoice in invoices.all]
     for status in STATUSES:
-        yield Sample((status,), statuses.count(status))
+        yield (status,), statuses.count(status)
 
 
 def amount_by_status(invoices: Invoices) -> Samples:
@@ -143,7 +143,7 @@ def amount_by_status(invoices: Invoices) -> Samples:
     for invoice in invoices.all:
         amounts[invoice.status].append(invoice.usd)
     for status, parts in amounts.items():
-        yield Sample((status,), exact_sum(parts))
+        yield (status,), exact_sum(parts)
 
 
 def unpaid_amount(invoices: Invoices) -> float:
@@ -203,7 +203,7 @@ def payment_failed(invoices: Invoices) -> Samples:
     """Number of unpaid invoices whose last payment failed, for each reason."""
     failures = [invoice.failure for invoice in invoices.unpaid]
     for reason in FAILURE_REASONS:
-        yield Sample((reason,), failures.count(reason))
+        yield (reason,), failures.count(reason)
 
 
 def payment_failed_amount(invoices: Invoices) -> Samples:
@@ -212,7 +212,7 @@ def payment_failed_amount(invoices: Invoices) -> Samples:
     for invoice in invoices.unpaid:
         amounts.setdefault(invoice.failure, []).append(invoice.usd)
     for reason in FAILURE_REASONS:
-        yield Sample((reason,), exact_sum(amounts[reason]))
+        yield (reason,), exact_sum(amounts[reason])
 
 
 def payment_last_failure(invoices: Invoices) -> float | None:
@@ -223,7 +223,7 @@ def payment_last_failure(invoices: Invoices) -> float | None:
 def amount(invoices: Invoices) -> Samples:
     """Amount of each (invoice_id, status)."""
     for invoice in invoices.shown:
-        yield Sample((invoice.id, invoice.status), invoice.usd)
+        yield (invoice.id, invoice.status), invoice.usd
     yield from (Withheld(Reason.DUPLICATE) for _ in invoices.duplicates)
 
 
@@ -245,7 +245,7 @@ def paid(invoices: Invoices) -> Samples:
 def _times(invoices: Invoices, field: str) -> Samples:
     for invoice in invoices.shown:
         if (seconds := getattr(invoice, field)) is not None:
-            yield Sample((invoice.id,), seconds)
+            yield (invoice.id,), seconds
     for invoice in invoices.duplicates:
         if getattr(invoice, field) is not None:
             yield Withheld(Reason.DUPLICATE)

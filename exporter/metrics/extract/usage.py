@@ -16,7 +16,6 @@ from exporter.metrics.extract.values import (
     unix_time,
     unknown,
 )
-from exporter.model import Sample
 from exporter.pb import billing_pb2 as pb
 
 MAX_TIERS = 20
@@ -155,22 +154,22 @@ def _deprecated(answer: pb.GetCurrentMonthUsageResponse) -> Found:
 def cost(usage: Usage) -> Samples:
     """Cost of each (source_type, tier, resource_type)."""
     for labels, parts in usage.costs.items():
-        yield Sample(labels, exact_sum(parts))
+        yield labels, exact_sum(parts)
 
 
 def gross_cost(usage: Usage) -> Samples:
     """Total without discount of each (source_type, tier)."""
     for labels, totals in usage.totals.items():
-        yield Sample(labels, exact_sum(totals.gross))
+        yield labels, exact_sum(totals.gross)
 
 
 def discount(usage: Usage) -> Samples:
     """Discount of each (source_type, tier)."""
     for labels, totals in usage.totals.items():
-        yield Sample(labels, exact_sum(totals.discount))
+        yield labels, exact_sum(totals.discount)
 
 
 def net_cost(usage: Usage) -> Samples:
     """Total with discount of each (source_type, tier)."""
     for labels, totals in usage.totals.items():
-        yield Sample(labels, exact_sum(totals.net))
+        yield labels, exact_sum(totals.net)
