@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 
 from exporter.api.client import BillingClient
+from exporter.api.connections import Watch
 from exporter.api.route import Route, find_route
 from exporter.config import ApiConfig, Config
 from exporter.daemon import Components, Daemon, OnServing, Options, StartError
@@ -82,12 +83,13 @@ async def _assemble(
     clock = SystemClock()
     telemetry = Telemetry(options.version.number, options.version.revision)
     options.count_dropped_lines(telemetry.log_lines_dropped)
+    options.turns.took = telemetry.turn_took
     if options.shard.total > 1:
         telemetry.sharded(options.shard.ordinal, options.shard.total)
     storage, stored = await _opened(options, telemetry, stack)
     saved = stored.organizations if stored else {}
     found = {key: usable(each) for key, each in stored.found.items()} if stored else {}
-    store = Store()
+    store, watch = Store(), Watch(clock)
 
     async def connect(api: ApiConfig, route: Route) -> BillingClient:
         admit = None
@@ -97,7 +99,14 @@ async def _assemble(
             admit = budget.take
         agent = f"viam-billing-exporter/{options.version.number}"
         return BillingClient.along(
-            route, api, user_agent=agent, telemetry=telemetry, clock=clock, admit=admit
+            route,
+            api,
+            user_agent=agent,
+            telemetry=telemetry,
+            clock=clock,
+            admit=admit,
+            next_call=lambda: min(poller.next_due, discovery.next_due),
+            opened=watch.opened,
         )
 
     async def restore(late: Stored) -> Collection[str]:
@@ -134,6 +143,7 @@ async def _assemble(
     components = Components(
         clock,
         telemetry,
+        watch,
         store,
         Archive(store, storage),
         intake,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import re
 import resource
@@ -24,7 +23,8 @@ from exporter.config import DEFAULT_FILE, Config, ConfigError, find
 from exporter.daemon import LOAD_DEADLINE, LOADING_HANGS, Options, StartError
 from exporter.metrics.catalog import LABEL_NAMES
 from exporter.polling.sharding import MAX_SHARDS, Shard, choose
-from exporter.process import logs, memory, notify, privileges, room
+from exporter.process import event_loop, logs, memory, notify, privileges, room
+from exporter.process.event_loop import Turns
 from exporter.process.lines import Lines
 from exporter.process.version import DISTRIBUTION, Version, version
 from exporter.web import flags
@@ -236,7 +236,8 @@ def _run(arguments: argparse.Namespace, running: Version, shard: Shard, lines: L
         _allow_open_files()
         room.require()
     if arguments.demo:
-        asyncio.run(_demo(arguments, running, shard, _web_options(arguments), lines))
+        web, turns = _web_options(arguments), Turns()
+        event_loop.run(_demo(arguments, running, shard, web, lines, turns), turns)
         return
 
     def load_again() -> Config:
@@ -258,7 +259,8 @@ def _run(arguments: argparse.Namespace, running: Version, shard: Shard, lines: L
     privileges.warn(config, arguments.config_file or DEFAULT_FILE, reader)
     for doubt in config.doubts:
         log.warning(doubt)
-    asyncio.run(_serve(config, _options(arguments, running, shard, load_again, web, lines)))
+    options = _options(arguments, running, shard, load_again, web, lines, Turns())
+    event_loop.run(_serve(config, options), options.turns)
 
 
 def _allow_open_files() -> int:
@@ -302,6 +304,7 @@ def _options(  # noqa: PLR0913 - what the command line says, and what it needs
     load_again: Callable[[], Config],
     web: WebOptions,
     lines: Lines,
+    turns: Turns,
 ) -> Options:
     return Options(
         listen=arguments.listen or [listen_address(DEFAULT_ADDRESS)],
@@ -313,6 +316,7 @@ def _options(  # noqa: PLR0913 - what the command line says, and what it needs
         shard=shard,
         manager=notify.from_systemd(os.environ, os.getpid()),
         count_dropped_lines=lines.count_dropped,
+        turns=turns,
         is_demo=arguments.demo,
     )
 
@@ -330,11 +334,16 @@ async def _serve(config: Config, options: Options) -> None:
     )
 
 
-async def _demo(
-    arguments: argparse.Namespace, running: Version, shard: Shard, web: WebOptions, lines: Lines
+async def _demo(  # noqa: PLR0913 - as of `_options`
+    arguments: argparse.Namespace,
+    running: Version,
+    shard: Shard,
+    web: WebOptions,
+    lines: Lines,
+    turns: Turns,
 ) -> None:
     async with demo.simulated_service() as config:
-        options = _options(arguments, running, shard, lambda: config, web, lines)
+        options = _options(arguments, running, shard, lambda: config, web, lines, turns)
         scheme = "http" if web.configuration().tls is None else "https"
         prefix = web.location.prefix
 

@@ -164,8 +164,8 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """`usd` or `seconds` where the name says so, else empty."""
-        for unit in ("usd", "seconds"):
+        """`usd`, `seconds` or `bytes` where the name says so, else empty."""
+        for unit in ("usd", "seconds", "bytes"):
             if self.family.endswith(f"_{unit}"):
                 return unit
         return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from prometheus_client import (
@@ -34,8 +34,14 @@ LIKELY_FAILURES = (
     "INTERNAL",
 )
 
-# From a call on the local network to the deadline of a slow one.
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
+BUCKETS: Mapping[OwnMetric, Sequence[float]] = {
+    # From a call on the local network to the deadline of a slow one.
+    Own.API_DURATION: (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0),
+    # From what each turn takes to what a scrape would notice.
+    Own.EVENT_LOOP_DELAY: (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0),
+    # From a few organizations to ten thousand that all changed.
+    Own.PAGE_BUILD_DURATION: (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
+}
 
 
 class Telemetry:
@@ -45,6 +51,7 @@ class Telemetry:
     """
 
     def __init__(self, version: str, revision: str) -> None:
+        self.noted: Callable[[], object] = lambda: None  # called when there is more to tell
         # A `_created` series beside every counter tells Prometheus nothing that it keeps.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
@@ -60,14 +67,20 @@ class Telemetry:
             for metric in METRICS
             if metric.type is MetricType.GAUGE and not metric.optional
         }
-        self._duration = Histogram(
-            Own.API_DURATION.name,
-            Own.API_DURATION.help,
-            Own.API_DURATION.labels,
-            unit=Own.API_DURATION.unit,
-            buckets=BUCKETS,
-            registry=registry,
-        )
+        self._values: dict[OwnMetric, float] = {}  # of those that are optional
+        self._histograms = {
+            metric: Histogram(
+                metric.name,
+                metric.help,
+                metric.labels,
+                unit=metric.unit,
+                buckets=buckets,
+                registry=registry,
+            )
+            for metric, buckets in BUCKETS.items()
+        }
+        self.turn_took = self._histograms[Own.EVENT_LOOP_DELAY].observe  # seconds
+        self.page_built = self._histograms[Own.PAGE_BUILD_DURATION].observe  # in so many seconds
         # Looked up once, not at each of ten thousand calls a second.
         self._calls: dict[str, tuple[Counter, Histogram]] = {}
         for method in (AUTHENTICATE.name, *ReadRpc):
@@ -89,7 +102,8 @@ class Telemetry:
         """
         for code in LIKELY_FAILURES:
             self._counters[Own.API_FAILURES].labels(method, code)
-        counting = self._counters[Own.API_REQUESTS].labels(method), self._duration.labels(method)
+        duration = self._histograms[Own.API_DURATION].labels(method)
+        counting = self._counters[Own.API_REQUESTS].labels(method), duration
         self._calls[method] = counting
         return counting
 
@@ -100,6 +114,7 @@ class Telemetry:
         duration.observe(seconds)
         if failure_code is not None:
             self._counters[Own.API_FAILURES].labels(method, failure_code).inc()
+        self.noted()
 
     def withheld(self, samples: Mapping[str, int]) -> None:
         """Count withheld samples by reason."""
@@ -115,9 +130,11 @@ class Telemetry:
         """Count lines of the log that nobody read. May be called in any thread."""
         self._counters[Own.LOG_LINES_DROPPED].inc(count)
 
-    def stored(self, *, successful: bool) -> None:
-        """Note whether a write to storage succeeded."""
+    def stored(self, *, successful: bool, size: int | None = None) -> None:
+        """Note whether a write to storage succeeded, and how many bytes it takes, if known."""
         self._optional(Own.STORAGE_SUCCESSFUL, successful)
+        if size is not None:
+            self._optional(Own.STORAGE_SIZE, size)
 
     def requests_left(self, limit: int | None, remaining: int | None) -> None:
         """Note the day's ceiling on calls, and how many are left of it; None without one."""
@@ -143,21 +160,26 @@ class Telemetry:
 
     def _optional(self, metric: OwnMetric, value: float | None) -> None:
         """Set a gauge, or with None have none."""
-        if value is None:
-            if (gauge := self._gauges.pop(metric, None)) is not None:
-                self._registry.unregister(gauge)
+        if value == self._values.get(metric):
             return
-        if metric not in self._gauges:
-            self._gauges[metric] = Gauge(
-                metric.name, metric.help, unit=metric.unit, registry=self._registry
-            )
-        self._gauges[metric].set(value)
+        if value is None:
+            self._registry.unregister(self._gauges.pop(metric))
+            del self._values[metric]
+        else:
+            if metric not in self._gauges:
+                self._gauges[metric] = Gauge(
+                    metric.name, metric.help, unit=metric.unit, registry=self._registry
+                )
+            self._gauges[metric].set(value)
+            self._values[metric] = value
+        self.noted()
 
     def reloaded(self, at: float | None) -> None:
         """Note a configuration loaded at `at` (Unix seconds), or, with None, refused."""
         self._gauges[Own.RELOAD_SUCCESSFUL].set(at is not None)
         if at is not None:
             self._gauges[Own.RELOAD_TIME].set(at)
+        self.noted()
 
     def published(self, organizations: int, series: int) -> None:
         """Note how many organizations are polled, and how many of their series are on the page."""

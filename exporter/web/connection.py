@@ -2,8 +2,8 @@
 
 aiohttp parses, queues and answers requests, and limits sizes. What it does not limit is time:
 a client could send a header a byte a minute, or take its answer so. Every connection notes
-since when it waits for its client, and a check of all once a second ends those that wait too
-long. That is cheaper than a timer for each: most requests are over before one would fire.
+since when it waits for its client, and a check of all ends those that wait too long. That is
+cheaper than a timer for each: most requests are over before one would fire.
 
 Nor does it limit what the headers of one request are together, and of all that are on their way.
 So every connection counts the bytes that came and are not answered.
@@ -12,6 +12,7 @@ So every connection counts the bytes that came and are not answered.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -182,15 +183,16 @@ class Connection(web.RequestHandler):
 
     # --- Limits ---
 
-    def overdue(self, now: float) -> bool:
-        """Tell whether it has waited too long for its client."""
+    @property
+    def due(self) -> float:
+        """When it will have waited too long for its client, by the loop's clock."""
         limits = self._connections.limits
         waits = (
             (self._headers_since, limits.headers),
             (self.stalled_since, limits.stall),
             (self.idle_since, limits.idle),
         )
-        return any(since is not None and now - since > limit for since, limit in waits)
+        return min([since + limit for since, limit in waits if since is not None], default=math.inf)
 
     def abort(self) -> None:
         """End it now, whatever is still to send: closing would wait for the client to take it."""

@@ -98,7 +98,9 @@ class Routes:
             )
             if encoding is not Encoding.IDENTITY:
                 response.headers["Content-Encoding"] = encoding.value
-            return await send(request, response, body.chunks)
+            await send(request, response, body.chunks)
+        self._publisher.scraped()
+        return response
 
     async def index(self, request: web.BaseRequest) -> web.StreamResponse:
         """Show every organization with its state, or those that the query asks for."""
