@@ -219,12 +219,12 @@ class Failure:
 class Answer(NamedTuple):
     """The last good answer of a collector, and what was made from it.
 
-    Kept as a digest, by which an unchanged answer is recognised without decoding it, as a
-    message without what is personal or secret, and as rendered lines: they take a tenth of
-    the memory of sample objects, and bytes cost the garbage collector nothing.
+    Kept as a message without what is personal or secret, as a digest where that is not all of it,
+    by which an unchanged answer is recognised without decoding it, and as rendered lines: they take
+    a tenth of the memory of sample objects, and bytes cost the garbage collector nothing.
     """
 
-    digest: bytes  # of the answer as it came
+    digest: bytes  # of the answer as it came, or a mark that `message` is that; empty if restored
     message: bytes  # without personal data, as `exporter.state.messages` keeps it: may be stored
     fragments: tuple[bytes, ...]  # lines for each of the collector's specs, in order
     withheld: Mapping[str, int]  # reason -> samples
