@@ -63,7 +63,7 @@ class Rig:
 
     async def call(self, seconds: float = 0.0) -> Any:
         """Make a call that takes so many seconds."""
-        with self.channel.call():
+        with self.channel:
             method = self.channel.unary("/a/B", bytes, bytes)
             await asyncio.sleep(seconds)
             assert self.wires[-1].is_open
@@ -141,7 +141,7 @@ def test_nothing_waits_once_it_is_closed() -> None:
         await asyncio.sleep(3 * GRACE)
         assert rig.channel._timer is None
         await rig.channel.close()
-        with rig.channel.call(), pytest.raises(grpc.aio.UsageError):
+        with rig.channel, pytest.raises(grpc.aio.UsageError):
             rig.channel.unary("/a/B", bytes, bytes)
 
     run(scenario())
