@@ -6,23 +6,23 @@ import asyncio
 from collections.abc import Iterable
 
 import structlog
-from aiohttp import web
 
 from exporter.web.connection import Connection
+from exporter.web.http import BaseRequest, Response, StreamResponse
 from exporter.web.limits import TURN, WRITE
 
 log = structlog.get_logger(__name__)
 
 
-def connection_of(request: web.BaseRequest) -> Connection:
+def connection_of(request: BaseRequest) -> Connection:
     """Return the connection that a request came on."""
     assert isinstance(request.protocol, Connection)  # noqa: S101 - for mypy
     return request.protocol
 
 
 async def send(
-    request: web.BaseRequest, response: web.StreamResponse, chunks: Iterable[bytes] = ()
-) -> web.StreamResponse:
+    request: BaseRequest, response: StreamResponse, chunks: Iterable[bytes] = ()
+) -> StreamResponse:
     """Send a response, and return when the client has taken it, or went away."""
     try:
         await response.prepare(request)
@@ -31,13 +31,13 @@ async def send(
         await response.write_eof()
     except ConnectionError:
         log.debug("the client disconnected in the middle of an answer", client=request.remote)
-    if isinstance(response, web.Response):
+    if isinstance(response, Response):
         # aiohttp keeps a response until the next request of its connection, or its end.
         response.body = None
     return response
 
 
-async def _write(response: web.StreamResponse, chunks: Iterable[bytes]) -> None:
+async def _write(response: StreamResponse, chunks: Iterable[bytes]) -> None:
     # One write of a whole page would be copied whole, and hold the event loop. And a client that
     # reads as fast as we write would keep the loop busy.
     sent = 0
