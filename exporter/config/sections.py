@@ -1,8 +1,8 @@
 """What a section of a file is: a frozen dataclass that knows how each of its keys is read.
 
 A type says so in its annotation: `Annotated[float, Kind("duration", parsed)]`. Beside those there
-are `Literal` of strings, mappings, `X | None`, other sections and lists of sections. docs/adr/0040
-says why these are no models of pydantic.
+are `Literal` of strings, mappings, `X | None`, other sections and lists of sections. Why sections
+are no models of pydantic: docs/adr/0040-what-is-loaded.md
 """
 
 from __future__ import annotations
