@@ -182,9 +182,10 @@ async def _opened(
                 days=IN_MEMORY,
             )
         return None, None
+    from exporter.process.program import program  # noqa: PLC0415 - only for a storage
     from exporter.state.storage import Storage  # noqa: PLC0415 - loads SQLite
 
-    storage = Storage(options.storage_path)
+    storage = Storage(options.storage_path, program=await asyncio.to_thread(program))
     stack.push_async_callback(_close, storage)
     try:
         return storage, await storage.read_when_free()

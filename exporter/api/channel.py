@@ -7,8 +7,7 @@ called or not. Without one they end, and the process sleeps until its next poll.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Final
 
 import grpc
@@ -16,7 +15,7 @@ import grpc.aio
 
 from exporter.model import Clock
 
-GRACE: Final = 0.5  # seconds without a call: what belongs together follows sooner
+GRACE: Final = 0.1  # seconds without a call: what belongs together follows sooner
 # Opening another takes some ten milliseconds of processor time with TLS, which is what gRPC's
 # threads take in about so many seconds.
 WORTH_KEEPING: Final = 10.0  # seconds until the next call
@@ -62,7 +61,7 @@ class Channel:
     def unary(
         self, path: str, request: Callable[[Any], bytes], answer: Callable[[bytes], Any]
     ) -> grpc.aio.UnaryUnaryMultiCallable[Any, Any]:
-        """Return a method with one answer. The channel stays open for it within `call`."""
+        """Return a method with one answer. The channel stays open for it while inside."""
         method = self._methods.get(path)
         if method is None:
             method = self._methods[path] = self._get().unary_unary(path, request, answer)
@@ -82,18 +81,16 @@ class Channel:
             self._opened()
         return self._channel
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
-        """Keep the channel open while inside, and a little longer."""
+    def __enter__(self) -> None:
+        """Keep the channel open for a call, and a little longer."""
         self.under_way += 1
-        try:
-            yield
-        finally:
-            self.under_way -= 1
-            if not self.under_way:
-                self._idle_since = self._clock.monotonic()
-                if self._timer is None:
-                    self._look_in(GRACE)
+
+    def __exit__(self, *_: object) -> None:
+        self.under_way -= 1
+        if not self.under_way:
+            self._idle_since = self._clock.monotonic()
+            if self._timer is None:
+                self._look_in(GRACE)
 
     def _look_in(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
@@ -104,9 +101,9 @@ class Channel:
         if self.under_way or self._channel is None:
             return  # the end of the call will set the timer
         now = self._clock.monotonic()
-        idle, soon = now - self._idle_since, self._next_call() - now
-        if idle < GRACE:
-            self._look_in(GRACE - idle)
+        soon = self._next_call() - now
+        if now - self._idle_since < GRACE:
+            self._look_in(GRACE)
         elif soon <= WORTH_KEEPING:
             self._look_in(max(soon, 0.0) + GRACE)
         else:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -306,7 +305,9 @@ class BillingClient:
             call = method(request, metadata=metadata, timeout=self._timeout)
             return call if exchange is None else exchange.observe(call)
 
-        async with self._request(name):
+        if self._admit is not None:
+            await self._admit()
+        with _Counted(self._count, name, self._clock), self._channel:
             answer = await _outcome(
                 name,
                 begin,
@@ -330,7 +331,9 @@ class BillingClient:
             method = self._channel.stream(GET_INVOICE_PDF.path, _serialized, Received)
             return method(request, metadata=metadata)
 
-        async with self._request(name):
+        if self._admit is not None:
+            await self._admit()
+        with _Counted(self._count, name, self._clock), self._channel:
             outcome = partial(_outcome, name, proxied=self.proxy is not None)
             call = await outcome(start, self._timeout)
             try:
@@ -354,23 +357,31 @@ class BillingClient:
                 call.cancel()  # which does nothing to a call that has ended
                 del call  # as in _outcome
 
-    @asynccontextmanager
-    async def _request(self, name: str) -> AsyncIterator[None]:
-        """Have a call admitted, and tell of how it went."""
-        if self._admit is not None:
-            await self._admit()
-        started = self._clock.monotonic()
-        code: str | None = "CANCELLED"
-        try:
-            with self._channel.call():
-                yield
-            code = None
-        except BillingError as error:
-            code = error.code
-            raise
-        finally:
-            self._received += AROUND_ANSWER
-            self._telemetry.api_request(name, self._clock.monotonic() - started, code)
+    def _count(self, name: str, seconds: float, code: str | None) -> None:
+        """Take note of a request that has ended."""
+        self._received += AROUND_ANSWER
+        self._telemetry.api_request(name, seconds, code)
+
+
+class _Counted:
+    """A request, counted when it ends. No generator, which takes several times as long."""
+
+    __slots__ = ("_clock", "_count", "_name", "_started")
+
+    def __init__(
+        self, count: Callable[[str, float, str | None], None], name: str, clock: Clock
+    ) -> None:
+        self._count, self._name, self._clock = count, name, clock
+        self._started = clock.monotonic()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        code = None
+        if error is not None:
+            code = error.code if isinstance(error, BillingError) else "CANCELLED"
+        self._count(self._name, self._clock.monotonic() - self._started, code)
 
 
 def _serialized(request: Message) -> bytes:

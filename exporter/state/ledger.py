@@ -168,6 +168,16 @@ class _OpenEntry:
             _, self.spend, self.corrections, self.estimated, by_resource = entry
             self.by_resource = dict(by_resource)
 
+    def add(self, resource: str | None, spend: float, fallen: float, *, estimated: bool) -> None:
+        """Add what was spent of a resource type, or of month to date, and what fell."""
+        if resource is None:
+            self.spend += spend
+            self.corrections += fallen
+            self.estimated += spend if estimated else 0.0
+        else:
+            spent, corrected = self.by_resource.get(resource, NOT_MOVED)
+            self.by_resource[resource] = Moved(spent + spend, corrected + fallen)
+
 
 class _OpenDay:
     """A day, while it is added to."""
@@ -180,9 +190,12 @@ class _OpenDay:
 
     def entry(self, period: float) -> _OpenEntry:
         """Return what there is of a period."""
-        if period not in self.entries and len(self.entries) >= MOST_PERIODS:
-            return next(reversed(self.entries.values()))
-        return self.entries.setdefault(period, _OpenEntry())
+        found = self.entries.get(period)
+        if found is None:
+            if len(self.entries) >= MOST_PERIODS:
+                return next(reversed(self.entries.values()))
+            found = self.entries[period] = _OpenEntry()
+        return found
 
     def closed(self) -> Day:
         """Return it as it is now."""
@@ -218,7 +231,7 @@ class _Notes:
         elif ledger is not None:
             self._rows = dict(records(ledger.days))
         self._days: dict[int, _OpenDay] = {}
-        self._spreads: dict[float, Sequence[tuple[int, float]]] = {}
+        self._spreads: dict[float, Sequence[tuple[_OpenEntry, float]]] = {}
         # The day of the last good answer, unless a clock that was behind has come between.
         self._last = max([number for number in self._rows if number <= self._today], default=None)
         if not self._is_behind:
@@ -315,7 +328,7 @@ class _Notes:
 
     def _add(self, change: Change, resource: str | None) -> None:
         if change.fallen:
-            self._enter(self._today, resource, 0.0, change.fallen, estimated=False)
+            self._entry(self._today).add(resource, 0.0, change.fallen, estimated=False)
         if not change.grown:
             return
         spread = self._spread(change.since)
@@ -323,30 +336,23 @@ class _Notes:
         estimated = is_divided and self._now - change.since > APART
         parts = [change.grown * share for _, share in spread[:-1]]
         parts.append(exact_sum([change.grown, *(-part for part in parts)]))
-        for (number, _), part in zip(spread, parts, strict=True):
-            self._enter(number, resource, part, 0.0, estimated=estimated)
+        for (entry, _), part in zip(spread, parts, strict=True):
+            entry.add(resource, part, 0.0, estimated=estimated)
 
-    def _spread(self, since: float) -> Sequence[tuple[int, float]]:
+    def _spread(self, since: float) -> Sequence[tuple[_OpenEntry, float]]:
         """Return the days that growth since a moment is spread over, and the share of each."""
         if since not in self._spreads:  # all amounts of an answer mostly have one
             days = [(self._today, 1.0)]
             if 0 < self._now - since <= IN_MEMORY * DAY and not self._is_behind:
                 days = list(_overlaps(since, self._now))
-            seconds = exact_sum(length for _, length in days)
-            self._spreads[since] = [(number, length / seconds) for number, length in days]
+            seconds = exact_sum([length for _, length in days])
+            self._spreads[since] = [
+                (self._entry(number), length / seconds) for number, length in days
+            ]
         return self._spreads[since]
 
-    def _enter(
-        self, number: int, resource: str | None, spend: float, fallen: float, *, estimated: bool
-    ) -> None:
-        entry = self._day(number).entry(self._period)
-        if resource is None:
-            entry.spend += spend
-            entry.corrections += fallen
-            entry.estimated += spend if estimated else 0.0
-        else:
-            before = entry.by_resource.get(resource, NOT_MOVED)
-            entry.by_resource[resource] = Moved(before.spend + spend, before.corrections + fallen)
+    def _entry(self, number: int) -> _OpenEntry:
+        return self._day(number).entry(self._period)
 
 
 def _has_let_go(ledger: Ledger, number: int) -> bool:

@@ -23,7 +23,7 @@ from exporter.web.negotiation import negotiate_encoding, negotiate_format
 from exporter.web.paths import ANY_ID, id_in
 from exporter.web.places import Places
 from exporter.web.refusals import Refusal
-from exporter.web.sending import connection_of, send
+from exporter.web.sending import connection_of, send, send_chunks
 from exporter.web.site import API, Handler, Handlers
 from exporter.web.summary import PageContext
 
@@ -97,16 +97,10 @@ class Routes:
             form = negotiate_format(",".join(request.headers.getall("Accept", ())))
             encoding = negotiate_encoding(",".join(request.headers.getall("Accept-Encoding", ())))
             body = self._publisher.page.bodies[form, encoding]
-            response = StreamResponse(
-                headers={
-                    "Content-Type": form.value,
-                    "Content-Length": str(body.length),
-                    "Vary": "Accept, Accept-Encoding",
-                }
-            )
+            headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding"}
             if encoding is not Encoding.IDENTITY:
-                response.headers["Content-Encoding"] = encoding.value
-            await send(request, response, body.chunks)
+                headers["Content-Encoding"] = encoding.value
+            response = await send_chunks(request, headers, body.chunks)
         self._publisher.scraped()
         return response
 
