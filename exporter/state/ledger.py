@@ -168,15 +168,22 @@ class _OpenEntry:
             _, self.spend, self.corrections, self.estimated, by_resource = entry
             self.by_resource = dict(by_resource)
 
-    def add(self, resource: str | None, spend: float, fallen: float, *, estimated: bool) -> None:
-        """Add what was spent of a resource type, or of month to date, and what fell."""
+    def grow(self, resource: str | None, usd: float, estimated: float) -> None:
+        """Add what was spent of a resource type, or of month to date, and how much is estimated."""
         if resource is None:
-            self.spend += spend
-            self.corrections += fallen
-            self.estimated += spend if estimated else 0.0
+            self.spend += usd
+            self.estimated += estimated
         else:
-            spent, corrected = self.by_resource.get(resource, NOT_MOVED)
-            self.by_resource[resource] = Moved(spent + spend, corrected + fallen)
+            spent, fallen = self.by_resource.get(resource, NOT_MOVED)
+            self.by_resource[resource] = Moved(spent + usd, fallen)
+
+    def fall(self, resource: str | None, usd: float) -> None:
+        """Add what a resource type, or month to date, has fallen by."""
+        if resource is None:
+            self.corrections += usd
+        else:
+            spent, fallen = self.by_resource.get(resource, NOT_MOVED)
+            self.by_resource[resource] = Moved(spent, fallen + usd)
 
 
 class _OpenDay:
@@ -251,7 +258,11 @@ class _Notes:
         rows = self._rows
         if before is not None:
             rows |= records(before.days)
-        rows |= {number: packed(day) for number, day in closed.items()}
+        last, row = None, b""
+        for number, day in closed.items():
+            if day != last:  # days over which growth is spread mostly have the same
+                last, row = day, packed(day)
+            rows[number] = row
         return self._another_day(rows, kept)
 
     def _same_day(self, before: Ledger, day: Day | None) -> Ledger:
@@ -328,7 +339,7 @@ class _Notes:
 
     def _add(self, change: Change, resource: str | None) -> None:
         if change.fallen:
-            self._entry(self._today).add(resource, 0.0, change.fallen, estimated=False)
+            self._entry(self._today).fall(resource, change.fallen)
         if not change.grown:
             return
         spread = self._spread(change.since)
@@ -337,7 +348,7 @@ class _Notes:
         parts = [change.grown * share for _, share in spread[:-1]]
         parts.append(exact_sum([change.grown, *(-part for part in parts)]))
         for (entry, _), part in zip(spread, parts, strict=True):
-            entry.add(resource, part, 0.0, estimated=estimated)
+            entry.grow(resource, part, part if estimated else 0.0)
 
     def _spread(self, since: float) -> Sequence[tuple[_OpenEntry, float]]:
         """Return the days that growth since a moment is spread over, and the share of each."""
