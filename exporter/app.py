@@ -24,6 +24,7 @@ from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
 from exporter.process import signals
 from exporter.process.clock import SystemClock
+from exporter.process.program import program
 from exporter.reloads import ReloadQueue
 from exporter.state.archive import Archive
 from exporter.state.budget import Budget
@@ -176,7 +177,7 @@ async def _opened(
                 days=IN_MEMORY,
             )
         return None, None
-    storage = Storage(options.storage_path)
+    storage = Storage(options.storage_path, program=await asyncio.to_thread(program))
     stack.push_async_callback(_close, storage)
     try:
         return storage, await storage.read_when_free()

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from struct import Struct
-from types import MappingProxyType
 from typing import ClassVar, Final, Generic, NamedTuple, NoReturn, Protocol, TypeVar
 
 SourceT = TypeVar("SourceT")
@@ -216,30 +215,43 @@ class Failure:
     message: str
 
 
+class Reading(NamedTuple):
+    """What was made of an answer's message, rendered lines above all.
+
+    Bytes cost the garbage collector nothing, and compressed they take a fiftieth of the memory of
+    sample objects. It may be stored: nothing is in it that the page does not show.
+    """
+
+    made_from: bytes  # what tells what it was made from, and for whom, from all else
+    as_of: float  # Unix seconds: the moment for which it was made
+    next_change: float | None  # Unix seconds: when its samples change by themselves
+    fragments: bytes  # lines of the collector's specs, as `exporter.metrics.fragments` keeps them
+    withheld: Mapping[str, int]  # reason -> samples
+    unknown_enums: Mapping[str, int]  # enum -> values
+    period_end: float | None  # Unix seconds: the end of what the answer speaks of
+    billing_tier: str
+    figures: Mapping[str, float]  # by metric: of specs that are figures
+
+
 class Answer(NamedTuple):
     """The last good answer of a collector, and what was made from it.
 
-    Kept as a message without what is personal or secret, as a digest where that is not all of it,
-    by which an unchanged answer is recognised without decoding it, and as rendered lines: they take
-    a tenth of the memory of sample objects, and bytes cost the garbage collector nothing.
+    Kept as a message without what is personal or secret, and as a digest where that is not all of
+    it, by which an unchanged answer is recognised without decoding it.
     """
 
     digest: bytes  # of the answer as it came, or a mark that `message` is that; empty if restored
     message: bytes  # without personal data, as `exporter.state.messages` keeps it: may be stored
-    fragments: tuple[bytes, ...]  # lines for each of the collector's specs, in order
-    withheld: Mapping[str, int]  # reason -> samples
-    unknown_enums: Mapping[str, int]  # enum -> values
+    reading: Reading
     received: float  # Unix seconds
     received_monotonic: float
     changed: float  # Unix seconds: when the samples last differed from the ones before
-    period_end: float | None = None  # Unix seconds: the end of what the answer speaks of
-    next_change: float | None = None  # Unix seconds: when its samples change by themselves
-    billing_tier: str = ""
-    figures: Mapping[str, float] = MappingProxyType({})  # by metric: of specs that are figures
 
     def again(self, now: Moment) -> Answer:
         """Return it as received at another moment. `_replace` takes twice as long."""
-        return Answer._make((*self[:5], now.time, now.monotonic, *self[7:]))
+        return Answer(
+            self.digest, self.message, self.reading, now.time, now.monotonic, self.changed
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,6 +450,7 @@ class SavedAnswer:
     message: bytes  # as an Answer's; in storage as it was serialized
     received: float  # Unix seconds
     changed: float  # Unix seconds
+    reading: Reading | None = None  # so that it need not be made again: see docs/adr/0050
 
 
 @dataclass(frozen=True, slots=True)

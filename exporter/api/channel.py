@@ -15,7 +15,7 @@ import grpc.aio
 
 from exporter.model import Clock
 
-GRACE: Final = 0.5  # seconds without a call: what belongs together follows sooner
+GRACE: Final = 0.1  # seconds without a call: what belongs together follows sooner
 # Opening another takes some ten milliseconds of processor time with TLS, which is what gRPC's
 # threads take in about so many seconds.
 WORTH_KEEPING: Final = 10.0  # seconds until the next call
@@ -101,9 +101,9 @@ class Channel:
         if self.under_way or self._channel is None:
             return  # the end of the call will set the timer
         now = self._clock.monotonic()
-        idle, soon = now - self._idle_since, self._next_call() - now
-        if idle < GRACE:
-            self._look_in(GRACE - idle)
+        soon = self._next_call() - now
+        if now - self._idle_since < GRACE:
+            self._look_in(GRACE)
         elif soon <= WORTH_KEEPING:
             self._look_in(max(soon, 0.0) + GRACE)
         else:

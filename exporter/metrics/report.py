@@ -50,7 +50,7 @@ class OrganizationReport:
     @property
     def billing_tier(self) -> str:
         """The tier that an answer names; empty until one does."""
-        return next((a.billing_tier for a in self.current.values() if a.billing_tier), "")
+        return next((tier for a in self.current.values() if (tier := a.reading.billing_tier)), "")
 
 
 def report_on(state: OrganizationState, now: Moment) -> OrganizationReport:
@@ -90,7 +90,7 @@ def _tells_month_to_date(answer: Answer, spend: Spend | None) -> bool:
 
     Else it is not known what was spent since the last one that had.
     """
-    if spend is None or MONTH_TO_DATE not in answer.figures:
+    if spend is None or MONTH_TO_DATE not in answer.reading.figures:
         return False
     tally = spend.month_to_date
     return tally.since is None or tally.fallen is not None
@@ -104,8 +104,8 @@ def _withdrawn_at(answer: Answer, collector: CollectorState, max_age: float) -> 
     """
     withdrawn = answer.received_monotonic + max_age
     confirmed = collector.polled and collector.failure is None
-    if not confirmed and answer.period_end is not None:
-        ended = answer.period_end + PERIOD_GRACE - answer.received
+    if not confirmed and answer.reading.period_end is not None:
+        ended = answer.reading.period_end + PERIOD_GRACE - answer.received
         withdrawn = min(withdrawn, answer.received_monotonic + ended)
     return withdrawn
 
@@ -124,7 +124,7 @@ def outcomes(report: OrganizationReport) -> object:
 def content(report: OrganizationReport) -> object:
     """Return what stays equal as long as the answers, and which of them are current, do."""
     return [
-        (name, state.answer.changed, state.answer.withheld, name in report.current)
+        (name, state.answer.changed, state.answer.reading.withheld, name in report.current)
         for name, state in report.collectors.items()
         if state.answer is not None
     ]

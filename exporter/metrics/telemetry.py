@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import cast
 
 from prometheus_client import (
@@ -17,7 +19,10 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client import exposition as text
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from exporter.api.calls import AUTHENTICATE, ReadRpc
 from exporter.metrics.extract.values import ENUMS
@@ -34,14 +39,37 @@ LIKELY_FAILURES = (
     "INTERNAL",
 )
 
-BUCKETS: Mapping[OwnMetric, Sequence[float]] = {
-    # From a call on the local network to the deadline of a slow one.
-    Own.API_DURATION: (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0),
-    # From what each turn takes to what a scrape would notice.
-    Own.EVENT_LOOP_DELAY: (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0),
-    # From a few organizations to ten thousand that all changed.
-    Own.PAGE_BUILD_DURATION: (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
-}
+# From a call on the local network to the deadline of a slow one.
+API_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
+# From what each turn takes to what a scrape would notice.
+TURN_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
+# From a few organizations to ten thousand that all changed.
+PAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+
+class Durations(Collector):
+    """A histogram without labels, observed in one thread: a tenth of what a Histogram takes.
+
+    There are three turns of the event loop to a scrape.
+    """
+
+    def __init__(self, metric: OwnMetric, bounds: Sequence[float]) -> None:
+        self._metric = metric
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count a duration."""
+        self._counts[bisect_left(self._bounds, seconds)] += 1
+        self._sum += seconds
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """Yield what was counted, as the client library asks for it."""
+        bounds = [*map(floatToGoString, self._bounds), "+Inf"]
+        buckets = [*zip(bounds, accumulate(self._counts), strict=True)]
+        name, unit = self._metric.name, self._metric.unit
+        yield HistogramMetricFamily(name, self._metric.help, buckets, self._sum, unit=unit)
 
 
 class Telemetry:
@@ -68,19 +96,19 @@ class Telemetry:
             if metric.type is MetricType.GAUGE and not metric.optional
         }
         self._values: dict[OwnMetric, float] = {}  # of those that are optional
-        self._histograms = {
-            metric: Histogram(
-                metric.name,
-                metric.help,
-                metric.labels,
-                unit=metric.unit,
-                buckets=buckets,
-                registry=registry,
-            )
-            for metric, buckets in BUCKETS.items()
-        }
-        self.turn_took = self._histograms[Own.EVENT_LOOP_DELAY].observe  # seconds
-        self.page_built = self._histograms[Own.PAGE_BUILD_DURATION].observe  # in so many seconds
+        self._duration = Histogram(
+            Own.API_DURATION.name,
+            Own.API_DURATION.help,
+            Own.API_DURATION.labels,
+            unit=Own.API_DURATION.unit,
+            buckets=API_BUCKETS,
+            registry=registry,
+        )
+        turns = Durations(Own.EVENT_LOOP_DELAY, TURN_BUCKETS)
+        pages = Durations(Own.PAGE_BUILD_DURATION, PAGE_BUCKETS)
+        for each in (turns, pages):
+            registry.register(each)
+        self.turn_took, self.page_built = turns.observe, pages.observe  # of so many seconds
         # Looked up once, not at each of ten thousand calls a second.
         self._calls: dict[str, tuple[Counter, Histogram]] = {}
         for method in (AUTHENTICATE.name, *ReadRpc):
@@ -102,8 +130,7 @@ class Telemetry:
         """
         for code in LIKELY_FAILURES:
             self._counters[Own.API_FAILURES].labels(method, code)
-        duration = self._histograms[Own.API_DURATION].labels(method)
-        counting = self._counters[Own.API_REQUESTS].labels(method), duration
+        counting = self._counters[Own.API_REQUESTS].labels(method), self._duration.labels(method)
         self._calls[method] = counting
         return counting
 

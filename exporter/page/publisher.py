@@ -24,7 +24,7 @@ from exporter.page.blocks import Blocks
 from exporter.page.limit import Limit, limit_for
 from exporter.page.organization_lines import lines_of
 from exporter.page.pending import GATHER, Pending
-from exporter.page.pieces import Body, Encoding, Piece, bodies, compressed
+from exporter.page.pieces import Body, Encoding, Piece, bodies, piece
 from exporter.state.store import Store
 
 log = structlog.get_logger(__name__)
@@ -55,7 +55,7 @@ class Page:
         return cls(made, unpolled)
 
 
-NOTHING_YET = Page.of({Format.TEXT: [], Format.OPENMETRICS: [compressed(b"# EOF\n")]})
+NOTHING_YET = Page.of({Format.TEXT: [], Format.OPENMETRICS: [piece(b"# EOF\n")]})
 
 
 class Publisher:
@@ -143,7 +143,8 @@ class Publisher:
         org_id = state.organization.id
         known = report_on(state, Moment(self._clock.time(), self._clock.monotonic()))
         self._pending.look_again(org_id, known.next_withdrawal)
-        self._series_changed |= self._blocks.put(lines_of(known, self._blocks.lines.get(org_id)))
+        lines, texts = lines_of(known, self._blocks.lines.get(org_id))
+        self._series_changed |= self._blocks.put(lines, texts)
         if any(each.attempted is None for each in state.collectors.values()):
             self._unpolled.add(org_id)
         else:
@@ -186,9 +187,6 @@ class Publisher:
             Format.OPENMETRICS: self._telemetry.openmetrics(),
         }
         return Page.of(
-            {
-                form: [*self._blocks.page_pieces(form), compressed(end)]
-                for form, end in ends.items()
-            },
+            {form: [*self._blocks.page_pieces(form), piece(end)] for form, end in ends.items()},
             len(self._unpolled),
         )

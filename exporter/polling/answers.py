@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from exporter.api.billing import decoded
 from exporter.forecast import ahead
-from exporter.metrics import render
+from exporter.metrics import fragments, render
 from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import View, shorten
@@ -21,6 +22,7 @@ from exporter.model import (
     Moment,
     Organization,
     OrganizationState,
+    Reading,
     SavedAnswer,
     Spend,
 )
@@ -62,25 +64,46 @@ def take_in(
     now: Moment,
 ) -> tuple[Answer, View]:
     """Return what is kept of an answer that came now, and what it means. Raises BillingError."""
-    message = decoded(collector.rpc, collector.message, raw)
-    view = collector.view(message, now.time, detail)
+    answered = decoded(collector.rpc, collector.message, raw)
+    view = collector.view(answered, now.time, detail)
+    kept = packed(shorten(collector.keep(answered)).SerializeToString())
+    reading = _reading(collector, organization, view, kept, detail, now.time)
+    came = AS_KEPT if kept == raw else digest(raw)
+    return Answer(came, kept, reading, now.time, now.monotonic, now.time), view
+
+
+def _reading(  # noqa: PLR0913 - all that it is made from
+    collector: Collector[Any, Any],
+    organization: Organization,
+    view: View,
+    message: bytes,
+    detail: InvoiceDetail,
+    now: float,
+) -> Reading:
+    """Return what is made at a moment of a message, of which there is a view."""
     lines = render.lines(collector.specs, organization, view)
-    kept = packed(shorten(collector.keep(message)).SerializeToString())
-    answer = Answer(
-        digest=AS_KEPT if kept == raw else digest(raw),
-        message=kept,
-        fragments=tuple(lines.texts),
+    return Reading(
+        made_from=made_from(collector.name, organization, message, detail),
+        as_of=now,
+        next_change=view.next_change,
+        fragments=fragments.packed(lines.texts),
         withheld=lines.withheld,
         unknown_enums=view.unknown_enums,
-        received=now.time,
-        received_monotonic=now.monotonic,
-        changed=now.time,
         period_end=view.period_end,
-        next_change=view.next_change,
         billing_tier=view.billing_tier,
         figures=lines.figures,
     )
-    return answer, view
+
+
+def made_from(
+    collector: str, organization: Organization, message: bytes, detail: InvoiceDetail
+) -> bytes:
+    """Return what tells all that a reading is made from, but the program and the time, from else.
+
+    Nothing else of an organization may be in its lines; tests/unit/test_readings.py looks.
+    """
+    about = repr((collector, organization.id, organization.name, detail))
+    return digest(about.encode("utf-8", "surrogatepass") + b"\0" + message)
 
 
 def reread(
@@ -92,18 +115,39 @@ def reread(
 ) -> Answer:
     """Return what is made now of an answer that came before: times stay what they were.
 
-    Its digest is unknown: one that is stored would confirm guesses of what is personal.
+    Its digest is unknown: one that is stored would confirm guesses of what is personal. Raises
+    BillingError.
     """
-    again, _ = take_in(collector, organization, unpacked(old.message), detail, now)
+    message = decoded(collector.rpc, collector.message, unpacked(old.message))
+    view = collector.view(message, now.time, detail)
+    return _aged(old, _reading(collector, organization, view, old.message, detail, now.time), now)
+
+
+def restored(
+    collector: Collector[Any, Any],
+    organization: Organization,
+    old: SavedAnswer,
+    detail: InvoiceDetail,
+    now: Moment,
+) -> Answer:
+    """Return a stored answer, read again unless its reading would come out the same.
+
+    Raises BillingError.
+    """
+    reading = old.reading
+    if (
+        reading is None
+        or not reading.as_of <= now.time < (reading.next_change or math.inf)
+        or reading.made_from != made_from(collector.name, organization, old.message, detail)
+    ):
+        return reread(collector, organization, old, detail, now)
+    return _aged(old, reading, now)
+
+
+def _aged(old: Answer | SavedAnswer, reading: Reading, now: Moment) -> Answer:
     # A wall clock that was set back makes nothing younger than now.
     age = max(0.0, now.time - old.received)
-    return again._replace(
-        digest=b"",
-        message=old.message,
-        received=old.received,
-        received_monotonic=now.monotonic - age,
-        changed=old.changed,
-    )
+    return Answer(b"", old.message, reading, old.received, now.monotonic - age, old.changed)
 
 
 class Taken(NamedTuple):
@@ -136,7 +180,7 @@ def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
                 spend = replace(counted, ledger=ledger)
             return _looking_ahead(state, unit, answer, spend)
     answer, view = take_in(collector, state.organization, raw, detail, now)
-    if before is not None and before.fragments == answer.fragments:
+    if before is not None and before.reading.fragments == answer.reading.fragments:
         answer = answer._replace(changed=before.changed)
     if isinstance(view, Usage):
         spend = _counted(spend, view, before, now.time, kept_days)
@@ -164,7 +208,7 @@ def forecast(
 
     `before` is that of the answer before, if the budget was the same then.
     """
-    month_to_date = answer.figures.get(MONTH_TO_DATE)
+    month_to_date = answer.reading.figures.get(MONTH_TO_DATE)
     return ahead.forecast(spend, answer.received, month_to_date, organization.budget_usd, before)
 
 
@@ -209,7 +253,7 @@ def at(
     organization: Organization, unit: Unit, answer: Answer, detail: InvoiceDetail, now: Moment
 ) -> Answer:
     """Return an answer as it reads at another moment, when due dates may have passed."""
-    if answer.next_change is None or now.time < answer.next_change:
+    if now.time < (answer.reading.next_change or math.inf):
         return answer
     return refreshed(organization, unit.collector, answer, detail, now)
 

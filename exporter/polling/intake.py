@@ -235,7 +235,7 @@ class Intake:
         try:
             answer = await self._in_turn(
                 messages.size(saved.message),
-                answers.reread,
+                answers.restored,
                 COLLECTOR[collector],
                 organization,
                 saved,
@@ -313,8 +313,8 @@ class Intake:
                 break
         answer = taken.answer
         self._note_due_date(unit, answer)
-        self._telemetry.withheld(answer.withheld)
-        self._telemetry.unknown_enums(answer.unknown_enums)
+        self._telemetry.withheld(answer.reading.withheld)
+        self._telemetry.unknown_enums(answer.reading.unknown_enums)
         outcome = NEWS if answer.changed == now.time else NO_NEWS
         past = state.collectors[unit.collector].history
         after = CollectorState(
@@ -369,7 +369,7 @@ class Intake:
             and not is_counted
             and before.answer is not None
             and after.answer is not None
-            and before.answer.fragments is after.answer.fragments
+            and before.answer.reading is after.answer.reading
         )
         self._put(state, unit, after, confirms=confirms)
         if failing:
@@ -442,10 +442,11 @@ class Intake:
         return collector.answer if collector else None
 
     def _note_due_date(self, unit: Unit, answer: Answer) -> None:
-        if answer.next_change is None:
+        due = answer.reading.next_change
+        if due is None:
             self._due_dates.discard(unit)
-        elif answer.next_change != self._due_dates.get(unit):
-            self._due_dates.set(unit, answer.next_change)
+        elif due != self._due_dates.get(unit):
+            self._due_dates.set(unit, due)
             self._due_date_noted.set()
 
     # --- Helpers ---

@@ -16,7 +16,7 @@ class Turns:
     """What is done at the end of each turn, before the loop waits for what comes next."""
 
     def __init__(self) -> None:
-        self.garbage = Garbage(time.monotonic)
+        self.garbage = Garbage(time.monotonic())
         self.took: Callable[[float], object] = lambda _seconds: None
         self._began = time.monotonic()
 
@@ -26,8 +26,10 @@ class Turns:
 
     def end(self) -> None:
         """Collect garbage, and tell how many seconds the turn took with that."""
-        self.garbage.collect()
-        self.took(time.monotonic() - self._began)
+        now = time.monotonic()
+        if self.garbage.collect(now):
+            now = time.monotonic()
+        self.took(now - self._began)
 
 
 class _Selector(selectors.DefaultSelector):

@@ -9,7 +9,6 @@ nobody is answered.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
 from typing import Final
 
 EVERY: Final = 0.05  # seconds; what is polled meanwhile is looked through in a few milliseconds
@@ -22,20 +21,19 @@ NOT_BEFORE: Final = 5.0  # seconds, however many there are
 class Garbage:
     """What is left to collect. While nothing happens there is none, so no clock asks for it."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
+    def __init__(self, now: float) -> None:
+        """Begin at a time on the monotonic clock."""
         self._connections = 0
-        self._looked = self._looked_fully = monotonic()
+        self._looked = self._looked_fully = now
 
     def note_connection(self) -> None:
         """Count a connection, which will be garbage one day."""
         self._connections += 1
 
-    def collect(self) -> None:
-        """Look at what is young, or at everything, if it is time to. Called whenever it may be."""
-        now = self._monotonic()
+    def collect(self, now: float) -> bool:
+        """Look at what is young, or at everything, if it is time to; tells whether it was."""
         if now - self._looked < EVERY:
-            return
+            return False
         self._looked = now
         fully = NOT_BEFORE if self._connections >= MANY else FULL_EVERY
         if now - self._looked_fully < fully:
@@ -43,3 +41,4 @@ class Garbage:
         else:
             self._connections, self._looked_fully = 0, now
             gc.collect()
+        return True

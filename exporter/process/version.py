@@ -1,21 +1,22 @@
-"""Which version this is, from the one place that says so: the installed distribution."""
+"""Which version this is: what `--version` prints, so what is imported here loads quickly."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib import metadata, resources
-from typing import Final
+import os
 
-DISTRIBUTION: Final = "viam-billing-exporter"
-UNKNOWN: Final = "unknown"  # as the metric's label says it
+from exporter import __version__
+
+DISTRIBUTION = "viam-billing-exporter"
+UNKNOWN = "unknown"  # as the metric's label says it
+REVISION = f"{os.path.dirname(os.path.dirname(__file__))}/REVISION"  # noqa: PTH120 - pathlib
 
 
-@dataclass(frozen=True, slots=True)
 class Version:
     """A release number and the revision of the source it was built from."""
 
-    number: str
-    revision: str
+    def __init__(self, number: str, revision: str = UNKNOWN) -> None:
+        self.number = number
+        self.revision = revision
 
     def of(self, program: str) -> str:
         """Return the line that a program's `--version` prints."""
@@ -27,11 +28,13 @@ class Version:
 
 
 def version() -> Version:
-    """Return the version of the installed distribution.
+    """Return the version of this package.
 
     The revision is written into the package when it is built (hatch_build.py); a checkout
     that is run in place has none.
     """
-    file = resources.files("exporter").joinpath("REVISION")
-    revision = file.read_text(encoding="ascii").strip() if file.is_file() else UNKNOWN
-    return Version(metadata.version(DISTRIBUTION), revision)
+    try:
+        with open(REVISION, encoding="ascii") as file:  # noqa: PTH123 - likewise
+            return Version(__version__, file.read().strip())
+    except FileNotFoundError:
+        return Version(__version__)

@@ -53,6 +53,8 @@ SOUND: Final[Mapping[str, str]] = {
     "departed": f"{_text('org_id')} AND {_are('integer', 'day')}",
     "outlook": f"{_text('org_id')} AND {_blob('kept', MAX_OUTLOOK)} "
     f"AND {_are('integer', 'checksum')}",
+    "reading": f"{_text('org_id')} AND {_text('collector')} AND {_blob('made_by', MAX_TEXT)} "
+    f"AND {_blob('kept', MAX_MESSAGE)} AND {_are('integer', 'checksum')}",
 }
 
 # --- What is there ------------------------------------------------------------------------
@@ -74,6 +76,10 @@ FROM closed WHERE {SOUND["closed"]} ORDER BY org_id, ended
 """  # noqa: S608
 OUTLOOKS: Final = f"""
 SELECT CAST(org_id AS BLOB), kept, checksum FROM outlook WHERE {SOUND["outlook"]}
+"""  # noqa: S608
+READINGS: Final = f"""
+SELECT CAST(org_id AS BLOB), CAST(collector AS BLOB), kept, checksum FROM reading
+WHERE made_by = ? AND {SOUND["reading"]}
 """  # noqa: S608
 COUNT: Final = """
 SELECT (SELECT count(*) FROM answer) + (SELECT count(*) FROM spend) + (SELECT count(*) FROM found)

@@ -168,6 +168,7 @@ def _saved(state: OrganizationState) -> SavedOrganization:
             collector.answer.message,
             collector.answer.received,
             collector.answer.changed,
+            collector.answer.reading,
         )
         for name, collector in state.collectors.items()
         if collector.answer is not None

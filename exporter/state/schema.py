@@ -39,6 +39,10 @@ CREATE TABLE closed_answer (
 ) WITHOUT ROWID;
 CREATE TABLE departed (org_id TEXT PRIMARY KEY, day INTEGER) WITHOUT ROWID;
 CREATE TABLE outlook (org_id TEXT PRIMARY KEY, kept BLOB, checksum INTEGER) WITHOUT ROWID;
+CREATE TABLE reading (
+    org_id TEXT, collector TEXT, made_by BLOB, kept BLOB, checksum INTEGER,
+    PRIMARY KEY (org_id, collector)
+) WITHOUT ROWID;
 """
 # The tables that are read whole at the start, and checked before. Days are read when asked for, and
 # their pages and rows are checked then.

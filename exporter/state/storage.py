@@ -25,7 +25,7 @@ from exporter.model import (
     SavedOrganization,
     Spend,
 )
-from exporter.state import queries, rows
+from exporter.state import queries, readings, rows
 from exporter.state.database import Database, SetAsideError
 from exporter.state.day_rows import records
 from exporter.state.ledger import STORED, day_of
@@ -74,12 +74,22 @@ class Storage:
     """
 
     def __init__(
-        self, folder: Path, *, deadline: float = DEADLINE, system: FileSystem = FILE_SYSTEM
+        self,
+        folder: Path,
+        *,
+        deadline: float = DEADLINE,
+        system: FileSystem = FILE_SYSTEM,
+        program: bytes | None = None,
     ) -> None:
-        """Nothing is opened yet. `deadline` is for what is done in threads, in seconds."""
+        """Nothing is opened yet. `deadline` is for what is done in threads, in seconds.
+
+        `program` tells the one that makes readings from all others: what they made is not read.
+        Without it, no readings are read or written.
+        """
         self._database = Database(Place(folder, system))
         self._threads = FileThreads(PLACES)
         self._deadline = deadline
+        self._program = program
         self._reserved: tuple[str, int] | None = None  # day and requests, of this process
 
     async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
@@ -143,6 +153,10 @@ class Storage:
             for answer in filter(None, map(rows.answer, database.execute(queries.ANSWERS))):
                 good += 1
                 answers.setdefault(answer[0], {})[answer[1]] = answer[2]
+            made = database.execute(queries.READINGS, (self._program,))
+            for org_id, collector, reading in filter(None, map(readings.reading, made)):
+                if (of := answers.get(org_id, {})) and collector in of:
+                    of[collector] = replace(of[collector], reading=reading)
             for org_id, period in filter(None, map(rows.closed, database.execute(queries.CLOSED))):
                 good += 1
                 closed[org_id] = closed.get(org_id, ClosedPeriods()).plus(period)
@@ -225,9 +239,15 @@ class Storage:
             database.executemany("DELETE FROM outlook WHERE org_id = ?", leaving)
             database.executemany(queries.DEPART, leaving)
             database.executemany("DELETE FROM departed WHERE org_id = ?", [s[:1] for s in spends])
+            database.executemany("DELETE FROM reading WHERE org_id = ?", [*leaving, *replaced])
             database.executemany(
                 "INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?)", answer_rows(organizations)
             )
+            if self._program is not None:
+                database.executemany(
+                    "REPLACE INTO reading VALUES (?, ?, ?, ?, ?)",
+                    readings.rows(self._program, organizations),
+                )
             database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
             database.executemany("REPLACE INTO outlook VALUES (?, ?, ?)", outlooks)
             database.executemany(queries.REPLACE_DAY, days)

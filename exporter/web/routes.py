@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
@@ -15,13 +16,14 @@ from exporter.reloads import NoReloadError
 from exporter.web.api import Api
 from exporter.web.api.answers import NOBODY, Document
 from exporter.web.backend import Backend
+from exporter.web.flags import METRICS_PATH
 from exporter.web.limits import Full
 from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
 from exporter.web.paths import ANY_ID, id_in
 from exporter.web.places import Places
 from exporter.web.refusals import Refusal
-from exporter.web.sending import connection_of, send
+from exporter.web.sending import connection_of, send, send_chunks
 from exporter.web.site import API, Handler, Handlers
 from exporter.web.status import StatusPages
 from exporter.web.status.html_pages import ExporterFacts
@@ -31,7 +33,6 @@ ORGANIZATION_PATH: Final = f"/organizations/{ANY_ID}"
 API_PATH: Final = f"{API}v1/organizations"
 API_ORGANIZATION_PATH: Final = f"{API_PATH}/{ANY_ID}"
 API_DAYS_PATH: Final = f"{API_ORGANIZATION_PATH}/days"
-METRICS_PATH: Final = "/metrics"  # unless --web.telemetry-path says otherwise
 READ: Final = ("GET", "HEAD")
 
 
@@ -49,7 +50,7 @@ class Routes:
         enable_lifecycle: bool,
         started: float,
     ) -> None:
-        """Read the templates, so not on the event loop. `started` is on the monotonic clock."""
+        """`started` is on the monotonic clock."""
         self._backend = backend
         self._publisher = backend.publisher
         self._location = location
@@ -89,16 +90,10 @@ class Routes:
             form = negotiate_format(",".join(request.headers.getall("Accept", ())))
             encoding = negotiate_encoding(",".join(request.headers.getall("Accept-Encoding", ())))
             body = self._publisher.page.bodies[form, encoding]
-            response = web.StreamResponse(
-                headers={
-                    "Content-Type": form.value,
-                    "Content-Length": str(body.length),
-                    "Vary": "Accept, Accept-Encoding",
-                }
-            )
+            headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding"}
             if encoding is not Encoding.IDENTITY:
-                response.headers["Content-Encoding"] = encoding.value
-            await send(request, response, body.chunks)
+                headers["Content-Encoding"] = encoding.value
+            response = await send_chunks(request, headers, body.chunks)
         self._publisher.scraped()
         return response
 
@@ -291,6 +286,15 @@ def is_taken(path: str) -> bool:
     others = [each.path for each in ENDPOINTS if each.path != METRICS_PATH]
     folders = {each[: each.index("/", 1) + 1] for each in others if "/" in each[1:]}
     return path in others or path.startswith(tuple(folders))
+
+
+def telemetry_path(text: str) -> str:
+    """Parse --web.telemetry-path. Raises ValueError with the rule."""
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text) or is_taken(text):
+        raise ValueError(
+            f"{text!r} cannot be the metrics' path: use one like /metrics that no other page has"
+        )
+    return text
 
 
 HEALTH: Final = ("/-/healthy", "/-/ready")  # what --web.health-without-auth leaves open

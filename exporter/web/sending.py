@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 from aiohttp import web
@@ -13,6 +13,8 @@ from exporter.web.limits import TURN, WRITE
 
 log = structlog.get_logger(__name__)
 
+Chunk = bytes | memoryview
+
 
 def connection_of(request: web.BaseRequest) -> Connection:
     """Return the connection that a request came on."""
@@ -20,8 +22,20 @@ def connection_of(request: web.BaseRequest) -> Connection:
     return request.protocol
 
 
+async def send_chunks(
+    request: web.BaseRequest, headers: Mapping[str, str], chunks: Sequence[Chunk]
+) -> web.StreamResponse:
+    """Send a response of several chunks, as `send` does."""
+    if len(chunks) == 1 and len(chunks[0]) <= WRITE:
+        # aiohttp writes it together with the headers, which takes half the time.
+        return await send(request, web.Response(body=chunks[0], headers=headers))
+    response = web.StreamResponse(headers=headers)
+    response.content_length = sum(map(len, chunks))
+    return await send(request, response, chunks)
+
+
 async def send(
-    request: web.BaseRequest, response: web.StreamResponse, chunks: Iterable[bytes] = ()
+    request: web.BaseRequest, response: web.StreamResponse, chunks: Iterable[Chunk] = ()
 ) -> web.StreamResponse:
     """Send a response, and return when the client has taken it, or went away."""
     try:
@@ -37,7 +51,7 @@ async def send(
     return response
 
 
-async def _write(response: web.StreamResponse, chunks: Iterable[bytes]) -> None:
+async def _write(response: web.StreamResponse, chunks: Iterable[Chunk]) -> None:
     # One write of a whole page would be copied whole, and hold the event loop. And a client that
     # reads as fast as we write would keep the loop busy.
     sent = 0

@@ -164,7 +164,7 @@ class Summary:
     def value(self, metric: str) -> float | None:
         """Return the only sample that a figure has on /metrics, or None if it has none."""
         answer = self.report.current.get(COLLECTOR_OF[metric])
-        return answer.figures.get(metric) if answer else None
+        return answer.reading.figures.get(metric) if answer else None
 
     def why_not(self, metric: str) -> str:
         """Say why a metric has no sample."""

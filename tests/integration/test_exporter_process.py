@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.cli import parser
+from exporter.flags import parser
 from exporter.simulator import demo_fleet
 from support.process import (
     EXPORTER,

@@ -78,7 +78,7 @@ class Rig:
         system: FileSystem = FILE_SYSTEM,
     ) -> AsyncIterator[Rig]:
         """Make a process with storage while inside: a second one finds what the first left."""
-        storage = Storage(folder, system=system)
+        storage = Storage(folder, system=system, program=b"rig")
         try:
             stored = await asyncio.to_thread(storage.read)
         except StorageError:

@@ -84,7 +84,7 @@ def test_it_is_opened_by_a_call_and_closed_when_the_next_one_is_not_soon() -> No
         first = await rig.call()
         assert await rig.call() == first
         assert rig.opened == 1
-        await asyncio.sleep(2 * GRACE)
+        await asyncio.sleep(3 * GRACE)
         assert not rig.channel.is_open
         assert rig.open_wires == 0
         assert await rig.call() != first
@@ -106,7 +106,7 @@ def test_it_stays_open_while_the_next_call_is_soon_and_not_for_ever() -> None:
             await rig.call()
             await asyncio.sleep(WORTH_KEEPING)
         assert rig.opened == 1
-        await asyncio.sleep(2 * GRACE)
+        await asyncio.sleep(3 * GRACE)
         assert rig.channel.is_open  # what was due has not come
         rig.next_call = loop.time() + 300.0
         await asyncio.sleep(WORTH_KEEPING)
@@ -126,7 +126,7 @@ def test_calls_under_way_keep_it_open_however_long_they_take() -> None:
             await asyncio.sleep(3 * GRACE)
         await long
         assert rig.opened == 1
-        await asyncio.sleep(2 * GRACE)
+        await asyncio.sleep(3 * GRACE)
         assert rig.open_wires == 0
 
     run(scenario())
@@ -138,7 +138,7 @@ def test_nothing_waits_once_it_is_closed() -> None:
     async def scenario() -> None:
         rig = Rig()
         await rig.call()
-        await asyncio.sleep(2 * GRACE)
+        await asyncio.sleep(3 * GRACE)
         assert rig.channel._timer is None
         await rig.channel.close()
         with rig.channel, pytest.raises(grpc.aio.UsageError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
+from exporter.metrics import fragments
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import (
     ApiKey,
@@ -83,7 +84,7 @@ def test_a_name_that_changes_meanwhile_is_in_what_was_stored() -> None:
         assert state is not None
         found = state.collectors["usage"].answer
         assert found is not None
-        text = b"".join(found.fragments).decode()
+        text = b"".join(fragments.unpacked(found.reading.fragments)).decode()
         assert 'org_name="Acme Robotics"' in text
         assert 'org_name="Acme"' not in text
 

@@ -20,7 +20,7 @@ from prometheus_client.utils import floatToGoString
 from exporter.metrics import render
 from exporter.metrics.render import Format
 from exporter.model import Metric, MetricType, Organization, Sample
-from exporter.page.pieces import Encoding, bodies, compressed, joined
+from exporter.page.pieces import SMALL, Encoding, bodies, joined, piece
 from support.reader import organization
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
@@ -99,14 +99,15 @@ def test_numbers_survive_writing(value: float) -> None:
     assert float(render.number(value)) == value
 
 
-@given(st.lists(st.binary(max_size=300), max_size=6))
-def test_a_compressed_body_is_one_gzip_member(parts: list[bytes]) -> None:
+@given(st.lists(st.binary(max_size=300), max_size=6), st.sampled_from([b"", b"x" * SMALL]))
+def test_a_compressed_body_is_one_gzip_member(parts: list[bytes], more: bytes) -> None:
     """Many clients stop after the first member: ours is the last, and its checksum is right."""
-    end = compressed(b"# EOF\n")
+    parts.append(more)
+    end = piece(b"# EOF\n")
     made = bodies(
         [
-            joined(map(compressed, parts[:3])),
-            *map(compressed, parts[3:]),
+            joined(map(piece, parts[:3])),
+            *map(piece, parts[3:]),
             end,
         ]
     )
@@ -121,6 +122,29 @@ def test_a_compressed_body_is_one_gzip_member(parts: list[bytes]) -> None:
     assert reader.decompress(member) == whole
     assert reader.eof
     assert reader.unused_data == b""
+
+
+def test_parts_are_put_together_again_after_one_of_them_changed() -> None:
+    """Those that stayed are compressed no second time, whatever they were put together with."""
+    stays, large = piece(b"stays"), piece(b"x" * SMALL)
+    for other in (b"first", b"second", b""):
+        made = bodies([joined([joined([stays, piece(other)]), large])])
+        assert (
+            gzip.decompress(b"".join(made[Encoding.GZIP].chunks))
+            == b"stays" + other + large.plain[0]
+        )
+
+
+def test_a_small_page_is_compressed_as_well_as_others_do() -> None:
+    """Many small parts, each compressed by itself, would be more than twice as long."""
+    parts = [
+        piece(b"".join(b'metric_%d{org_id="%d"} %d\n' % (n, o, n * o) for o in range(9)))
+        for n in range(90)
+    ]
+    made = bodies(parts)
+    whole = b"".join(made[Encoding.IDENTITY].chunks)
+    assert made[Encoding.GZIP].length <= 1.2 * len(zlib.compress(whole, 6))
+    assert sum(len(part.deflated().buffer) for part in parts) > 2 * len(zlib.compress(whole, 6))
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from exporter.metrics.report import OrganizationReport, report_on
-from exporter.model import Answer, Cause, CollectorState, Failure, Moment, OrganizationState
+from exporter.model import (
+    Answer,
+    Cause,
+    CollectorState,
+    Failure,
+    Moment,
+    OrganizationState,
+    Reading,
+)
 from support.reader import organization
 
 DAY = 86_400.0
 OUTAGE = Failure(Cause.OUTAGE, "UNAVAILABLE", "down")
 
+READING = Reading(b"", 1_000_000.0, None, b"", {}, {}, None, "", {})
 ANSWER = Answer(
     digest=b"",
     message=b"",
-    fragments=(),
-    withheld={},
-    unknown_enums={},
+    reading=READING,
     received=1_000_000.0,
     received_monotonic=50.0,
     changed=1_000_000.0,
@@ -61,7 +68,7 @@ def test_a_report_says_when_the_next_data_is_withdrawn() -> None:
 def test_a_period_that_ended_is_withdrawn_a_day_later_if_polls_fail() -> None:
     """Data of a period that has ended is not the new period's; a fresh answer always is current."""
     slow = organization(max_age=30 * DAY)
-    answer = ANSWER._replace(period_end=ANSWER.received + 10.0)
+    answer = ANSWER._replace(reading=READING._replace(period_end=ANSWER.received + 10.0))
     failing = OrganizationState(slow, {"usage": OK._replace(answer=answer, failure=OUTAGE)})
     assert at(failing, 50.0 + 10.0 + DAY - 1).current
     assert not at(failing, 50.0 + 10.0 + DAY).current

@@ -63,7 +63,7 @@ def last_change(report: OrganizationReport) -> Samples:
 def withheld(report: OrganizationReport) -> Samples:
     """Samples that were withheld from the current data."""
     for name, answer in report.current.items():
-        for reason, count in answer.withheld.items():
+        for reason, count in answer.reading.withheld.items():
             yield (name, reason), count
 
 

@@ -10,7 +10,7 @@ from exporter.base import plain
 from exporter.forecast import ahead
 from exporter.forecast.expectation import KEPT
 from exporter.forecast.outlook import Said
-from exporter.metrics import parts
+from exporter.metrics import fragments, parts
 from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.closed import ClosedBill, closed_periods
 from exporter.metrics.extract.invoices import Invoice, Invoices
@@ -161,8 +161,9 @@ def _withheld(of: Summary) -> list[dict[str, Any]]:
         answer = of.report.current.get(collector.name)
         if answer is None:
             continue
-        samples = Counter(answer.withheld)
-        for spec, lines in zip(collector.specs, answer.fragments, strict=True):
+        samples = Counter(answer.reading.withheld)
+        texts = fragments.unpacked(answer.reading.fragments)
+        for spec, lines in zip(collector.specs, texts, strict=True):
             if of.context.limit.withholds(of.id, per_invoice=spec.per_invoice):
                 samples[Reason.LIMIT] += lines.count(b"\n")
         found += [

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from exporter.metrics import render
+from exporter.metrics import fragments, render
 from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.closed import ClosedBill, closed_periods
 from exporter.metrics.extract.billing_information import BillingInformation
@@ -202,12 +202,13 @@ def _collector(
     current = summary.report.current.get(collector.name)
     if current is not None:
         view = views[collector.name][1]
-        for spec, fragment in zip(collector.specs, current.fragments, strict=True):
+        texts = fragments.unpacked(current.reading.fragments)
+        for spec, text in zip(collector.specs, texts, strict=True):
             reasons = sorted(render.lines([spec], organization, view).withheld.items())
             withheld += [Withholding(spec, reason, n) for reason, n in reasons]
-            if not fragment:
+            if not text:
                 continue
-            lines = fragment.decode().removesuffix("\n").split("\n")
+            lines = text.decode().removesuffix("\n").split("\n")
             if summary.context.limit.withholds(organization.id, per_invoice=spec.per_invoice):
                 withheld.append(Withholding(spec, Reason.LIMIT, len(lines)))
             else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from exporter.api.proxy import Proxy
@@ -20,6 +21,9 @@ from exporter.web.status.detail import MAX_OF_PERIOD, detail
 from exporter.web.status.failing import failing
 from exporter.web.status.table import COLUMNS, FILTERS, Query, table
 from exporter.web.summary import OVERDUE, OWED, PageContext, Summary
+
+if TYPE_CHECKING:
+    import jinja2
 
 DOTS: Final = {".", ".."}
 REASONS: Final[Mapping[str, str]] = {
@@ -50,17 +54,8 @@ class StatusPages:
     """Renders the status page, and the one of an organization."""
 
     def __init__(self, *, version: str, telemetry_path: str, links: str = "") -> None:
-        """Read the templates. `links` stands before each link: nothing, or a path."""
-        environment = templates.environment(templates.PAGES)
-        environment.filters["address"] = _address
-        style = environment.get_template("style.css").render()
-        self.security_policy = (
-            f"{templates.policy(style)}; form-action 'self'; frame-ancestors 'none'"
-        )
-        self._status = environment.get_template("status.html")
-        self._organization = environment.get_template("organization.html")
+        """Read no template yet. `links` stands before each link: nothing, or a path."""
         self._fixed: Mapping[str, Any] = {
-            "style": style,
             "version": version,
             "telemetry_path": telemetry_path.removeprefix("/"),
             "columns": COLUMNS,
@@ -73,6 +68,19 @@ class StatusPages:
         }
         self._links = links
 
+    @cached_property
+    def _environment(self) -> jinja2.Environment:
+        made = templates.environment(templates.PAGES)
+        made.filters["address"] = _address
+        made.globals["style"] = made.get_template("style.css").render()
+        return made
+
+    @cached_property
+    def security_policy(self) -> str:
+        """The content security policy of the pages."""
+        style = str(self._environment.globals["style"])
+        return f"{templates.policy(style)}; form-action 'self'; frame-ancestors 'none'"
+
     def status(
         self,
         organizations: tuple[OrganizationState, ...],
@@ -80,10 +88,13 @@ class StatusPages:
         facts: ExporterFacts,
         parameters: Mapping[str, str],
     ) -> str:
-        """Return the status page as HTML. `parameters` are those of the URL."""
+        """Return the status page as HTML. `parameters` are those of the URL.
+
+        The first page takes longer, for it loads what makes pages.
+        """
         rows = [Summary(state, context) for state in organizations]
         shown = table(rows, Query.of(parameters))
-        return self._status.render(
+        return self._environment.get_template("status.html").render(
             self._fixed,
             table=shown,
             pictures={row.id: bars(days.whole(row)) for row in shown.rows if row.windows},
@@ -100,7 +111,7 @@ class StatusPages:
     ) -> str:
         """Return the page of an organization as HTML."""
         summary = Summary(state, context)
-        return self._organization.render(
+        return self._environment.get_template("organization.html").render(
             self._fixed,
             it=detail(summary, invoice_detail),
             failing=failing([summary]),
