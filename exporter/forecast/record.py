@@ -137,8 +137,11 @@ class Record:
         return total / count if count else None
 
     def _error(self, name: str, days: float) -> Error:
+        errors = self._errors.get(name)
+        if errors is None:
+            return NONE
         total = count = 0.0
-        for near, (missed, compared) in zip(_near(days), self._errors.get(name, ()), strict=False):
+        for near, (missed, compared) in zip(_near(days), errors, strict=True):
             total += near * missed
             count += near * compared
         return Error(total, count)

@@ -113,6 +113,11 @@ def number(value: float) -> str:
     value = float(value)
     if -1e6 < value < 1e6:  # noqa: PLR2004 - 10 ** GO_EXPONENT_FROM
         return repr(value)
+    return _other_number(value)
+
+
+@lru_cache(1024)  # times, mostly: a poll's come several times, and invoices share their dates
+def _other_number(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
