@@ -55,7 +55,7 @@ check: venv lint ## the quick part: format, lint, types, imports, generated file
 
 # Debian packages: golang-go, golang-google-grpc-dev, and for two of the peers
 # golang-github-prometheus-client-golang-dev and nginx-light. BENCH takes options, such as -h.
-bench: venv ## measure beside other programs; takes about half an hour
+bench: venv ## measure beside other programs; takes up to 40 minutes
 	@cd tests && ../$(BIN)/python -m bench $(BENCH)
 
 .PHONY: lint

@@ -2,6 +2,8 @@
 
 import os
 
+__version__ = "0.1.0"  # generated: to ask the installed package takes as long as all else
+
 # What libraries read from the environment by themselves when they are imported. gRPC's core prints
 # to standard error, not as our log does and in words that may be a server's, and ends the process
 # for some values. A log of TLS keys would let others decrypt the traffic to the API.

@@ -9,10 +9,12 @@ import signal
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
 from exporter.api.client import BillingClient
+from exporter.api.connections import Watch
 from exporter.api.route import Route, find_route
 from exporter.config import ApiConfig, Config
 from exporter.daemon import Components, Daemon, OnServing, Options, StartError
@@ -23,14 +25,16 @@ from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
 from exporter.process import signals
 from exporter.process.clock import SystemClock
-from exporter.process.version import program
 from exporter.reloads import ReloadQueue
 from exporter.state.archive import Archive
 from exporter.state.budget import Budget
 from exporter.state.ledger import IN_MEMORY, STORED
-from exporter.state.saver import Saver
-from exporter.state.storage import LockedError, Storage, StorageError, Stored
+from exporter.state.place import LockedError, StorageError
 from exporter.state.store import Store
+
+if TYPE_CHECKING:  # or SQLite would be there without a storage
+    from exporter.state.saver import Saver
+    from exporter.state.storage import Storage, Stored
 
 log = structlog.get_logger(__name__)
 
@@ -83,12 +87,13 @@ async def _assemble(
     clock = SystemClock()
     telemetry = Telemetry(options.version.number, options.version.revision)
     options.count_dropped_lines(telemetry.log_lines_dropped)
+    options.turns.took = telemetry.turn_took
     if options.shard.total > 1:
         telemetry.sharded(options.shard.ordinal, options.shard.total)
     storage, stored = await _opened(options, telemetry, stack)
     saved = stored.organizations if stored else {}
     found = {key: usable(each) for key, each in stored.found.items()} if stored else {}
-    store = Store()
+    store, watch = Store(), Watch(clock)
 
     async def connect(api: ApiConfig, route: Route) -> BillingClient:
         admit = None
@@ -98,7 +103,14 @@ async def _assemble(
             admit = budget.take
         agent = f"viam-billing-exporter/{options.version.number}"
         return BillingClient.along(
-            route, api, user_agent=agent, telemetry=telemetry, clock=clock, admit=admit
+            route,
+            api,
+            user_agent=agent,
+            telemetry=telemetry,
+            clock=clock,
+            admit=admit,
+            next_call=lambda: min(poller.next_due, discovery.next_due),
+            opened=watch.opened,
         )
 
     async def restore(late: Stored) -> Collection[str]:
@@ -120,6 +132,8 @@ async def _assemble(
     )
     saver = None
     if storage is not None:
+        from exporter.state.saver import Saver  # noqa: PLC0415 - loads SQLite
+
         saver = Saver(storage, store, telemetry, stored, restore)
         stack.push_async_callback(_save_last, saver)
     asking = await asyncio.to_thread(options.shard.asks, config)
@@ -135,6 +149,7 @@ async def _assemble(
     components = Components(
         clock,
         telemetry,
+        watch,
         store,
         Archive(store, storage),
         intake,
@@ -167,6 +182,9 @@ async def _opened(
                 days=IN_MEMORY,
             )
         return None, None
+    from exporter.process.program import program  # noqa: PLC0415 - only for a storage
+    from exporter.state.storage import Storage  # noqa: PLC0415 - loads SQLite
+
     storage = Storage(options.storage_path, program=await asyncio.to_thread(program))
     stack.push_async_callback(_close, storage)
     try:

@@ -1,11 +1,9 @@
-"""The daemon's command line: argv and environment become a configuration and an exit code."""
+"""The daemon's command: arguments and environment become a configuration and an exit code."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import re
 import resource
 import socket
 import sys
@@ -15,160 +13,25 @@ from typing import Final
 
 import structlog
 
-from exporter import app, demo
+from exporter import app, flags
 from exporter.api.route import route_to
 from exporter.base.address import Address
 from exporter.base.file_threads import within
-from exporter.base.files import optional_path_argument, path_argument
 from exporter.config import DEFAULT_FILE, Config, ConfigError, find
 from exporter.daemon import LOAD_DEADLINE, LOADING_HANGS, Options, StartError
 from exporter.metrics.catalog import LABEL_NAMES
-from exporter.polling.sharding import MAX_SHARDS, Shard, choose
-from exporter.process import logs, memory, notify, privileges, room
+from exporter.polling.sharding import Shard, choose
+from exporter.process import event_loop, logs, memory, notify, privileges, room
+from exporter.process.event_loop import Turns
 from exporter.process.lines import Lines
 from exporter.process.version import DISTRIBUTION, Version, version
-from exporter.web import flags
+from exporter.web.flags import METRICS_PATH
 from exporter.web.hosts import machine_names
-from exporter.web.routes import is_taken
-from exporter.web.serving import WebOptions
+from exporter.web.serving import WebOptions, web_options
 
 log = structlog.get_logger(__name__)
 
-DEFAULT_ADDRESS: Final = ":8426"
 OPEN_FILES: Final = 8192
-
-DESCRIPTION: Final = """\
-Polls the Viam billing API for the organizations in its configuration and serves usage,
-cost, balance and invoices as Prometheus metrics.
-"""
-EPILOG: Final = """\
-There are three ways to configure what is polled:
-  a configuration file    --config.file=exporter.yml
-  the environment         VIAM_API_KEY_ID, and VIAM_API_KEY or VIAM_API_KEY_FILE; VIAM_ORG_ID
-                          limits it to the organizations named there
-  no configuration        --demo, which polls a simulated billing service
-
-Signals: SIGHUP reloads the configuration; SIGTERM and SIGINT stop the exporter.
-Exit codes: 0 done, 1 failed, 2 wrong usage.
-"""
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the command line's parser. The documentation is checked against it."""
-    root = argparse.ArgumentParser(
-        prog=DISTRIBUTION,
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        add_help=False,
-    )
-    root.add_argument(
-        "--config.file",
-        dest="config_file",
-        metavar="FILE",
-        type=path_argument,
-        help=f"configuration file (default: {DEFAULT_FILE}, if it exists)",
-    )
-    root.add_argument(
-        "--config.check",
-        dest="config_check",
-        action="store_true",
-        help="check the configuration, report every error, and exit with 0 or 1",
-    )
-    root.add_argument(
-        "--web.listen-address",
-        dest="listen",
-        metavar="ADDRESS",
-        type=listen_address,
-        action="append",
-        help="address to listen on: host:port, [v6]:port, or :port for all interfaces; repeatable "
-        f"(default: {DEFAULT_ADDRESS})",
-    )
-    root.add_argument(
-        "--web.telemetry-path",
-        dest="telemetry_path",
-        metavar="PATH",
-        type=telemetry_path,
-        default="/metrics",
-        help="path of the metrics (default: %(default)s)",
-    )
-    flags.add(root)
-    root.add_argument(
-        "--storage.path",
-        dest="storage_path",
-        metavar="DIR",
-        type=optional_path_argument,
-        help="folder that keeps the last good data, the spend counters and the ledger across "
-        "restarts; no other exporter may use it (default: empty, nothing is kept)",
-    )
-    root.add_argument(
-        "--total-shards",
-        dest="total_shards",
-        metavar="N",
-        type=_whole_number(1, MAX_SHARDS),
-        default=1,
-        help="number of exporters that share the organizations in the configuration (default: "
-        "%(default)s)",
-    )
-    root.add_argument(
-        "--shard",
-        metavar="N",
-        type=_whole_number(0, MAX_SHARDS - 1),
-        help="number of this shard, counting from 0 (default: the number at the end of POD_NAME "
-        "or, if that is not set, of the host name, as a StatefulSet numbers its pods)",
-    )
-    root.add_argument(
-        "--log.level",
-        dest="log_level",
-        choices=logs.LEVELS,
-        default="info",
-        help="minimum level to log (default: %(default)s)",
-    )
-    root.add_argument(
-        "--log.format",
-        dest="log_format",
-        choices=logs.FORMATS,
-        default="logfmt",
-        help="log format; logs go to standard error (default: %(default)s)",
-    )
-    root.add_argument(
-        "--demo",
-        action="store_true",
-        help="poll a simulated billing service inside this process; needs no configuration and no "
-        "account",
-    )
-    root.add_argument(
-        "--version", action="version", version=str(version()), help="print the version"
-    )
-    root.add_argument("-h", "--help", action="help", help="print this help")
-    return root
-
-
-def listen_address(text: str) -> Address:
-    """Parse where to serve."""
-    try:
-        return Address.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def telemetry_path(text: str) -> str:
-    """Parse the path of the metrics, which must not hide another page."""
-    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text) or is_taken(text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} cannot be the metrics' path: use one like /metrics that no other page has"
-        )
-    return text
-
-
-def _whole_number(least: int, most: int) -> Callable[[str], int]:
-    def parsed(text: str) -> int:
-        if not (re.fullmatch("[0-9]{1,9}", text) and least <= int(text) <= most):
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
-        return int(text)
-
-    return parsed
 
 
 def configuration(
@@ -191,7 +54,12 @@ def configuration(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon and return its exit code."""
-    arguments, shard = _arguments(argv)
+    return run(flags.parsed(argv))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the daemon as its flags say, and return its exit code."""
+    shard = _shard(arguments)
     running = version()
     lines = logs.configure(arguments.log_level, arguments.log_format)
     logs.take_what_python_prints()
@@ -211,23 +79,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _arguments(argv: Sequence[str] | None) -> tuple[argparse.Namespace, Shard]:
-    command_line = parser()
-    arguments = command_line.parse_args(argv)
-    if arguments.listen and arguments.systemd_socket:
-        command_line.error("--web.listen-address and --web.systemd-socket cannot be used together")
-    if arguments.demo and arguments.config_check:
-        command_line.error("--demo has no configuration to check")
+def _shard(arguments: argparse.Namespace) -> Shard:
     try:
-        shard = choose(
+        return choose(
             arguments.shard,
             arguments.total_shards,
             pod_name=os.environ.get("POD_NAME", "").strip(),
             host_name=socket.gethostname(),
         )
     except ValueError as error:
-        command_line.error(str(error))
-    return arguments, shard
+        flags.parser().error(str(error))
 
 
 def _run(arguments: argparse.Namespace, running: Version, shard: Shard, lines: Lines) -> None:
@@ -236,7 +97,8 @@ def _run(arguments: argparse.Namespace, running: Version, shard: Shard, lines: L
         _allow_open_files()
         room.require()
     if arguments.demo:
-        asyncio.run(_demo(arguments, running, shard, _web_options(arguments), lines))
+        web, turns = _web_options(arguments), Turns()
+        event_loop.run(_demo(arguments, running, shard, web, lines, turns), turns)
         return
 
     def load_again() -> Config:
@@ -258,7 +120,8 @@ def _run(arguments: argparse.Namespace, running: Version, shard: Shard, lines: L
     privileges.warn(config, arguments.config_file or DEFAULT_FILE, reader)
     for doubt in config.doubts:
         log.warning(doubt)
-    asyncio.run(_serve(config, _options(arguments, running, shard, load_again, web, lines)))
+    options = _options(arguments, running, shard, load_again, web, lines, Turns())
+    event_loop.run(_serve(config, options), options.turns)
 
 
 def _allow_open_files() -> int:
@@ -290,7 +153,7 @@ def _web_options(arguments: argparse.Namespace) -> WebOptions:
     # Where it listens is a name of this machine, too.
     names = {*machine_names(socket.gethostname()), *(each.host for each in arguments.listen or ())}
     try:
-        return flags.options(arguments, os.environ, os.getpid(), _allow_open_files(), names)
+        return web_options(arguments, os.environ, os.getpid(), _allow_open_files(), names)
     except ValueError as error:
         raise StartError(str(error)) from error
 
@@ -302,10 +165,11 @@ def _options(  # noqa: PLR0913 - what the command line says, and what it needs
     load_again: Callable[[], Config],
     web: WebOptions,
     lines: Lines,
+    turns: Turns,
 ) -> Options:
     return Options(
-        listen=arguments.listen or [listen_address(DEFAULT_ADDRESS)],
-        telemetry_path=arguments.telemetry_path,
+        listen=arguments.listen or [Address.parse(flags.DEFAULT_ADDRESS)],
+        telemetry_path=arguments.telemetry_path or METRICS_PATH,
         version=running,
         storage_path=arguments.storage_path,
         load=load_again,
@@ -313,6 +177,7 @@ def _options(  # noqa: PLR0913 - what the command line says, and what it needs
         shard=shard,
         manager=notify.from_systemd(os.environ, os.getpid()),
         count_dropped_lines=lines.count_dropped,
+        turns=turns,
         is_demo=arguments.demo,
     )
 
@@ -330,11 +195,18 @@ async def _serve(config: Config, options: Options) -> None:
     )
 
 
-async def _demo(
-    arguments: argparse.Namespace, running: Version, shard: Shard, web: WebOptions, lines: Lines
+async def _demo(  # noqa: PLR0913 - as of `_options`
+    arguments: argparse.Namespace,
+    running: Version,
+    shard: Shard,
+    web: WebOptions,
+    lines: Lines,
+    turns: Turns,
 ) -> None:
+    from exporter import demo  # noqa: PLC0415 - with the simulator, which nothing else needs
+
     async with demo.simulated_service() as config:
-        options = _options(arguments, running, shard, lambda: config, web, lines)
+        options = _options(arguments, running, shard, lambda: config, web, lines, turns)
         scheme = "http" if web.configuration().tls is None else "https"
         prefix = web.location.prefix
 
@@ -344,7 +216,7 @@ async def _demo(
             Lines(None if sys.stdout is None else sys.stdout.fileno()).put(
                 f"{running}: serving simulated bills for {organizations} organization{plural}\n"
                 f"  {host + '/':<34}status\n"
-                f"  {host + arguments.telemetry_path:<34}metrics, for Prometheus to scrape\n"
+                f"  {host + options.telemetry_path:<34}metrics, for Prometheus to scrape\n"
                 "Stop with Ctrl-C."
             )
 

@@ -16,11 +16,12 @@ from collections.abc import (
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
-from exporter.api import connections
 from exporter.api.client import BillingClient
+from exporter.api.connections import Watch
 from exporter.api.retries import MAX_RETRIES
 from exporter.api.route import Route
 from exporter.base.address import Address
@@ -33,13 +34,11 @@ from exporter.polling.discovery import Discovery, merge
 from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
 from exporter.polling.sharding import Shard
-from exporter.process.garbage import Garbage
+from exporter.process.event_loop import Turns
 from exporter.process.notify import ProgressMonitor, ServiceManager
 from exporter.process.version import Version
 from exporter.reloads import ReloadQueue
 from exporter.state.archive import Archive
-from exporter.state.saver import Saver
-from exporter.state.storage import Stored
 from exporter.state.store import Store
 from exporter.web import sockets
 from exporter.web.backend import Backend
@@ -58,6 +57,10 @@ LOADING_HANGS = (
     f"the configuration cannot be read within {LOAD_DEADLINE:g} s: the file system of one of its "
     "files hangs"
 )
+
+if TYPE_CHECKING:  # or SQLite would be there without a storage
+    from exporter.state.saver import Saver
+    from exporter.state.storage import Stored
 
 
 class StartError(Exception):
@@ -79,6 +82,7 @@ class Options:
     manager: ServiceManager = field(default_factory=ServiceManager)
     # Is given what counts the lines of the log that nobody read.
     count_dropped_lines: Callable[[Callable[[int], object]], None] = lambda _: None
+    turns: Turns = field(default_factory=Turns)  # of the event loop that it runs on
     # Whether bills are made up: nothing is said of who can read them, or that they will be lost.
     is_demo: bool = False
 
@@ -89,6 +93,7 @@ class Components:
 
     clock: Clock
     telemetry: Telemetry
+    watch: Watch
     store: Store
     archive: Archive
     intake: Intake
@@ -128,7 +133,6 @@ class Daemon:
         self._progress = ProgressMonitor(components.clock)
         self._applying = asyncio.Lock()  # what is polled is changed by one at a time
         self._files = FileThreads(1)
-        self._garbage = Garbage()
         self._shown: tuple[Config, str] | None = None
 
     async def run(self, on_serving: OnServing, stop: asyncio.Event) -> None:
@@ -162,8 +166,7 @@ class Daemon:
         yield components.publisher.run()
         yield components.reloads.run(self._reload)
         yield components.discovery.run(self._apply_found)
-        yield self._garbage.collect()
-        yield connections.watch(lambda: self._client.calls, components.clock)
+        yield components.watch.run(lambda: self._client.calls)
         yield manager.keep_alive(self._polls_get_on)
         if components.saver is not None:
             yield components.saver.run()
@@ -318,7 +321,7 @@ class Daemon:
             archive=components.archive,
             shard=options.shard,
             proxy=lambda: self._client.proxy,
-            on_connection=self._garbage.note_connection,
+            on_connection=options.turns.garbage.note_connection,
         )
         async with AsyncExitStack() as stack:
             listening = [stack.enter_context(closing(each)) for each in options.web.sockets]

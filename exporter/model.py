@@ -119,15 +119,9 @@ class FoundOrganization(NamedTuple):
 ORG: Final = ("org_id", "org_name")  # the first two labels of each series of an organization
 
 
-class Sample(NamedTuple):
-    """One value. `labels` are the values after `org_id` and `org_name`, in the spec's order.
-
-    `extra` holds further (name, value) labels; only `viam_billing_org_info` has them.
-    """
-
-    labels: tuple[str, ...]
-    value: float
-    extra: tuple[tuple[str, str], ...] = ()
+# A sample: the values of the labels after `org_id` and `org_name`, in the spec's order; its value.
+# A plain tuple: there are a hundred in each answer, and a named one takes eight times as long.
+Sample = tuple[tuple[str, ...], float]
 
 
 class Reason(StrEnum):
@@ -169,8 +163,8 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """`usd` or `seconds` where the name says so, else empty."""
-        for unit in ("usd", "seconds"):
+        """`usd`, `seconds` or `bytes` where the name says so, else empty."""
+        for unit in ("usd", "seconds", "bytes"):
             if self.family.endswith(f"_{unit}"):
                 return unit
         return ""
@@ -180,23 +174,20 @@ class Metric:
 class MetricSpec(Metric, Generic[SourceT]):
     """A row of the catalog: a metric and the pure function that makes its samples.
 
-    `extract` gets the collector's view of an answer, or what is known of an organization, and
-    yields the values of the labels after `org_id` and `org_name`, which stand first in `labels`.
+    It gets the collector's view of an answer, or what is known of an organization. A metric with no
+    labels but `org_id` and `org_name` has `value`, which returns None where there is no sample. Any
+    other has `extract`, which yields the values of the labels after those two, which stand first in
+    `labels`.
     """
 
-    extract: Callable[[SourceT], Iterable[Sample | Withheld]] = field(kw_only=True)
+    value: Callable[[SourceT], float | None] | None = field(default=None, kw_only=True)
+    extract: Callable[[SourceT], Iterable[Sample | Withheld]] = field(
+        default=lambda _: (), kw_only=True
+    )
+    with_configured: bool = field(default=False, kw_only=True)  # has the configured labels, too
     per_invoice: bool = field(default=False, kw_only=True)  # goes first above limits.max_series
     # Its only sample is kept as a number, too, for the pages that people read.
     figure: bool = field(default=False, kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """What one answer, or one organization, gives for one row of the catalog."""
-
-    spec: Metric
-    organization: Organization
-    samples: tuple[Sample, ...]
 
 
 # --- What a poll left behind --------------------------------------------------------------
@@ -245,11 +236,11 @@ class Reading(NamedTuple):
 class Answer(NamedTuple):
     """The last good answer of a collector, and what was made from it.
 
-    Kept as a digest, by which an unchanged answer is recognised without decoding it, and as a
-    message without what is personal or secret.
+    Kept as a message without what is personal or secret, and as a digest where that is not all of
+    it, by which an unchanged answer is recognised without decoding it.
     """
 
-    digest: bytes  # of the answer as it came
+    digest: bytes  # of the answer as it came, or a mark that `message` is that; empty if restored
     message: bytes  # without personal data, as `exporter.state.messages` keeps it: may be stored
     reading: Reading
     received: float  # Unix seconds

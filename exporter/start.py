@@ -11,25 +11,33 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Final, NoReturn
 
-STOPPED: Final = b"viam-billing: stopped before the end\n"
-CLOSED: Final = b"viam-billing: standard output: it is closed\n"
-STANDARD_STREAMS: Final = (0, 1, 2)
+STOPPED = b"viam-billing: stopped before the end\n"
+CLOSED = b"viam-billing: standard output: it is closed\n"
+STANDARD_STREAMS = (0, 1, 2)
 
 
-def exporter() -> NoReturn:
+def exporter() -> None:
     """Run the daemon, and end with its exit code. It may be stopped successfully at any moment."""
     _have_standard_streams()
     # The exit code of a check says that all is well, which is not known yet.
     _take_signals(1 if "--config.check" in sys.argv else 0)
     _ignore_hangups()
-    from exporter import cli  # noqa: PLC0415 - what takes long
-
-    _end(cli.main, unread=0)
+    _end(_daemon, unread=0)
 
 
-def tool() -> NoReturn:
+def _daemon() -> int:
+    from exporter import flags  # noqa: PLC0415 - after the signals
+
+    arguments = flags.parsed()
+    # structlog would load rich, to draw tracebacks in a terminal: 5 MB for nothing.
+    sys.modules["rich"] = None  # type: ignore[assignment]  # it now counts as not installed
+    from exporter import cli  # noqa: PLC0415 - what takes long, and --help does not need
+
+    return cli.run(arguments)
+
+
+def tool() -> None:
     """Run `viam-billing`, and end with its exit code. What is stopped has failed, or simulated."""
     _have_standard_streams()
     if sys.stdout is None:
@@ -82,7 +90,7 @@ def _write_what_was_logged() -> None:
             pass  # Python's own last handler: a signal came while standard error was written
 
 
-def _end(main: Callable[[], int], *, unread: int) -> NoReturn:
+def _end(main: Callable[[], int], *, unread: int) -> None:
     """Run a command and end with its exit code; a signal while it ends makes that 0 `unread`.
 
     For nobody may read what it printed, which would keep it from ending. Python itself would wait

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from generate import chart, dashboards, documents, rules, stack
+from generate import chart, dashboards, documents, rules, stack, version
 from generate.steps import Step
 
 # In this order, for some are made of others.
 PARTS: Final[Mapping[str, Sequence[Step]]] = {
+    "version": version.STEPS,
     "rules": rules.STEPS,
     "documents": documents.STEPS,
     "dashboards": dashboards.STEPS,

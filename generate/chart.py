@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 from exporter.rules.alert import Links
 from exporter.rules.rule_files import files
 from exporter.rules.rule_settings import load
-from generate import kustomize, values_schema, values_table
+from generate import kustomize, values_schema, values_table, version
 from generate.kustomize import CHART, COMMAND
 from generate.steps import BLOCK, ROOT, Step
 
@@ -24,8 +23,7 @@ VERSION: Final = re.compile(r"^(version|appVersion): .*$", re.MULTILINE)
 
 def committed() -> Mapping[Path, str]:
     """Return what belongs to every checkout."""
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    numbers = {"version": version, "appVersion": f'"{version}"'}
+    numbers = {"version": version.NUMBER, "appVersion": f'"{version.NUMBER}"'}
     chart, schema, readme = (
         CHART / name for name in ("Chart.yaml", "values.schema.json", "README.md")
     )

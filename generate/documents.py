@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import yaml
 
-from exporter import cli, tool
+from exporter import flags as daemon
+from exporter import tool
 from exporter.config import keys
 from exporter.metrics import catalog, own
 from exporter.model import Metric
@@ -43,7 +44,9 @@ def metrics() -> Groups:
 
 def commands() -> Mapping[str, argparse.ArgumentParser]:
     """Return the parser of every command and sub-command, by how it is typed."""
-    return {each.prog: each for root in (cli.parser(), tool.parser()) for each in _with_subs(root)}
+    return {
+        each.prog: each for root in (daemon.parser(), tool.parser()) for each in _with_subs(root)
+    }
 
 
 def _with_subs(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

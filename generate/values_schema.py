@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from exporter.config import keys
-from exporter.polling.sharding import MAX_SHARDS
+from exporter.flags import MAX_SHARDS
 
 
 def configuration() -> dict[str, Any]:

@@ -11,7 +11,7 @@ BILLING_SERVICE: Final = "viam.app.v1.BillingService"
 APP_SERVICE: Final = "viam.app.v1.AppService"
 
 
-class Call(NamedTuple):
+class Rpc(NamedTuple):
     """A call, by the names that it has on the wire."""
 
     service: str
@@ -31,12 +31,12 @@ class ReadRpc(StrEnum):
     GET_INVOICES_SUMMARY = "GetInvoicesSummary"
 
 
-POLLED: Final[Mapping[ReadRpc, Call]] = {rpc: Call(BILLING_SERVICE, rpc) for rpc in ReadRpc}
-AUTHENTICATE: Final = Call(AUTH_SERVICE, "Authenticate")
+POLLED: Final[Mapping[ReadRpc, Rpc]] = {rpc: Rpc(BILLING_SERVICE, rpc) for rpc in ReadRpc}
+AUTHENTICATE: Final = Rpc(AUTH_SERVICE, "Authenticate")
 # A stream, which a command of people's downloads.
-GET_INVOICE_PDF: Final = Call(BILLING_SERVICE, "GetInvoicePdf")
+GET_INVOICE_PDF: Final = Rpc(BILLING_SERVICE, "GetInvoicePdf")
 # For discovery, and only where that is switched on.
-LIST_ORGANIZATIONS: Final = Call(APP_SERVICE, "ListOrganizations")
+LIST_ORGANIZATIONS: Final = Rpc(APP_SERVICE, "ListOrganizations")
 
 # How a failure says when to call again: a message in its trailing metadata.
 RETRY_INFO: Final = "type.googleapis.com/google.rpc.RetryInfo"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -25,7 +25,9 @@ from exporter.api.calls import (
     LIST_ORGANIZATIONS,
     POLLED,
     ReadRpc,
+    Rpc,
 )
+from exporter.api.channel import Channel
 from exporter.api.claims import Lifetime
 from exporter.api.connections import Calls
 from exporter.api.exchange import Exchange
@@ -101,8 +103,6 @@ class Received:
 
 NO_METADATA: Final = grpc.aio.Metadata()
 
-Method = grpc.aio.UnaryUnaryMultiCallable[Any, Received]
-
 
 class BillingClient:
     """A BillingReader over one gRPC channel, with one token for each API key."""
@@ -117,12 +117,14 @@ class BillingClient:
         clock: Clock,
         admit: Callable[[], Awaitable[None]] | None = None,
         proxy: Proxy | None = None,
+        next_call: Callable[[], float] = lambda: math.inf,
+        opened: Callable[[], object] = lambda: None,
     ) -> None:
-        """Open a channel, which connects at the first call. Needs a running event loop.
+        """Connect at the first call. Needs a running event loop.
 
         `roots` are the PEM certificates to trust; None trusts those that gRPC ships. `admit` is
         awaited before every request, and raises BillingError if it must not be made. The API is
-        reached through `proxy`, if there is one.
+        reached through `proxy`, if there is one. The others are as in `Channel`.
         """
         self.proxy = proxy
         self._roots = roots
@@ -131,33 +133,16 @@ class BillingClient:
         options = (*CHANNEL_OPTIONS, ("grpc.primary_user_agent", user_agent), *tunnel)
         if api.tls:
             credentials = grpc.ssl_channel_credentials(root_certificates=roots)
-            self._channel = grpc.aio.secure_channel(target, credentials, options)
+            open_one = partial(grpc.aio.secure_channel, target, credentials, options)
         else:
-            self._channel = grpc.aio.insecure_channel(target, options)
+            open_one = partial(grpc.aio.insecure_channel, target, options)
+        self._channel = Channel(open_one, clock, next_call, opened)
         self._timeout = min(api.timeout, LONGEST)
         self._telemetry = telemetry
         self._clock = clock
         self._admit = admit
-        self._received = self._under_way = 0
+        self._received = 0
         self._tokens = Tokens(KeyFiles().reveal, self._fetch_token, carry=_bearer, clock=clock)
-        self._authenticate: Method = self._channel.unary_unary(
-            AUTHENTICATE.path, auth_pb2.AuthenticateRequest.SerializeToString, Received
-        )
-        self._methods: dict[ReadRpc, tuple[Method, type[Any]]] = {
-            rpc: (
-                self._channel.unary_unary(call.path, REQUESTS[rpc].SerializeToString, Received),
-                REQUESTS[rpc],
-            )
-            for rpc, call in POLLED.items()
-        }
-        self._list_organizations: Method = self._channel.unary_unary(
-            LIST_ORGANIZATIONS.path, app_pb2.ListOrganizationsRequest.SerializeToString, Received
-        )
-        self._get_invoice_pdf: grpc.aio.UnaryStreamMultiCallable[Any, Received] = (
-            self._channel.unary_stream(
-                GET_INVOICE_PDF.path, billing_pb2.GetInvoicePdfRequest.SerializeToString, Received
-            )
-        )
 
     @classmethod
     def along(  # noqa: PLR0913 - all of it comes from the composition root
@@ -169,8 +154,10 @@ class BillingClient:
         telemetry: Requests,
         clock: Clock,
         admit: Callable[[], Awaitable[None]] | None = None,
+        next_call: Callable[[], float] = lambda: math.inf,
+        opened: Callable[[], object] = lambda: None,
     ) -> BillingClient:
-        """Open a channel along a route, and say which way it goes."""
+        """Return a client along a route, and say which way it goes."""
         proxy, roots = route
         if roots is not None:
             log.debug("trusting certificate authorities", source=roots.source)
@@ -190,6 +177,8 @@ class BillingClient:
             clock=clock,
             admit=admit,
             proxy=proxy,
+            next_call=next_call,
+            opened=opened,
         )
 
     def uses(self, route: Route) -> bool:
@@ -212,8 +201,8 @@ class BillingClient:
         A token that is refused is replaced once: by then it has expired, or the key was
         rotated and is read again. Raises BillingError.
         """
-        method, request_type = self._methods[rpc]
-        return await self._read(rpc, method, request_type(org_id=org_id), api_key, exchange)
+        request = REQUESTS[rpc](org_id=org_id)
+        return await self._read(POLLED[rpc], request, api_key, exchange)
 
     def token_lifetime(self, api_key: ApiKey) -> Lifetime | None:
         """Return how long the token of a key says that it lives, None without a token."""
@@ -221,29 +210,26 @@ class BillingClient:
 
     async def read_at_once(self, rpc: ReadRpc, org_id: str, api_key: ApiKey) -> bytes:
         """Return the same, but raise TokenNeeded rather than wait for a login."""
-        method, request_type = self._methods[rpc]
-        request = request_type(org_id=org_id)
-        return await self._tokens.attempt(
-            Call(rpc, org_id), api_key, partial(self._call, rpc, method, request)
-        )
+        request = REQUESTS[rpc](org_id=org_id)
+        make = partial(self._call, POLLED[rpc], request)
+        return await self._tokens.attempt(Call(rpc, org_id), api_key, make)
 
     async def organizations(self, api_key: ApiKey) -> Iterable[FoundOrganization]:
         """Return the organizations that a key reads. Raises BillingError."""
-        method, request = self._list_organizations, app_pb2.ListOrganizationsRequest()
-        raw = await self._read(LIST_ORGANIZATIONS.name, method, request, api_key)
+        request = app_pb2.ListOrganizationsRequest()
+        raw = await self._read(LIST_ORGANIZATIONS, request, api_key)
         return await aside(raw, _organizations, raw)
 
     async def _read(
         self,
-        name: str,
-        method: Method,
+        rpc: Rpc,
         request: Any,
         api_key: ApiKey,
         exchange: Exchange | None = None,
     ) -> bytes:
         """Return the answer to a call that takes a token, undecoded."""
-        call = Call(name, getattr(request, "org_id", ""))
-        make = partial(self._call, name, method, request, exchange=exchange)
+        call = Call(rpc.name, getattr(request, "org_id", ""))
+        make = partial(self._call, rpc, request, exchange=exchange)
         return await self._tokens.call(call, api_key, make)
 
     async def read_invoice_pdf(
@@ -284,9 +270,10 @@ class BillingClient:
         """What explains the traffic of its connection."""
         return Calls(
             self._received,
-            self._under_way,
+            self._channel.under_way,
             proxied=self.proxy is not None,
-            connected=self._channel.get_state() is grpc.ChannelConnectivity.READY,
+            open=self._channel.is_open,
+            connected=self._channel.is_connected,
         )
 
     async def close(self) -> None:
@@ -300,23 +287,27 @@ class BillingClient:
             credentials=auth_pb2.Credentials(type="api-key", payload=revealed.key.reveal()),
         )
         # It is refused when it carries a token.
-        raw = await self._call(AUTHENTICATE.name, self._authenticate, request, NO_METADATA)
+        raw = await self._call(AUTHENTICATE, request, NO_METADATA)
         answer = await aside(raw, decoded, AUTHENTICATE.name, auth_pb2.AuthenticateResponse, raw)
         return str(answer.access_token)
 
     async def _call(
         self,
-        name: str,
-        method: Method,
+        rpc: Rpc,
         request: Message,
         metadata: grpc.aio.Metadata,
         exchange: Exchange | None = None,
     ) -> bytes:
+        name = rpc.name
+
         def begin() -> Awaitable[Received]:
+            method = self._channel.unary(rpc, _serialized, Received)
             call = method(request, metadata=metadata, timeout=self._timeout)
             return call if exchange is None else exchange.observe(call)
 
-        async with self._request(name):
+        if self._admit is not None:
+            await self._admit()
+        with _Counted(self._count, name, self._clock), self._channel:
             answer = await _outcome(
                 name,
                 begin,
@@ -337,9 +328,12 @@ class BillingClient:
         name = GET_INVOICE_PDF.name
 
         async def start() -> grpc.aio.UnaryStreamCall[Any, Received]:
-            return self._get_invoice_pdf(request, metadata=metadata)
+            method = self._channel.stream(GET_INVOICE_PDF, _serialized, Received)
+            return method(request, metadata=metadata)
 
-        async with self._request(name):
+        if self._admit is not None:
+            await self._admit()
+        with _Counted(self._count, name, self._clock), self._channel:
             outcome = partial(_outcome, name, proxied=self.proxy is not None)
             call = await outcome(start, self._timeout)
             try:
@@ -363,24 +357,35 @@ class BillingClient:
                 call.cancel()  # which does nothing to a call that has ended
                 del call  # as in _outcome
 
-    @asynccontextmanager
-    async def _request(self, name: str) -> AsyncIterator[None]:
-        """Have a call admitted, and tell of how it went."""
-        if self._admit is not None:
-            await self._admit()
-        started = self._clock.monotonic()
-        code: str | None = "CANCELLED"
-        self._under_way += 1
-        try:
-            yield
-            code = None
-        except BillingError as error:
-            code = error.code
-            raise
-        finally:
-            self._under_way -= 1
-            self._received += AROUND_ANSWER
-            self._telemetry.api_request(name, self._clock.monotonic() - started, code)
+    def _count(self, name: str, seconds: float, code: str | None) -> None:
+        """Take note of a request that has ended."""
+        self._received += AROUND_ANSWER
+        self._telemetry.api_request(name, seconds, code)
+
+
+class _Counted:
+    """A request, counted when it ends. No generator, which takes several times as long."""
+
+    __slots__ = ("_clock", "_count", "_name", "_started")
+
+    def __init__(
+        self, count: Callable[[str, float, str | None], None], name: str, clock: Clock
+    ) -> None:
+        self._count, self._name, self._clock = count, name, clock
+        self._started = clock.monotonic()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        code = None
+        if error is not None:
+            code = error.code if isinstance(error, BillingError) else "CANCELLED"
+        self._count(self._name, self._clock.monotonic() - self._started, code)
+
+
+def _serialized(request: Message) -> bytes:
+    return request.SerializeToString()
 
 
 def _organizations(raw: bytes) -> list[FoundOrganization]:

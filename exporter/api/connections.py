@@ -44,6 +44,7 @@ class Calls(NamedTuple):
     received: int  # bytes, answers and their headers, since the start
     under_way: int
     proxied: bool = False
+    open: bool = True  # there is a channel
     connected: bool = True  # else nothing that comes is an answer
 
 
@@ -75,22 +76,35 @@ class Excess:
         return True
 
 
-async def watch(calls: Callable[[], Calls], clock: Clock) -> None:
-    """End connections that cost too much, until cancelled."""
-    excess, told, looked = Excess(), -math.inf, clock.monotonic()
-    while True:
-        known = calls()
-        await asyncio.sleep(EVERY if known.connected or not known.proxied else EVERY_OF_PROXY)
-        traffic = await asyncio.to_thread(_traffic)
-        now = clock.monotonic()
-        if excess.is_too_much(traffic, calls(), now - looked):
-            await asyncio.to_thread(_end)
-            if now - told > QUIET:
-                told = now
-                log.warning(
-                    "the server sent too much unsolicited data: the connection was closed",
-                )
-        looked = now
+class Watch:
+    """Ends connections that cost too much, and looks at them only while there are any."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._opened = asyncio.Event()
+
+    def opened(self) -> None:
+        """Note that a channel was opened."""
+        self._opened.set()
+
+    async def run(self, calls: Callable[[], Calls]) -> None:
+        """Watch until cancelled."""
+        excess, told = Excess(), -math.inf
+        while True:
+            await self._opened.wait()
+            known, looked = calls(), self._clock.monotonic()
+            await asyncio.sleep(EVERY if known.connected or not known.proxied else EVERY_OF_PROXY)
+            traffic = await asyncio.to_thread(_traffic)
+            now = self._clock.monotonic()
+            if excess.is_too_much(traffic, calls(), now - looked):
+                await asyncio.to_thread(_end)
+                if now - told > QUIET:
+                    told = now
+                    log.warning(
+                        "the server sent too much unsolicited data: the connection was closed",
+                    )
+            if not traffic and not calls().open:
+                self._opened.clear()
 
 
 def _traffic() -> Traffic:

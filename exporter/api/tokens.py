@@ -232,7 +232,10 @@ class Tokens(Generic[MetadataT]):
         return token.expires <= self._clock.time()
 
     def _key(self, api_key: ApiKey) -> _Key[MetadataT]:
-        return self._keys.setdefault(api_key.id, _Key())
+        key = self._keys.get(api_key.id)
+        if key is None:
+            key = self._keys[api_key.id] = _Key()
+        return key
 
     async def _log_in(self, api_key: ApiKey, instead_of: Token[MetadataT] | None) -> None:
         """Have a token in place of one, fetched once however many wait. Raises BillingError."""

@@ -17,6 +17,7 @@ from exporter.config.schema import (
     OrganizationEntry,
     PollConfig,
 )
+from exporter.config.sections import keys_of
 from exporter.config.values import read_key_file
 from exporter.config.yaml_nodes import KeyPath
 
@@ -27,8 +28,8 @@ def check(file: ConfigFile, report: Report, *, storage: bool, shards: int) -> No
     """Report every rule that the valid fields of `file` break."""
     _check_api(file.api, report, storage=storage, shards=shards)
     _check_poll(file.poll, report)
-    if not any(dict(file.collectors).values()) and report.sound(("collectors",)):
-        names = ", ".join(CollectorsConfig.model_fields)
+    if not any(file.collectors.plain().values()) and report.sound(("collectors",)):
+        names = ", ".join(keys_of(CollectorsConfig))
         report.add(("collectors",), f"must leave at least one collector on: {names}")
     _check_there_is_something(file, report)
     key_file_rule = cache(_key_file_rule)  # thousands of organizations may name the same file
@@ -124,7 +125,7 @@ def _check_credentials(
     """Check that there is one form of the id and of the key; one that is not valid counts."""
     for value in ("api_key_id", "api_key"):
         file = f"{value}_file"
-        given = credentials.model_fields_set & {value, file}
+        given = credentials.given & {value, file}
         if len(given) > 1:
             report.add(path, f"must not have both {value} and {file}: keep one")
         elif not given and report.sound(path):

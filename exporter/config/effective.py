@@ -18,6 +18,7 @@ from exporter.config.schema import (
     LimitsConfig,
     PollConfig,
 )
+from exporter.config.sections import keys_of
 from exporter.model import ApiKey, InvoiceDetail, Organization
 
 _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml is ten times faster
@@ -30,7 +31,7 @@ class Config:
     organizations: tuple[Organization, ...]
     api: ApiConfig = field(default_factory=ApiConfig)
     poll: PollConfig = field(default_factory=PollConfig)
-    collectors: tuple[str, ...] = tuple(CollectorsConfig.model_fields)  # the enabled ones
+    collectors: tuple[str, ...] = tuple(keys_of(CollectorsConfig))  # the enabled ones
     invoices: InvoicesConfig = field(default_factory=InvoicesConfig)
     budget_usd: float | None = None  # of organizations that come without their own
     limits: LimitsConfig = field(default_factory=LimitsConfig)
@@ -68,15 +69,15 @@ def effective(config: Config) -> str:
     Loading it, with the secrets put back, gives the same configuration.
     """
     file = {
-        "api": config.api.model_dump(mode="json"),
-        "poll": config.poll.model_dump(mode="json"),
-        "collectors": {name: name in config.collectors for name in CollectorsConfig.model_fields},
-        "invoices": config.invoices.model_dump(mode="json"),
+        "api": config.api.plain(),
+        "poll": config.poll.plain(),
+        "collectors": {name: name in config.collectors for name in keys_of(CollectorsConfig)},
+        "invoices": config.invoices.plain(),
         "budget_usd": config.budget_usd,
-        "limits": config.limits.model_dump(mode="json"),
+        "limits": config.limits.plain(),
         "credentials": config.credentials and _credentials(config.credentials),
         "organizations": [_organization(organization) for organization in config.organizations],
-        "discovery": config.discovery.model_dump(mode="json"),
+        "discovery": config.discovery.plain(),
     }
     return yaml.dump(_escape(file), Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=1000)
 

@@ -1,8 +1,7 @@
-"""Nodes -> the models of the schema, keeping what is right when something is wrong.
+"""Nodes -> the sections of the schema, keeping what is right when something is wrong.
 
-Pydantic alone gives a whole model or none. Here a field that is wrong is reported and gets its
-default, so that the rules between the other fields can still be checked, and one run shows
-everything there is to mend.
+A key that is wrong is reported and gets its default, so that the rules between the other keys can
+still be checked, and one run shows all that has to be corrected.
 """
 
 from __future__ import annotations
@@ -11,21 +10,14 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
-
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from typing import Any, TypeVar
 
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.schema import CredentialsConfig
-from exporter.config.values import Context
-from exporter.config.yaml_nodes import KeyPath, Node, Unexpanded
+from exporter.config.sections import Context, Section, WrongValueError, keys_of
+from exporter.config.yaml_nodes import KeyPath, Node
 
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
-    from pydantic_core import ErrorDetails
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
+SectionT = TypeVar("SectionT", bound=Section)
 
 _WORD = re.compile("[a-zA-Z0-9_-]{1,31}")  # an API key of Viam has 32 characters
 
@@ -77,7 +69,7 @@ def key_text(path: KeyPath) -> str:
             text += f"[{part}]"
         elif not _WORD.fullmatch(part) or (
             "credentials" in path[:index]
-            and not any(_is_slip(part, known) for known in CredentialsConfig.model_fields)
+            and not any(_is_slip(part, known) for known in keys_of(CredentialsConfig))
         ):
             break
         else:
@@ -102,48 +94,50 @@ def _is_slip(word: str, known: str) -> bool:
 
 
 def read(
-    model: type[ModelT], node: Node, report: Report, context: Context, path: KeyPath = ()
-) -> ModelT:
-    """Return `model` with the valid fields of a mapping, and report the others.
+    section: type[SectionT], node: Node, report: Report, context: Context, path: KeyPath = ()
+) -> SectionT:
+    """Return a section with the valid values of a mapping, and report the others.
 
-    `model_fields_set` names the fields that are given and not null, valid or not. A required
-    field that is not valid is missing as an attribute: ask `Report.sound` before using it.
+    `given` names the keys that are there and not null, valid or not. A required value that is
+    not valid is missing as an attribute: ask `Report.sound` before using it.
     """
     children = node.value
     if not isinstance(children, dict):
-        report.add_invalid(path, f"must be a mapping of {', '.join(model.model_fields)}")
-        return model.model_construct()
+        report.add_invalid(path, f"must be a mapping of {', '.join(keys_of(section))}")
+        return section.of(frozenset(), {})
+    keys = keys_of(section)
     values: dict[str, Any] = {}
     for name, child in children.items():
         here = (*path, name)
-        info = _fields(model).get(name)
-        if info is None:
-            report.add_invalid(here, unknown_key(name, model.model_fields))
-        elif info.nested is None:
+        key = keys.get(name)
+        if key is None:
+            report.add_invalid(here, unknown_key(name, keys))
+        elif key.section is None:
             try:
-                values[name] = info.adapter.validate_python(child.plain(), context=context)
-            except ValidationError as error:
-                for detail in error.errors():
-                    report.add_invalid((*here, *_location(detail)), _rule(detail))
+                values[name] = key.read(child.plain(), context)
+            except WrongValueError as error:
+                for place, rule in error.problems:
+                    report.add_invalid((*here, *place), rule)
         elif child.value is not None:  # a section may be empty, as when all is commented out
-            read_it = _read_all if info.many else read
-            values[name] = read_it(info.nested, child, report, context, here)
-    for name, info in _fields(model).items():
-        if info.required and name not in children:
-            report.add_invalid((*path, name), "is required")
+            read_it = _read_all if key.many else read
+            values[name] = read_it(key.section, child, report, context, here)
+    for key in keys.values():
+        if key.required and key.name not in children:
+            report.add_invalid((*path, key.name), "is required")
     given = {name for name, child in children.items() if child.value is not None}
-    return model.model_construct(given, **values)
+    return section.of(given, values)
 
 
 def _read_all(
-    model: type[ModelT], node: Node, report: Report, context: Context, path: KeyPath
-) -> list[ModelT]:
-    """Return a model for each item of a list."""
+    section: type[SectionT], node: Node, report: Report, context: Context, path: KeyPath
+) -> list[SectionT]:
+    """Return a section for each item of a list."""
     if not isinstance(node.value, list):
         report.add_invalid(path, "must be a list, with a - before each item")
         return []
     return [
-        read(model, item, report, context, (*path, index)) for index, item in enumerate(node.value)
+        read(section, item, report, context, (*path, index))
+        for index, item in enumerate(node.value)
     ]
 
 
@@ -153,49 +147,3 @@ def unknown_key(key: str, known: Collection[str]) -> str:
     if nearest:
         return f"unknown key: did you mean {nearest[0]}?"
     return f"unknown key: the known ones are {', '.join(known)}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """What `read` has to know of a field."""
-
-    required: bool
-    nested: type[BaseModel] | None
-    many: bool
-    adapter: TypeAdapter[Any]
-
-
-@cache  # making an adapter takes longer than reading a hundred organizations
-def _fields(model: type[BaseModel]) -> dict[str, _Field]:
-    return {
-        name: _Field(
-            info.is_required(), *nested_model(info), TypeAdapter(info.rebuild_annotation())
-        )
-        for name, info in model.model_fields.items()
-    }
-
-
-def nested_model(info: FieldInfo) -> tuple[type[BaseModel] | None, bool]:
-    """Return the model in `Model`, `Model | None` or `list[Model]`, and whether in a list."""
-    for inner in get_args(info.annotation) or (info.annotation,):
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            return inner, get_origin(info.annotation) is list
-    return None, False
-
-
-def _location(detail: ErrorDetails) -> KeyPath:
-    """Return where in the value it is; pydantic marks an error of a mapping's key itself."""
-    return tuple(part for part in detail["loc"] if part != "[key]")
-
-
-def _rule(detail: ErrorDetails) -> str:
-    """Say in our words what pydantic found, without the value."""
-    if isinstance(detail["input"], Unexpanded):
-        return detail["input"].rule
-    context = detail.get("ctx", {})
-    if detail["type"] == "value_error":  # from `values`
-        return str(context["error"])
-    if detail["type"] == "literal_error":
-        choices: str = context["expected"]
-        return "must be " + choices.replace("'", "")
-    return "must be a mapping"

@@ -6,14 +6,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import getdoc
-from typing import Annotated, Literal, get_args, get_origin
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
-from exporter.config.duration import format_duration
-from exporter.config.fields import nested_model
 from exporter.config.schema import ConfigFile
+from exporter.config.sections import KeyOfSection, Section, keys_of, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,39 +26,24 @@ def keys() -> list[Key]:
     return list(_keys(ConfigFile, ""))
 
 
-def _keys(model: type[BaseModel], prefix: str) -> Iterator[Key]:
-    for name, info in model.model_fields.items():
-        path = prefix + name
-        nested, many = nested_model(info)
-        if nested is None:
-            words = _words(info.rebuild_annotation())
-            yield Key(path, words, _default(info, words), info.description or "")
+def _keys(section: type[Section], prefix: str) -> Iterator[Key]:
+    for key in keys_of(section).values():
+        path = prefix + key.name
+        if key.section is None:
+            words = words_of(key.annotation)
+            yield Key(path, words, _default(key), key.description)
         else:
-            words = "list of mappings" if many else "mapping"
-            yield Key(path, words, _default(info, words), info.description or getdoc(nested) or "")
-            yield from _keys(nested, f"{path}[]." if many else f"{path}.")
+            words = "list of mappings" if key.many else "mapping"
+            description = key.description or getdoc(key.section) or ""
+            yield Key(path, words, _default(key), description)
+            yield from _keys(key.section, f"{path}[]." if key.many else f"{path}.")
 
 
-def _words(annotation: object) -> str:
-    """Say what a type is; the words stand beside the types in `values`."""
-    arguments = get_args(annotation)
-    if get_origin(annotation) is Annotated:
-        words = [extra for extra in arguments[1:] if isinstance(extra, str)]
-        return words[0] if words else _words(arguments[0])
-    if get_origin(annotation) is Literal:
-        return " | ".join(arguments)
-    if get_origin(annotation) is dict:
-        return f"mapping of {_words(arguments[0])} to {_words(arguments[1])}"
-    return _words(arguments[0])  # X | None
-
-
-def _default(info: FieldInfo, words: str) -> str | None:
+def _default(key: KeyOfSection) -> str | None:
     """Return a default as it would stand in a file."""
-    if info.is_required():
+    if key.required:
         return None
-    default = info.get_default(call_default_factory=True)
-    if isinstance(default, BaseModel):
+    if isinstance(key.default, Section):
         return "{}"
-    if isinstance(default, float) and words == "duration":
-        return format_duration(default)
+    default = key.write(key.default)
     return default if isinstance(default, str) else json.dumps(default)

@@ -11,7 +11,7 @@ from exporter.config.effective import Config
 from exporter.config.fields import Report, read
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.schema import ConfigFile, CredentialsConfig
-from exporter.config.values import Context
+from exporter.config.sections import Context
 from exporter.config.yaml_nodes import parse
 from exporter.model import ApiKey, Organization
 
@@ -97,7 +97,7 @@ def _resolve(file: ConfigFile) -> Config:
         organizations=tuple(organizations),
         api=file.api,
         poll=file.poll,
-        collectors=tuple(name for name, enabled in file.collectors if enabled),
+        collectors=tuple(name for name, enabled in file.collectors.plain().items() if enabled),
         invoices=file.invoices,
         budget_usd=file.budget_usd,
         limits=file.limits,

@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
+from exporter.base.arguments import CONFIGURATION
 from exporter.config.effective import Config
 from exporter.config.environment import from_environment
 from exporter.config.loader import load
 from exporter.config.problem import ConfigError, Problem
 
-DEFAULT_FILE: Final = Path("exporter.yml")  # in the working directory
+DEFAULT_FILE: Final = Path(CONFIGURATION)
 
 
 def find(

@@ -4,27 +4,27 @@ Each function takes what stands in the file and returns what the program works w
 ValueError with the rule in words. No message repeats the value.
 """
 
-# ruff: noqa: TRY004 - pydantic collects ValueError; a TypeError would end the program
+# ruff: noqa: TRY004 - ValueErrors are collected; a TypeError would end the program
 
 from __future__ import annotations
 
 import math
 import re
 import warnings
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import PlainSerializer, PlainValidator, ValidationInfo
-from pydantic_core import SchemaError, SchemaValidator, core_schema
+from typing import TYPE_CHECKING, Annotated
 
 from exporter.base import files
 from exporter.base.address import MAX_PORT
 from exporter.base.text import RULE, is_text
 from exporter.config.duration import format_duration, parse_duration
+from exporter.config.sections import Context, Kind
 from exporter.model import Secret
+
+if TYPE_CHECKING:
+    from pydantic_core import SchemaValidator
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _WHOLE_NUMBER = re.compile("[-+]?[0-9]{1,18}")
@@ -32,19 +32,12 @@ _LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 _HOST = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9.])?")
 _PORT = re.compile("[0-9]{1,5}")
 
+ANYTHING = ".*"  # the default pattern
 MAX_KEY_FILE_BYTES = 65_536  # an API key has 32; a wrong path may lead to anything
 
 
 # Prometheus, and the alerts on top of it, set these: as a label of ours they would get lost.
 PROMETHEUS_LABELS = frozenset(("job", "instance", "severity", "alertname"))
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the values of a file depend on. A model that is made in code has no context."""
-
-    folder: Path  # where relative paths start
-    reserved_labels: Collection[str]  # that metrics use themselves
 
 
 def string(value: object) -> str:
@@ -104,22 +97,17 @@ def whole_number(value: object) -> int:
     return value
 
 
-def duration(value: object, info: ValidationInfo) -> float:
-    """Return seconds. In a file a unit is a must; a model made in code takes seconds, too."""
-    if info.context is None and isinstance(value, (int, float)):
-        return float(value)
+def duration(value: object) -> float:
+    """Return seconds."""
     return parse_duration(value if isinstance(value, str) else "")
 
 
-def file(value: object, info: ValidationInfo) -> Path:
+def file(value: object, context: Context) -> Path:
     """Return the path of a file. A relative one starts at the configuration's folder.
 
     `~` at the start is the home folder.
     """
-    if info.context is None and isinstance(value, Path):
-        return value
-    folder = info.context.folder if info.context else Path()
-    return folder / files.named(name(value))
+    return context.folder / files.named(name(value))
 
 
 def address(value: object) -> str:
@@ -148,7 +136,7 @@ def _require_ipv6(host: str) -> None:
         raise ValueError("must have an IPv6 address between the brackets") from None
 
 
-def label_name(value: object, info: ValidationInfo) -> str:
+def label_name(value: object, context: Context) -> str:
     """Return a label name that Prometheus allows and that nothing else uses."""
     name = string(value)
     if not _LABEL_NAME.fullmatch(name):
@@ -157,7 +145,7 @@ def label_name(value: object, info: ValidationInfo) -> str:
         raise ValueError("is not a label name: names that begin with __ belong to Prometheus")
     if name in PROMETHEUS_LABELS:
         raise ValueError("belongs to Prometheus: use another label name")
-    if info.context and name in info.context.reserved_labels:
+    if name in context.reserved_labels:
         raise ValueError("is a label of the metrics themselves: use another name")
     return name
 
@@ -174,14 +162,8 @@ def regular_expression(value: object) -> str:
         raise ValueError("must have a backslash before [, --, && and ~~ in a set") from None
     except (re.error, OverflowError, RecursionError):
         raise ValueError("must be a regular expression") from None
-    try:
-        _linear(pattern)
-        matcher(pattern)  # a comment would take its end along
-    except SchemaError:
-        raise ValueError(
-            "must be a regular expression that can be matched in linear time: without look-around, "
-            "back references, conditions and \\Z, with { only before counts, and not too large"
-        ) from None
+    _linear(pattern)
+    matcher(pattern)  # a comment would take its end along
     if _READ_DIFFERENTLY.search(_SETS.sub("x", pattern)):
         raise ValueError("must not contain *+, ++, ?+, }+, \\< or \\>, which are read differently")
     return pattern
@@ -197,12 +179,23 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 
     What it is given are names from a server, against which `re` could take minutes.
     """
+    if pattern == ANYTHING:
+        return lambda _text: True
     return _linear(rf"\A(?s:{pattern})\z").isinstance_python
 
 
 def _linear(pattern: str) -> SchemaValidator:
-    """Return a pattern for the engine in pydantic, Rust's regex. Raises SchemaError."""
-    return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
+    """Return a pattern for the engine in pydantic, Rust's regex. Raises ValueError."""
+    # It takes 4 MB, and few write patterns.
+    from pydantic_core import SchemaError, SchemaValidator, core_schema  # noqa: PLC0415
+
+    try:
+        return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
+    except SchemaError:
+        raise ValueError(
+            "must be a regular expression that can be matched in linear time: without look-around, "
+            "back references, conditions and \\Z, with { only before counts, and not too large"
+        ) from None
 
 
 def secret(value: object) -> Secret:
@@ -232,25 +225,14 @@ def read_key_file(path: Path) -> Secret:
         raise ValueError(f"names a file whose content {error}") from None
 
 
-# The word is what the reference calls the type: see `keys`.
-String = Annotated[str, PlainValidator(string), "string"]
-Name = Annotated[str, PlainValidator(name), "string"]
-Boolean = Annotated[bool, PlainValidator(boolean), "boolean"]
-Number = Annotated[float, PlainValidator(number), "number"]
-WholeNumber = Annotated[int, PlainValidator(whole_number), "whole number"]
-Duration = Annotated[
-    float,
-    PlainValidator(duration),
-    PlainSerializer(format_duration, return_type=str, when_used="json"),
-    "duration",
-]
-File = Annotated[
-    Path,
-    PlainValidator(file),
-    PlainSerializer(str, return_type=str, when_used="json"),
-    "file name",
-]
-Address = Annotated[str, PlainValidator(address), "host:port"]
-LabelName = Annotated[str, PlainValidator(label_name), "label name"]
-RegularExpression = Annotated[str, PlainValidator(regular_expression), "regular expression"]
-ApiKeyText = Annotated[Secret, PlainValidator(secret), "secret string"]
+String = Annotated[str, Kind("string", string)]
+Name = Annotated[str, Kind("string", name)]
+Boolean = Annotated[bool, Kind("boolean", boolean)]
+Number = Annotated[float, Kind("number", number)]
+WholeNumber = Annotated[int, Kind("whole number", whole_number)]
+Duration = Annotated[float, Kind("duration", duration, format_duration)]
+File = Annotated[Path, Kind("file name", file, str, needs_context=True)]
+Address = Annotated[str, Kind("host:port", address)]
+LabelName = Annotated[str, Kind("label name", label_name, needs_context=True)]
+RegularExpression = Annotated[str, Kind("regular expression", regular_expression)]
+ApiKeyText = Annotated[Secret, Kind("secret string", secret)]

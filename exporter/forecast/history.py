@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import statistics
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from exporter.state.day_rows import DAY, Day
@@ -60,13 +61,7 @@ class History(NamedTuple):
 
     def ahead(self, count: int) -> Sequence[Place]:
         """Return the places of so many days from `until` on: of periods as long as this one."""
-        first, end = self.period.first, self.period.until
-        length = max(end - first, 1)
-        found = []
-        for number in range(self.until, self.until + count):
-            passed = (number - first) % length if number >= end else number - first
-            found.append(Place(passed, (end - 1 - number) % length))
-        return found
+        return _places_ahead(self.until, self.period.first, self.period.until, count)
 
 
 def history(days: Mapping[int, Day], until: int, period: Period) -> History:
@@ -91,11 +86,25 @@ def history(days: Mapping[int, Day], until: int, period: Period) -> History:
         starts.update(day_of(entry.period) for entry in day.entries if entry.period)
         if fallen := day.corrections:
             corrections[number] = fallen
-    places = _places(range(first, until), sorted(starts), period.until)
+    places = _places(range(first, until), tuple(sorted(starts)), period.until)
     return History(until, spends, places, corrections, period)
 
 
-def _places(days: range, starts: Sequence[int], end: int) -> Sequence[Place | None]:
+# Many organizations have the same periods.
+
+
+@lru_cache(32)
+def _places_ahead(until: int, first: int, end: int, count: int) -> Sequence[Place]:
+    length = max(end - first, 1)
+    found = []
+    for number in range(until, until + count):
+        passed = (number - first) % length if number >= end else number - first
+        found.append(Place(passed, (end - 1 - number) % length))
+    return found
+
+
+@lru_cache(32)
+def _places(days: range, starts: tuple[int, ...], end: int) -> Sequence[Place | None]:
     ends = [*starts[1:], end]
     found: list[Place | None] = []
     for number in days:

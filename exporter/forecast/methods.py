@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 from exporter.forecast.history import FOUR_WEEKS, WEEK, Place, known, mean
@@ -112,8 +113,8 @@ def _trend(past: Known) -> Expected:
     if len(points) < FOUR_WEEKS // 2:
         return None
     middle, usual = mean([x for x, _ in points]), mean([usd for _, usd in points])
-    spread = sum((x - middle) ** 2 for x, _ in points)
-    slope = sum((x - middle) * (usd - usual) for x, usd in points) / spread
+    spread = sum([(x - middle) ** 2 for x, _ in points])
+    slope = sum([(x - middle) * (usd - usual) for x, usd in points]) / spread
     now = usual + slope * (len(level) - 1 - middle)
     return [max(0.0, now + slope * days) for days in _damped(DAMPED[0])]
 
@@ -123,10 +124,12 @@ def _growth(past: Known) -> Expected:
     before, after = known(past.level[-FOUR_WEEKS:-half]), known(past.level[-half:])
     if min(len(before), len(after)) < FEW or not (mean(before) and mean(after)):
         return None
-    daily = min(max(mean(after) / mean(before), 0.5), 2.0) ** (1 / half)
-    return [mean(after) * daily ** (half / 2 + days) for days in _damped(DAMPED[1])]
+    usual = mean(after)
+    daily = min(max(usual / mean(before), 0.5), 2.0) ** (1 / half)
+    return [usual * daily ** (half / 2 + days) for days in _damped(DAMPED[1])]
 
 
+@cache  # there are two
 def _damped(share: float) -> Sequence[float]:
     """Return how many days' worth of a trend goes on until each day ahead."""
     found, total, part = [], 0.0, 1.0

@@ -122,8 +122,9 @@ def _days_of_period(places: Iterable[Place | None], *, from_end: bool) -> Sequen
 
 def _spikes(spends: Sequence[float | None]) -> Iterable[tuple[int, float]]:
     """Yield the days that are far above those around them, as indices, and by how much."""
+    least = min(known(spends), default=0.0)
     for index, usd in enumerate(spends):
-        if usd:
+        if usd and usd > ODD * least:  # else it is not above what is around it either
             around = _around(spends, index)
             if len(around) >= ENOUGH and usd > ODD * (usual := median(around)):
                 yield index, usd - usual
@@ -172,6 +173,9 @@ def credit(history: History) -> Credit:
 def level_start(spends: Sequence[float | None]) -> int:
     """Return the index from which on days are of the level that there is now, 0 if all are."""
     begun = next((index for index, usd in enumerate(spends) if usd), 0)
+    amounts = known(spends)
+    if not amounts or not _is_apart(min(amounts), max(amounts)):
+        return begun
     for index in range(len(spends) - ENOUGH + 1, ENOUGH - 1, -1):
         if (found := _change(spends, index)) > CHANGED:
             best = index
@@ -189,13 +193,12 @@ def _change(spends: Sequence[float | None], index: int) -> float:
     if len(before) < ENOUGH or len(after) < ENOUGH - 1:
         return 0.0
     old, new = median(before), median(after)
-    least = LEAST_DEVIATION * max(old, new)
-    if abs(old - new) <= CHANGED * least:
+    if not _is_apart(old, new):
         return 0.0
     deviation = max(
         DEVIATIONS * median([abs(usd - old) for usd in before]),
         DEVIATIONS * median([abs(usd - new) for usd in after]),
-        least,
+        LEAST_DEVIATION * max(old, new),
     )
     middle, is_rise = (old + new) / 2, new > old
     own = min(
@@ -208,3 +211,8 @@ def _change(spends: Sequence[float | None], index: int) -> float:
     # Three days say so only of a fall that is beyond doubt: a batch of a few days is no new level.
     is_beyond_doubt = not is_rise and own == 1 and len(before) > FORTNIGHT - ENOUGH
     return change / 2 if is_beyond_doubt else 0.0
+
+
+def _is_apart(old: float, new: float) -> bool:
+    """Tell whether two levels may be two, however little the days of each deviate."""
+    return abs(old - new) > CHANGED * (LEAST_DEVIATION * max(old, new))

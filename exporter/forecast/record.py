@@ -9,6 +9,7 @@ import math
 import struct
 from array import array
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from exporter.forecast.history import History, known
@@ -72,7 +73,7 @@ class Record:
 
     def __init__(self) -> None:
         self._open: list[Expectation] = []
-        self._errors: dict[tuple[str, int], Error] = {}
+        self._errors: dict[str, list[Error]] = {}  # of a method at each horizon
         self._misses: dict[int, list[float]] = {horizon: [] for horizon in HORIZONS}
         self._until = 0  # days before this one were compared
 
@@ -120,8 +121,8 @@ class Record:
         # Who has just begun spends many times what was usual, and that says little of a method.
         scale = horizon * (usual if usual > BEGUN * expectation.usual else expectation.usual)
         for name, totals in expectation.totals.items():
-            error = self._errors.get((name, horizon), NONE)
-            self._errors[name, horizon] = error.plus(abs(totals[at] - total) / scale)
+            errors = self._errors.setdefault(name, [NONE] * len(HORIZONS))
+            errors[at] = errors[at].plus(abs(totals[at] - total) / scale)
         misses = self._misses[horizon]
         misses.append(_single((total - expectation.blended[at]) / scale))
         del misses[:-MISSES]
@@ -136,12 +137,13 @@ class Record:
         return total / count if count else None
 
     def _error(self, name: str, days: float) -> Error:
+        errors = self._errors.get(name)
+        if errors is None:
+            return NONE
         total = count = 0.0
-        for horizon in HORIZONS:
-            error = self._errors.get((name, horizon), NONE)
-            near = max(min(horizon / days, days / horizon), 1 / horizon)
-            total += near * error.total
-            count += near * error.compared
+        for near, (missed, compared) in zip(_near(days), errors, strict=True):
+            total += near * missed
+            count += near * compared
         return Error(total, count)
 
     def weights(self, names: Sequence[str], days: float) -> Mapping[str, float]:
@@ -193,8 +195,8 @@ class Record:
         errors = [
             number
             for name in NAMES
-            for horizon in HORIZONS
-            for number in self._errors.get((name, horizon), NONE)
+            for error in self._errors.get(name, [NONE] * len(HORIZONS))
+            for number in error
         ]
         parts = [_HEAD.pack(self._until, *counts), _ERRORS.pack(*errors)]
         parts += [array("f", self._misses[horizon]).tobytes() for horizon in HORIZONS]
@@ -221,10 +223,9 @@ class Record:
         numbers = iter(_ERRORS.unpack_from(kept, at))
         at += _ERRORS.size
         for name in NAMES:
-            for horizon in HORIZONS:
-                error = Error(next(numbers), next(numbers))
-                if error.compared:
-                    made._errors[name, horizon] = error
+            errors = [Error(next(numbers), next(numbers)) for _ in HORIZONS]
+            if any(error.compared for error in errors):
+                made._errors[name] = errors
         for horizon, count in zip(HORIZONS, counts, strict=True):
             made._misses[horizon] = [*struct.unpack_from(f"<{count}f", kept, at)]
             at += count * _SINGLE.size
@@ -243,6 +244,12 @@ class Record:
             }
             made._open.append(Expectation(day, usual, totals, blended))
         return made
+
+
+@lru_cache(64)  # one for each horizon, and for how many days periods have left
+def _near(days: float) -> Sequence[float]:
+    """Return how much each horizon says of so many days ahead, of 1."""
+    return [max(min(horizon / days, days / horizon), 1 / horizon) for horizon in HORIZONS]
 
 
 def _ahead(day: int, until: int) -> range:

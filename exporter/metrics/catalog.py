@@ -26,23 +26,17 @@ from exporter.metrics.extract import (
 from exporter.metrics.extract.billing_information import BillingInformation
 from exporter.metrics.extract.invoices import Invoices
 from exporter.metrics.extract.usage import Usage
-from exporter.metrics.extract.values import Samples, View, keep_known, optional
+from exporter.metrics.extract.values import View, keep_known
 from exporter.metrics.report import DAY, OrganizationReport
 from exporter.model import ORG, InvoiceDetail, MetricSpec, MetricType
 from exporter.pb import billing_pb2 as pb
 
-SourceT = TypeVar("SourceT")
 AnswerT = TypeVar("AnswerT", bound=Message)
 ViewT = TypeVar("ViewT", bound=View)
 
 SOURCE = (*ORG, "source_type", "tier")
 INVOICE = (*ORG, "invoice_id")
 COLLECTOR = (*ORG, "collector")
-
-
-def _one(value: Callable[[SourceT], float | None]) -> Callable[[SourceT], Samples]:
-    """An extractor of a metric without labels of its own, absent where the value is None."""
-    return lambda source: optional(value(source))
 
 
 USAGE: tuple[MetricSpec[Usage], ...] = (
@@ -75,7 +69,7 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
         "Sum of the net costs of all sources in the current billing period, as last polled. "
         "Budgets and forecasts are compared with it.",
         ORG,
-        extract=_one(lambda usage: usage.month_to_date),
+        value=lambda usage: usage.month_to_date,
         figure=True,
     ),
     MetricSpec(
@@ -83,26 +77,26 @@ USAGE: tuple[MetricSpec[Usage], ...] = (
         "Subtotal of the current billing period as the API gives it, as last polled. "
         "The API does not define it.",
         ORG,
-        extract=_one(lambda usage: usage.subtotal),
+        value=lambda usage: usage.subtotal,
     ),
     MetricSpec(
         "viam_billing_usage_reconciliation_difference_usd",
         "Subtotal minus month to date, as last polled. Worth a look if not 0, but not an error.",
         ORG,
-        extract=usage.reconciliation_difference,
+        value=lambda usage: usage.subtotal - usage.month_to_date,
     ),
     MetricSpec(
         "viam_billing_usage_period_start_timestamp_seconds",
         "Start of the current billing period as the API gives it, as last polled.",
         ORG,
-        extract=_one(lambda usage: usage.period_start),
+        value=lambda usage: usage.period_start,
         figure=True,
     ),
     MetricSpec(
         "viam_billing_usage_period_end_timestamp_seconds",
         "End of the current billing period as the API gives it, as last polled.",
         ORG,
-        extract=_one(lambda usage: usage.period_end),
+        value=lambda usage: usage.period_end,
         figure=True,
     ),
 )
@@ -120,7 +114,7 @@ BILLING_INFORMATION: tuple[MetricSpec[BillingInformation], ...] = (
         "viam_billing_payment_method_verification_pending",
         "1 while a bank account awaits verification, else 0, as last polled.",
         ORG,
-        extract=_one(lambda billing: float(billing.verification_pending)),
+        value=lambda billing: float(billing.verification_pending),
     ),
 )
 
@@ -129,7 +123,7 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "viam_billing_outstanding_balance_usd",
         "Unpaid at the end of the last billing cycle, without the current period, as last polled.",
         ORG,
-        extract=_one(lambda invoices: invoices.outstanding_balance),
+        value=lambda invoices: invoices.outstanding_balance,
         figure=True,
     ),
     MetricSpec(
@@ -148,13 +142,13 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "viam_billing_invoices_unpaid",
         "Number of invoices above 0 that are neither paid, free nor void, as last polled.",
         ORG,
-        extract=_one(lambda invoices: len(invoices.unpaid)),
+        value=lambda invoices: len(invoices.unpaid),
     ),
     MetricSpec(
         "viam_billing_invoices_unpaid_amount_usd",
         "Sum of the unpaid invoices, as last polled.",
         ORG,
-        extract=invoices.unpaid_amount,
+        value=invoices.unpaid_amount,
         figure=True,
     ),
     MetricSpec(
@@ -162,14 +156,14 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "Number of unpaid invoices whose due date has passed, as last polled. Also changes when a "
         "due date passes.",
         ORG,
-        extract=_one(lambda invoices: len(invoices.overdue)),
+        value=lambda invoices: len(invoices.overdue),
     ),
     MetricSpec(
         "viam_billing_invoices_overdue_amount_usd",
         "Sum of the unpaid invoices whose due date has passed, as last polled. Also changes when "
         "a due date passes.",
         ORG,
-        extract=invoices.overdue_amount,
+        value=invoices.overdue_amount,
         figure=True,
     ),
     MetricSpec(
@@ -177,26 +171,26 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "Earliest future due date of an unpaid invoice, as last polled; absent if there is none. "
         "Also changes when a due date passes.",
         ORG,
-        extract=invoices.next_due,
+        value=lambda invoices: invoices.next_change,
     ),
     MetricSpec(
         "viam_billing_invoice_oldest_unpaid_due_timestamp_seconds",
         "Earliest due date of an unpaid invoice; absent when nothing is unpaid, as last polled.",
         ORG,
-        extract=invoices.oldest_unpaid_due,
+        value=invoices.oldest_unpaid_due,
     ),
     MetricSpec(
         "viam_billing_invoice_latest_amount_usd",
         "Amount of the newest invoice above 0; absent if there is none, as last polled.",
         ORG,
-        extract=invoices.latest_amount,
+        value=invoices.latest_amount,
     ),
     MetricSpec(
         "viam_billing_invoice_previous_median_amount_usd",
         "Median of up to six earlier invoices above 0, billed on the same day of the month "
         "as the newest, give or take one day; absent with fewer than three, as last polled.",
         ORG,
-        extract=invoices.previous_median_amount,
+        value=invoices.previous_median_amount,
     ),
     MetricSpec(
         "viam_billing_invoices_payment_failed",
@@ -214,7 +208,7 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "viam_billing_payment_last_failure_timestamp_seconds",
         "Time of the newest failed payment of an unpaid invoice; absent if none, as last polled.",
         ORG,
-        extract=invoices.payment_last_failure,
+        value=invoices.payment_last_failure,
     ),
     MetricSpec(
         "viam_billing_invoice_amount_usd",
@@ -253,7 +247,7 @@ SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
         "Growth of month to date since the organization was first polled, across billing periods.",
         ORG,
         MetricType.COUNTER,
-        extract=organization.spend,
+        value=organization.spend,
     ),
     MetricSpec(
         "viam_billing_usage_corrections_usd_total",
@@ -261,7 +255,7 @@ SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
         "first polled.",
         ORG,
         MetricType.COUNTER,
-        extract=organization.corrections,
+        value=organization.corrections,
     ),
     MetricSpec(
         "viam_billing_usage_resource_spend_usd_total",
@@ -286,38 +280,38 @@ DAYS: tuple[MetricSpec[OrganizationReport], ...] = (
         "viam_billing_spend_today_usd",
         "Spend since 00:00 UTC, as last polled; absent until the first good answer after midnight.",
         ORG,
-        extract=days.today,
+        value=days.today,
     ),
     MetricSpec(
         "viam_billing_spend_yesterday_usd",
         "Spend on the last whole UTC day that was followed by a good answer; absent while it "
         "is unknown.",
         ORG,
-        extract=days.one(lambda found: found.day_before),
+        value=days.one(lambda found: found.day_before),
     ),
     MetricSpec(
         "viam_billing_spend_yesterday_start_timestamp_seconds",
         "Start of the day of viam_billing_spend_yesterday_usd.",
         ORG,
-        extract=days.one(days.yesterday_start),
+        value=days.one(days.yesterday_start),
     ),
     MetricSpec(
         "viam_billing_spend_7d_usd",
         "Spend on the last seven whole UTC days; absent until all of them are known.",
         ORG,
-        extract=days.one(lambda found: found.seven_days),
+        value=days.one(lambda found: found.seven_days),
     ),
     MetricSpec(
         "viam_billing_spend_previous_7d_usd",
         "Spend on the seven days before the last seven whole ones; absent until all are known.",
         ORG,
-        extract=days.one(lambda found: found.seven_before),
+        value=days.one(lambda found: found.seven_before),
     ),
     MetricSpec(
         "viam_billing_spend_28d_usd",
         "Spend on the last 28 whole UTC days; absent until all of them are known.",
         ORG,
-        extract=days.one(lambda found: found.twenty_eight_days),
+        value=days.one(lambda found: found.twenty_eight_days),
     ),
     MetricSpec(
         "viam_billing_resource_spend_yesterday_usd",
@@ -331,13 +325,13 @@ DAYS: tuple[MetricSpec[OrganizationReport], ...] = (
         "Completed days in the ledger that are known, in seconds: at most half of the spend "
         "on each day is estimated.",
         ORG,
-        extract=days.one(lambda found: found.known * DAY),
+        value=days.one(lambda found: found.known * DAY),
     ),
     MetricSpec(
         "viam_billing_ledger_estimated_seconds",
         "Completed days in the ledger that are mostly estimated or unknown, in seconds.",
         ORG,
-        extract=days.one(lambda found: found.others * DAY),
+        value=days.one(lambda found: found.others * DAY),
     ),
 )
 
@@ -347,25 +341,25 @@ FORECAST: tuple[MetricSpec[OrganizationReport], ...] = (
         "Forecast of month to date at the end of the current billing period, as of the last good "
         "answer.",
         ORG,
-        extract=forecast.one(lambda found: found.usd),
+        value=forecast.one(lambda found: found.usd),
     ),
     MetricSpec(
         "viam_billing_forecast_lower_usd",
         "Lower bound of the forecast: about one period in ten ends below it.",
         ORG,
-        extract=forecast.one(lambda found: found.lower),
+        value=forecast.one(lambda found: found.lower),
     ),
     MetricSpec(
         "viam_billing_forecast_upper_usd",
         "Upper bound of the forecast: four periods in five end within the bounds.",
         ORG,
-        extract=forecast.one(lambda found: found.upper),
+        value=forecast.one(lambda found: found.upper),
     ),
     MetricSpec(
         "viam_billing_budget_exhausted_timestamp_seconds",
         "When the budget was or, as forecast, will be used up; absent if not in this period.",
         ORG,
-        extract=forecast.one(lambda found: found.exhausted),
+        value=forecast.one(lambda found: found.exhausted),
     ),
 )
 
@@ -375,27 +369,27 @@ EXPECTED: tuple[MetricSpec[OrganizationReport], ...] = (
         "Error of the forecast made in the middle of the last completed billing period: forecast "
         "divided by actual amount, minus 1; absent if there was no forecast then.",
         ORG,
-        extract=forecast.one(lambda found: found.past_error),
+        value=forecast.one(lambda found: found.past_error),
     ),
     MetricSpec(
         "viam_billing_spend_expected_day_usd",
         "Cost expected of the day of viam_billing_spend_yesterday_usd before it began; "
         "absent until seven days are known, and for a day that is estimated.",
         ORG,
-        extract=forecast.of_day_before(lambda day: day.usd),
+        value=forecast.of_day_before(lambda day: day.usd),
     ),
     MetricSpec(
         "viam_billing_spend_expected_day_upper_usd",
         "Spend above which the day of viam_billing_spend_yesterday_usd counts as a spike.",
         ORG,
-        extract=forecast.of_day_before(lambda day: day.upper),
+        value=forecast.of_day_before(lambda day: day.upper),
     ),
     MetricSpec(
         "viam_billing_spend_expected_today_upper_usd",
         "Spend above which today (UTC) is a spike; absent until the first good answer after "
         "midnight.",
         ORG,
-        extract=forecast.today_upper,
+        value=forecast.today_upper,
     ),
     MetricSpec(
         "viam_billing_resource_spend_expected_day_usd",
@@ -412,13 +406,13 @@ CLOSED: tuple[MetricSpec[OrganizationReport], ...] = (
         "Month to date, as last seen, of the last completed billing period; absent until one has "
         "ended.",
         ORG,
-        extract=days.closed_usage,
+        value=days.closed(lambda period: period.usage),
     ),
     MetricSpec(
         "viam_billing_closed_period_end_timestamp_seconds",
         "End of the last completed billing period; absent until one has ended.",
         ORG,
-        extract=days.closed_end,
+        value=days.closed(lambda period: period.end),
     ),
 )
 
@@ -429,18 +423,19 @@ CONFIGURED: tuple[MetricSpec[OrganizationReport], ...] = (
         "billing_tier is polled, and empty until it is known.",
         (*ORG, "billing_tier", "currency"),
         extract=organization.org_info,
+        with_configured=True,
     ),
     MetricSpec(
         "viam_billing_budget_usd",
         "Budget for a billing period, from the configuration, not polled; absent if none is set.",
         ORG,
-        extract=_one(lambda known: known.organization.budget_usd),
+        value=lambda known: known.organization.budget_usd,
     ),
     MetricSpec(
         "viam_billing_poll_interval_seconds",
         "Effective interval at which the organization is polled.",
         ORG,
-        extract=_one(lambda known: known.organization.interval),
+        value=lambda known: known.organization.interval,
     ),
 )
 
@@ -450,7 +445,7 @@ OUTCOMES: tuple[MetricSpec[OrganizationReport], ...] = (
         "1 if the last poll of every enabled collector succeeded, else 0; absent until each has "
         "been polled.",
         ORG,
-        extract=organization.up,
+        value=lambda known: known.up,
     ),
     MetricSpec(
         "viam_billing_collector_success",

@@ -58,6 +58,11 @@ class Own:
         "1 if the last attempt to store polled data succeeded, else 0; absent without storage.",
         optional=True,
     )
+    STORAGE_SIZE = OwnMetric(
+        PREFIX + "storage_size_bytes",
+        "Size of the database and its journal in --storage.path; absent without storage.",
+        optional=True,
+    )
     RELOAD_SUCCESSFUL = OwnMetric(
         PREFIX + "config_last_reload_successful",
         "1 if the last attempt to load the configuration succeeded, else 0.",
@@ -113,6 +118,16 @@ class Own:
         "Enum values that this version does not know, counted at every poll.",
         ("enum",),
         MetricType.COUNTER,
+    )
+    EVENT_LOOP_DELAY = OwnMetric(
+        PREFIX + "event_loop_delay_seconds",
+        "Time that each turn of the event loop took: whatever came meanwhile waited for its end.",
+        type=MetricType.HISTOGRAM,
+    )
+    PAGE_BUILD_DURATION = OwnMetric(
+        PREFIX + "page_build_duration_seconds",
+        "Time it took to bring the metrics page up to date.",
+        type=MetricType.HISTOGRAM,
     )
     LOG_LINES_DROPPED = OwnMetric(
         PREFIX + "log_lines_dropped_total",

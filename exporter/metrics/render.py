@@ -7,14 +7,13 @@ in both formats, so only the lines above them exist twice.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from exporter.metrics.samples import apply
-from exporter.model import Family, Metric, MetricSpec, Organization
+from exporter.metrics.samples import apply, why
+from exporter.model import ORG, Metric, MetricSpec, Organization, Sample
 
 SourceT = TypeVar("SourceT")
 
@@ -29,38 +28,52 @@ class Format(Enum):
 
 
 class Lines(NamedTuple):
-    """What a row of the catalog makes of an organization."""
+    """What rows of the catalog make of an organization."""
 
-    text: bytes  # a line for each series
-    value: float | None  # of the only sample; None if there is none, or several
+    texts: Sequence[bytes]  # for each row: a line for each series
     withheld: Mapping[str, int]  # reason -> samples
+    figures: Mapping[str, float]  # by metric: of rows that are figures
 
 
 def lines(
-    spec: MetricSpec[SourceT],
-    organization: Organization,
-    source: SourceT,
-    extra: tuple[tuple[str, str], ...] = (),
+    specs: Iterable[MetricSpec[SourceT]], organization: Organization, source: SourceT
 ) -> Lines:
-    """Return the lines that a row of the catalog makes of what it reads.
+    """Return the lines that rows of the catalog make of what they read."""
+    own = ",".join(_organization(organization.id, organization.name))
+    texts: list[bytes] = []
+    withheld: dict[str, int] = {}
+    figures: dict[str, float] = {}
+    for spec in specs:
+        if spec.value is None:
+            samples, reasons = apply(spec, source)
+            extra = sorted(organization.labels.items()) if spec.with_configured else ()
+            texts.append(fragment(spec, organization, samples, tuple(extra)))
+            for reason, count in reasons.items():
+                withheld[reason] = withheld.get(reason, 0) + count
+        elif (value := spec.value(source)) is None:
+            texts.append(b"")
+        elif math.isfinite(value):
+            value += 0.0  # turns the negative zero of a sum of credits into 0
+            texts.append(f"{spec.name}{{{own}}} {number(value)}\n".encode())
+            if spec.figure:
+                figures[spec.name] = value
+        else:
+            texts.append(b"")
+            withheld[why(value)] = withheld.get(why(value), 0) + 1
+    return Lines(texts, withheld, figures)
 
-    Each sample gets the `extra` labels beside its own.
-    """
-    family, withheld = apply(spec, organization, source)
-    if extra:
-        samples = [sample._replace(extra=(*sample.extra, *extra)) for sample in family.samples]
-        family = replace(family, samples=tuple(samples))
-    value = family.samples[0].value if len(family.samples) == 1 else None
-    return Lines(fragment(family), value, withheld)
 
-
-def fragment(family: Family) -> bytes:
-    """Return the sample lines of a family of one organization: one for each series."""
-    spec, organization = family.spec, family.organization
+def fragment(
+    metric: Metric,
+    organization: Organization,
+    samples: Iterable[Sample],
+    extra: tuple[tuple[str, str], ...] = (),
+) -> bytes:
+    """Return the lines of samples of one organization, one for each series, with `extra` labels."""
     org_id, org_name = _organization(organization.id, organization.name)
     written = []
-    for labels, value, extra in family.samples:
-        before, between, after = _around(spec.name, spec.labels, labels, extra)
+    for labels, value in samples:
+        before, between, after = _around(metric.name, metric.labels, labels, extra)
         written.append(f"{before}{org_id}{between}{org_name}{after}{number(value)}\n")
     return "".join(written).encode()
 
@@ -79,12 +92,15 @@ def _around(
 
     Labels are sorted by name.
     """
-    _org_id, _org_name, *own = names
-    pairs = sorted([*zip(own, labels, strict=True), *extra])
-    written = [(label, f'{label}="{_escape(text)}"') for label, text in pairs]
-    before = "".join(f"{pair}," for label, pair in written if label < "org_id")
-    between = "".join(f",{pair}" for label, pair in written if "org_id" < label < "org_name")
-    after = "".join(f",{pair}" for label, pair in written if label > "org_name")
+    before = between = after = ""
+    for label, text in sorted([*zip(names[len(ORG) :], labels, strict=True), *extra]):
+        pair = f'{label}="{_escape(text)}"'
+        if label < ORG[0]:
+            before = f"{before}{pair},"
+        elif label < ORG[1]:
+            between = f"{between},{pair}"
+        else:
+            after = f"{after},{pair}"
     return f"{name}{{{before}", f"{between},", f"{after}}} "
 
 
@@ -97,6 +113,11 @@ def number(value: float) -> str:
     value = float(value)
     if -1e6 < value < 1e6:  # noqa: PLR2004 - 10 ** GO_EXPONENT_FROM
         return repr(value)
+    return _other_number(value)
+
+
+@lru_cache(1024)  # times, mostly: a poll's come several times, and invoices share their dates
+def _other_number(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from exporter.model import ORG, Family, MetricSpec, Organization, Reason, Sample, Withheld
+from exporter.model import ORG, MetricSpec, Reason, Sample, Withheld
 
 SourceT = TypeVar("SourceT")
 
 
-def apply(
-    spec: MetricSpec[SourceT], organization: Organization, source: SourceT
-) -> tuple[Family, Mapping[str, int]]:
-    """Return the family that a row makes of an organization, and what it withheld by reason.
+def apply(spec: MetricSpec[SourceT], source: SourceT) -> tuple[Sequence[Sample], Mapping[str, int]]:
+    """Return the samples that a row makes, and how many it withheld by reason.
 
     Duplicates, and what is not a finite number, are withheld; the rest is sorted.
     """
     width = len(spec.labels) - len(ORG)
-    withheld: Counter[str] = Counter()
+    withheld: dict[str, int] = {}
     # Withheld ones are None: what comes again under their labels must not be shown in their place.
-    samples: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], Sample | None] = {}
-    for sample in spec.extract(source):
+    values: dict[tuple[str, ...], float | None] = {}
+    for sample in spec.extract(source) if spec.value is None else _single(spec.value(source)):
         if isinstance(sample, Withheld):
-            withheld[sample.reason] += 1
-            continue
-        labels, value, extra = sample
-        if len(labels) != width:
-            raise ValueError(f"{spec.name}: {labels!r} are not the values of {spec.labels!r}")
-        if (labels, extra) in samples:
-            withheld[Reason.DUPLICATE] += 1
-        elif math.isfinite(value):
-            # + 0.0 turns the negative zero of a sum of credits into 0.
-            samples[labels, extra] = Sample(labels, value + 0.0, extra)
+            reason = sample.reason
         else:
-            samples[labels, extra] = None
-            withheld[Reason.NAN if math.isnan(value) else Reason.INFINITY] += 1
-    ordered = sorted(samples.items()) if len(samples) > 1 else samples.items()
-    return Family(spec, organization, tuple([sample for _, sample in ordered if sample])), withheld
+            labels, value = sample
+            if len(labels) != width:
+                raise ValueError(f"{spec.name}: {labels!r} are not the values of {spec.labels!r}")
+            if labels in values:
+                reason = Reason.DUPLICATE
+            elif math.isfinite(value):
+                values[labels] = value + 0.0  # turns the negative zero of a sum of credits into 0
+                continue
+            else:
+                values[labels] = None
+                reason = why(value)
+        withheld[reason] = withheld.get(reason, 0) + 1
+    shown = [(labels, value) for labels, value in values.items() if value is not None]
+    return sorted(shown), withheld
+
+
+def _single(value: float | None) -> Iterable[Sample]:
+    return () if value is None else [((), value)]
+
+
+def why(value: float) -> Reason:
+    """Return why a value that is not finite is withheld."""
+    return Reason.NAN if math.isnan(value) else Reason.INFINITY

@@ -60,7 +60,7 @@ def lines_of(
             continue
         texts: Sequence[bytes]
         if index >= len(COLLECTORS):
-            texts = [render.lines(spec, organization, report).text for spec in specs]
+            texts = render.lines(specs, organization, report).texts
         elif (answer := current[index]) is not None:
             texts = fragments.unpacked(answer.reading.fragments)
         else:

@@ -10,6 +10,7 @@ organization, `blocks` compresses it together with its neighbours, and the rest 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -22,14 +23,12 @@ from exporter.model import Clock, Moment, OrganizationState, Reason
 from exporter.page.blocks import Blocks
 from exporter.page.limit import Limit, limit_for
 from exporter.page.organization_lines import lines_of
-from exporter.page.pending import Pending
+from exporter.page.pending import GATHER, Pending
 from exporter.page.pieces import Body, Encoding, Piece, bodies, piece
 from exporter.state.store import Store
 
 log = structlog.get_logger(__name__)
 
-# How long nothing may be published, in seconds: the exporter's own metrics and withdrawals wait.
-HEARTBEAT = 1.0
 # Changes are gathered for twice as long as the last page took to build, within these bounds: so
 # building takes at most a third of the time while it takes less than half a second, and a change
 # is seen soon in any case.
@@ -80,6 +79,8 @@ class Publisher:
         self._blocks = Blocks()
         self._series_changed = False  # since the limit was applied
         self._unpolled: set[str] = set()
+        self._published = -math.inf  # when, on the monotonic clock
+        telemetry.noted = lambda: self._pending.note(GATHER)
         self.limit = Limit()
         self.settled = settled
         self.ready = False  # once true it stays: what a reload adds must not stop the scrapes
@@ -89,32 +90,42 @@ class Publisher:
         """Show at most `max_series` series of organizations from now on."""
         self._max_series = max_series
         self._series_changed = True
+        self._pending.note()
 
     def settle(self, *, settled: bool) -> None:
         """Note whether it is known which organizations there are: it is not ready before."""
         self.settled = settled
+        self._pending.note()
+
+    def scraped(self) -> None:
+        """Measure the process for the next scrape: what moves by itself is one scrape old."""
+        since = self._clock.monotonic() - self._published
+        self._pending.note(max(0.0, GATHER - since))
 
     async def run(self) -> None:
-        """Publish whenever something changed, and once a heartbeat, until cancelled."""
+        """Publish whenever something changed, until cancelled."""
         while True:
-            started = self._clock.monotonic()
-            await self.publish()
-            took = self._clock.monotonic() - started
+            await self._pending.wait()
+            took = await self.publish()
             await asyncio.sleep(min(max(2 * took, MIN_PAUSE), MAX_PAUSE))
-            await self._pending.wait(HEARTBEAT)
 
-    async def publish(self) -> None:
-        """Bring the page up to date.
+    async def publish(self) -> float:
+        """Bring the page up to date; returns how many seconds that took.
 
         Python's share of the work is done in turns on the event loop. A thread would hold the
         interpreter lock for longer, and delay every scrape.
         """
+        started = self._clock.monotonic()
         settled = self.settled  # before the page is made, which takes a while
         await self._render_changes()
         self._apply_limit()
         self._blocks.arrange()
         self.page = await asyncio.to_thread(self._build)
         self.ready = self.ready or (settled and not self.page.unpolled)
+        self._published = self._clock.monotonic()
+        took = self._published - started
+        self._telemetry.page_built(took)
+        return took
 
     async def _render_changes(self) -> None:
         turn = self._clock.monotonic()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from collections import Counter
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -35,9 +34,17 @@ from exporter.state.spend import advance, after_a_kill, is_settled, unchanged, w
 USAGE = "usage"
 COLLECTOR = {collector.name: collector for collector in COLLECTORS}
 AT_ONCE = 2047  # bytes
+AS_KEPT = b"as kept"  # in place of a digest
 # Seconds after midnight over which the daily work of the forecast is spread, one organization after
 # another. Polls that are further apart are spread over more time by themselves.
 SPREAD = 600.0
+
+
+def is_again(before: Answer, raw: bytes) -> bool:
+    """Tell whether an answer has come that is the one before."""
+    if before.digest == AS_KEPT:
+        return before.message == raw
+    return before.digest == digest(raw)
 
 
 def digest(raw: bytes) -> bytes:
@@ -59,9 +66,10 @@ def take_in(
     """Return what is kept of an answer that came now, and what it means. Raises BillingError."""
     answered = decoded(collector.rpc, collector.message, raw)
     view = collector.view(answered, now.time, detail)
-    message = packed(shorten(collector.keep(answered)).SerializeToString())
-    reading = _reading(collector, organization, view, message, detail, now.time)
-    return Answer(digest(raw), message, reading, now.time, now.monotonic, now.time), view
+    kept = packed(shorten(collector.keep(answered)).SerializeToString())
+    reading = _reading(collector, organization, view, kept, detail, now.time)
+    came = AS_KEPT if kept == raw else digest(raw)
+    return Answer(came, kept, reading, now.time, now.monotonic, now.time), view
 
 
 def _reading(  # noqa: PLR0913 - all that it is made from
@@ -73,25 +81,17 @@ def _reading(  # noqa: PLR0913 - all that it is made from
     now: float,
 ) -> Reading:
     """Return what is made at a moment of a message, of which there is a view."""
-    withheld: Counter[str] = Counter()
-    texts = []
-    figures = {}
-    for spec in collector.specs:
-        lines = render.lines(spec, organization, view)
-        texts.append(lines.text)
-        withheld.update(lines.withheld)
-        if spec.figure and lines.value is not None:
-            figures[spec.name] = lines.value
+    lines = render.lines(collector.specs, organization, view)
     return Reading(
         made_from=made_from(collector.name, organization, message, detail),
         as_of=now,
         next_change=view.next_change,
-        fragments=fragments.packed(texts),
-        withheld=dict(withheld),
-        unknown_enums={enum: count for enum, count in view.unknown_enums.items() if count},
+        fragments=fragments.packed(lines.texts),
+        withheld=lines.withheld,
+        unknown_enums=view.unknown_enums,
         period_end=view.period_end,
         billing_tier=view.billing_tier,
-        figures=figures,
+        figures=lines.figures,
     )
 
 
@@ -173,7 +173,7 @@ def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
         before = at(state.organization, unit, before, detail, now)
         counted = spend if unit.collector == USAGE else None
         settled = counted is None or is_settled(counted, before.received, now.time)
-        if settled and before.digest == digest(raw):
+        if settled and is_again(before, raw):
             answer = before.again(now)
             if counted is not None and not is_noted(counted.ledger, now.time):
                 ledger = note(counted.ledger, unchanged(counted), now.time, kept_days)

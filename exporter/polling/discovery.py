@@ -198,6 +198,11 @@ class Discovery:
         self._tell()
         self._wake.set()
 
+    @property
+    def next_due(self) -> float:
+        """When organizations are listed next, on the monotonic clock; infinity if never."""
+        return self._due.next()
+
     async def run(self, changed: Callable[[], Awaitable[None]]) -> None:
         """Ask until cancelled. Awaits `changed` when other organizations are found, or settled."""
         quiet_until = -math.inf

@@ -35,13 +35,6 @@ AT_ONCE = 3000  # units that are scheduled before others get their turn
 POLLS_SHARE = 0.8
 
 
-class Ended(NamedTuple):
-    """Polls that have ended since the start. One that is tried again counts once."""
-
-    succeeded: int = 0
-    failed: int = 0
-
-
 class Progress(NamedTuple):
     """Polls since the start. One that is tried again counts once."""
 
@@ -79,7 +72,7 @@ class Poller:
         self._wake = asyncio.Event()
         self._logins = Logins(self._schedule, self._fail, self._wake)
         self._long = LongAnswers()
-        self._ended = Ended()
+        self._succeeded = self._failed = 0  # polls
 
     @property
     def _concurrency(self) -> int:
@@ -89,7 +82,7 @@ class Poller:
     def progress(self) -> Progress:
         """How many polls there were."""
         under_way = sum([poll is not None for poll in [*self._polls.values()]])
-        return Progress(*self._ended, under_way + self._logins.waiting)
+        return Progress(self._succeeded, self._failed, under_way + self._logins.waiting)
 
     @property
     def next_due(self) -> float:
@@ -242,7 +235,7 @@ class Poller:
         except BillingError as error:
             self._fail(poll, error)
         else:
-            self._ended = self._ended._replace(succeeded=self._ended.succeeded + 1)
+            self._succeeded += 1
             self._failures.pop(unit, None)
             self._held.pop(unit, None)
             self._schedule.done(unit, now)
@@ -264,7 +257,7 @@ class Poller:
         if not error.transient:
             slowest = max(SLOWEST_INTERVALS * interval, SLOWEST_SECONDS)
             wait = max(wait, min(interval * 2 ** min(failures - 1, 16), slowest), error.pause)
-        self._ended = self._ended._replace(failed=self._ended.failed + 1)
+        self._failed += 1
         self._schedule.done(unit, now, earliest=now + wait)
         until = self._hold(unit, now, asked_for)
         self._intake.fail(unit, error.failure, now - poll.begun, until)

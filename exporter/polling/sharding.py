@@ -11,7 +11,6 @@ from typing import Final
 from exporter.config import Config
 from exporter.model import SavedOrganization
 
-MAX_SHARDS: Final = 1000
 ORDINAL: Final = re.compile(r".*-([0-9]{1,9})")  # at the end of the name of a StatefulSet's pod
 
 
@@ -36,7 +35,7 @@ class Shard:
         if api.max_requests_per_day is not None:
             # Rounded down, so that the shards together stay within the ceiling.
             part = api.max_requests_per_day // self.total
-            api = api.model_copy(update={"max_requests_per_day": part})
+            api = replace(api, max_requests_per_day=part)
         organizations = tuple(each for each in config.organizations if self.owns(each.id))
         return replace(config, api=api, organizations=organizations)
 

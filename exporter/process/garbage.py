@@ -8,7 +8,6 @@ nobody is answered.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from typing import Final
 
@@ -20,30 +19,26 @@ NOT_BEFORE: Final = 5.0  # seconds, however many there are
 
 
 class Garbage:
-    """What is left to collect."""
+    """What is left to collect. While nothing happens there is none, so no clock asks for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
+        """Begin at a time on the monotonic clock."""
         self._connections = 0
+        self._looked = self._looked_fully = now
 
     def note_connection(self) -> None:
         """Count a connection, which will be garbage one day."""
         self._connections += 1
 
-    async def collect(self) -> None:
-        """Collect garbage until cancelled."""
-        gc.disable()
-        try:
-            while True:
-                await self._often()
-                self._connections = 0
-                gc.collect()
-        finally:
-            gc.enable()
-
-    async def _often(self) -> None:
-        """Look at what is young, until all is to be looked at."""
-        for turn in range(int(FULL_EVERY / EVERY)):
-            await asyncio.sleep(EVERY)
+    def collect(self, now: float) -> bool:
+        """Look at what is young, or at everything, if it is time to; tells whether it was."""
+        if now - self._looked < EVERY:
+            return False
+        self._looked = now
+        fully = NOT_BEFORE if self._connections >= MANY else FULL_EVERY
+        if now - self._looked_fully < fully:
             gc.collect(1)
-            if self._connections >= MANY and turn * EVERY >= NOT_BEFORE:
-                return
+        else:
+            self._connections, self._looked_fully = 0, now
+            gc.collect()
+        return True

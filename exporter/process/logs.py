@@ -14,9 +14,6 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from exporter.base.text import escaped
 from exporter.process.lines import Lines
 
-FORMATS: Final = ("logfmt", "json")
-LEVELS: Final = ("debug", "info", "warning", "error")
-
 log = structlog.get_logger(__name__)
 
 KEYS_FIRST: Final = ("ts", "level", "msg")

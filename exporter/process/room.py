@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import ExitStack
-from typing import Final
 
 # What gRPC and its loop take, and some to spare: with less it ends the process without a word.
-FILES: Final = 32
-THREADS: Final = 16
+FILES = 32
+THREADS = 16
 
 
 class NoRoomError(Exception):

@@ -49,6 +49,10 @@ class Database:
         """Where it is."""
         return self._place.file
 
+    def size(self) -> int:
+        """Return how many bytes it takes. Raises OSError."""
+        return self._place.size()
+
     def close(self) -> None:
         """Close it and release the folder. What is still asked of it then fails."""
         with self._turn:

@@ -168,6 +168,23 @@ class _OpenEntry:
             _, self.spend, self.corrections, self.estimated, by_resource = entry
             self.by_resource = dict(by_resource)
 
+    def grow(self, resource: str | None, usd: float, estimated: float) -> None:
+        """Add what was spent of a resource type, or of month to date, and how much is estimated."""
+        if resource is None:
+            self.spend += usd
+            self.estimated += estimated
+        else:
+            spent, fallen = self.by_resource.get(resource, NOT_MOVED)
+            self.by_resource[resource] = Moved(spent + usd, fallen)
+
+    def fall(self, resource: str | None, usd: float) -> None:
+        """Add what a resource type, or month to date, has fallen by."""
+        if resource is None:
+            self.corrections += usd
+        else:
+            spent, fallen = self.by_resource.get(resource, NOT_MOVED)
+            self.by_resource[resource] = Moved(spent, fallen + usd)
+
 
 class _OpenDay:
     """A day, while it is added to."""
@@ -180,9 +197,12 @@ class _OpenDay:
 
     def entry(self, period: float) -> _OpenEntry:
         """Return what there is of a period."""
-        if period not in self.entries and len(self.entries) >= MOST_PERIODS:
-            return next(reversed(self.entries.values()))
-        return self.entries.setdefault(period, _OpenEntry())
+        found = self.entries.get(period)
+        if found is None:
+            if len(self.entries) >= MOST_PERIODS:
+                return next(reversed(self.entries.values()))
+            found = self.entries[period] = _OpenEntry()
+        return found
 
     def closed(self) -> Day:
         """Return it as it is now."""
@@ -218,7 +238,7 @@ class _Notes:
         elif ledger is not None:
             self._rows = dict(records(ledger.days))
         self._days: dict[int, _OpenDay] = {}
-        self._spreads: dict[float, Sequence[tuple[int, float]]] = {}
+        self._spreads: dict[float, Mapping[_OpenEntry, Sequence[float]]] = {}
         # The day of the last good answer, unless a clock that was behind has come between.
         self._last = max([number for number in self._rows if number <= self._today], default=None)
         if not self._is_behind:
@@ -231,20 +251,18 @@ class _Notes:
             self._add(step.month_to_date, None)
         for name, change in step.by_resource.items():
             self._add(change, name)
-        closed = {number: day.closed() for number, day in self._days.items()}
-        before, today = self._before, self._today
-        if before is not None and before.windows.answered == today and closed.keys() <= {today}:
-            return self._same_day(before, closed.get(today))
+        days, before, today = self._days, self._before, self._today
+        if before is not None and before.windows.answered == today and days.keys() <= {today}:
+            return self._same_day(before, days[today].closed()) if days else before
         rows = self._rows
         if before is not None:
             rows |= records(before.days)
-        rows |= {number: packed(day) for number, day in closed.items()}
+        made = {day: packed(day.closed()) for day in {*days.values()}}
+        rows |= {number: made[day] for number, day in days.items()}
         return self._another_day(rows, kept)
 
-    def _same_day(self, before: Ledger, day: Day | None) -> Ledger:
+    def _same_day(self, before: Ledger, day: Day) -> Ledger:
         """Return the ledger if nothing but the day of the last good answer has changed."""
-        if day is None:
-            return before
         _, _, end = record_at(before.days, before.at)
         days = before.days[: before.at] + record(self._today, packed(day)) + before.days[end:]
         found = before.windows._replace(on_it=None if day.is_unknown else day.spend)
@@ -285,9 +303,12 @@ class _Notes:
             self._days[today] = _OpenDay(Day(self._now - today * DAY, ()))
         if len(days) > 1:
             self._load()
+        # At first sight nothing tells one whole day from another: they are the same object.
+        whole = _OpenDay(NOTHING)
         for number in days:
             if number not in self._rows:
-                self._days.setdefault(number, _OpenDay(NOTHING))
+                is_whole = step.first and days[0] < number and (number + 1) * DAY < self._now
+                self._days.setdefault(number, whole if is_whole else _OpenDay(NOTHING))
 
     def _load(self) -> None:
         """Have the rows of all days."""
@@ -315,38 +336,39 @@ class _Notes:
 
     def _add(self, change: Change, resource: str | None) -> None:
         if change.fallen:
-            self._enter(self._today, resource, 0.0, change.fallen, estimated=False)
+            self._entry(self._today).fall(resource, change.fallen)
         if not change.grown:
             return
         spread = self._spread(change.since)
         is_divided = len(spread) > 1 or self._now - change.since > IN_MEMORY * DAY
         estimated = is_divided and self._now - change.since > APART
-        parts = [change.grown * share for _, share in spread[:-1]]
-        parts.append(exact_sum([change.grown, *(-part for part in parts)]))
-        for (number, _), part in zip(spread, parts, strict=True):
-            self._enter(number, resource, part, 0.0, estimated=estimated)
+        *entries, last = spread
+        rest = [change.grown]
+        for entry in entries:
+            part = change.grown * spread[entry][0]
+            entry.grow(resource, part, part if estimated else 0.0)
+            rest += [-part] * len(spread[entry])
+        part = exact_sum(rest)
+        last.grow(resource, part, part if estimated else 0.0)
 
-    def _spread(self, since: float) -> Sequence[tuple[int, float]]:
-        """Return the days that growth since a moment is spread over, and the share of each."""
+    def _spread(self, since: float) -> Mapping[_OpenEntry, Sequence[float]]:
+        """Return the days that growth since a moment is spread over, and the share of each.
+
+        Those that are one object have the same share, and the last one is by itself.
+        """
         if since not in self._spreads:  # all amounts of an answer mostly have one
             days = [(self._today, 1.0)]
             if 0 < self._now - since <= IN_MEMORY * DAY and not self._is_behind:
                 days = list(_overlaps(since, self._now))
-            seconds = exact_sum(length for _, length in days)
-            self._spreads[since] = [(number, length / seconds) for number, length in days]
+            seconds = exact_sum([length for _, length in days])
+            shares: dict[_OpenEntry, list[float]] = {}
+            for number, length in days:
+                shares.setdefault(self._entry(number), []).append(length / seconds)
+            self._spreads[since] = shares
         return self._spreads[since]
 
-    def _enter(
-        self, number: int, resource: str | None, spend: float, fallen: float, *, estimated: bool
-    ) -> None:
-        entry = self._day(number).entry(self._period)
-        if resource is None:
-            entry.spend += spend
-            entry.corrections += fallen
-            entry.estimated += spend if estimated else 0.0
-        else:
-            before = entry.by_resource.get(resource, NOT_MOVED)
-            entry.by_resource[resource] = Moved(before.spend + spend, before.corrections + fallen)
+    def _entry(self, number: int) -> _OpenEntry:
+        return self._day(number).entry(self._period)
 
 
 def _has_let_go(ledger: Ledger, number: int) -> bool:

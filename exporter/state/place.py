@@ -110,6 +110,10 @@ class Place:
         except OSError:
             return False
 
+    def size(self) -> int:
+        """Return how many bytes the database and its log take. Raises OSError."""
+        return self.file.stat().st_size + (self._log_file.stat().st_size if self.has_log() else 0)
+
     def note_log(self) -> None:
         """Know the write-ahead log again, in which most of what is stored is for a while."""
         try:

@@ -95,10 +95,11 @@ class Saver:
                 await self._write()
             if self._storage.is_recovering:
                 await self._storage.in_thread(self._storage.recover)
+            size = await self._storage.in_thread(self._storage.size)
         except StorageError as error:
             self._note(str(error))
         else:
-            self._note(None)
+            self._note(None, size)
 
     async def _read(self) -> None:
         """Learn what is there, and let whatever is not known better go on from it."""
@@ -144,9 +145,9 @@ class Saver:
         spend = self._store.left(org_id)
         return None if spend is None else SavedOrganization(org_id, {}, spend)
 
-    def _note(self, error: str | None) -> None:
-        """Say in a metric whether the last write succeeded, and in the log when that changes."""
-        self._telemetry.stored(successful=error is None)
+    def _note(self, error: str | None, size: int | None = None) -> None:
+        """Say in metrics how the last write went, and in the log when that changes."""
+        self._telemetry.stored(successful=error is None, size=size)
         if error is not None and self._successful:
             log.error("cannot write to storage: a restart would lose recent data", reason=error)
         elif error is None and not self._successful:

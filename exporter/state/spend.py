@@ -69,7 +69,7 @@ def advance(spend: Spend | None, usage: Usage, now: float, seen: float | None = 
     is when the answer before came. Times are Unix seconds.
     """
     amounts = _by_resource(usage, spend.by_resource if spend else ())
-    month_to_date = _sum(usd for total in usage.totals.values() for usd in total.net)
+    month_to_date = _sum([usd for total in usage.totals.values() for usd in total.net])
     started = _start(usage.period_start, now)
     if spend is None:
         return _first_sight(started, _end(usage.period_end, started), month_to_date, amounts, now)
@@ -395,7 +395,10 @@ def _sum(parts: Iterable[float]) -> float | None:
     """Return the sum; None if it, or a part of it, cannot be counted."""
     parts = list(parts)
     total = exact_sum(parts)
-    return total if _countable(total) and all(map(_countable, parts)) else None
+    # None of the parts is NaN if the sum is not.
+    if _countable(total) and max(parts, default=0.0) < TOO_LARGE > -min(parts, default=0.0):
+        return total
+    return None
 
 
 def _countable(amount: float) -> bool:

@@ -124,6 +124,10 @@ class Storage:
                 log.info("waiting for another process to release the storage", seconds=LOCKED)
             await asyncio.sleep(LOOK)
 
+    def size(self) -> int:
+        """Return how many bytes it takes. Raises StorageError, by way of `in_thread`."""
+        return self._database.size()
+
     def close(self) -> None:
         """Close the database and release the folder. What is still asked of it then fails."""
         self._database.close()

@@ -7,23 +7,26 @@ the intake writes.
 from __future__ import annotations
 
 import asyncio
-import math
+from collections.abc import Callable
 
-from exporter.base import timing
 from exporter.model import OrganizationState, Spend
 
 
 class Changes:
     """Whose state changed since the last look; each subscriber has its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, noted: Callable[[], object]) -> None:
+        """`noted` is called when there is something to take, and there was nothing."""
         self._org_ids: set[str] = set()
         self._some = asyncio.Event()
+        self._noted = noted
 
     def note(self, org_id: str) -> None:
         """Add an organization."""
+        if not self._org_ids:
+            self._some.set()
+            self._noted()
         self._org_ids.add(org_id)
-        self._some.set()
 
     def take(self) -> set[str]:
         """Return the ids noted since the last call."""
@@ -31,9 +34,9 @@ class Changes:
         self._some.clear()
         return org_ids
 
-    async def wait(self, seconds: float = math.inf) -> None:
-        """Wait until there is something to take, but no longer than so many seconds."""
-        await timing.wait(self._some, seconds)
+    async def wait(self) -> None:
+        """Wait until there is something to take."""
+        await self._some.wait()
 
 
 class Store:
@@ -45,9 +48,18 @@ class Store:
         self._of_news: list[Changes] = []
         self._of_confirmations: list[Changes] = []
 
-    def subscribe(self, *, news: bool = True, confirmations: bool = True) -> Changes:
-        """Return the changes from now on: what is new, or polls that found what was known."""
-        changes = Changes()
+    def subscribe(
+        self,
+        *,
+        news: bool = True,
+        confirmations: bool = True,
+        noted: Callable[[], object] = lambda: None,
+    ) -> Changes:
+        """Return the changes from now on: what is new, or polls that found what was known.
+
+        `noted` is as in `Changes`.
+        """
+        changes = Changes(noted)
         if news:
             self._of_news.append(changes)
         if confirmations:

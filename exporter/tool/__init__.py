@@ -11,8 +11,8 @@ Those that read bills do it by way of `bills`, with the configuration, the clien
 of the exporter. Those that need the ledger get it from `ledger_sources`: from running `exporters`,
 which `exporter_flags` name, `api_answers` understand and a `fleet` joins; or from what is `stored`.
 `parts` is what a bill is made of, for `usage` and `report`. `outcomes` is what came of asking,
-`output` how it is shown, and `widths` how wide. `arguments`, `times` and `errors` are what all of
-them share.
+`output` how it is shown, and `widths` how wide. `arguments`, `times`, `errors` and
+`room` are what all of them share.
 """
 
 from exporter.tool.command import main, parser

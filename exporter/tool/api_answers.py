@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from exporter.polling.sharding import MAX_SHARDS
+from exporter.flags import MAX_SHARDS
 from exporter.state.listing import number_of
 from exporter.tool import times
 

@@ -33,7 +33,8 @@ from exporter.polling.discovery import is_usable, keys_to_ask, merge, usable
 from exporter.process import logs, privileges, signals
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
-from exporter.tool.errors import STOPPED, CommandError, complain, discard, require_room
+from exporter.tool import room
+from exporter.tool.errors import STOPPED, CommandError, complain, discard
 from exporter.tool.outcomes import Answers, Read, ReadFailure, require
 
 T = TypeVar("T")
@@ -106,7 +107,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     Raises CommandError if it was stopped, or if the machine has no room for it.
     """
     try:
-        require_room()
+        room.require()
     except CommandError:
         work.close()  # it would complain that nobody awaits it
         raise

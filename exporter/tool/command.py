@@ -6,17 +6,15 @@ import argparse
 import errno
 import io
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
-from typing import Final
 
-from exporter.model import Clock
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
 from exporter.tool.errors import EXIT_CODES, FAILED, STOPPED, CommandError, complain, discard, say
 
-NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # of the machine's
-COMMANDS: Final[Mapping[str, str]] = {
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # of the machine's
+COMMANDS = {
     "check": "check the configuration and, with --connect, every API key",
     "usage": "show what the current month has cost so far, and its forecast",
     "forecast": "forecast the cost of the month, and show how certain that is",
@@ -51,7 +49,7 @@ class Command(argparse.ArgumentParser):
 def parser(chosen: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     """Return the command line's parser. The documentation is checked against it.
 
-    Only the commands that are chosen have their arguments: loading all modules takes long.
+    Only the commands that are chosen have their arguments, for it takes long to load all modules.
     """
     root = argparse.ArgumentParser(
         prog="viam-billing",
@@ -71,16 +69,18 @@ def parser(chosen: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
             help=summary,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            add_help=name in chosen,
         )
         if name in chosen:
             import_module(f"exporter.tool.{name}").define(command)
     return root
 
 
-def main(argv: Sequence[str] | None = None, clock: Clock | None = None) -> int:
+def main(argv: Sequence[str] | None = None, clock: object = None) -> int:
     """Run the sub-command that `argv` names and return its exit code.
 
-    `clock` is what decides what is overdue and what is past, the machine's own by default.
+    `clock`, a `model.Clock`, decides what is overdue and what is past; by default it is the
+    machine's own.
     """
     argv = sys.argv[1:] if argv is None else argv
     if isinstance(sys.stdout, io.TextIOWrapper):  # as standard error does of its own

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import sys
 from contextlib import suppress
-from typing import Final
 
-from exporter.process import room
-
-DONE: Final = 0
-FAILED: Final = 1
-WRONG_USAGE: Final = 2
-EXIT_CODES: Final = "Exit codes: 0 done, 1 failed, 2 wrong usage."
-STOPPED: Final = "stopped before the end"
-NAME: Final = "viam-billing: "  # what messages begin with
+DONE = 0
+FAILED = 1
+WRONG_USAGE = 2
+EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage."
+STOPPED = "stopped before the end"
+NAME = "viam-billing: "  # what messages begin with
 
 
 class CommandError(Exception):
@@ -34,8 +30,9 @@ def complain(message: str) -> None:
 
 def say(line: str) -> None:
     """Write a line to standard error, after all that was logged before, which a thread writes."""
-    for handler in logging.getLogger().handlers:
-        handler.flush()
+    if "logging" in sys.modules:
+        for handler in sys.modules["logging"].getLogger().handlers:
+            handler.flush()
     with suppress(OSError):  # nobody can be told, which is no reason to do less
         print(line, file=sys.stderr, flush=True)
 
@@ -47,11 +44,3 @@ def discard() -> None:
     """
     with suppress(io.UnsupportedOperation):  # standard output is no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def require_room() -> None:
-    """Raise CommandError unless the machine has room for what talks to servers, or is one."""
-    try:
-        room.require()
-    except room.NoRoomError as error:
-        raise CommandError(str(error)) from error

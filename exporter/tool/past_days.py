@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from exporter.metrics import render
-from exporter.model import ORG, ApiKey, Family, Metric, Organization, Sample
+from exporter.model import ORG, ApiKey, Metric, Organization
 from exporter.state.listing import number_of
 from exporter.tool.api_answers import DayLine
 from exporter.tool.outcomes import Named
@@ -84,5 +84,5 @@ def write(
 def _before(metric: Metric, organization: Named, labels: tuple[tuple[str, str], ...]) -> str:
     """Return what stands before the value in each line of a series."""
     named = Organization(organization.id, organization.name, ApiKey(""), 0.0, 0.0)
-    line = render.fragment(Family(metric, named, (Sample((), 0.0, labels),)))
+    line = render.fragment(metric, named, [((), 0.0)], labels)
     return line.decode().removesuffix(f"{render.number(0.0)}\n")

@@ -12,28 +12,23 @@ import math
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from heapq import heappop, heappush, merge
 from itertools import groupby, pairwise
 from operator import itemgetter
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from exporter.metrics import render
 from exporter.metrics.catalog import INVOICE, INVOICES
 from exporter.metrics.extract import invoices
 from exporter.metrics.extract.invoices import SETTLED, Invoice, Invoices, Place
 from exporter.metrics.extract.values import Samples, exact_sum, unix_time
-from exporter.model import ORG, InvoiceDetail, Metric, MetricSpec, Organization, Sample
+from exporter.model import ORG, InvoiceDetail, Metric, MetricSpec, Organization
 from exporter.pb import billing_pb2 as pb
 
 
 def _invoice_amount(view: Invoices) -> Samples:
     for invoice in view.shown:
-        yield Sample((invoice.id,), invoice.usd)
-
-
-def _invoiced(view: Invoices) -> Samples:
-    yield Sample((), exact_sum(invoice.usd for invoice in view.all))
+        yield (invoice.id,), invoice.usd
 
 
 # What no live series says, for a reason: live, an amount has its invoice's status as a label, and
@@ -50,7 +45,7 @@ OWN: Final[tuple[MetricSpec[Invoices], ...]] = (
         "viam_billing_backfill_invoiced_usd",
         "Sum of all invoices dated up to a past moment, as polled when it was backfilled.",
         ORG,
-        extract=_invoiced,
+        value=lambda view: exact_sum(invoice.usd for invoice in view.all),
     ),
 )
 
@@ -172,10 +167,10 @@ class _Sweep:
         view = self._view(moment)
         for name, value in (
             ("viam_billing_backfill_invoiced_usd", self._sums["all"].value),
-            ("viam_billing_invoice_latest_amount_usd", _first(invoices.latest_amount(view))),
+            ("viam_billing_invoice_latest_amount_usd", invoices.latest_amount(view)),
             (
                 "viam_billing_invoice_previous_median_amount_usd",
-                _first(invoices.previous_median_amount(view)),
+                invoices.previous_median_amount(view),
             ),
             ("viam_billing_invoices_unpaid", float(len(self._unpaid))),
             ("viam_billing_invoices_unpaid_amount_usd", self._sums["unpaid"].value),
@@ -307,10 +302,6 @@ class _Shown:
         self._news.clear()
 
 
-def _first(samples: Samples) -> float | None:
-    return next((each.value for each in samples if isinstance(each, Sample)), None)
-
-
 def uncertain_from(answer: pb.GetInvoicesSummaryResponse) -> float:
     """Return from when on it is not known which invoices were unpaid; infinity if it is known.
 
@@ -369,10 +360,10 @@ def write(
 
 def _line(spec: MetricSpec[Invoices], past: History, labels: tuple[str, ...], value: float) -> str:
     """Return a sample without its time; empty for what is no number."""
-    one = replace(spec, extract=lambda _: [Sample(labels, value)])
-    # Nothing but the view itself is missing, which is not read.
-    made = render.lines(one, past.organization, cast(Invoices, None), past.labels)
-    return made.text.decode().removesuffix("\n")
+    if not math.isfinite(value):
+        return ""
+    made = render.fragment(spec, past.organization, [(labels, value + 0.0)], past.labels)
+    return made.decode().removesuffix("\n")
 
 
 def _described(spec: MetricSpec[Invoices]) -> Metric:

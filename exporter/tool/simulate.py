@@ -30,8 +30,9 @@ from exporter.simulator import (
     fleet,
 )
 from exporter.simulator.saved import SavedAnswers, SavedAnswersError, load
+from exporter.tool import room
 from exporter.tool.arguments import address, describe, duration, seconds, within
-from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError, complain, require_room
+from exporter.tool.errors import DONE, EXIT_CODES, WRONG_USAGE, CommandError, complain
 from exporter.tool.output import printable
 
 SIMULATE: Final = """\
@@ -188,7 +189,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
         raise CommandError("--tls-key and --tls-ca need --tls-cert", WRONG_USAGE)
     if arguments.answers is not None and arguments.organizations is not None:
         raise CommandError("use either --answers or --organizations, not both", WRONG_USAGE)
-    require_room()
+    room.require()
     try:
         asyncio.run(_serve(arguments))
     except SavedAnswersError as error:

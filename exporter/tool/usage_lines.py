@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from exporter.base import plain
-from exporter.metrics import parts
+from exporter.metrics import parts, render
 from exporter.metrics.catalog import USAGE
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import exact_sum
-from exporter.metrics.samples import apply
 from exporter.model import Organization
 from exporter.tool.api_answers import OrganizationLine, WholeOrganization, Withheld
 from exporter.tool.history_file import Reading
@@ -182,9 +180,7 @@ def plain_total(lines: Sequence[UsageLine]) -> dict[str, Any]:
 
 def _withheld(bill: Bill) -> list[Withheld]:
     """Return what the exporter would keep off its page."""
-    reasons: Counter[str] = Counter()
-    for spec in USAGE:
-        reasons.update(apply(spec, bill.organization, bill.usage)[1])
+    reasons = render.lines(USAGE, bill.organization, bill.usage).withheld
     return [
         Withheld(collector=COLLECTOR, reason=str(reason), samples=count)
         for reason, count in sorted(reasons.items())

@@ -2,8 +2,8 @@
 
 aiohttp parses, queues and answers requests, and limits sizes. What it does not limit is time:
 a client could send a header a byte a minute, or take its answer so. Every connection notes
-since when it waits for its client, and a check of all once a second ends those that wait too
-long. That is cheaper than a timer for each: most requests are over before one would fire.
+since when it waits for its client, and a check of all ends those that wait too long. That is
+cheaper than a timer for each: most requests are over before one would fire.
 
 Nor does it limit what the headers of one request are together, and of all that are on their way.
 So every connection counts the bytes that came and are not answered.
@@ -12,17 +12,24 @@ So every connection counts the bytes that came and are not answered.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Protocol
 
 import structlog
-from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
 
 from exporter.base.transport import abort
 from exporter.web.connections import Connections
+from exporter.web.http import (
+    BaseRequest,
+    HttpServer,
+    LineTooLong,
+    RequestHandler,
+    Response,
+    StreamResponse,
+)
 from exporter.web.limits import HEADER_FIELDS, HEADERS, LINE, PIECE
 
 log = structlog.get_logger(__name__)
@@ -34,29 +41,29 @@ class SiteHooks(Protocol):
     def admit(self, transport: asyncio.Transport) -> bool:
         """Tell whether a client may connect."""
 
-    def complete_headers(self, response: web.StreamResponse) -> None:
+    def complete_headers(self, response: StreamResponse) -> None:
         """Complete the headers of a response."""
 
-    def error_response(self, request: web.BaseRequest, status: int) -> web.Response:
+    def error_response(self, request: BaseRequest, status: int) -> Response:
         """Return the response to what is no request."""
 
 
-class Request(web.BaseRequest):
+class Request(BaseRequest):
     """A request whose response, whatever it is, gets the headers that every response has."""
 
-    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+    async def _prepare_hook(self, response: StreamResponse) -> None:
         assert isinstance(self.protocol, Connection)  # noqa: S101 - for mypy
         self.protocol.site.complete_headers(response)
         if not response.keep_alive:
             self.protocol.last_answer = True
 
 
-class Connection(web.RequestHandler):
+class Connection(RequestHandler):
     """A connection that knows since when it waits for its client."""
 
     def __init__(
         self,
-        server: web.Server,
+        server: HttpServer,
         connections: Connections,
         site: SiteHooks,
         since: float,  # when its client came, by the loop's clock
@@ -162,11 +169,11 @@ class Connection(web.RequestHandler):
 
     def handle_error(
         self,
-        request: web.BaseRequest,
+        request: BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - it repeats what came
-    ) -> web.StreamResponse:
+    ) -> StreamResponse:
         """Answer what is no request, or met a bug, and repeat nothing of it, here or in the log."""
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("a request failed because of a bug", exc_info=exc)
@@ -182,15 +189,16 @@ class Connection(web.RequestHandler):
 
     # --- Limits ---
 
-    def overdue(self, now: float) -> bool:
-        """Tell whether it has waited too long for its client."""
+    @property
+    def due(self) -> float:
+        """When it will have waited too long for its client, by the loop's clock."""
         limits = self._connections.limits
         waits = (
             (self._headers_since, limits.headers),
             (self.stalled_since, limits.stall),
             (self.idle_since, limits.idle),
         )
-        return any(since is not None and now - since > limit for since, limit in waits)
+        return min([since + limit for since, limit in waits if since is not None], default=math.inf)
 
     def abort(self) -> None:
         """End it now, whatever is still to send: closing would wait for the client to take it."""

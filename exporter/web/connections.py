@@ -35,6 +35,7 @@ class Connections:
         self._asking: dict[Connection, None] = {}  # for the first time
         self._idle: dict[Connection, None] = {}  # after an answer
         self._unanswered = 0  # bytes, of all of them
+        self._came = asyncio.Event()  # one may be there
 
     def __len__(self) -> int:
         return len(self.newcomers) + len(self._beginning) + len(self._all)
@@ -108,18 +109,33 @@ class Connections:
             max(self._all, key=lambda each: each.unanswered).abort()
 
     async def enforce_timeouts(self) -> None:
-        """Once a second, end those that waited too long. Until cancelled."""
+        """End those that waited too long, until cancelled. Without any, nothing is looked at."""
         loop = asyncio.get_running_loop()
+        limits = self.limits
         while True:
-            await asyncio.sleep(self.limits.check_interval)
+            if not len(self):
+                self._came.clear()
+                await self._came.wait()
+            # What begins to wait meanwhile may do so for as long as the shortest of these.
+            pause = min(limits.headers, limits.stall, limits.idle, self._due() - loop.time())
+            await asyncio.sleep(max(pause, limits.check_interval))
             now = loop.time()
-            self.newcomers.close_before(now - self.limits.headers)
+            self.newcomers.close_before(now - limits.headers)
             for connection in self:
-                if connection.overdue(now):
+                if connection.due <= now:
                     connection.abort()
+
+    def _due(self) -> float:
+        """Return when the next of them will have waited too long, by the loop's clock."""
+        newcomer = self.newcomers.oldest
+        due = [connection.due for connection in self._all]
+        if newcomer is not None:
+            due.append(newcomer + self.limits.headers)
+        return min(due, default=math.inf)
 
     def make_room(self) -> bool:
         """Tell whether there is room for one more. Some of it is kept for those that ask."""
+        self._came.set()
         newcomers = len(self.newcomers) + len(self._beginning) + len(self._asking)
         if newcomers >= self.limits.newcomers:
             return self._evict_newcomer()

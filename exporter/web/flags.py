@@ -1,24 +1,24 @@
-"""The flags of the web side, beside addresses and the metrics' path."""
+"""The flags of the web side, beside its addresses."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, MutableMapping
-from typing import TypeVar
 
-from exporter.base.files import path_argument
-from exporter.web import sockets
-from exporter.web.hosts import allowed_host
-from exporter.web.limits import Limits
-from exporter.web.location import Location, external_url, route_prefix
-from exporter.web.serving import DEFAULT_MAX_REQUESTS, WebOptions
-from exporter.web.toolkit import WebConfigFile
+from exporter.base.arguments import parsed_by
 
-T = TypeVar("T")
+DEFAULT_MAX_REQUESTS = 40
+METRICS_PATH = "/metrics"  # unless --web.telemetry-path says otherwise
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the flags to a command line."""
+    parser.add_argument(
+        "--web.telemetry-path",
+        dest="telemetry_path",
+        metavar="PATH",
+        type=parsed_by("exporter.web.routes:telemetry_path"),
+        help=f"path of the metrics (default: {METRICS_PATH})",
+    )
     parser.add_argument(
         "--web.systemd-socket",
         dest="systemd_socket",
@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--web.external-url",
         dest="external_url",
         metavar="URL",
-        type=_argument_type(external_url),
+        type=parsed_by("exporter.web.location:external_url"),
         help="URL under which people reach the pages through a reverse proxy; links start with its "
         "path",
     )
@@ -37,14 +37,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--web.route-prefix",
         dest="route_prefix",
         metavar="PATH",
-        type=_argument_type(route_prefix),
+        type=parsed_by("exporter.web.location:route_prefix"),
         help="path prefix of all pages (default: the path of --web.external-url)",
     )
     parser.add_argument(
         "--web.config.file",
         dest="web_config_file",
         metavar="FILE",
-        type=path_argument,
+        type=parsed_by("exporter.base.files:path_argument"),
         help="file that sets up TLS, basic authentication, response headers and a rate limit, in "
         "the format of Prometheus' exporter-toolkit; reloaded when it changes",
     )
@@ -52,7 +52,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--web.allowed-host",
         dest="allowed_hosts",
         metavar="NAME",
-        type=_argument_type(allowed_host),
+        type=parsed_by("exporter.web.hosts:allowed_host"),
         action="append",
         default=[],
         help="additional host name to answer to. Without authentication, pages answer only to "
@@ -69,7 +69,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--web.max-requests",
         dest="max_requests",
         metavar="N",
-        type=_argument_type(_count),
+        type=_count,
         default=DEFAULT_MAX_REQUESTS,
         help="maximum number of scrapes in flight; others wait briefly, then get a 503; 0 for no "
         "limit (default: %(default)s)",
@@ -82,49 +82,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def options(
-    arguments: argparse.Namespace,
-    environ: MutableMapping[str, str],
-    pid: int,
-    files: int,
-    names: Collection[str],
-) -> WebOptions:
-    """Return what the flags say. Raises ConfigError, or ValueError with what systemd did wrong.
-
-    `environ`, `pid` and `files`, the number of files that may be open, are the process's, and
-    `names` the machine's. systemd's variables are taken out.
-    """
-    external, prefix = arguments.external_url, arguments.route_prefix
-    if prefix is None:
-        prefix = "" if external is None else external.path
-    file = arguments.web_config_file
-    passed = arguments.systemd_socket and not arguments.config_check
-    return WebOptions(
-        file=None if file is None else WebConfigFile(file),
-        location=Location(prefix, external),
-        max_requests=arguments.max_requests,
-        enable_lifecycle=arguments.enable_lifecycle,
-        health_without_auth=arguments.health_without_auth,
-        hosts=[*names, *arguments.allowed_hosts],
-        sockets=sockets.from_systemd(environ, pid) if passed else (),
-        # The other half is for everything but clients.
-        limits=Limits(connections=min(Limits().connections, files // 2)),
-    )
-
-
 def _count(text: str) -> int:
     if not text.isdecimal() or not text.isascii():
-        raise ValueError("must be a whole number, 0 for no limit")
+        raise argparse.ArgumentTypeError("must be a whole number, 0 for no limit")
     return int(text)
-
-
-def _argument_type(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Return a type for argparse, which shows what is wrong for its own error only."""
-
-    def parsed(text: str) -> T:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parsed

@@ -32,7 +32,7 @@ class Limits:
     patience: float = 5.0
     queue: float = 6.0  # for a scrape to wait for a place
     linger: float = 1.0  # to read what a refused request still sends, or else the answer is lost
-    check_interval: float = 1.0  # of all of these
+    check_interval: float = 1.0  # between two checks of all of these, at least
     connections: int = 1000  # above, the one that was idle for longest is ended
     handshakes: int = 100  # of TLS, under way; above, the one that began first is ended
     # Bytes of requests that came and are not answered, whole or not. Above, the connection with

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from exporter.metrics.render import Format
@@ -25,6 +26,7 @@ CSV_OR_JSON: Mapping[bool, tuple[str, str]] = {
     True: ("text/csv", ""),
 }
 QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+SCRAPERS = 16  # whose headers are remembered: each sends the same ones every time
 MAX_HEADER_LENGTH = 1024  # what real clients send is a quarter of it
 # Separators inside quotes do not separate. A quote that is not closed goes on to the end: to look
 # for its end from each quote on would take as long as the header is, squared.
@@ -53,6 +55,7 @@ def _items(header: str) -> Iterator[Offer]:
             yield Offer(value.lower(), parameters, float(quality))
 
 
+@lru_cache(maxsize=SCRAPERS)
 def negotiate_format(accept: str) -> Format:
     """Return the format that an Accept header prefers, else the text format."""
     return _preferred(accept, NAMES)
@@ -90,6 +93,7 @@ def _precision(offer: Offer, name: str, version: str) -> int:
     return 4 if offer.parameters["version"] == version else 0
 
 
+@lru_cache(maxsize=SCRAPERS)
 def negotiate_encoding(accept_encoding: str) -> Encoding:
     """Return the content coding that an Accept-Encoding header prefers."""
     qualities = {offer.value: offer.quality for offer in _items(accept_encoding)}

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+import argparse
 import math
 import socket
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from exporter.web.auth import BasicAuth
 from exporter.web.backend import Backend
 from exporter.web.connections import Connections
+from exporter.web.flags import DEFAULT_MAX_REQUESTS
 from exporter.web.hosts import KnownHosts
 from exporter.web.limits import API_ANSWERS, PAGES, Limits, TokenBucket
 from exporter.web.location import Location
@@ -19,9 +20,8 @@ from exporter.web.places import Places
 from exporter.web.routes import HEALTH, Routes
 from exporter.web.server import Server
 from exporter.web.site import Site
+from exporter.web.sockets import from_systemd
 from exporter.web.toolkit import WebConfig, WebConfigFile
-
-DEFAULT_MAX_REQUESTS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,36 @@ class WebOptions:
         return WebConfig() if self.file is None else self.file.current
 
 
+def web_options(
+    arguments: argparse.Namespace,
+    environ: MutableMapping[str, str],
+    pid: int,
+    files: int,
+    names: Collection[str],
+) -> WebOptions:
+    """Return what the flags say. Raises ConfigError, or ValueError with what systemd did wrong.
+
+    `environ`, `pid` and `files`, the number of files that may be open, are the process's, and
+    `names` the machine's. systemd's variables are taken out.
+    """
+    external, prefix = arguments.external_url, arguments.route_prefix
+    if prefix is None:
+        prefix = "" if external is None else external.path
+    file = arguments.web_config_file
+    passed = arguments.systemd_socket and not arguments.config_check
+    return WebOptions(
+        file=None if file is None else WebConfigFile(file),
+        location=Location(prefix, external),
+        max_requests=arguments.max_requests,
+        enable_lifecycle=arguments.enable_lifecycle,
+        health_without_auth=arguments.health_without_auth,
+        hosts=[*names, *arguments.allowed_hosts],
+        sockets=from_systemd(environ, pid) if passed else (),
+        # The other half is for everything but clients.
+        limits=Limits(connections=min(Limits().connections, files // 2)),
+    )
+
+
 @asynccontextmanager
 async def serve(
     sockets: Sequence[socket.socket], options: WebOptions, telemetry_path: str, backend: Backend
@@ -50,8 +80,7 @@ async def serve(
     location = replace(options.location, metrics=telemetry_path)
     connections = Connections(options.limits)
     scrapes = Places(options.max_requests or math.inf, options.limits)
-    routes = await asyncio.to_thread(
-        Routes,
+    routes = Routes(
         backend,
         location,
         scrapes,

@@ -99,6 +99,12 @@ def own(name: str) -> str:
     return metric(OWN + name)
 
 
+def _within(name: str, share: float = 0.99) -> str:
+    """Return in how many seconds such a share of an exporter's durations ended, of a histogram."""
+    buckets = f"sum by (le, instance) (rate({own(name + '_bucket')}[$__rate_interval]))"
+    return f"(histogram_quantile({share:g}, {buckets}) >= 0)"  # without any it is not a number
+
+
 def _of_each(expr: str) -> Query:
     """Return a line for each exporter, in the colour that it has in all charts."""
     size = most("instance", f"last_over_time({own('series')}[$__range] @ end())")
@@ -304,6 +310,36 @@ def _process() -> Sequence[Panel]:
             _of_each(f"rate({metric('process_cpu_seconds_total')}[$__rate_interval])"),
             money=False,
             unit=SHARE,
+            styles=BY_RANK,
+            width=8,
+        ),
+        lines(
+            "Event loop delay",
+            "The time within which 99 of 100 turns of each exporter's event loop ended: for so "
+            "long can a scrape have to wait. Should stay below 50 ms.",
+            _of_each(_within("event_loop_delay_seconds")),
+            money=False,
+            unit=SECONDS,
+            styles=BY_RANK,
+            width=8,
+        ),
+        lines(
+            "Time to make the page",
+            "The time within which nine in ten pages were made after a change. It grows with the "
+            "number of organizations that changed; scrapes do not wait for it.",
+            _of_each(_within("page_build_duration_seconds", 0.9)),
+            money=False,
+            unit=SECONDS,
+            styles=BY_RANK,
+            width=8,
+        ),
+        lines(
+            "Size of the storage",
+            "What each exporter has stored in --storage.path. Grows to about 0.2 MB for each "
+            "organization within 400 days; make sure that the disk has room.",
+            _of_each(own("storage_size_bytes")),
+            money=False,
+            unit=BYTES,
             styles=BY_RANK,
             width=8,
         ),

@@ -1,4 +1,4 @@
-"""Scrapes, and pauses of the event loop, while everybody is polled without pause."""
+"""Scrapes, pauses of the event loop, and memory, while everybody is polled without pause."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import statistics
 import time
 from contextlib import AbstractContextManager
 
-from bench import programs
+from bench import programs, usage
 from bench.client import Client, pause
 from bench.data import Polling
-from bench.figures import ms, quantile, short
+from bench.figures import mb, ms, quantile, short
 from bench.findings import Findings, Setting, Table
 from bench.programs import Billing, Server
 
@@ -31,6 +31,7 @@ def run(setting: Setting) -> Findings:
             before = upstream.requests()
             busy, pauses = _watch(ours, seconds)
             after = upstream.requests()
+            soak, grown = _soak(ours, setting.soak_minutes)
     rate = (after.number - before.number) / (after.last - before.last)
     p99 = quantile(busy, 0.99)
     return Findings(
@@ -44,13 +45,15 @@ def run(setting: Setting) -> Findings:
                     _row("pauses of the event loop, at rest", idle_pauses),
                     _row("pauses of the event loop, polling", pauses),
                 ],
-            )
+            ),
+            soak,
         ],
         values={
             "busy p99 / idle": p99 / statistics.median(idle),
             "busy p99": 1000 * p99,
             "pauses p99.9": 1000 * quantile(pauses, 0.999),
             "longest pause": 1000 * max(pauses),
+            "memory, later / before": grown,
         },
     )
 
@@ -58,6 +61,21 @@ def run(setting: Setting) -> Findings:
 def _row(what: str, times: list[float]) -> list[str]:
     quantiles = [ms(quantile(times, share)) for share in (0.5, 0.99, 0.999)]
     return [what, *quantiles, ms(max(times)), short(len(times))]
+
+
+def _soak(ours: Server, minutes: float) -> tuple[Table, float]:
+    """Go on for some minutes; returns the memory, and that at the end divided by that before."""
+    before, client = usage.memory(ours.pid), Client(ours.port)
+    for _ in range(round(60 * minutes)):
+        client.scrape("gzip")
+        pause(1.0)
+    after = usage.memory(ours.pid)
+    rows = [
+        ["after the scrapes above", mb(before)],
+        [f"{minutes:g} minutes later", mb(after)],
+        ["the most of all that", mb(usage.peak_memory(ours.pid))],
+    ]
+    return Table("soak", ("", "resident MB"), rows), after / before
 
 
 def _exporter(

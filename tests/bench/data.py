@@ -55,8 +55,10 @@ class Polling:
     timeout: str = "20s"
 
 
-def write_configuration(file: Path, count: int, port: int, polling: Polling) -> Path:
-    """Write what makes the exporter poll the billing server on a port."""
+def write_configuration(
+    file: Path, count: int, port: int, polling: Polling, ca_file: Path | None = None
+) -> Path:
+    """Write what makes the exporter poll the billing server on a port, over TLS if it has a CA."""
     entries: list[dict[str, str]] = [
         {"id": org_id, "name": name} for org_id, name in organizations(count)
     ]
@@ -64,12 +66,12 @@ def write_configuration(file: Path, count: int, port: int, polling: Polling) -> 
     document = {
         "api": {
             "address": f"127.0.0.1:{port}",
-            "tls": False,
+            "tls": ca_file is not None,
+            "ca_file": ca_file and str(ca_file),
             "max_concurrency": polling.concurrency,
             "timeout": polling.timeout,
         },
         "poll": {"interval": polling.interval, "max_age": "1d"},
-        "limits": {"max_series": 10_000_000},
         "credentials": {"api_key_id": "bench", "api_key": "bench"},
         "organizations": entries,
     }

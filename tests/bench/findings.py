@@ -15,6 +15,7 @@ class Setting:
     sizes: Sequence[int]  # numbers of organizations, rising
     quick: bool  # fewer repetitions
     soak_minutes: float
+    idle_minutes: float
 
     @property
     def largest(self) -> int:

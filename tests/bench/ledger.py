@@ -1,4 +1,4 @@
-"""What the ledger of days costs: an answer, a midnight, the memory, the storage and the start."""
+"""What the ledger costs: an answer, a midnight, the storage, the start, and a fleet's memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from bench import data, programs
+from bench import data, programs, usage
+from bench.busy import CHANGING
+from bench.client import HEADERS, Client, wait
+from bench.data import Polling
 from bench.figures import mb, short
 from bench.findings import Findings, Setting, Table
+from bench.polling import CALLS as CALLS_OF_A_ROUND
+from bench.scrape import write_page
 from bench.start import started
 from exporter.model import Ledger, Spend
 from exporter.state import rows
@@ -20,7 +25,7 @@ from exporter.state.day_rows import records
 from exporter.state.ledger import STORED, changed, note
 from exporter.state.spend import Step, advance, unchanged
 from exporter.state.storage import FILE, Storage
-from support.usages import usage
+from support.usages import usage as answer
 
 TYPES = (
     "binary_data_cloud_storage",
@@ -35,6 +40,9 @@ TYPES = (
 HOUR, DAY = 3600.0, 86_400.0
 FIRST = 20_000 * DAY
 CALLS = 200
+# What a small fleet takes; the rest is counted by the series.
+FIXED = 60e6  # bytes
+SOON = Polling(interval="30s", first_interval="30s")
 
 
 class Book:
@@ -53,7 +61,7 @@ class Book:
         start = FIRST + (now - FIRST) // (30 * DAY) * 30 * DAY
         days = (now - start) / DAY
         costs = {name: days * number for number, name in enumerate(TYPES, 1)}
-        view = usage(30 * days, start, start + 30 * DAY, **costs)
+        view = answer(30 * days, start, start + 30 * DAY, **costs)
         return advance(self._spend, view, now, self._seen)
 
     def live(self, days: int) -> None:
@@ -70,7 +78,9 @@ def run(setting: Setting) -> Findings:
     """Measure one organization's days in this process, and all of them in the exporter."""
     book = Book()
     book.live(STORED)
-    return Findings(tables=[_calls(book), _storage(setting, book)])
+    findings = Findings(tables=[_calls(book)])
+    _storage(setting, book, findings)
+    return findings
 
 
 def _calls(book: Book) -> Table:
@@ -105,8 +115,8 @@ def _us(call: Callable[[], object]) -> str:
     return f"{short(1e6 * statistics.median(times))} us"
 
 
-def _storage(setting: Setting, book: Book) -> Table:
-    """What 400 days of each organization do to the storage's file, and to a start."""
+def _storage(setting: Setting, book: Book, findings: Findings) -> None:
+    """What 400 days of each organization do to the storage's file, to a start and to memory."""
     folder, count = setting.folder / "ledger", setting.largest
     folder.mkdir()
     storage = f"--storage.path={folder / 'storage'}"
@@ -115,18 +125,47 @@ def _storage(setting: Setting, book: Book) -> Table:
             folder / "exporter.yml", count, upstream.port, programs.RARELY
         )
         started(count, f"--config.file={file}", storage)
-        times = setting.some(5, 2)
+        times = setting.some(3, 1)
         before = [started(count, f"--config.file={file}", storage) for _ in range(times)]
         size = (folder / "storage" / FILE).stat().st_size
         _fill(folder / "storage", book)
         after = [started(count, f"--config.file={file}", storage) for _ in range(times)]
+    series, peak = _memory(setting, storage)
+    each = findings.values["memory a series"] = (peak - FIXED) / series / 1000
     lines = [
         ["size of the file, MB", mb(size), mb((folder / "storage" / FILE).stat().st_size)],
         ["read at the start, s", "", short(_read(folder / "storage"))],
         ["first whole page, median s", *(short(statistics.median(x)) for x in (before, after))],
+        ["series, after a round of polls", "", short(series)],
+        ["the most memory until then, MB", "", mb(peak)],
+        [f"of it beyond {mb(FIXED)} MB, for a series, kB", "", short(each)],
     ]
     columns = (f"{short(count)} organizations", "days of the first answer", f"{STORED} days")
-    return Table("ledger-storage", columns, lines)
+    findings.tables.append(Table("ledger-storage", columns, lines))
+
+
+def _memory(setting: Setting, storage: str) -> tuple[int, int]:
+    """Return the series of everybody, and the most bytes that were resident.
+
+    Until all were read from storage and polled again, a tenth of them with other amounts, and the
+    page was read in each encoding.
+    """
+    count = setting.largest
+    with programs.billing(setting.folder, count, changing=CHANGING) as upstream:
+        file = data.write_configuration(setting.folder / "soon.yml", count, upstream.port, SOON)
+        with programs.launched(f"--config.file={file}", storage) as ours:
+            wait(
+                lambda: upstream.requests().number >= CALLS_OF_A_ROUND * count,
+                "all are polled again",
+                within=programs.READY_WITHIN,
+                look_every=0.5,
+            )
+            ours.wait_until_ready()
+            client = Client(ours.port)
+            for encoding in HEADERS:
+                client.scrape(encoding)
+            peak = usage.peak_memory(ours.pid)
+            return write_page(setting.folder / "page.txt", ours), peak
 
 
 def _fill(folder: Path, book: Book) -> None:

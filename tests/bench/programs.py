@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from bench import data
 from bench.client import Client, wait
 from bench.data import Polling
+from support.certificates import Authority
 from support.process import EXPORTER, OPENMETRICS, TEXT, Process, free_port, get, running
 
 PEERS: Final = Path(__file__).parent / "peers"
@@ -115,6 +116,11 @@ class Billing:
 
     port: int
     control: int
+    ca_file: Path | None  # that it serves TLS with
+
+    def connections(self) -> int:
+        """Return how many there were so far."""
+        return self._ask("/stats")["connections"]
 
     def requests(self) -> Requests:
         """Return what it was asked so far."""
@@ -131,13 +137,16 @@ class Billing:
 
 
 @contextmanager
-def billing(folder: Path, count: int, **options: Any) -> Iterator[Billing]:
+def billing(folder: Path, count: int, *, tls: bool = False, **options: Any) -> Iterator[Billing]:
     """Run a billing server while inside, with options of peers/billing. Raises MissingError."""
     program = built(folder, "billing")
+    authority = Authority(folder) if tls else None
+    if authority:
+        options["certificate"], options["key"] = authority.issue("billing", "IP:127.0.0.1")
     flags = [f"-{name}={value}" for name, value in options.items()]
     with running(program, f"-data={answers_of(folder, count)}", *flags) as process:
         ports = process.stdout.wait_for(r"api (\d+) control (\d+)")
-        yield Billing(int(ports[1]), int(ports[2]))
+        yield Billing(int(ports[1]), int(ports[2]), authority.crt if authority else None)
 
 
 def answers_of(folder: Path, count: int) -> Path:
@@ -158,7 +167,9 @@ def exporter(
     program: Sequence[str] = EXPORTER,
 ) -> Iterator[Server]:
     """Run our exporter while inside."""
-    file = data.write_configuration(folder / "exporter.yml", count, upstream.port, polling)
+    file = data.write_configuration(
+        folder / "exporter.yml", count, upstream.port, polling, upstream.ca_file
+    )
     with launched(f"--config.file={file}", program=program) as server:
         server.process.stderr.wait_for("msg=serving", READY_WITHIN)
         yield server

@@ -33,7 +33,7 @@ def run(setting: Setting) -> Findings:
             ours.wait_until_ready()
             _, value = _look(ours, org_id)
             times, looks = [], []
-            for _ in range(setting.some(30, 8)):
+            for _ in range(setting.some(20, 8)):
                 sent, before = upstream.bump(org_id), value
                 while value == before:
                     asked, value = _look(ours, org_id)

@@ -21,7 +21,7 @@ POLLING = Polling(
     interval=f"{INTERVAL:g}s", first_interval=f"{INTERVAL:g}s", concurrency=256, timeout="5s"
 )
 SLACK = 5.0  # seconds
-INTERVALS = 4
+INTERVALS = 3
 SUCCESS = re.compile(
     rb'^viam_billing_collector_last_success_timestamp_seconds\{.*org_id="([^"]+)".* (\S+)$',
     re.MULTILINE,

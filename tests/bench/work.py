@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench import programs
+from bench import changed, programs
 from bench.figures import short
 from bench.findings import Findings, Setting, Table
+from exporter.config import LimitsConfig
 from exporter.metrics.catalog import COLLECTORS
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import ApiKey, InvoiceDetail, Organization
@@ -46,7 +47,7 @@ async def _steps(file: Path) -> Findings:
     clock, store = LateClock(), Store()
     telemetry = Telemetry("", "")
     intake = Intake(store, telemetry, clock, InvoiceDetail())
-    publisher = Publisher(store, telemetry, clock, max_series=10_000_000)
+    publisher = Publisher(store, telemetry, clock, max_series=LimitsConfig().max_series)
     known = {o: Organization(o, o[:8], ApiKey("bench"), 900.0, 3600.0) for o in answers}
     names = [collector.name for collector in COLLECTORS]
     await intake.configure(known, names, InvoiceDetail())
@@ -94,7 +95,15 @@ async def _steps(file: Path) -> Findings:
         "a page on which all lines of one organization changed", time.process_time() - started
     )
     columns = (f"of {short(COUNT)} organizations", "processor time")
-    return Findings(tables=[Table("work", columns, rows)])
+    findings = Findings(tables=[Table("work", columns, rows)])
+    findings.add(
+        await changed.measure(
+            {org_id: dict(zip(names, raws, strict=True)) for org_id, raws in answers.items()},
+            lambda org_id, name, raw: intake.succeed(Unit(org_id, name), raw, 0.01),
+            publish,
+        )
+    )
+    return findings
 
 
 def _renamed(organization: Organization) -> Organization:

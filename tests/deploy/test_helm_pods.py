@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pytest
 
-from exporter.cli import parser
-from exporter.polling.sharding import MAX_SHARDS, choose
+from exporter.flags import MAX_SHARDS, parser
+from exporter.polling.sharding import choose
 from support.chart_values import CASES, MATRIX, VARIATIONS
 from support.container import own_flags
 from support.kubernetes import (

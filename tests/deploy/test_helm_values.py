@@ -8,9 +8,8 @@ from typing import Any, Final
 
 import yaml
 
-from exporter.cli import parser
 from exporter.config import keys
-from exporter.process.logs import FORMATS, LEVELS
+from exporter.flags import LOG_FORMATS, LOG_LEVELS, parser
 from generate.documents import flags
 from support.kubernetes import CHART, exporter, manifests, refused
 
@@ -86,8 +85,8 @@ def test_flags_of_the_chart_are_known_as_such() -> None:
 def test_choices_are_the_exporter_s() -> None:
     """What the schema allows for the log is what the exporter takes."""
     log = SCHEMA["properties"]["log"]["properties"]
-    assert sorted(log["level"]["enum"]) == sorted(LEVELS)
-    assert sorted(log["format"]["enum"]) == sorted(FORMATS)
+    assert sorted(log["level"]["enum"]) == sorted(LOG_LEVELS)
+    assert sorted(log["format"]["enum"]) == sorted(LOG_FORMATS)
 
 
 def test_every_mapping_of_the_chart_s_own_is_strict() -> None:

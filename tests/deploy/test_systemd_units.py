@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from exporter import cli
+from exporter.cli import OPEN_FILES
+from exporter.flags import DEFAULT_ADDRESS, parser
 from exporter.web.sockets import BACKLOG
 from support.process import ROOT
 
@@ -44,9 +45,9 @@ def test_the_exporter_takes_the_flags() -> None:
     """With what stands in place of systemd's variables, and with no more in $ARGS."""
     (command,) = settings(SERVICE, "ExecStart")
     program, *flags = shlex.split(command)
-    assert Path(program).name == cli.parser().prog
+    assert Path(program).name == parser().prog
     assert flags.pop() == "$ARGS"
-    parsed = cli.parser().parse_args(flags)
+    parsed = parser().parse_args(flags)
     assert parsed.systemd_socket
     assert str(parsed.config_file) == "${CONFIGURATION_DIRECTORY}/exporter.yml"
     assert str(parsed.storage_path) == "${STATE_DIRECTORY}"
@@ -54,14 +55,14 @@ def test_the_exporter_takes_the_flags() -> None:
 
 def test_it_listens_where_only_this_machine_is_and_as_the_exporter_would() -> None:
     """The port is the one it has by default, and as many connections wait."""
-    _, _, port = cli.DEFAULT_ADDRESS.rpartition(":")
+    _, _, port = DEFAULT_ADDRESS.rpartition(":")
     assert settings(SOCKET, "ListenStream") == [f"127.0.0.1:{port}"]
     assert settings(SOCKET, "Backlog") == [str(BACKLOG)]
 
 
 def test_it_may_open_as_many_files_as_it_asks_for() -> None:
     """The exporter raises the limit itself, as far as it may."""
-    assert settings(SERVICE, "LimitNOFILE") == [str(cli.OPEN_FILES)]
+    assert settings(SERVICE, "LimitNOFILE") == [str(OPEN_FILES)]
 
 
 def test_the_largest_fleet_that_was_measured_fits_into_its_memory() -> None:

@@ -117,7 +117,7 @@ def test_storage_and_a_daily_ceiling_do_not_block_the_event_loop_either(tmp_path
     """From the start to the stop; what is left of the day is less after some polls."""
 
     def limited(config: Config) -> Config:
-        return replace(config, api=config.api.model_copy(update={"max_requests_per_day": 1000}))
+        return replace(config, api=replace(config.api, max_requests_per_day=1000))
 
     async def scenario(_daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
         await until(fetch, "/-/ready", lambda response: response.status == 200)
@@ -138,7 +138,7 @@ def test_a_ceiling_whose_storage_cannot_be_opened_lets_nothing_through(tmp_path:
     (tmp_path / "file").touch()
 
     def limited(config: Config) -> Config:
-        return replace(config, api=config.api.model_copy(update={"max_requests_per_day": 1000}))
+        return replace(config, api=replace(config.api, max_requests_per_day=1000))
 
     async def scenario(_daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
         await until(fetch, "/-/ready", lambda response: response.status == 200)
@@ -155,7 +155,7 @@ def test_a_reload_takes_a_new_configuration_whole() -> None:
     """Also a new address of the API, for which there is a new connection."""
 
     def fewer(config: Config) -> Config:
-        api = config.api.model_copy(update={"timeout": 9.0})
+        api = replace(config.api, timeout=9.0)
         return replace(config, api=api, organizations=config.organizations[:2])
 
     async def scenario(daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
@@ -207,7 +207,7 @@ def test_a_reload_connects_anew_only_if_the_shard_s_part_of_the_api_section_chan
     ceilings = iter((3000, 3001, 3003))
 
     def limited(config: Config) -> Config:
-        api = config.api.model_copy(update={"max_requests_per_day": next(ceilings)})
+        api = replace(config.api, max_requests_per_day=next(ceilings))
         return replace(config, api=api)
 
     async def scenario(daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:
@@ -228,7 +228,7 @@ def test_a_ceiling_that_is_removed_leaves_no_metric(tmp_path: Path) -> None:
     ceilings = iter((3000, None))
 
     def limited(config: Config) -> Config:
-        api = config.api.model_copy(update={"max_requests_per_day": next(ceilings)})
+        api = replace(config.api, max_requests_per_day=next(ceilings))
         return replace(config, api=api)
 
     async def scenario(daemon: Daemon, fetch: Callable[[str], Awaitable[Response]]) -> None:

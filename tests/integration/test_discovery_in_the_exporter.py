@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -37,9 +38,9 @@ WHOLE = Shard()
 Fetch = Callable[[str], Awaitable[Response]]
 
 
-def config(port: int, *organizations: Organization, **discovery: object) -> Config:
+def config(port: int, *organizations: Organization, **discovery: Any) -> Config:
     """Return a configuration that lists some organizations, and looks for others all the time."""
-    settings = {"enabled": True, "refresh": 0.2} | discovery
+    settings: dict[str, Any] = {"enabled": True, "refresh": 0.2} | discovery
     return Config(
         organizations,
         api=ApiConfig(address=f"127.0.0.1:{port}", tls=False, timeout=5.0),

@@ -117,7 +117,7 @@ def test_its_calls_are_of_the_day_s_requests(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with simulation(accounts=FLEET) as it:
             scarce = config(it.port, refresh=0.05)
-            scarce = replace(scarce, api=scarce.api.model_copy(update={"max_requests_per_day": 40}))
+            scarce = replace(scarce, api=replace(scarce.api, max_requests_per_day=40))
             async with exporting(scarce, tmp_path / "s") as (_, fetch):
                 await polled(fetch, FIRST, SECOND, THIRD)
                 await shown(fetch, Own.REQUESTS_REMAINING.name, 0.0)

@@ -60,7 +60,7 @@ async def service(pair: tuple[Path, Path] | None = None) -> AsyncIterator[int]:
 @asynccontextmanager
 async def client(environ: Mapping[str, str], **api: Any) -> AsyncIterator[BillingClient]:
     """Have the exporter's own client of the API while inside."""
-    config = ApiConfig(**{"address": API, "timeout": 5.0} | api)
+    config = ApiConfig(**dict[str, Any]({"address": API, "timeout": 5.0} | api))
     it = BillingClient.along(
         await find_route(config, environ),
         config,

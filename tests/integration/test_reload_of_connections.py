@@ -104,7 +104,7 @@ def test_reloads_that_change_the_api_leave_no_connection() -> None:
                 await polled(fetch, *FLEET)
                 before = await asyncio.to_thread(sockets)
                 for number in range(RELOADS):
-                    api = configurations[-1].api.model_copy(update={"timeout": 5.0 + number})
+                    api = replace(configurations[-1].api, timeout=5.0 + number)
                     configurations.append(replace(configurations[-1], api=api))
                     assert await app.reload() is None
                     for _ in range(number):

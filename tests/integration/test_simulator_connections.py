@@ -388,7 +388,7 @@ async def eventually(client: BillingClient) -> bytes:
         try:
             return await client.read(ReadRpc(USAGE), FIRST.id, key)
         except BillingError:
-            await client._channel.channel_ready()
+            await client._channel._get().channel_ready()
 
 
 # --- TLS ----------------------------------------------------------------------------------

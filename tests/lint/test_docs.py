@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter import cli
+from exporter import flags
 from exporter.config import ConfigError, keys, load
 from exporter.metrics import catalog
 from exporter.web.routes import ENDPOINTS
@@ -80,7 +80,7 @@ def test_every_metric_key_flag_and_endpoint_is_documented() -> None:
     """In the reference that it belongs to."""
     assert all(f"`{name}`" in REFERENCES["metrics.md"] for name in IDS)
     assert all(f"`{key.path}`" in REFERENCES["configuration.md"] for key in keys())
-    daemon = documents.flags(cli.parser())
+    daemon = documents.flags(flags.parser())
     assert all(flag["flag"] in REFERENCES["configuration.md"] for flag in daemon)
     assert all(f"`{endpoint.path}`" in REFERENCES["web.md"] for endpoint in ENDPOINTS)
 

@@ -16,6 +16,7 @@ TEXT = st.one_of(
     st.sampled_from(["", "gold", "Gold", "paid", "OUTSTANDING", "card_declined", 'a"b\\c\nd', "é"]),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
     st.integers(0, 30).map("tier {}".format),
+    st.integers(0, 3).map(f"{'long ' * 60}{{}}".format),
 )
 AMOUNT = st.one_of(
     st.integers(-100_000, 100_000).map(lambda cents: cents / 100),

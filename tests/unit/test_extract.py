@@ -17,9 +17,8 @@ from exporter.metrics.extract.invoices import view as view_invoices
 from exporter.metrics.extract.usage import view as view_usage
 from exporter.metrics.extract.values import label_text
 from exporter.metrics.samples import apply
-from exporter.model import InvoiceDetail, MetricSpec, Sample
+from exporter.model import InvoiceDetail, MetricSpec
 from exporter.pb import billing_pb2 as pb
-from support.reader import organization
 
 NOW = 1_795_435_200.0  # 2026-11-23T12:00:00Z
 DAY = 86_400.0
@@ -33,8 +32,7 @@ def samples(name: str, answer: object, now: float = NOW, **detail: object) -> di
         for spec in collector.specs:
             if spec.name == f"viam_billing_{name}":
                 view = collector.view(answer, now, InvoiceDetail(**detail))  # type: ignore[arg-type]
-                family, _ = apply(spec, organization(), view)
-                return {sample.labels: sample.value for sample in family.samples}
+                return dict(apply(spec, view)[0])
     raise LookupError(name)
 
 
@@ -44,7 +42,7 @@ def withheld(name: str, answer: object) -> dict[str, int]:
         for spec in collector.specs:
             if spec.name == f"viam_billing_{name}":
                 view = collector.view(answer, NOW, InvoiceDetail())
-                return dict(apply(spec, organization(), view)[1])
+                return dict(apply(spec, view)[1])
     raise LookupError(name)
 
 
@@ -543,11 +541,9 @@ def test_outstanding_balance_is_exported_as_given() -> None:
 def test_a_row_refuses_samples_that_do_not_fit_its_labels() -> None:
     """A row whose extractor forgets a label is a bug, and says so."""
     spec = COLLECTORS[0].specs[0]
-    broken = type(spec)(
-        spec.name, spec.help, spec.labels, extract=lambda _: iter([Sample(("only",), 1)])
-    )
+    broken = type(spec)(spec.name, spec.help, spec.labels, extract=lambda _: iter([(("only",), 1)]))
     with pytest.raises(ValueError, match="are not the values of"):
-        apply(broken, organization(), None)
+        apply(broken, None)
 
 
 def test_what_comes_again_is_not_shown_in_place_of_what_is_withheld() -> None:
@@ -556,8 +552,8 @@ def test_what_comes_again_is_not_shown_in_place_of_what_is_withheld() -> None:
         "viam_billing_twice",
         "The same labels twice.",
         ("org_id", "org_name"),
-        extract=lambda _: iter([Sample((), math.nan), Sample((), 5.0)]),
+        extract=lambda _: iter([((), math.nan), ((), 5.0)]),
     )
-    family, withheld = apply(twice, organization(), None)
-    assert family.samples == ()
+    shown, withheld = apply(twice, None)
+    assert shown == []
     assert withheld == {"nan": 1, "duplicate": 1}

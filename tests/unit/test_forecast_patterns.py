@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from exporter.forecast.history import History, Period, history
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.forecast import patterns
+from exporter.forecast.history import History, Period, history, known, median
 from exporter.forecast.patterns import Credit, credit, fees, level_start, without
 from exporter.state.day_rows import DAY, UNKNOWN, Day, Entry
 
@@ -144,3 +148,22 @@ def test_days_before_anything_was_spent_are_of_no_level() -> None:
     assert level_start([0.0] * 10 + [5.0, 5.5]) == 10
     assert level_start([0.0] * 10) == 0
     assert level_start([]) == 0
+
+
+AMOUNTS = st.one_of(st.none(), st.just(0.0), st.just(10.0), st.floats(9.0, 12.0), st.floats(0, 1e6))
+
+
+@given(st.lists(AMOUNTS, max_size=40))
+def test_days_that_are_passed_over_at_once_have_no_pattern(spends: list[float | None]) -> None:
+    """A short look at all days leaves out only what a long one at each finds nothing in."""
+    days = known(spends)
+    around = [patterns._around(spends, index) for index in range(len(spends))]
+    assert [index for index, _ in patterns._spikes(spends)] == [
+        index
+        for index, usd in enumerate(spends)
+        if usd
+        and len(around[index]) >= patterns.ENOUGH
+        and usd > patterns.ODD * median(around[index])
+    ]
+    if days and not patterns._is_apart(min(days), max(days)):
+        assert all(patterns._change(spends, index) == 0 for index in range(len(spends)))

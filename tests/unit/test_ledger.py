@@ -107,6 +107,29 @@ def test_growth_is_spread_over_the_time_since_it_was_last_counted() -> None:
     assert book.spends(3) == [24.0, 12.0, 12.0]
 
 
+SINCE = st.one_of(st.just(0.0), st.floats(0, DAY - 1))  # seconds after a midnight
+
+
+@given(SINCE, st.integers(0, 61), SINCE, st.floats(0, 1e6), st.floats(0, 1e6))
+def test_at_first_sight_each_day_has_its_share_of_the_time(
+    start: float, days: int, until: float, net: float, cost: float
+) -> None:
+    """Whole days have the same, and nothing of the amount is lost."""
+    book = Book(start=FIRST + start)
+    now = FIRST + days * DAY + max(start, until)
+    book.poll(now, net, per_machine=cost)
+    total = now - FIRST - start
+    for number in range(days + 1):
+        begin, end = max(number * DAY, start), min((number + 1) * DAY, now - FIRST)
+        share = (end - begin) / total if total else 1.0
+        day = book.day(number)
+        assert day.unknown == (round(start) if number == 0 else 0)
+        assert day.spend == pytest.approx(net * share, rel=1e-9, abs=1e-6)
+        moved = day.resources().get("per_machine", Moved(0.0, 0.0))
+        assert moved.spend == pytest.approx(cost * share, rel=1e-9, abs=1e-6)
+    assert book.of_period(FIRST + start) == pytest.approx(net, rel=1e-15)
+
+
 def test_days_that_growth_was_divided_among_are_estimated() -> None:
     """If the answers were more than six hours apart; an unchanged amount never is."""
     book = Book()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from exporter.flags import LOG_FORMATS
 from exporter.process import logs
 
 
@@ -31,7 +32,7 @@ def _logging_as_before() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.mark.parametrize("form", logs.FORMATS)
+@pytest.mark.parametrize("form", LOG_FORMATS)
 def test_what_cannot_be_logged_is_a_line_too(form: str, capfd: pytest.CaptureFixture[str]) -> None:
     """By this program or by a library: neither an exception nor text in another form."""
     lines = logs.configure("info", form)

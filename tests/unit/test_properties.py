@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from google.protobuf.message import Message
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -13,10 +15,12 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.metrics import render
 from exporter.metrics.catalog import COLLECTORS, Collector
+from exporter.metrics.extract.values import MAX_LABEL_LENGTH, shorten
 from exporter.metrics.render import Format
 from exporter.metrics.samples import apply
-from exporter.model import Family, InvoiceDetail
+from exporter.model import InvoiceDetail, Metric, Moment, Sample
 from exporter.pb import billing_pb2 as pb
+from exporter.polling import answers
 from support.messages import messages
 from support.reader import organization
 
@@ -29,12 +33,15 @@ ANSWERS = st.sampled_from(COLLECTORS).flatmap(
 )
 
 
+Families = Sequence[tuple[Metric, Sequence[Sample]]]
+
+
 def families(
     collector: Collector[Any, Any], answer: Any, now: float, detail: InvoiceDetail
-) -> list[Family]:
-    """Return all that a collector makes of an answer."""
+) -> Families:
+    """Return the samples that a collector makes of an answer, with their metrics."""
     view = collector.view(answer, now, detail)
-    return [apply(spec, organization(), view)[0] for spec in collector.specs]
+    return [(spec, apply(spec, view)[0]) for spec in collector.specs]
 
 
 @given(ANSWERS, NOW, DETAILS)
@@ -43,10 +50,29 @@ def test_no_answer_breaks_an_extractor_or_makes_a_series_twice(
     case: tuple[Collector[Any, Any], Any], now: float, detail: InvoiceDetail
 ) -> None:
     """Whatever comes, there are only finite samples, sorted, of distinct label sets."""
-    for family in families(*case, now, detail):
-        labels = [(sample.labels, sample.extra) for sample in family.samples]
+    for _, samples in families(*case, now, detail):
+        labels = [labels for labels, _ in samples]
         assert labels == sorted(set(labels))
-        assert all(math.isfinite(sample.value) for sample in family.samples)
+        assert all(math.isfinite(value) for _, value in samples)
+
+
+@given(ANSWERS, NOW, DETAILS)
+@settings(max_examples=200)
+def test_lines_are_those_of_the_samples(
+    case: tuple[Collector[Any, Any], Any], now: float, detail: InvoiceDetail
+) -> None:
+    """The short way to the only sample of a metric leads where the one for all metrics does."""
+    collector, answer = case
+    view = collector.view(answer, now, detail)
+    made = render.lines(collector.specs, organization(), view)
+    withheld: Counter[str] = Counter()
+    for spec, text in zip(collector.specs, made.texts, strict=True):
+        samples, reasons = apply(spec, view)
+        assert text == render.fragment(spec, organization(), samples)
+        withheld.update(reasons)
+        values = [value for _, value in samples] if spec.figure else []
+        assert ([made.figures[spec.name]] if spec.name in made.figures else []) == values
+    assert made.withheld == withheld
 
 
 @given(ANSWERS, NOW, DETAILS)
@@ -55,20 +81,21 @@ def test_the_page_parses_back_to_the_same_samples(
     case: tuple[Collector[Any, Any], Any], now: float, detail: InvoiceDetail
 ) -> None:
     """Prometheus' own parsers read from both formats what was written, to the last bit."""
-    made = [family for family in families(*case, now, detail) if family.samples]
+    made = [(spec, samples) for spec, samples in families(*case, now, detail) if samples]
     expected = Counter(
         (
-            family.spec.name,
-            frozenset(zip(family.spec.labels, (*WHOSE, *sample.labels), strict=True)),
-            sample.value,
+            spec.name,
+            frozenset(zip(spec.labels, (*WHOSE, *labels), strict=True)),
+            value,
         )
-        for family in made
-        for sample in family.samples
+        for spec, samples in made
+        for labels, value in samples
     )
     for form, parse in ((Format.TEXT, parse_text), (Format.OPENMETRICS, parse_openmetrics)):
         end = b"# EOF\n" if form is Format.OPENMETRICS else b""
         page = b"".join(
-            render.header(family.spec, form) + render.fragment(family) for family in made
+            render.header(spec, form) + render.fragment(spec, organization(), samples)
+            for spec, samples in made
         )
         read = Counter(
             (sample.name, frozenset(sample.labels.items()), sample.value)
@@ -76,6 +103,50 @@ def test_the_page_parses_back_to_the_same_samples(
             for sample in family.samples
         )
         assert read == expected
+
+
+@given(ANSWERS, NOW, DETAILS)
+@settings(max_examples=200)
+def test_what_is_kept_of_an_answer_makes_the_same_samples(
+    case: tuple[Collector[Any, Any], Any], now: float, detail: InvoiceDetail
+) -> None:
+    """It lacks only what samples are not made of, and no text of it is longer than a label."""
+    collector, answer = case
+    expected = families(collector, answer, now, detail)
+    kept = collector.message.FromString(shorten(collector.keep(answer)).SerializeToString())
+    assert families(collector, kept, now, detail) == expected
+    assert max(map(len, texts(kept)), default=0) <= MAX_LABEL_LENGTH
+
+
+UNKNOWN_FIELD = b"\xfa\x7f\x01a"
+
+
+@given(ANSWERS, st.sampled_from([b"", UNKNOWN_FIELD]), st.data())
+@settings(max_examples=200)
+def test_only_an_answer_that_comes_again_is_taken_for_the_one_before(
+    case: tuple[Collector[Any, Any], Any], more: bytes, data: st.DataObject
+) -> None:
+    """Whether it is kept whole or has parts that are not; nobody knows of one that was restored."""
+    collector, answer = case
+    raw = answer.SerializeToString() + more
+    other = data.draw(messages(collector.message)).SerializeToString()
+    now = Moment(1_795_435_200.0, 0.0)
+    taken, _ = answers.take_in(collector, organization(), raw, InvoiceDetail(), now)
+    assert answers.is_again(taken, raw)
+    for each in (other, taken.message):
+        assert answers.is_again(taken, each) == (each == raw)
+    restored = answers.reread(collector, organization(), taken, InvoiceDetail(), now)
+    assert not answers.is_again(restored, raw)
+
+
+def texts(message: Message) -> Iterator[str]:
+    """Yield all texts in a message."""
+    for field, value in message.ListFields():
+        for each in value if field.is_repeated else [value]:
+            if isinstance(each, str):
+                yield each
+            elif isinstance(each, Message):
+                yield from texts(each)
 
 
 @given(messages(pb.GetCurrentMonthUsageResponse))
@@ -90,6 +161,6 @@ def test_no_cost_is_lost(answer: pb.GetCurrentMonthUsageResponse) -> None:
     for number, cost in enumerate(lines):  # cents of any sign, so that every sum is a number
         cost.cost = math.fmod(cost.cost, 1e6) if math.isfinite(cost.cost) else number / 100
     assume(lines)
-    usage_cost = families(COLLECTORS[0], answer, 0.0, InvoiceDetail())[0]
-    shown = math.fsum(sample.value for sample in usage_cost.samples)
+    _, samples = families(COLLECTORS[0], answer, 0.0, InvoiceDetail())[0]
+    shown = math.fsum(value for _, value in samples)
     assert math.isclose(shown, math.fsum(cost.cost for cost in lines), abs_tol=1e-6)

@@ -25,7 +25,7 @@ from exporter.model import (
 from exporter.pb import billing_pb2 as pb
 from exporter.polling import answers
 from exporter.polling.answers import COLLECTOR
-from exporter.process.version import program
+from exporter.process.program import program
 from exporter.state.messages import packed
 from exporter.state.place import FILE
 from exporter.state.storage import Storage

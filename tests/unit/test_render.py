@@ -6,6 +6,7 @@ import gzip
 import math
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -18,13 +19,22 @@ from prometheus_client.utils import floatToGoString
 
 from exporter.metrics import render
 from exporter.metrics.render import Format
-from exporter.model import Family, Metric, MetricType, Sample
+from exporter.model import Metric, MetricType, Organization, Sample
 from exporter.page.pieces import SMALL, Encoding, bodies, joined, piece
 from support.reader import organization
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 VALUES = st.floats(width=64)
+
+
+class Family(NamedTuple):
+    """What one organization has of a metric."""
+
+    spec: Metric
+    organization: Organization
+    samples: Sequence[Sample]
+    extra: tuple[tuple[str, str], ...]
 
 
 @st.composite
@@ -40,9 +50,9 @@ def families(draw: st.DrawFn) -> list[Family]:
         values = st.tuples(*[TEXTS] * (len(labels) - 2))
         extra = tuple((f"zz_{n}", draw(TEXTS)) for n in range(draw(st.integers(0, 2))))
         count = draw(st.integers(1, 3))
-        samples = [Sample(draw(values), draw(VALUES), extra) for _ in range(count)]
+        samples = [(draw(values), draw(VALUES)) for _ in range(count)]
         whose = organization(draw(TEXTS), name=draw(TEXTS))
-        made.append(Family(spec, whose, tuple(samples)))
+        made.append(Family(spec, whose, samples, extra))
     return made
 
 
@@ -57,9 +67,9 @@ class Oracle:
         for family in self._made:
             spec = family.spec
             metric = PrometheusMetric(spec.family, spec.help, spec.type, spec.unit)
-            for own, value, extra in family.samples:
+            for own, value in family.samples:
                 labels = (family.organization.id, family.organization.name, *own)
-                pairs = [*zip(spec.labels, labels, strict=True), *extra]
+                pairs = [*zip(spec.labels, labels, strict=True), *family.extra]
                 metric.add_sample(spec.name, dict(pairs), value)
             yield metric
 
@@ -73,7 +83,7 @@ def test_bytes_are_those_of_the_client_library(made: list[Family]) -> None:
         (Format.TEXT, text_oracle(registry)),
         (Format.OPENMETRICS, openmetrics_oracle(registry).removesuffix(b"# EOF\n")),  # type: ignore[no-untyped-call]
     ):
-        page = b"".join(render.header(f.spec, form) + render.fragment(f) for f in made)
+        page = b"".join(render.header(f.spec, form) + render.fragment(*f) for f in made)
         assert page == expected
 
 

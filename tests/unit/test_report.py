@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from exporter.metrics.extract.organization import up
 from exporter.metrics.report import OrganizationReport, report_on
 from exporter.model import (
     Answer,
@@ -81,6 +80,6 @@ def test_up_is_absent_until_every_collector_was_polled() -> None:
     """No poll yet is neither up nor down."""
     unpolled = CollectorState()
     failed = OK._replace(failure=OUTAGE)
-    assert [*up(at(state(a=OK, b=unpolled), 60.0))] == []
-    assert [s.value for s in up(at(state(a=OK, b=OK), 60.0))] == [1.0]  # type: ignore[union-attr]
-    assert [s.value for s in up(at(state(a=OK, b=failed), 60.0))] == [0.0]  # type: ignore[union-attr]
+    assert at(state(a=OK, b=unpolled), 60.0).up is None
+    assert at(state(a=OK, b=OK), 60.0).up is True
+    assert at(state(a=OK, b=failed), 60.0).up is False

@@ -7,10 +7,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from exporter.base.text import escaped, is_text, is_visible
-from exporter.config.values import Name
+from exporter.config import values
 
 BIDI_CONTROLS = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -29,7 +28,7 @@ REAL = (
 @pytest.mark.parametrize("name", REAL)
 def test_names_of_real_companies_are_taken_and_shown_as_they_are(name: str) -> None:
     """White space and joiners of any script are text: nothing refuses or alters them."""
-    assert TypeAdapter(Name).validate_python(name) == name
+    assert values.name(name) == name
     assert escaped(name) == name
     assert is_visible(name)
 
@@ -50,7 +49,7 @@ def test_what_no_name_may_have_is_what_is_escaped(character: str) -> None:
 def test_a_name_that_is_no_text_is_refused_with_the_rule(character: str) -> None:
     """Without the name in the message."""
     with pytest.raises(ValueError, match="must not contain control characters, line separators or"):
-        TypeAdapter(Name).validate_python(f"Acme{character}")
+        values.name(f"Acme{character}")
 
 
 @pytest.mark.parametrize("name", ["", " ", "\u3000\u00a0", "\u200b\u200d", "\n\t\u2028"])

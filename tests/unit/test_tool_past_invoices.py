@@ -77,11 +77,11 @@ Samples = Mapping[str, Mapping[tuple[str, ...], float]]
 
 def shown(view: invoices.Invoices) -> Samples:
     """Return what the exporter's own extractors make of a view: by metric, then by labels."""
-    made = {
-        spec.name: render.lines(spec, organization(), view).text.decode()
-        for spec in past_invoices.SPECS
+    texts = render.lines(past_invoices.SPECS, organization(), view).texts
+    return {
+        spec.name: dict(rows(text.decode()))
+        for spec, text in zip(past_invoices.SPECS, texts, strict=True)
     }
-    return {name: dict(rows(text)) for name, text in made.items()}
 
 
 def rows(page: str) -> list[tuple[tuple[str, ...], float]]:

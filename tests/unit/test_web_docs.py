@@ -7,31 +7,27 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel
-
-from exporter.config.fields import nested_model
+from exporter.config.sections import Section, keys_of
 from exporter.web import limits
 from exporter.web.auth import CONCURRENCY, MAX_WAITING
-from exporter.web.serving import DEFAULT_MAX_REQUESTS
+from exporter.web.flags import DEFAULT_MAX_REQUESTS
 from exporter.web.toolkit import load
 from exporter.web.toolkit.web_schema import WebConfigKeys
 
 PAGE = Path(__file__).parents[2] / "docs" / "web.md"
 
 
-def rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def rows(section: type[Section], prefix: str = "") -> Iterator[str]:
     """Yield the table's row of every key, sections before what is in them."""
-    for name, info in model.model_fields.items():
-        nested, _ = nested_model(info)
-        text = info.description or (nested and nested.__doc__) or ""
-        default = info.get_default(call_default_factory=True)
-        plain = default is None or isinstance(default, (dict, BaseModel))
-        shown = (
-            "" if plain else f"`{str(default).lower() if isinstance(default, bool) else default}`"
-        )
-        yield f"| `{prefix}{name}` | {shown.replace('`0.0`', '`0`')} | {text} |"
-        if nested:
-            yield from rows(nested, f"{prefix}{name}.")
+    for key in keys_of(section).values():
+        text = key.description or (key.section and key.section.__doc__) or ""
+        plain = key.default is None or isinstance(key.default, (dict, Section))
+        default = str(key.default)
+        shown = default.lower() if isinstance(key.default, bool) else default
+        cell = "" if plain else f"`{shown}`".replace("`0.0`", "`0`")
+        yield f"| `{prefix}{key.name}` | {cell} | {text} |"
+        if key.section:
+            yield from rows(key.section, f"{prefix}{key.name}.")
 
 
 def test_the_table_of_keys_is_the_schema(update_golden: bool) -> None:  # noqa: FBT001

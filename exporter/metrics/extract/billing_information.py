@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.metrics.extract.values import Samples, View, enum_label, label_text, unknown
-from exporter.model import Sample
 from exporter.pb import billing_pb2 as pb
 
 
@@ -32,7 +31,7 @@ def view(answer: pb.GetOrgBillingInformationResponse) -> BillingInformation:
         card_brand=label_text(answer.method.brand) if method == "card" else "",
         verification_pending=answer.method_us_bank_account.HasField("verification_info"),
         billing_tier=label_text(answer.billing_tier),
-        unknown_enums=unknown(pb.PaymentMethodType, [answer.type]),
+        unknown_enums=unknown(pb.PaymentMethodType, {answer.type: 1}),
     )
 
 
@@ -52,4 +51,4 @@ def keep_impersonal(
 
 def payment_method_info(billing: BillingInformation) -> Samples:
     """1 for the payment method and the card's brand."""
-    yield Sample((billing.payment_method, billing.card_brand), 1)
+    yield (billing.payment_method, billing.card_brand), 1

@@ -6,25 +6,18 @@ from collections.abc import Callable
 
 from exporter.metrics.extract.values import Samples
 from exporter.metrics.report import DAY, OrganizationReport
-from exporter.model import Sample, Windows
+from exporter.model import ClosedPeriod, Windows
 
 
-def one(value: Callable[[Windows], float | None]) -> Callable[[OrganizationReport], Samples]:
-    """Return what extracts a number of the windows; nothing while it is not known."""
-
-    def extract(report: OrganizationReport) -> Samples:
-        number = None if report.windows is None else value(report.windows)
-        if number is not None:
-            yield Sample((), number)
-
-    return extract
+def one(value: Callable[[Windows], float | None]) -> Callable[[OrganizationReport], float | None]:
+    """Return what gives a number of the windows; None while it is not known."""
+    return lambda report: None if report.windows is None else value(report.windows)
 
 
-def today(report: OrganizationReport) -> Samples:
+def today(report: OrganizationReport) -> float | None:
     """What was spent since midnight, if a good answer came since."""
     found = report.windows
-    if found is not None and found.answered == report.today and found.on_it is not None:
-        yield Sample((), found.on_it)
+    return None if found is None or found.answered != report.today else found.on_it
 
 
 def yesterday_start(found: Windows) -> float | None:
@@ -36,16 +29,16 @@ def resources(report: OrganizationReport) -> Samples:
     """What was spent on the last whole day for each resource type."""
     if report.windows is not None:
         for name, usd in report.windows.by_resource.items():
-            yield Sample((name,), usd)
+            yield (name,), usd
 
 
-def closed_usage(report: OrganizationReport) -> Samples:
-    """Month to date as last seen of the period that ended last."""
-    if report.spend is not None and (period := report.spend.closed.last) is not None:
-        yield Sample((), period.usage)
+def closed(
+    value: Callable[[ClosedPeriod], float],
+) -> Callable[[OrganizationReport], float | None]:
+    """Return what gives a number of the period that ended last; None before one has."""
 
+    def extract(report: OrganizationReport) -> float | None:
+        period = None if report.spend is None else report.spend.closed.last
+        return None if period is None else value(period)
 
-def closed_end(report: OrganizationReport) -> Samples:
-    """When that period ended."""
-    if report.spend is not None and (period := report.spend.closed.last) is not None:
-        yield Sample((), period.end)
+    return extract

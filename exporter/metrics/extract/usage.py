@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +16,6 @@ from exporter.metrics.extract.values import (
     unix_time,
     unknown,
 )
-from exporter.model import Sample
 from exporter.pb import billing_pb2 as pb
 
 MAX_TIERS = 20
@@ -57,7 +56,7 @@ class Usage(View):
 def view(answer: pb.GetCurrentMonthUsageResponse) -> Usage:
     """Return what a GetCurrentMonthUsage answer means."""
     sources = answer.resource_usage_costs_by_source
-    costs, totals = _by_source(answer) if sources else _deprecated(answer)
+    costs, totals, unknown_enums = _by_source(sources) if sources else _deprecated(answer)
     return Usage(
         costs=costs,
         totals=totals,
@@ -65,47 +64,56 @@ def view(answer: pb.GetCurrentMonthUsageResponse) -> Usage:
         subtotal=answer.subtotal,
         period_start=unix_time(answer.start_date),
         period_end=unix_time(answer.end_date),
-        unknown_enums={
-            **unknown(pb.SourceType, [source.source_type for source in sources]),
-            **unknown(
-                pb.UsageCostType,
-                [
-                    cost.resource_type
-                    for source in sources
-                    for cost in source.resource_usage_costs.usage_costs
-                ],
-            ),
-        },
+        unknown_enums=unknown_enums,
     )
 
 
 Costs = defaultdict[tuple[str, str, str], list[float]]
 TotalsOfSources = defaultdict[tuple[str, str], Totals]
+Found = tuple[Costs, TotalsOfSources, Mapping[str, int]]
 
 
-def _nothing() -> tuple[Costs, TotalsOfSources]:
-    return defaultdict(list), defaultdict(lambda: Totals([], [], []))
+def _nothing() -> Found:
+    return defaultdict(list), defaultdict(lambda: Totals([], [], [])), {}
 
 
-def _by_source(answer: pb.GetCurrentMonthUsageResponse) -> tuple[Costs, TotalsOfSources]:
-    tiers = _tier_labels(
-        label_text(source.tier_name) for source in answer.resource_usage_costs_by_source
-    )
-    costs, totals = _nothing()
-    for source in answer.resource_usage_costs_by_source:
+def _by_source(sources: Sequence[pb.ResourceUsageCostsBySource]) -> Found:
+    # First by numbers and names as they came: there are many more amounts than labels.
+    amounts: defaultdict[tuple[int, str], defaultdict[int, list[float]]]
+    amounts = defaultdict(lambda: defaultdict(list))
+    bills: defaultdict[tuple[int, str], Totals] = defaultdict(lambda: Totals([], [], []))
+    source_types: Counter[int] = Counter()
+    names = set()
+    for source in sources:
+        key = source.source_type, source.tier_name
+        source_types[source.source_type] += 1
+        names.add(source.tier_name)
         if not source.HasField("resource_usage_costs"):
             continue
-        source_type = enum_label(pb.SourceType, "SOURCE_TYPE_", source.source_type)
-        tier = tiers[label_text(source.tier_name)]
         bill = source.resource_usage_costs
+        by_type = amounts[key]
         for cost in bill.usage_costs:
-            resource_type = enum_label(pb.UsageCostType, "USAGE_COST_TYPE_", cost.resource_type)
-            costs[source_type, tier, resource_type].append(cost.cost)
-        total = totals[source_type, tier]
-        total.gross.append(bill.total_without_discount)
-        total.discount.append(bill.discount)
-        total.net.append(bill.total_with_discount)
-    return costs, totals
+            by_type[cost.resource_type].append(cost.cost)
+        gross, discount, net = bills[key]
+        gross.append(bill.total_without_discount)
+        discount.append(bill.discount)
+        net.append(bill.total_with_discount)
+    tiers = _tier_labels(map(label_text, names))
+    costs, totals, _ = _nothing()
+    resource_types: Counter[int] = Counter()
+    for (source_type, name), parts in bills.items():
+        labels = enum_label(pb.SourceType, "SOURCE_TYPE_", source_type), tiers[label_text(name)]
+        for total, part in zip(totals[labels], parts, strict=True):
+            total.extend(part)
+        for resource_type, usd in amounts[source_type, name].items():
+            kind = enum_label(pb.UsageCostType, "USAGE_COST_TYPE_", resource_type)
+            costs[(*labels, kind)] += usd
+            resource_types[resource_type] += len(usd)
+    return (
+        costs,
+        totals,
+        {**unknown(pb.SourceType, source_types), **unknown(pb.UsageCostType, resource_types)},
+    )
 
 
 def _tier_labels(names: Iterable[str]) -> Mapping[str, str]:
@@ -118,7 +126,7 @@ def _tier_labels(names: Iterable[str]) -> Mapping[str, str]:
     return {"": ""} | dict.fromkeys(distinct, "other") | kept
 
 
-def _deprecated(answer: pb.GetCurrentMonthUsageResponse) -> tuple[Costs, TotalsOfSources]:
+def _deprecated(answer: pb.GetCurrentMonthUsageResponse) -> Found:
     binary = answer.binary_data_cloud_storage_usage_cost
     other = answer.other_cloud_storage_usage_cost
     by_type = {
@@ -132,7 +140,7 @@ def _deprecated(answer: pb.GetCurrentMonthUsageResponse) -> tuple[Costs, TotalsO
         "standard_compute": answer.standard_compute_usage_cost,
         "per_machine": answer.per_machine_usage_cost,
     }
-    costs, totals = _nothing()
+    costs, totals, nothing_unknown = _nothing()
     for resource_type, usd in by_type.items():
         if usd:
             costs["org", "", resource_type].append(usd)
@@ -140,33 +148,28 @@ def _deprecated(answer: pb.GetCurrentMonthUsageResponse) -> tuple[Costs, TotalsO
     net = answer.total_usage_with_discount
     if costs or gross or discount or net:
         totals["org", ""] = Totals([gross], [discount], [net])
-    return costs, totals
+    return costs, totals, nothing_unknown
 
 
 def cost(usage: Usage) -> Samples:
     """Cost of each (source_type, tier, resource_type)."""
     for labels, parts in usage.costs.items():
-        yield Sample(labels, exact_sum(parts))
+        yield labels, exact_sum(parts)
 
 
 def gross_cost(usage: Usage) -> Samples:
     """Total without discount of each (source_type, tier)."""
     for labels, totals in usage.totals.items():
-        yield Sample(labels, exact_sum(totals.gross))
+        yield labels, exact_sum(totals.gross)
 
 
 def discount(usage: Usage) -> Samples:
     """Discount of each (source_type, tier)."""
     for labels, totals in usage.totals.items():
-        yield Sample(labels, exact_sum(totals.discount))
+        yield labels, exact_sum(totals.discount)
 
 
 def net_cost(usage: Usage) -> Samples:
     """Total with discount of each (source_type, tier)."""
     for labels, totals in usage.totals.items():
-        yield Sample(labels, exact_sum(totals.net))
-
-
-def reconciliation_difference(usage: Usage) -> Samples:
-    """Subtotal minus month to date."""
-    yield Sample((), usage.subtotal - usage.month_to_date)
+        yield labels, exact_sum(totals.net)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -60,16 +60,13 @@ def exact_sum(parts: Iterable[float]) -> float:
     return math.nan if any(map(math.isnan, parts)) else math.inf
 
 
-def optional(value: float | None) -> Samples:
-    """Yield the only sample of a metric that is absent when there is nothing to say."""
-    if value is not None:
-        yield Sample((), value)
+def unknown(enum: EnumTypeWrapper, numbers: Mapping[int, int]) -> Mapping[str, int]:
+    """Return how often numbers came that an enum, one of ENUMS, does not have, by its name.
 
-
-def unknown(enum: EnumTypeWrapper, numbers: Iterable[int]) -> Mapping[str, int]:
-    """Return how many of the numbers an enum, one of ENUMS, does not have, by its name."""
-    known = _numbers(enum)
-    return {enum.DESCRIPTOR.name: sum([number not in known for number in numbers])}
+    Nothing if none did. `numbers` says how often each came.
+    """
+    count = sum([numbers[number] for number in numbers.keys() - _numbers(enum)])
+    return {enum.DESCRIPTOR.name: count} if count else {}
 
 
 @cache
@@ -95,18 +92,36 @@ def keep_known(answer: MessageT) -> MessageT:
 
 def shorten(answer: MessageT) -> MessageT:
     """Cut an answer's texts to the length of labels, as samples are made of them, and return it."""
-    if answer.ByteSize() > MAX_LABEL_LENGTH:
-        _cut(answer)
+    _cut(answer, _texts(answer.DESCRIPTOR))
     return answer
 
 
-def _cut(message: Message) -> None:
-    for known, value in message.ListFields():
-        if known.type == FieldDescriptor.TYPE_STRING:
-            if len(value) > MAX_LABEL_LENGTH:
-                setattr(message, known.name, value[:MAX_LABEL_LENGTH])
-        elif known.is_repeated:
-            for each in value:
-                _cut(each)
-        elif known.message_type is not None:
-            _cut(value)
+class _Texts(NamedTuple):
+    """Where texts are in a message: in which of its own fields, and in which messages in it."""
+
+    names: Sequence[str]
+    within: Sequence[tuple[FieldDescriptor, _Texts]]
+
+
+@cache
+def _texts(message: Descriptor) -> _Texts:
+    names = [field.name for field in message.fields if field.type == FieldDescriptor.TYPE_STRING]
+    inner = [
+        (field, _texts(field.message_type))
+        for field in message.fields
+        if field.message_type is not None
+    ]
+    return _Texts(names, [(field, texts) for field, texts in inner if texts.names or texts.within])
+
+
+def _cut(message: Message, texts: _Texts) -> None:
+    for name in texts.names:
+        text = getattr(message, name)
+        if len(text) > MAX_LABEL_LENGTH:
+            setattr(message, name, text[:MAX_LABEL_LENGTH])
+    for part, within in texts.within:
+        if part.is_repeated:
+            for each in getattr(message, part.name):
+                _cut(each, within)
+        elif message.HasField(part.name):
+            _cut(getattr(message, part.name), within)

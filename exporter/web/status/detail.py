@@ -204,7 +204,7 @@ def _collector(
         view = views[collector.name][1]
         texts = fragments.unpacked(current.reading.fragments)
         for spec, text in zip(collector.specs, texts, strict=True):
-            reasons = sorted(render.lines(spec, organization, view).withheld.items())
+            reasons = sorted(render.lines([spec], organization, view).withheld.items())
             withheld += [Withholding(spec, reason, n) for reason, n in reasons]
             if not text:
                 continue

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from exporter.api.proxy import Proxy
 from exporter.metrics.report import MONTH_TO_DATE
 from exporter.model import InvoiceDetail, OrganizationState, Reason
-from exporter.polling.key_records import DiscoveryStatus
-from exporter.polling.poller import Progress
-from exporter.state.ledger import STORED
+from exporter.web.facts import ExporterFacts
 from exporter.web.status import days, templates
 from exporter.web.status.bars import bars
 from exporter.web.status.detail import MAX_OF_PERIOD, detail
@@ -28,22 +24,6 @@ REASONS: Final[Mapping[str, str]] = {
     Reason.DUPLICATE: "another with the same id is shown",
     Reason.LIMIT: "there are more series than limits.max_series",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ExporterFacts:
-    """What there is to say of the exporter itself."""
-
-    uptime: float  # seconds
-    configuration_hash: str
-    progress: Progress
-    ready: bool
-    unpolled: int  # organizations
-    settled: bool = True  # whether it is known which organizations there are
-    discovery: DiscoveryStatus | None = None  # how discovery fares
-    proxy: Proxy | None = None  # which the API is reached through
-    kept_days: int = STORED  # of the ledger
-    is_stored: bool = True  # what is polled and counted
 
 
 class StatusPages:

@@ -9,7 +9,7 @@ from pathlib import Path
 from exporter.base import files
 from exporter.config import ConfigError, Problem
 from exporter.config.fields import Report, read
-from exporter.config.values import Context
+from exporter.config.sections import Context
 from exporter.config.yaml_nodes import parse
 from exporter.web.toolkit.tls import ServerTls
 from exporter.web.toolkit.watched_files import FileReader

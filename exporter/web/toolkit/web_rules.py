@@ -95,13 +95,13 @@ def _check_tls(section: TlsServer, report: Report, reader: FileReader) -> Server
 
 def _given(section: TlsServer, name: str) -> tuple[str, str]:
     """Return the key that gives a certificate or a key: in the file, or by name of another."""
-    return (TLS, name if name in section.model_fields_set else f"{name}_file")
+    return (TLS, name if name in section.given else f"{name}_file")
 
 
 def _content(section: TlsServer, name: str, report: Report, reader: FileReader) -> bytes | None:
     """Return the PEM of `name` or `name_file`; None, and a problem, where there must be one."""
     file_key = f"{name}_file"
-    given = section.model_fields_set & {name, file_key}
+    given = section.given & {name, file_key}
     if len(given) > 1:
         report.add((TLS, name), f"must not be set together with {file_key}: keep one")
         return None
@@ -151,7 +151,7 @@ def _check_client_auth(section: TlsServer, report: Report) -> None:
     if not report.sound(path):
         return
     mode = VERIFY_MODES[section.client_auth_type]
-    has_ca = bool(section.model_fields_set & {"client_ca", "client_ca_file"})
+    has_ca = bool(section.given & {"client_ca", "client_ca_file"})
     if mode != ssl.CERT_NONE and not has_ca:
         report.add(path, "needs client_ca_file: a certificate that nobody verifies proves nothing")
     if has_ca and section.client_auth_type == "NoClientCert":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from pydantic import ValidationInfo
-
 from exporter.base.text import is_text
 from exporter.config.values import string
 
@@ -43,15 +41,10 @@ def strings(value: object) -> tuple[str, ...]:
     return tuple(string(item) for item in value)
 
 
-def go_duration(value: object, info: ValidationInfo) -> float:
-    """Return seconds from a duration in Go's notation, such as 1m30s or 0.5s; 0 needs no unit.
-
-    A model made in code takes seconds.
-    """
+def go_duration(value: object) -> float:
+    """Return seconds from a duration in Go's notation, such as 1m30s or 0.5s; 0 needs no unit."""
     if value == "0" or (value == 0 and not isinstance(value, bool)):
         return 0.0
-    if info.context is None and isinstance(value, (int, float)):
-        return float(value)
     if not isinstance(value, str) or not _GO_DURATION.fullmatch(value):
         raise ValueError("must be a duration with a unit, such as 1s or 100ms, or 0")
     return sum(float(number) * _SECONDS[unit] for number, unit in _GO_PART.findall(value))

@@ -23,17 +23,20 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/status"
 )
 
 var (
-	file     = flag.String("data", "", "file of answers, as bench/data.py writes it")
-	latency  = flag.Duration("latency", 0, "time before each answer")
-	streams  = flag.Uint("streams", 100_000, "calls in flight on one connection")
-	changing = flag.Int("changing", 0, "percent of the organizations whose answers change with each call")
-	failing  = flag.Int("failing", 0, "percent of the organizations whose calls fail")
-	hanging  = flag.Int("hanging", 0, "percent of the organizations whose calls are never answered")
+	file        = flag.String("data", "", "file of answers, as bench/data.py writes it")
+	certificate = flag.String("certificate", "", "file to serve TLS with; without it, plaintext")
+	key         = flag.String("key", "", "file of the certificate's key")
+	latency     = flag.Duration("latency", 0, "time before each answer")
+	streams     = flag.Uint("streams", 100_000, "calls in flight on one connection")
+	changing    = flag.Int("changing", 0, "percent of the organizations whose answers change with each call")
+	failing     = flag.Int("failing", 0, "percent of the organizations whose calls fail")
+	hanging     = flag.Int("hanging", 0, "percent of the organizations whose calls are never answered")
 )
 
 // raw passes bytes through, in the place of the codec for messages.
@@ -74,6 +77,7 @@ type server struct {
 	token         []byte
 	organizations map[string]*organization
 	mutex         sync.Mutex
+	connections   int64
 	requests      int64
 	first, last   int64 // Unix nanoseconds
 }
@@ -135,12 +139,14 @@ func (o *organization) answer(method int) []byte {
 	return changed
 }
 
-// stats tells how many reads were asked for, and when the first and the last of them.
+// stats tells how many connections there were, how many reads were asked for, and when the first
+// and the last of them.
 func (s *server) stats(w http.ResponseWriter, _ *http.Request) {
 	json.NewEncoder(w).Encode(map[string]int64{
-		"requests": atomic.LoadInt64(&s.requests),
-		"first":    atomic.LoadInt64(&s.first),
-		"last":     atomic.LoadInt64(&s.last),
+		"connections": atomic.LoadInt64(&s.connections),
+		"requests":    atomic.LoadInt64(&s.requests),
+		"first":       atomic.LoadInt64(&s.first),
+		"last":        atomic.LoadInt64(&s.last),
 	})
 }
 
@@ -202,6 +208,32 @@ func unary(name string, answer func(context.Context, []byte) ([]byte, error)) gr
 	}
 }
 
+// counted counts the connections that it accepts.
+type counted struct {
+	net.Listener
+	connections *int64
+}
+
+func (l counted) Accept() (net.Conn, error) {
+	connection, err := l.Listener.Accept()
+	if err == nil {
+		atomic.AddInt64(l.connections, 1)
+	}
+	return connection, err
+}
+
+func options() []grpc.ServerOption {
+	chosen := []grpc.ServerOption{grpc.MaxConcurrentStreams(uint32(*streams))}
+	if *certificate != "" {
+		pair, err := credentials.NewServerTLSFromFile(*certificate, *key)
+		if err != nil {
+			log.Fatal(err)
+		}
+		chosen = append(chosen, grpc.Creds(pair))
+	}
+	return chosen
+}
+
 func listen() net.Listener {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -214,7 +246,7 @@ func main() {
 	flag.Parse()
 	encoding.RegisterCodec(raw{})
 	s := load(*file)
-	calls := grpc.NewServer(grpc.MaxConcurrentStreams(uint32(*streams)))
+	calls := grpc.NewServer(options()...)
 	calls.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "proto.rpc.v1.AuthService",
 		HandlerType: (*interface{})(nil),
@@ -233,7 +265,7 @@ func main() {
 	http.HandleFunc("/bump", s.bump)
 
 	api, control := listen(), listen()
-	go func() { log.Fatal(calls.Serve(api)) }()
+	go func() { log.Fatal(calls.Serve(counted{api, &s.connections})) }()
 	go func() { log.Fatal(http.Serve(control, nil)) }()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)

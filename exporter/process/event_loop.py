@@ -1,0 +1,59 @@
+"""asyncio's event loop, with work at the end of its turns: nothing has to wake it for that."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import selectors
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from exporter.process.garbage import Garbage
+
+
+class Turns:
+    """What is done at the end of each turn, before the loop waits for what comes next."""
+
+    def __init__(self) -> None:
+        self.garbage = Garbage(time.monotonic())
+        self.took: Callable[[float], object] = lambda _seconds: None
+        self._began = time.monotonic()
+
+    def begin(self) -> None:
+        """Note that the loop has waited."""
+        self._began = time.monotonic()
+
+    def end(self) -> None:
+        """Collect garbage, and tell how many seconds the turn took with that."""
+        now = time.monotonic()
+        if self.garbage.collect(now):
+            now = time.monotonic()
+        self.took(now - self._began)
+
+
+class _Selector(selectors.DefaultSelector):
+    turns: Turns
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.turns.end()
+        try:
+            return super().select(timeout)
+        finally:
+            self.turns.begin()
+
+
+def run(main: Coroutine[Any, Any, None], turns: Turns) -> None:
+    """Run as `asyncio.run` does. Python's own collector is off meanwhile."""
+
+    def loop() -> asyncio.AbstractEventLoop:
+        selector = _Selector()
+        selector.turns = turns
+        return asyncio.SelectorEventLoop(selector)
+
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(main)
+    finally:
+        gc.enable()
