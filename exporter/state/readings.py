@@ -6,6 +6,7 @@ docs/adr/0050-readings-in-the-storage.md says what makes sure that it would come
 from __future__ import annotations
 
 import json
+import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
@@ -49,7 +50,7 @@ def answer(row: Sequence[Any]) -> tuple[str, str, SavedAnswer] | None:
     try:
         saved = SavedAnswer(packed(message), received, changed, _unpacked(kept))
         return org_id.decode(), collector.decode(), saved
-    except (ValueError, TypeError, StructError):
+    except (ValueError, TypeError, AttributeError, StructError):
         return rows.answer(row[:6])
 
 
@@ -69,5 +70,7 @@ def _packed(of: Reading) -> bytes:
 def _unpacked(kept: bytes) -> Reading:
     sizes = _HEAD.unpack_from(kept)
     begun, ended = _HEAD.size + sizes[0], _HEAD.size + sum(sizes)
-    as_of, next_change, *others = json.loads(kept[begun:ended])
-    return Reading(kept[_HEAD.size : begun], as_of, next_change, kept[ended:], *others)
+    as_of, next_change, *others, plain = json.loads(kept[begun:ended])
+    # Names of metrics, which all organizations share.
+    figures = {sys.intern(name): value for name, value in plain.items()}
+    return Reading(kept[_HEAD.size : begun], as_of, next_change, kept[ended:], *others, figures)
