@@ -70,7 +70,7 @@ def _packed(of: Reading) -> bytes:
 def _unpacked(kept: bytes) -> Reading:
     sizes = _HEAD.unpack_from(kept)
     begun, ended = _HEAD.size + sizes[0], _HEAD.size + sum(sizes)
-    as_of, next_change, *others, plain = json.loads(kept[begun:ended])
+    as_of, next_change, *others = json.loads(kept[begun:ended])
     # Names of metrics, which all organizations share.
-    figures = {sys.intern(name): value for name, value in plain.items()}
-    return Reading(kept[_HEAD.size : begun], as_of, next_change, kept[ended:], *others, figures)
+    others[-1] = {sys.intern(name): value for name, value in others[-1].items()}
+    return Reading(kept[_HEAD.size : begun], as_of, next_change, kept[ended:], *others)
