@@ -27,36 +27,31 @@ COLUMNS = ("", "minutes", "CPU %", "wake-ups a second", "resident MB", "scrapes"
 class Case:
     """An exporter that is watched without being disturbed."""
 
-    def __init__(self, server: Server, *, is_scraped: bool) -> None:
+    def __init__(self, server: Server, slept_before: int, *, is_scraped: bool) -> None:
+        """`slept_before` is how often another like it had slept by now."""
         self.server = server
         self._client = Client(server.port) if is_scraped else None
         self._cpu = usage.cpu(server.pid)
-        self._switches = usage.Switches(server.pid)
-        self._began = self._now = time.monotonic()
+        self._slept_before = slept_before
+        self._began = time.monotonic()
         self.scrapes = 0
+        self.seconds = self.cpu = self.wake_ups = 0.0
+        self.memory = 0
 
     def look(self) -> None:
-        """Note what it has used, and scrape it if it is time."""
-        self._now = time.monotonic()
-        self._switches.look()
-        if self._client and self._now - self._began >= SCRAPED_EVERY * self.scrapes:
+        """Scrape it if it is time."""
+        seconds = time.monotonic() - self._began
+        if self._client and seconds >= SCRAPED_EVERY * self.scrapes:
             self._client.scrape("gzip")
             self.scrapes += 1
 
-    @property
-    def seconds(self) -> float:
-        """For how long it has been watched."""
-        return self._now - self._began
-
-    @property
-    def cpu(self) -> float:
-        """Its processor time, in percent of a core."""
-        return 100 * (usage.cpu(self.server.pid) - self._cpu) / self.seconds
-
-    @property
-    def wake_ups(self) -> float:
-        """How often its threads were woken, a second."""
-        return self._switches.count / self.seconds
+    def end(self) -> None:
+        """Note what it has used: processor time in percent of a core, wake-ups a second, bytes."""
+        self.seconds = time.monotonic() - self._began
+        self.cpu = 100 * (usage.cpu(self.server.pid) - self._cpu) / self.seconds
+        self.memory = usage.memory(self.server.pid)
+        slept = usage.wake_ups(self.server.process.stop)
+        self.wake_ups = (slept - self._slept_before) / self.seconds
 
 
 def run(setting: Setting) -> Findings:
@@ -66,23 +61,30 @@ def run(setting: Setting) -> Findings:
         enter = stack.enter_context
         plaintext = enter(programs.billing(setting.folder, COUNT))
         tls = enter(programs.billing(setting.folder, COUNT, tls=True))
+        # Two of each: one ends when the watch begins.
         servers = {}
         for number, (name, upstream) in enumerate(
             {PLAINTEXT: plaintext, TLS: tls, SCRAPED: tls}.items()
         ):
             folder = setting.folder / f"idle-{number}"
             folder.mkdir()
-            servers[name] = enter(programs.exporter(folder, COUNT, upstream, POLLING))
-        for server in servers.values():
-            server.wait_until_ready()
-        findings.values["page, gzip / zlib"] = _gzip_by_zlib(servers[PLAINTEXT])
+            servers[name] = [
+                enter(programs.exporter(folder, COUNT, upstream, POLLING)) for _ in range(2)
+            ]
+        for pair in servers.values():
+            for server in pair:
+                server.wait_until_ready()
+        findings.values["page, gzip / zlib"] = _gzip_by_zlib(servers[PLAINTEXT][0])
         pause(SETTLED)
-        cases = {name: Case(server, is_scraped=name == SCRAPED) for name, server in servers.items()}
+        cases = {}
+        for name, (first, second) in servers.items():
+            slept = usage.wake_ups(first.process.stop)
+            cases[name] = Case(second, slept, is_scraped=name == SCRAPED)
         _watch([*cases.values()], 60 * setting.idle_minutes)
         findings.tables.append(Table("idle", COLUMNS, [_row(*each) for each in cases.items()]))
         for name, case in cases.items():
             findings.values[f"idle CPU, {name}"] = case.cpu
-            findings.values[f"idle memory, {name}"] = usage.memory(case.server.pid) / 1e6
+            findings.values[f"idle memory, {name}"] = case.memory / 1e6
         findings.values["idle wake-ups"] = max(cases[TLS].wake_ups, cases[PLAINTEXT].wake_ups)
     return findings
 
@@ -94,13 +96,13 @@ def _watch(cases: Sequence[Case], seconds: float) -> None:
             case.look()
         pause(min(LOOK_EVERY, left))
     for case in cases:
-        case.look()
+        case.end()
 
 
 def _row(name: str, case: Case) -> Sequence[str]:
     return [
         *(name, short(case.seconds / 60), short(case.cpu), short(case.wake_ups)),
-        *(mb(usage.memory(case.server.pid)), str(case.scrapes)),
+        *(mb(case.memory), str(case.scrapes)),
     ]
 
 
