@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -24,14 +25,16 @@ from exporter.polling.intake import Intake
 from exporter.polling.poller import Poller
 from exporter.process import signals
 from exporter.process.clock import SystemClock
-from exporter.process.program import program
 from exporter.reloads import ReloadQueue
 from exporter.state.archive import Archive
 from exporter.state.budget import Budget
 from exporter.state.ledger import IN_MEMORY, STORED
-from exporter.state.saver import Saver
-from exporter.state.storage import LockedError, Storage, StorageError, Stored
+from exporter.state.place import LockedError, StorageError
 from exporter.state.store import Store
+
+if TYPE_CHECKING:  # or SQLite would be there without a storage
+    from exporter.state.saver import Saver
+    from exporter.state.storage import Storage, Stored
 
 log = structlog.get_logger(__name__)
 
@@ -129,6 +132,8 @@ async def _assemble(
     )
     saver = None
     if storage is not None:
+        from exporter.state.saver import Saver  # noqa: PLC0415 - loads SQLite
+
         saver = Saver(storage, store, telemetry, stored, restore)
         stack.push_async_callback(_save_last, saver)
     asking = await asyncio.to_thread(options.shard.asks, config)
@@ -177,6 +182,9 @@ async def _opened(
                 days=IN_MEMORY,
             )
         return None, None
+    from exporter.process.program import program  # noqa: PLC0415 - only for a storage
+    from exporter.state.storage import Storage  # noqa: PLC0415 - loads SQLite
+
     storage = Storage(options.storage_path, program=await asyncio.to_thread(program))
     stack.push_async_callback(_close, storage)
     try:

@@ -16,6 +16,7 @@ from collections.abc import (
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -38,8 +39,6 @@ from exporter.process.notify import ProgressMonitor, ServiceManager
 from exporter.process.version import Version
 from exporter.reloads import ReloadQueue
 from exporter.state.archive import Archive
-from exporter.state.saver import Saver
-from exporter.state.storage import Stored
 from exporter.state.store import Store
 from exporter.web import sockets
 from exporter.web.backend import Backend
@@ -58,6 +57,10 @@ LOADING_HANGS = (
     f"the configuration cannot be read within {LOAD_DEADLINE:g} s: the file system of one of its "
     "files hangs"
 )
+
+if TYPE_CHECKING:  # or SQLite would be there without a storage
+    from exporter.state.saver import Saver
+    from exporter.state.storage import Stored
 
 
 class StartError(Exception):

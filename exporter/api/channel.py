@@ -13,6 +13,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
+from exporter.api.calls import Rpc
 from exporter.model import Clock
 
 GRACE: Final = 0.1  # seconds without a call: what belongs together follows sooner
@@ -40,7 +41,7 @@ class Channel:
         self._next_call = next_call
         self._opened = opened
         self._channel: grpc.aio.Channel | None = None
-        self._methods: dict[str, Any] = {}  # of the channel, by path
+        self._methods: dict[Rpc, Any] = {}  # of the channel
         self.under_way = 0  # calls
         self._idle_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -59,19 +60,19 @@ class Channel:
         return channel is not None and channel.get_state() is grpc.ChannelConnectivity.READY
 
     def unary(
-        self, path: str, request: Callable[[Any], bytes], answer: Callable[[bytes], Any]
+        self, rpc: Rpc, request: Callable[[Any], bytes], answer: Callable[[bytes], Any]
     ) -> grpc.aio.UnaryUnaryMultiCallable[Any, Any]:
-        """Return a method with one answer. The channel stays open for it while inside."""
-        method = self._methods.get(path)
+        """Return a method with one answer. The channel stays open for it within `call`."""
+        method = self._methods.get(rpc)
         if method is None:
-            method = self._methods[path] = self._get().unary_unary(path, request, answer)
+            method = self._methods[rpc] = self._get().unary_unary(rpc.path, request, answer)
         return method
 
     def stream(
-        self, path: str, request: Callable[[Any], bytes], answer: Callable[[bytes], Any]
+        self, rpc: Rpc, request: Callable[[Any], bytes], answer: Callable[[bytes], Any]
     ) -> grpc.aio.UnaryStreamMultiCallable[Any, Any]:
         """Return a method with many answers, likewise."""
-        return self._get().unary_stream(path, request, answer)
+        return self._get().unary_stream(rpc.path, request, answer)
 
     def _get(self) -> grpc.aio.Channel:
         if self._is_closed:

@@ -301,7 +301,7 @@ class BillingClient:
         name = rpc.name
 
         def begin() -> Awaitable[Received]:
-            method = self._channel.unary(rpc.path, _serialized, Received)
+            method = self._channel.unary(rpc, _serialized, Received)
             call = method(request, metadata=metadata, timeout=self._timeout)
             return call if exchange is None else exchange.observe(call)
 
@@ -328,7 +328,7 @@ class BillingClient:
         name = GET_INVOICE_PDF.name
 
         async def start() -> grpc.aio.UnaryStreamCall[Any, Received]:
-            method = self._channel.stream(GET_INVOICE_PDF.path, _serialized, Received)
+            method = self._channel.stream(GET_INVOICE_PDF, _serialized, Received)
             return method(request, metadata=metadata)
 
         if self._admit is not None:

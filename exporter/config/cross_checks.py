@@ -17,7 +17,7 @@ from exporter.config.schema import (
     OrganizationEntry,
     PollConfig,
 )
-from exporter.config.sections import names_of
+from exporter.config.sections import keys_of
 from exporter.config.values import read_key_file
 from exporter.config.yaml_nodes import KeyPath
 
@@ -29,7 +29,7 @@ def check(file: ConfigFile, report: Report, *, storage: bool, shards: int) -> No
     _check_api(file.api, report, storage=storage, shards=shards)
     _check_poll(file.poll, report)
     if not any(file.collectors.plain().values()) and report.sound(("collectors",)):
-        names = ", ".join(names_of(CollectorsConfig))
+        names = ", ".join(keys_of(CollectorsConfig))
         report.add(("collectors",), f"must leave at least one collector on: {names}")
     _check_there_is_something(file, report)
     key_file_rule = cache(_key_file_rule)  # thousands of organizations may name the same file

@@ -18,7 +18,7 @@ from exporter.config.schema import (
     LimitsConfig,
     PollConfig,
 )
-from exporter.config.sections import names_of
+from exporter.config.sections import keys_of
 from exporter.model import ApiKey, InvoiceDetail, Organization
 
 _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml is ten times faster
@@ -31,7 +31,7 @@ class Config:
     organizations: tuple[Organization, ...]
     api: ApiConfig = field(default_factory=ApiConfig)
     poll: PollConfig = field(default_factory=PollConfig)
-    collectors: tuple[str, ...] = names_of(CollectorsConfig)  # the enabled ones
+    collectors: tuple[str, ...] = tuple(keys_of(CollectorsConfig))  # the enabled ones
     invoices: InvoicesConfig = field(default_factory=InvoicesConfig)
     budget_usd: float | None = None  # of organizations that come without their own
     limits: LimitsConfig = field(default_factory=LimitsConfig)
@@ -71,7 +71,7 @@ def effective(config: Config) -> str:
     file = {
         "api": config.api.plain(),
         "poll": config.poll.plain(),
-        "collectors": {name: name in config.collectors for name in names_of(CollectorsConfig)},
+        "collectors": {name: name in config.collectors for name in keys_of(CollectorsConfig)},
         "invoices": config.invoices.plain(),
         "budget_usd": config.budget_usd,
         "limits": config.limits.plain(),

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from exporter.config.problem import ConfigError, Problem
 from exporter.config.schema import CredentialsConfig
-from exporter.config.sections import Context, Section, WrongValueError, keys_of, names_of
+from exporter.config.sections import Context, Section, WrongValueError, keys_of
 from exporter.config.yaml_nodes import KeyPath, Node
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -69,7 +69,7 @@ def key_text(path: KeyPath) -> str:
             text += f"[{part}]"
         elif not _WORD.fullmatch(part) or (
             "credentials" in path[:index]
-            and not any(_is_slip(part, known) for known in names_of(CredentialsConfig))
+            and not any(_is_slip(part, known) for known in keys_of(CredentialsConfig))
         ):
             break
         else:
@@ -103,9 +103,9 @@ def read(
     """
     children = node.value
     if not isinstance(children, dict):
-        report.add_invalid(path, f"must be a mapping of {', '.join(names_of(section))}")
+        report.add_invalid(path, f"must be a mapping of {', '.join(keys_of(section))}")
         return section.of(frozenset(), {})
-    keys = {key.name: key for key in keys_of(section)}
+    keys = keys_of(section)
     values: dict[str, Any] = {}
     for name, child in children.items():
         here = (*path, name)

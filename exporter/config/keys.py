@@ -27,7 +27,7 @@ def keys() -> list[Key]:
 
 
 def _keys(section: type[Section], prefix: str) -> Iterator[Key]:
-    for key in keys_of(section):
+    for key in keys_of(section).values():
         path = prefix + key.name
         if key.section is None:
             words = words_of(key.annotation)

@@ -1,8 +1,8 @@
 """What a section of a file is: a frozen dataclass that knows how each of its keys is read.
 
 A type says so in its annotation: `Annotated[float, Kind("duration", parsed)]`. Beside those there
-are `Literal` of strings, mappings, `X | None`, other sections and lists of sections. docs/adr/0040
-says why these are no models of pydantic.
+are `Literal` of strings, mappings, `X | None`, other sections and lists of sections. Why sections
+are no models of pydantic: docs/adr/0040-what-is-loaded.md
 """
 
 from __future__ import annotations
@@ -76,13 +76,13 @@ class Section:
         A required value that is missing is missing as an attribute.
         """
         made = object.__new__(cls)
-        defaults = {each.name: each.default for each in keys_of(cls) if not each.required}
+        defaults = {name: key.default for name, key in keys_of(cls).items() if not key.required}
         vars(made).update({**defaults, **values}, given=given)
         return made
 
     def plain(self) -> dict[str, object]:
         """Return the values by key, as they stand in a file."""
-        return {each.name: each.write(getattr(self, each.name)) for each in keys_of(type(self))}
+        return {name: key.write(getattr(self, name)) for name, key in keys_of(type(self)).items()}
 
 
 class WrongValueError(Exception):
@@ -115,16 +115,16 @@ class KeyOfSection:
         return value if value is None or kind is None else kind.write(value)
 
 
-def keys_of(section: type[Section]) -> tuple[KeyOfSection, ...]:
-    """Return the keys of a section, in the order of the file."""
+def keys_of(section: type[Section]) -> Mapping[str, KeyOfSection]:
+    """Return the keys of a section by name, in the order of the file."""
     return _keys_of(section)  # type: ignore[arg-type]  # mypy takes it for one that is made
 
 
 @cache
-def _keys_of(section: Any) -> tuple[KeyOfSection, ...]:
+def _keys_of(section: Any) -> Mapping[str, KeyOfSection]:
     annotations = get_type_hints(section, include_extras=True)
-    return tuple(
-        KeyOfSection(
+    return {
+        each.name: KeyOfSection(
             each.name,
             annotations[each.name],
             each.metadata.get("description", ""),
@@ -133,12 +133,7 @@ def _keys_of(section: Any) -> tuple[KeyOfSection, ...]:
             *_below(annotations[each.name]),
         )
         for each in dataclasses.fields(section)
-    )
-
-
-def names_of(section: type[Section]) -> tuple[str, ...]:
-    """Return the names of the keys of a section, in the order of the file."""
-    return tuple(each.name for each in keys_of(section))
+    }
 
 
 def _below(annotation: Any) -> tuple[type[Section] | None, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from itertools import accumulate
+from operator import sub
 
 from exporter.page.pieces import Piece, joined, piece
 
@@ -44,9 +45,13 @@ class Part:
 
     def join(self) -> None:
         """Put what changed where the other lines are."""
-        if self._changed:
+        if not self._changed:
+            return
+        if self._ends is None:
             self._keep([self.text(index) for index in range(self._count)])
-            self._changed = {}
+        else:
+            self._splice(self._plain[0], self._ends)
+        self._changed = {}
 
     def piece(self) -> Piece:
         """Return the lines as they were joined, compressed."""
@@ -63,3 +68,21 @@ class Part:
             self._plain = texts
         else:
             self._plain, self._ends = (b"".join(texts),), array("I", ends)
+
+    def _splice(self, plain: bytes, ends: array[int]) -> None:
+        """Replace what changed in one for all. What stays between is copied as it is."""
+        lengths = [*map(sub, ends, (0, *ends))]
+        others = memoryview(plain)
+        found: list[bytes | memoryview] = []
+        at = 0
+        for index, text in sorted(self._changed.items()):
+            found += (others[at : ends[index] - lengths[index]], text)
+            at = ends[index]
+            lengths[index] = len(text)
+        found.append(others[at:])
+        length = sum(lengths)
+        if 0 < length <= MAX_JOINED:
+            self._plain, self._ends = (b"".join(found),), array("I", accumulate(lengths))
+            self._piece = None
+        else:
+            self._keep([self.text(index) for index in range(self._count)])

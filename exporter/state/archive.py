@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from exporter.model import ClosedPeriods
 from exporter.state import ledger
 from exporter.state.day_rows import UNKNOWN, Day, sound
 from exporter.state.ledger import IN_MEMORY, STORED, last_counted
 from exporter.state.messages import unpacked
-from exporter.state.storage import Storage
 from exporter.state.store import Store
+
+if TYPE_CHECKING:  # or SQLite would be there without a storage
+    from exporter.state.storage import Storage
 
 
 class Archive:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from exporter.api.billing import BillingError
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Cause, Clock
+from exporter.state.place import StorageError
 from exporter.state.rows import day_after
-from exporter.state.storage import Storage, StorageError
+
+if TYPE_CHECKING:  # or SQLite would be there without a storage
+    from exporter.state.storage import Storage
 
 # Requests are reserved on disk before they are sent, this share of the day's at a time. A
 # process that is killed loses what it had reserved and not sent.

@@ -59,9 +59,14 @@ SOUND: Final[Mapping[str, str]] = {
 
 # --- What is there ------------------------------------------------------------------------
 
+# With what the program of that name made of them.
 ANSWERS: Final = f"""
-SELECT CAST(org_id AS BLOB), CAST(collector AS BLOB), message, received, changed, checksum
-FROM answer WHERE {SOUND["answer"]}
+SELECT CAST(org_id AS BLOB), CAST(collector AS BLOB), message, received, changed, checksum,
+    kept, made
+FROM (SELECT * FROM answer WHERE {SOUND["answer"]}) LEFT JOIN (
+    SELECT org_id, collector, kept, checksum AS made FROM reading
+    WHERE made_by = ? AND {SOUND["reading"]}
+) USING (org_id, collector)
 """  # noqa: S608 - it is all our own
 SPENDS: Final = f"""
 SELECT CAST(org_id AS BLOB), CAST(counters AS BLOB), checksum FROM spend WHERE {SOUND["spend"]}
@@ -76,10 +81,6 @@ FROM closed WHERE {SOUND["closed"]} ORDER BY org_id, ended
 """  # noqa: S608
 OUTLOOKS: Final = f"""
 SELECT CAST(org_id AS BLOB), kept, checksum FROM outlook WHERE {SOUND["outlook"]}
-"""  # noqa: S608
-READINGS: Final = f"""
-SELECT CAST(org_id AS BLOB), CAST(collector AS BLOB), kept, checksum FROM reading
-WHERE made_by = ? AND {SOUND["reading"]}
 """  # noqa: S608
 COUNT: Final = """
 SELECT (SELECT count(*) FROM answer) + (SELECT count(*) FROM spend) + (SELECT count(*) FROM found)

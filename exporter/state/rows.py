@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import compress
+from operator import eq
 from typing import Any, Final, NamedTuple, cast
 
 from exporter.model import (
@@ -32,6 +34,8 @@ MAX_OUTLOOK: Final = 256 * 1024  # bytes; forty times as long as most
 MAX_NUMBER: Final = 2**32  # of a day
 MAX_TALLIES: Final = 1000  # ten times as many as are made
 MAX_TIME: Final = 253_402_300_800.0  # Unix seconds: the year 10000
+LARGEST: Final = sys.float_info.max
+_NUMBERS: Final = (float, int)  # and not bool, which is an int
 
 
 def checksum(*values: Any) -> int:
@@ -89,19 +93,23 @@ def outlook_checksum(org_id: str, kept: bytes) -> int:
 
 def day_checksum(org_id: str, number: int, row: bytes) -> int:
     """Return what tells a day's row from one with a flipped bit: there are millions of them."""
-    return _day_checksum(zlib.crc32(org_id.encode()), number, row)
+    (checksum,) = _day_checksums(org_id, [number], [row])
+    return checksum
 
 
-def _day_checksum(seed: int, number: int, row: bytes) -> int:
-    return zlib.crc32(row, seed ^ number)
+def _day_checksums(org_id: str, numbers: Iterable[int], found: Iterable[bytes]) -> Iterable[int]:
+    seed = zlib.crc32(org_id.encode())
+    return map(zlib.crc32, found, map(seed.__xor__, numbers))
 
 
 def days(org_id: str, found: Iterable[tuple[int, bytes, int]]) -> dict[int, bytes]:
     """Return the rows of days by number."""
-    seed = zlib.crc32(org_id.encode())
-    return {
-        number: row for number, row, stored in found if stored == _day_checksum(seed, number, row)
-    }
+    every = [*found]
+    if not every:
+        return {}
+    numbers, entries, stored = zip(*every, strict=True)
+    are_good = map(eq, stored, _day_checksums(org_id, numbers, entries))
+    return dict(compress(zip(numbers, entries, strict=True), are_good))
 
 
 def ledger(head: Head, found: Mapping[int, bytes]) -> Ledger:
@@ -267,9 +275,7 @@ def _tally(plain: Any) -> Tally:
 
 def _is_number(value: object) -> bool:
     """Tell whether it is one that a float holds."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return abs(value) <= sys.float_info.max  # which NaN is not
+    return type(value) in _NUMBERS and abs(cast("float", value)) <= LARGEST  # which NaN is not
 
 
 def _is_amount(value: object) -> bool:

@@ -150,13 +150,10 @@ class Storage:
         found: dict[str, list[FoundOrganization]] = {}
         with self._database.use() as database:
             good = 0
-            for answer in filter(None, map(rows.answer, database.execute(queries.ANSWERS))):
+            stored = database.execute(queries.ANSWERS, (self._program,))
+            for answer in filter(None, map(readings.answer, stored)):
                 good += 1
                 answers.setdefault(answer[0], {})[answer[1]] = answer[2]
-            made = database.execute(queries.READINGS, (self._program,))
-            for org_id, collector, reading in filter(None, map(readings.reading, made)):
-                if (of := answers.get(org_id, {})) and collector in of:
-                    of[collector] = replace(of[collector], reading=reading)
             for org_id, period in filter(None, map(rows.closed, database.execute(queries.CLOSED))):
                 good += 1
                 closed[org_id] = closed.get(org_id, ClosedPeriods()).plus(period)
@@ -246,7 +243,7 @@ class Storage:
             if self._program is not None:
                 database.executemany(
                     "REPLACE INTO reading VALUES (?, ?, ?, ?, ?)",
-                    readings.rows(self._program, organizations),
+                    readings.reading_rows(self._program, organizations),
                 )
             database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
             database.executemany("REPLACE INTO outlook VALUES (?, ?, ?)", outlooks)

@@ -16,8 +16,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-import bcrypt
-
 from exporter.web.toolkit.web_values import bcrypt_cost
 
 CONCURRENCY = 2  # bcrypt at once
@@ -95,6 +93,8 @@ class BasicAuth:
 
 def verify(credentials: BasicCredentials, users: Mapping[str, str]) -> bool:
     """Check a password. Takes equally long whether there is such a user or not."""
+    import bcrypt  # noqa: PLC0415 - only where there are users
+
     password = credentials.password[:BCRYPT_BYTES]
     first, *others = hashes(credentials.user, users)
     right = bcrypt.checkpw(password, first.encode())

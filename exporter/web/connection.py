@@ -19,11 +19,17 @@ from http import HTTPStatus
 from typing import Protocol
 
 import structlog
-from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
 
 from exporter.base.transport import abort
 from exporter.web.connections import Connections
+from exporter.web.http import (
+    BaseRequest,
+    HttpServer,
+    LineTooLong,
+    RequestHandler,
+    Response,
+    StreamResponse,
+)
 from exporter.web.limits import HEADER_FIELDS, HEADERS, LINE, PIECE
 
 log = structlog.get_logger(__name__)
@@ -35,29 +41,29 @@ class SiteHooks(Protocol):
     def admit(self, transport: asyncio.Transport) -> bool:
         """Tell whether a client may connect."""
 
-    def complete_headers(self, response: web.StreamResponse) -> None:
+    def complete_headers(self, response: StreamResponse) -> None:
         """Complete the headers of a response."""
 
-    def error_response(self, request: web.BaseRequest, status: int) -> web.Response:
+    def error_response(self, request: BaseRequest, status: int) -> Response:
         """Return the response to what is no request."""
 
 
-class Request(web.BaseRequest):
+class Request(BaseRequest):
     """A request whose response, whatever it is, gets the headers that every response has."""
 
-    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+    async def _prepare_hook(self, response: StreamResponse) -> None:
         assert isinstance(self.protocol, Connection)  # noqa: S101 - for mypy
         self.protocol.site.complete_headers(response)
         if not response.keep_alive:
             self.protocol.last_answer = True
 
 
-class Connection(web.RequestHandler):
+class Connection(RequestHandler):
     """A connection that knows since when it waits for its client."""
 
     def __init__(
         self,
-        server: web.Server,
+        server: HttpServer,
         connections: Connections,
         site: SiteHooks,
         since: float,  # when its client came, by the loop's clock
@@ -163,11 +169,11 @@ class Connection(web.RequestHandler):
 
     def handle_error(
         self,
-        request: web.BaseRequest,
+        request: BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - it repeats what came
-    ) -> web.StreamResponse:
+    ) -> StreamResponse:
         """Answer what is no request, or met a bug, and repeat nothing of it, here or in the log."""
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("a request failed because of a bug", exc_info=exc)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
+from exporter.web.http import Response
 
 TEXTS: Final[Mapping[int, str]] = {
     HTTPStatus.BAD_REQUEST: "bad request",
@@ -44,10 +44,10 @@ class Refusal(Exception):  # noqa: N818 - an answer, not an error
         self.headers = headers
         self.closes = closes
 
-    def response(self, *, as_json: bool) -> web.Response:
+    def response(self, *, as_json: bool) -> Response:
         """Return it as an answer: JSON below /api/, plain text elsewhere."""
         text = json.dumps({"error": self.message}) if as_json else self.message
-        response = web.Response(
+        response = Response(
             status=self.status,
             body=f"{text}\n".encode(),
             content_type="application/json" if as_json else "text/plain",

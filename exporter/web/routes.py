@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import cached_property, partial
 from http import HTTPStatus
-from typing import Final, NamedTuple
-
-from aiohttp import web
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exporter.page.pieces import Encoding
 from exporter.reloads import NoReloadError
 from exporter.web.api import Api
 from exporter.web.api.answers import NOBODY, Document
 from exporter.web.backend import Backend
+from exporter.web.facts import ExporterFacts
 from exporter.web.flags import METRICS_PATH
+from exporter.web.http import BaseRequest, Response, StreamResponse
 from exporter.web.limits import Full
 from exporter.web.location import Location
 from exporter.web.negotiation import negotiate_encoding, negotiate_format
@@ -25,9 +25,10 @@ from exporter.web.places import Places
 from exporter.web.refusals import Refusal
 from exporter.web.sending import connection_of, send, send_chunks
 from exporter.web.site import API, Handler, Handlers
-from exporter.web.status import StatusPages
-from exporter.web.status.html_pages import ExporterFacts
 from exporter.web.summary import PageContext
+
+if TYPE_CHECKING:
+    from exporter.web.status import StatusPages
 
 ORGANIZATION_PATH: Final = f"/organizations/{ANY_ID}"
 API_PATH: Final = f"{API}v1/organizations"
@@ -55,16 +56,22 @@ class Routes:
         self._publisher = backend.publisher
         self._location = location
         self._started = started
-        self._status = StatusPages(
-            version=backend.version,
-            telemetry_path=location.metrics,
-            links=location.links,
-        )
         self._api = Api(backend.store, backend.archive, backend.clock, backend.shard, self._context)
         self._scrapes = scrapes
         self._pages = pages
         self._answers = answers
         self._enable_lifecycle = enable_lifecycle
+
+    @cached_property
+    def _status(self) -> StatusPages:
+        """The pages for people, loaded in a thread: most exporters are never asked for one."""
+        from exporter.web.status import StatusPages  # noqa: PLC0415 - see above
+
+        return StatusPages(
+            version=self._backend.version,
+            telemetry_path=self._location.metrics,
+            links=self._location.links,
+        )
 
     def handlers(self) -> Handlers:
         """Return what answers, by path and method. Without a slash the prefix leads to its page."""
@@ -78,13 +85,13 @@ class Routes:
             handlers[prefix + path] = dict.fromkeys(endpoint.methods, handler)
         return handlers
 
-    async def home(self, _request: web.BaseRequest) -> web.Response:
+    async def home(self, _request: BaseRequest) -> Response:
         """Lead to the status page."""
         return _text(
             "see the status page\n", HTTPStatus.FOUND, Location=f"{self._location.prefix}/"
         )
 
-    async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def metrics(self, request: BaseRequest) -> StreamResponse:
         """Send the page that is there, in the format and encoding that the client prefers."""
         async with self._scrapes.enter(connection_of(request)):
             form = negotiate_format(",".join(request.headers.getall("Accept", ())))
@@ -97,7 +104,7 @@ class Routes:
         self._publisher.scraped()
         return response
 
-    async def index(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def index(self, request: BaseRequest) -> StreamResponse:
         """Show every organization with its state, or those that the query asks for."""
         backend = self._backend
         async with self._pages.enter(connection_of(request)):
@@ -121,7 +128,7 @@ class Routes:
 
             return await send(request, self._html(await asyncio.to_thread(render)))
 
-    async def organization(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def organization(self, request: BaseRequest) -> StreamResponse:
         """Show how each number of an organization came to be."""
         org_id = self._id(request, ORGANIZATION_PATH)
         org_id = org_id or request.query.get("id", "")  # where clients would change the path
@@ -129,8 +136,9 @@ class Routes:
             state = self._backend.store.get(org_id)
             if state is None:
                 raise Refusal(HTTPStatus.NOT_FOUND, NOBODY)
+            context, invoices = self._context(), self._backend.invoice_detail()
             html = await asyncio.to_thread(
-                self._status.organization, state, self._context(), self._backend.invoice_detail()
+                lambda: self._status.organization(state, context, invoices)
             )
             return await send(request, self._html(html))
 
@@ -139,47 +147,47 @@ class Routes:
         publisher, poller = self._publisher, self._backend.poller
         return PageContext(clock.time(), clock.monotonic(), poller.next_poll, publisher.limit)
 
-    def _html(self, html: str) -> web.Response:
-        response = web.Response(text=html, content_type="text/html")
+    def _html(self, html: str) -> Response:
+        response = Response(text=html, content_type="text/html")
         response.headers["Content-Security-Policy"] = self._status.security_policy
         return response
 
-    async def api_organizations(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def api_organizations(self, request: BaseRequest) -> StreamResponse:
         """Send a page of organizations."""
         make = partial(self._api.organizations, request.query.items())
         return await self._answer(request, make)
 
-    async def api_organization(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def api_organization(self, request: BaseRequest) -> StreamResponse:
         """Send what there is of an organization."""
         part = self._id(request, API_ORGANIZATION_PATH)
         make = partial(self._api.organization, part, request.query.items())
         return await self._answer(request, make)
 
-    async def api_days(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def api_days(self, request: BaseRequest) -> StreamResponse:
         """Send the days of an organization, in the form that the client prefers."""
         accept = ",".join(request.headers.getall("Accept", ()))
         part = self._id(request, API_DAYS_PATH)
         make = partial(self._api.days, part, request.query.items(), accept)
         return await self._answer(request, make, Vary="Accept")
 
-    def _id(self, request: web.BaseRequest, path: str) -> str:
+    def _id(self, request: BaseRequest, path: str) -> str:
         return id_in(request.rel_url.raw_path, f"{self._location.prefix}{path}")
 
     async def _answer(
-        self, request: web.BaseRequest, make: Callable[[], Awaitable[Document]], **headers: str
-    ) -> web.StreamResponse:
+        self, request: BaseRequest, make: Callable[[], Awaitable[Document]], **headers: str
+    ) -> StreamResponse:
         """Make an answer of the API when there is a place for it, and send it."""
         async with self._answers.enter(connection_of(request)):
             made = await make()
             headers["Content-Type"] = made.content_type
             headers["Content-Length"] = str(len(made.body))
-            return await send(request, web.StreamResponse(headers=headers), [made.body])
+            return await send(request, StreamResponse(headers=headers), [made.body])
 
-    async def healthy(self, _request: web.BaseRequest) -> web.Response:
+    async def healthy(self, _request: BaseRequest) -> Response:
         """Say that the process serves."""
         return _text("healthy\n")
 
-    async def ready(self, _request: web.BaseRequest) -> web.Response:
+    async def ready(self, _request: BaseRequest) -> Response:
         """Say whether every organization was polled once."""
         if self._publisher.ready:
             return _text("ready\n")
@@ -188,7 +196,7 @@ class Routes:
             left += "; discovery has not finished, so there may be more"
         return _text(f"not ready: {left}\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
-    async def reload(self, request: web.BaseRequest) -> web.Response:
+    async def reload(self, request: BaseRequest) -> Response:
         """Reload the configuration, unless another site's page asks for it."""
         if not self._enable_lifecycle:
             return _text("reload is off: start with --web.enable-lifecycle\n", HTTPStatus.FORBIDDEN)
@@ -202,7 +210,7 @@ class Routes:
             return _text(f"{error}\n", HTTPStatus.INTERNAL_SERVER_ERROR)
         return _text("reloaded\n")
 
-    def _is_cross_site(self, request: web.BaseRequest) -> bool:
+    def _is_cross_site(self, request: BaseRequest) -> bool:
         """Tell whether a browser sends it for another site's page; programs send no Origin."""
         site = request.headers.get("Sec-Fetch-Site", "none")
         origin = request.headers.get("Origin")
@@ -211,18 +219,18 @@ class Routes:
             and not self._location.is_own(origin, request.headers.get("Host", ""))
         )
 
-    async def config(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def config(self, request: BaseRequest) -> StreamResponse:
         """Show the effective configuration."""
         async with self._pages.enter(connection_of(request)):
             text = await asyncio.to_thread(self._backend.configuration)
-            return await send(request, web.Response(text=text, content_type="application/yaml"))
+            return await send(request, Response(text=text, content_type="application/yaml"))
 
 
 class Endpoint(NamedTuple):
     """A path and what is answered there."""
 
     path: str
-    handler: Callable[[Routes, web.BaseRequest], Awaitable[web.StreamResponse]]
+    handler: Callable[[Routes, BaseRequest], Awaitable[StreamResponse]]
     description: str
     methods: tuple[str, ...] = READ
 
@@ -300,5 +308,5 @@ def telemetry_path(text: str) -> str:
 HEALTH: Final = ("/-/healthy", "/-/ready")  # what --web.health-without-auth leaves open
 
 
-def _text(text: str, status: int = 200, **headers: str) -> web.Response:
-    return web.Response(text=text, status=status, headers=headers)
+def _text(text: str, status: int = 200, **headers: str) -> Response:
+    return Response(text=text, status=status, headers=headers)

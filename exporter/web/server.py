@@ -12,13 +12,17 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
-from aiohttp import StreamReader, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
 
 from exporter.base.transport import read_little_of_tls
 from exporter.web.connection import Connection, Request
 from exporter.web.connections import Connections
+from exporter.web.http import (
+    AbstractStreamWriter,
+    HttpServer,
+    RawRequestMessage,
+    RequestHandler,
+    StreamReader,
+)
 from exporter.web.site import Site
 from exporter.web.toolkit import UnreadableCertificateError, WebConfig, WebConfigFile
 
@@ -56,9 +60,7 @@ class Server:
     async def serve(self, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
         """Serve at the sockets while inside. They are closed in the end."""
         read_little_of_tls()
-        requests = web.Server(self._site.answer, request_factory=_request)
-        runner = web.ServerRunner(requests, shutdown_timeout=STOP_WITHIN)
-        await runner.setup()
+        requests = HttpServer(self._site.answer, request_factory=_request)
         try:
             async with asyncio.TaskGroup() as tasks:  # a bug in one of them ends the process
                 running = [tasks.create_task(self._accept(each, requests)) for each in sockets]
@@ -76,7 +78,9 @@ class Server:
             # aiohttp would wait as long again for an answer that nobody reads.
             loop = asyncio.get_running_loop()
             unread = loop.call_later(STOP_WITHIN, self._connections.abort)
-            await runner.cleanup()
+            await asyncio.sleep(0)  # what has come by now is answered before connections end
+            requests.pre_shutdown()
+            await requests.shutdown(STOP_WITHIN)
             unread.cancel()
 
     def _retire(self) -> None:
@@ -86,7 +90,7 @@ class Server:
         tls = self._configuration().tls
         return None if tls is None else tls.context
 
-    async def _accept(self, listening: socket.socket, server: web.Server) -> None:
+    async def _accept(self, listening: socket.socket, server: HttpServer) -> None:
         """Accept connections until cancelled."""
         async with asyncio.TaskGroup() as tasks:
 
@@ -133,7 +137,7 @@ class Server:
         self,
         accepted: socket.socket,
         context: ssl.SSLContext | None,
-        server: web.Server,
+        server: HttpServer,
         since: float,
     ) -> None:
         """Make a connection of an accepted socket, with TLS if there is a context.
@@ -176,7 +180,7 @@ def _will_speak(accepted: socket.socket, *, tls: bool) -> bool:
 def _request(
     message: RawRequestMessage,
     payload: StreamReader,
-    protocol: web.RequestHandler,
+    protocol: RequestHandler,
     writer: AbstractStreamWriter,
     task: asyncio.Task[None],
 ) -> Request:

@@ -24,6 +24,9 @@ from exporter.web.sockets import from_systemd
 from exporter.web.toolkit import WebConfig, WebConfigFile
 
 
+NO_FILE = WebConfig()
+
+
 @dataclass(frozen=True, slots=True)
 class WebOptions:
     """What the command line says of the web side, beside addresses and the metrics' path."""
@@ -39,7 +42,7 @@ class WebOptions:
 
     def configuration(self) -> WebConfig:
         """Return the web configuration as it is now."""
-        return WebConfig() if self.file is None else self.file.current
+        return NO_FILE if self.file is None else self.file.current
 
 
 def web_options(

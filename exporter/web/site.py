@@ -7,16 +7,15 @@ from collections.abc import Awaitable, Callable, Collection, Container, Mapping
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import HttpVersion10, HttpVersion11, web
-
 from exporter.web.auth import CHALLENGE, BasicAuth, Busy, parse
 from exporter.web.connection import Connection
+from exporter.web.http import BaseRequest, HttpVersion10, HttpVersion11, Response, StreamResponse
 from exporter.web.limits import Full, TokenBucket
 from exporter.web.paths import Paths
 from exporter.web.refusals import Refusal, busy
 from exporter.web.toolkit import WebConfig
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handler = Callable[[BaseRequest], Awaitable[StreamResponse]]
 Handlers = Mapping[str, Mapping[str, Handler]]  # by path, as `Paths` has it, then by method
 API: Final = "/api/"  # below it, who gets no page is told in JSON
 # Of every response that, or whose configuration, does not say otherwise.
@@ -62,18 +61,18 @@ class Site:
         tls = self._configuration().tls
         return tls is None or tls.allows(transport.get_extra_info("peercert"))
 
-    def complete_headers(self, response: web.StreamResponse) -> None:
+    def complete_headers(self, response: StreamResponse) -> None:
         """Put the headers of every response on one that is about to be sent."""
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.update(self._configuration().headers)
         response.headers.popall("Server", None)
 
-    def error_response(self, request: web.BaseRequest, status: int) -> web.Response:
+    def error_response(self, request: BaseRequest, status: int) -> Response:
         """Return the response to what is no request, or met a bug."""
         return self._refused(request, Refusal(HTTPStatus(status)))
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def answer(self, request: BaseRequest) -> StreamResponse:
         """Answer a request. Nothing that a client sends makes it raise."""
         connection = request.protocol
         assert isinstance(connection, Connection)  # noqa: S101 - for mypy
@@ -90,10 +89,10 @@ class Site:
             except Refusal as refusal:
                 return self._refused(request, refusal)
 
-    def _refused(self, request: web.BaseRequest, refusal: Refusal) -> web.Response:
+    def _refused(self, request: BaseRequest, refusal: Refusal) -> Response:
         return refusal.response(as_json=request.path.startswith(self._api))
 
-    async def _admit(self, request: web.BaseRequest, path: str | None) -> None:
+    async def _admit(self, request: BaseRequest, path: str | None) -> None:
         """Let a request come to its page, or raise Refusal."""
         configuration = self._configuration()
         bucket, refusal = self._bucket, _misdirected(request)
@@ -110,7 +109,7 @@ class Site:
         if refusal is not None:
             raise refusal
 
-    async def _stranger(self, request: web.BaseRequest, users: Mapping[str, str]) -> Refusal | None:
+    async def _stranger(self, request: BaseRequest, users: Mapping[str, str]) -> Refusal | None:
         """Return the answer to a client without the right password."""
         credentials = parse(request.headers.get("Authorization", ""))
         try:
@@ -120,7 +119,7 @@ class Site:
             return busy()
         return Refusal(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": CHALLENGE})
 
-    async def _page(self, request: web.BaseRequest, path: str | None) -> web.StreamResponse:
+    async def _page(self, request: BaseRequest, path: str | None) -> StreamResponse:
         if path is None:
             raise Refusal(HTTPStatus.NOT_FOUND)
         if not self._is_meant(request, path):
@@ -131,7 +130,7 @@ class Site:
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(methods)})
         return await handler(request)
 
-    def _is_meant(self, request: web.BaseRequest, path: str) -> bool:
+    def _is_meant(self, request: BaseRequest, path: str) -> bool:
         """Tell whether a request names this exporter, or comes from a client that need not."""
         if self._hosts is None or path in self._any_host:
             return True
@@ -142,7 +141,7 @@ class Site:
         return bool(named) and all(host in self._hosts for host in (*named, request.host))
 
 
-def _misdirected(request: web.BaseRequest) -> Refusal | None:
+def _misdirected(request: BaseRequest) -> Refusal | None:
     """Return the answer to what no page here is asked for with."""
     if not HttpVersion10 <= request.version <= HttpVersion11:
         return Refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, closes=True)

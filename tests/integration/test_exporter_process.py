@@ -101,6 +101,20 @@ def test_a_configuration_file_says_what_to_poll(tmp_path: Path) -> None:
         assert "organizations=2" in lines[0]
 
 
+def test_between_polls_it_sleeps(tmp_path: Path) -> None:
+    """No thread of gRPC's is left, and nothing runs by the clock but a look at the date."""
+    port = free_port()
+    file = write(tmp_path, configuration(port, poll={"interval": "1h"}))
+    with simulator(port), exporter(f"--config.file={file}") as it:
+        it.wait_until_ready()
+        of_grpc = ("grpc", "event_engine", "lifeguard", "timer")
+        until(lambda: not any(t.startswith(of_grpc) for t in it.process.threads), "idle")
+        before = it.process.waits
+        with pytest.raises(subprocess.TimeoutExpired):
+            it.process.wait(5.0)
+        assert it.process.waits - before <= 5
+
+
 def test_the_environment_says_it_for_one_account(tmp_path: Path) -> None:
     """Without a file, and with none at the default place."""
     account = ACCOUNTS[0]

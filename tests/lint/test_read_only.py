@@ -54,27 +54,43 @@ def test_the_client_knows_the_reading_calls_and_no_other() -> None:
     assert set(calls.POLLED) == set(calls.ReadRpc)
 
 
+def arguments_of(path: Path, *names: str) -> list[str]:
+    """Return the first argument of each call of a function or method with one of these names."""
+    return [
+        ast.unparse(n.args[0])
+        for n in nodes(path)
+        if isinstance(n, ast.Call)
+        and n.args
+        and (n.func.attr if isinstance(n.func, ast.Attribute) else ast.unparse(n.func)) in names
+    ]
+
+
 def test_only_the_client_can_call_and_only_from_its_table() -> None:
-    """Calls are made in two places, with the path from the table and not from a caller.
+    """Calls are made in two places, with an entry of the table and not with a caller's words.
 
     What reads gRPC's errors makes none, nor does what keeps the headers of a call.
     """
     callers = {path.name for path in SOURCES if imports_grpc(path) and path.parent != SERVER}
-    assert callers == {"client.py", "exchange.py", "failures.py"}
-    found = [n for name in callers for n in nodes(ROOT / "exporter" / "api" / name)]
-    made = [
-        ast.unparse(n.args[0])
-        for n in found
-        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in CALLS
-    ]
-    assert sorted(made) == [
-        "AUTHENTICATE.path",
-        "GET_INVOICE_PDF.path",
-        "LIST_ORGANIZATIONS.path",
-        "call.path",
-    ]
-    attributes = [n.attr for n in found if isinstance(n, ast.Attribute)]
-    assert sum(attribute in CALLS for attribute in attributes) == len(made)
+    assert callers == {"channel.py", "client.py", "exchange.py", "failures.py"}
+    for name in callers:
+        path = ROOT / "exporter" / "api" / name
+        made = arguments_of(path, *CALLS)
+        assert made == (["rpc.path", "rpc.path"] if name == "channel.py" else [])
+        attributes = [n.attr for n in nodes(path) if isinstance(n, ast.Attribute)]
+        assert sum(attribute in CALLS for attribute in attributes) == len(made)
+
+
+def test_the_table_is_the_only_place_that_makes_its_entries() -> None:
+    """And the client has them from there: by name, or by what is polled."""
+    makers = {path.name for path in SOURCES if arguments_of(path, "Rpc")}
+    assert makers == {"calls.py"}
+    client = ROOT / "exporter" / "api" / "client.py"
+    assert sorted(arguments_of(client, "unary", "stream")) == ["GET_INVOICE_PDF", "rpc"]
+    given = arguments_of(client, "_call", "_read")
+    assert sorted(given) == ["AUTHENTICATE", "LIST_ORGANIZATIONS", "POLLED[rpc]"]
+    partly = [n.args for n in nodes(client) if isinstance(n, ast.Call) and n.args]
+    made = [ast.unparse(args[1]) for args in partly if ast.unparse(args[0]) == "self._call"]
+    assert sorted(made) == ["POLLED[rpc]", "rpc"]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -150,6 +150,21 @@ class Process:
         return sum(1 for _ in Path(f"/proc/{self._popen.pid}/fd").iterdir())
 
     @property
+    def threads(self) -> set[str]:
+        """The names of its threads."""
+        tasks = Path(f"/proc/{self._popen.pid}/task")
+        return {(task / "comm").read_text().strip() for task in tasks.iterdir()}
+
+    @property
+    def waits(self) -> int:
+        """How often the threads that it has now have begun to wait: as often they were woken."""
+        tasks = Path(f"/proc/{self._popen.pid}/task")
+        statuses = [(task / "status").read_text() for task in tasks.iterdir()]
+        return sum(
+            int(status.split("voluntary_ctxt_switches:")[1].split()[0]) for status in statuses
+        )
+
+    @property
     def most_memory(self) -> int:
         """How much memory it has had at once, in KiB."""
         status = Path(f"/proc/{self._popen.pid}/status").read_text()

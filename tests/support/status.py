@@ -27,8 +27,8 @@ from exporter.polling import answers
 from exporter.polling.poller import Progress
 from exporter.polling.schedule import Unit
 from exporter.state.ledger import IN_MEMORY
+from exporter.web.facts import ExporterFacts
 from exporter.web.status import StatusPages
-from exporter.web.status.html_pages import ExporterFacts
 from exporter.web.summary import PageContext
 from support.reader import organization
 from support.virtual import START

@@ -27,6 +27,7 @@ class _Selector(selectors.DefaultSelector):
             # What a thread does takes no time, but has to be awaited.
             return super().select(10)
         self.loop.now += timeout
+        self.loop.waits += 1
         return []
 
 
@@ -37,6 +38,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = _Selector()
         selector.loop = self
         self.now = 0.0
+        self.waits = 0  # how often time has passed: each is a wake-up of the process
         self.threads = 0
         super().__init__(selector)
 
@@ -90,6 +92,13 @@ class Hang:
         """Let those that hang go on."""
         self._over.set()
         self._loop.threads += self._hanging
+
+
+def waits() -> int:
+    """Return how often the running loop has waited for time to pass."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop.waits
 
 
 class VirtualClock:

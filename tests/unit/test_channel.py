@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from exporter.api.calls import ReadRpc
+from exporter.api.calls import AUTHENTICATE, ReadRpc
 from exporter.api.channel import GRACE, WORTH_KEEPING, Channel
 from exporter.api.client import BillingClient
 from exporter.config import ApiConfig
@@ -64,7 +64,7 @@ class Rig:
     async def call(self, seconds: float = 0.0) -> Any:
         """Make a call that takes so many seconds."""
         with self.channel:
-            method = self.channel.unary("/a/B", bytes, bytes)
+            method = self.channel.unary(AUTHENTICATE, bytes, bytes)
             await asyncio.sleep(seconds)
             assert self.wires[-1].is_open
             return method
@@ -142,7 +142,7 @@ def test_nothing_waits_once_it_is_closed() -> None:
         assert rig.channel._timer is None
         await rig.channel.close()
         with rig.channel, pytest.raises(grpc.aio.UsageError):
-            rig.channel.unary("/a/B", bytes, bytes)
+            rig.channel.unary(AUTHENTICATE, bytes, bytes)
 
     run(scenario())
 

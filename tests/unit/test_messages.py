@@ -28,6 +28,20 @@ def test_a_message_comes_back_as_it_was(text: str, times: int) -> None:
         assert (messages.size(kept) >= messages.LONG) == (len(each) >= messages.LONG)
 
 
+def test_a_message_like_most_is_kept_in_less_than_half() -> None:
+    """Ten thousand organizations have twice as many of a few kilobytes."""
+    usage = pb.GetCurrentMonthUsageResponse()
+    for number in range(24):
+        source = usage.resource_usage_costs_by_source.add(tier_name="Autonomy Pro, billed yearly")
+        source.resource_usage_costs.total_with_discount = number + 0.1
+    message = usage.SerializeToString()
+    assert messages.SHORT < len(message) < messages.LONG
+    kept = messages.packed(message)
+    assert len(kept) < len(message) / 2
+    assert messages.size(kept) == len(message)
+    assert messages.unpacked(messages.squeezed(kept)) == message
+
+
 def test_what_is_stored_is_the_message_itself(tmp_path: Path) -> None:
     """An older release can read it, and what one stored is kept small, too."""
     long, short = b"\x0a" * 1_000_000, b"\x0a\x00"

@@ -48,6 +48,18 @@ LAST_ATTEMPT = "viam_billing_collector_last_attempt_timestamp_seconds"
 LAST_CHANGE = "viam_billing_collector_last_change_timestamp_seconds"
 
 
+def test_the_first_round_goes_through_the_page_from_its_beginning() -> None:
+    """Whatever the configuration's order: neighbours change together."""
+    rig = Rig(config(*(organization(name) for name in "cab"), max_concurrency=1))
+
+    async def scenario() -> None:
+        async with rig.running():
+            await asyncio.sleep(1)
+            assert [org_id for _, _, org_id in rig.reader.calls] == [*"aaabbbccc"]
+
+    run(scenario())
+
+
 def test_an_answer_reaches_the_page() -> None:
     """From the API to the page within moments, and ready only then."""
     rig = Rig(config())

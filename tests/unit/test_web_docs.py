@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "web.md"
 
 def rows(section: type[Section], prefix: str = "") -> Iterator[str]:
     """Yield the table's row of every key, sections before what is in them."""
-    for key in keys_of(section):
+    for key in keys_of(section).values():
         text = key.description or (key.section and key.section.__doc__) or ""
         plain = key.default is None or isinstance(key.default, (dict, Section))
         default = str(key.default)

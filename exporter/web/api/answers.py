@@ -13,7 +13,7 @@ from exporter.polling.sharding import Shard
 from exporter.state import listing
 from exporter.state.archive import Archive
 from exporter.state.ledger import day_of
-from exporter.state.storage import StorageError
+from exporter.state.place import StorageError
 from exporter.state.store import Store
 from exporter.web.api import asked, cursor, organizations
 from exporter.web.api.asked import Query

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
-from exporter.api.proxy import Proxy
 from exporter.metrics.report import MONTH_TO_DATE
 from exporter.model import InvoiceDetail, OrganizationState, Reason
-from exporter.polling.key_records import DiscoveryStatus
-from exporter.polling.poller import Progress
-from exporter.state.ledger import STORED
+from exporter.web.facts import ExporterFacts
 from exporter.web.status import days, templates
 from exporter.web.status.bars import bars
 from exporter.web.status.detail import MAX_OF_PERIOD, detail
 from exporter.web.status.failing import failing
 from exporter.web.status.table import COLUMNS, FILTERS, Query, table
 from exporter.web.summary import OVERDUE, OWED, PageContext, Summary
-
-if TYPE_CHECKING:
-    import jinja2
 
 DOTS: Final = {".", ".."}
 REASONS: Final[Mapping[str, str]] = {
@@ -34,28 +26,21 @@ REASONS: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ExporterFacts:
-    """What there is to say of the exporter itself."""
-
-    uptime: float  # seconds
-    configuration_hash: str
-    progress: Progress
-    ready: bool
-    unpolled: int  # organizations
-    settled: bool = True  # whether it is known which organizations there are
-    discovery: DiscoveryStatus | None = None  # how discovery fares
-    proxy: Proxy | None = None  # which the API is reached through
-    kept_days: int = STORED  # of the ledger
-    is_stored: bool = True  # what is polled and counted
-
-
 class StatusPages:
     """Renders the status page, and the one of an organization."""
 
     def __init__(self, *, version: str, telemetry_path: str, links: str = "") -> None:
-        """Read no template yet. `links` stands before each link: nothing, or a path."""
+        """Read the templates. `links` stands before each link: nothing, or a path."""
+        environment = templates.environment(templates.PAGES)
+        environment.filters["address"] = _address
+        style = environment.get_template("style.css").render()
+        self.security_policy = (
+            f"{templates.policy(style)}; form-action 'self'; frame-ancestors 'none'"
+        )
+        self._status = environment.get_template("status.html")
+        self._organization = environment.get_template("organization.html")
         self._fixed: Mapping[str, Any] = {
+            "style": style,
             "version": version,
             "telemetry_path": telemetry_path.removeprefix("/"),
             "columns": COLUMNS,
@@ -68,19 +53,6 @@ class StatusPages:
         }
         self._links = links
 
-    @cached_property
-    def _environment(self) -> jinja2.Environment:
-        made = templates.environment(templates.PAGES)
-        made.filters["address"] = _address
-        made.globals["style"] = made.get_template("style.css").render()
-        return made
-
-    @cached_property
-    def security_policy(self) -> str:
-        """The content security policy of the pages."""
-        style = str(self._environment.globals["style"])
-        return f"{templates.policy(style)}; form-action 'self'; frame-ancestors 'none'"
-
     def status(
         self,
         organizations: tuple[OrganizationState, ...],
@@ -88,13 +60,10 @@ class StatusPages:
         facts: ExporterFacts,
         parameters: Mapping[str, str],
     ) -> str:
-        """Return the status page as HTML. `parameters` are those of the URL.
-
-        The first page takes longer, for it loads what makes pages.
-        """
+        """Return the status page as HTML. `parameters` are those of the URL."""
         rows = [Summary(state, context) for state in organizations]
         shown = table(rows, Query.of(parameters))
-        return self._environment.get_template("status.html").render(
+        return self._status.render(
             self._fixed,
             table=shown,
             pictures={row.id: bars(days.whole(row)) for row in shown.rows if row.windows},
@@ -111,7 +80,7 @@ class StatusPages:
     ) -> str:
         """Return the page of an organization as HTML."""
         summary = Summary(state, context)
-        return self._environment.get_template("organization.html").render(
+        return self._organization.render(
             self._fixed,
             it=detail(summary, invoice_detail),
             failing=failing([summary]),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import jinja2
 
 from exporter.base.text import escaped
 from exporter.forecast.methods import words
 from exporter.web.status import formatting
-
-if TYPE_CHECKING:
-    import jinja2
 
 PAGES: Final = "exporter.web"  # the package whose templates others build on
 # Filters of the templates, each a function of `formatting`.
@@ -34,8 +33,6 @@ FORMATS: Final = (
 
 def environment(*packages: str) -> jinja2.Environment:
     """Return what renders the templates of packages, an earlier one's in place of a later one's."""
-    import jinja2  # noqa: PLC0415 - many exporters are never asked for a page
-
     made = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package) for package in packages]),
         autoescape=True,
