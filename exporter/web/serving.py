@@ -23,7 +23,6 @@ from exporter.web.site import Site
 from exporter.web.sockets import from_systemd
 from exporter.web.toolkit import WebConfig, WebConfigFile
 
-
 NO_FILE = WebConfig()
 
 
