@@ -334,7 +334,8 @@ def test_an_unreachable_server_is_an_outage_and_is_found_when_it_comes() -> None
                     assert await client.read(USAGE, FIRST.id, key_of(FIRST))
                     break
                 except BillingError:
-                    await client._channel._get().channel_ready()
+                    with client._channel:  # which would be closed without a call
+                        await client._channel._get().channel_ready()
         await client.close()
         await service.stop()
 
