@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
+from operator import mul
 from typing import Final, NamedTuple
 
 from exporter.forecast import by_resource, patterns, spikes
@@ -62,10 +64,9 @@ def begin(learned: Learned, days: Mapping[int, Day], day: int, period: Period) -
     weights = record.weights(names, rest)
     # As many as the period has left, and one more, for it may be late; none if nothing is known.
     count = min(max(1, period.until - day + 1), AHEAD) if names else 0
-    blend = [
-        math.fsum(weights[name] * methods[name][number] for name in names)
-        for number in range(count)
-    ]
+    shares = [weights[name] for name in names]
+    by_day = islice(zip(*[methods[name] for name in names], strict=True), count)
+    blend = [math.fsum(map(mul, shares, usd)) for usd in by_day]
     ahead_fees = [
         FeeAhead(
             number,
@@ -111,7 +112,7 @@ def _blended(
     found = []
     for at, horizon in enumerate(HORIZONS):
         weights = record.weights(names, horizon)
-        found.append(math.fsum(weights[name] * sums[name][at] for name in names))
+        found.append(math.fsum([weights[name] * sums[name][at] for name in names]))
     return found
 
 

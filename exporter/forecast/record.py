@@ -10,6 +10,7 @@ import struct
 from array import array
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Final, NamedTuple
 
 from exporter.forecast.history import History, known
@@ -66,6 +67,7 @@ class Error(NamedTuple):
 
 
 NONE: Final = Error(0.0, 0.0)
+NOT_COMPARED: Final = (NONE,) * len(HORIZONS)
 
 
 class Record:
@@ -121,7 +123,7 @@ class Record:
         # Who has just begun spends many times what was usual, and that says little of a method.
         scale = horizon * (usual if usual > BEGUN * expectation.usual else expectation.usual)
         for name, totals in expectation.totals.items():
-            errors = self._errors.setdefault(name, [NONE] * len(HORIZONS))
+            errors = self._errors.setdefault(name, [*NOT_COMPARED])
             errors[at] = errors[at].plus(abs(totals[at] - total) / scale)
         misses = self._misses[horizon]
         misses.append(_single((total - expectation.blended[at]) / scale))
@@ -149,7 +151,7 @@ class Record:
     def weights(self, names: Sequence[str], days: float) -> Mapping[str, float]:
         """Return how much each method counts, of 1, for so many days ahead."""
         found = {name: self._error(name, days) for name in names}
-        most = max((error.compared for error in found.values()), default=0.0)
+        most = max([error.compared for error in found.values()], default=0.0)
         whole = [error.total / most for error in found.values() if error.compared == most > 0]
         # A method that could say nothing before would have been no better than the best.
         instead = min(whole, default=0.0)
@@ -195,8 +197,7 @@ class Record:
         errors = [
             number
             for name in NAMES
-            for error in self._errors.get(name, [NONE] * len(HORIZONS))
-            for number in error
+            for number in chain.from_iterable(self._errors.get(name, NOT_COMPARED))
         ]
         parts = [_HEAD.pack(self._until, *counts), _ERRORS.pack(*errors)]
         parts += [array("f", self._misses[horizon]).tobytes() for horizon in HORIZONS]

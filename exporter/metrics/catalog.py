@@ -275,13 +275,17 @@ SPEND: tuple[MetricSpec[OrganizationReport], ...] = (
     ),
 )
 
-DAYS: tuple[MetricSpec[OrganizationReport], ...] = (
+TODAY: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_spend_today_usd",
         "Spend since 00:00 UTC, as last polled; absent until the first good answer after midnight.",
         ORG,
         value=days.today,
     ),
+)
+
+# All that stays what it is from one midnight to the next, whatever is polled.
+DAYS: tuple[MetricSpec[OrganizationReport], ...] = (
     MetricSpec(
         "viam_billing_spend_yesterday_usd",
         "Spend on the last whole UTC day that was followed by a good answer; absent while it "
@@ -560,7 +564,8 @@ class Section:
 
 SECTIONS: tuple[Section, ...] = (
     Section(lambda known: known.spend, SPEND),
-    Section(lambda known: (known.windows, known.today), DAYS),
+    Section(lambda known: (known.windows, known.today), TODAY),
+    Section(report.whole_days, DAYS),
     Section(report.period_end, FORECAST),
     Section(report.expected, EXPECTED),
     Section(lambda known: known.spend and known.spend.closed, CLOSED),

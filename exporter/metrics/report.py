@@ -136,8 +136,14 @@ def period_end(report: OrganizationReport) -> object:
     return found and (found.usd, found.lower, found.upper, found.exhausted)
 
 
+def whole_days(report: OrganizationReport) -> object:
+    """Return what stays equal as long as the days before today do, and it is the same day."""
+    found = report.windows
+    return found and found._replace(on_it=None), report.today
+
+
 def expected(report: OrganizationReport) -> object:
     """Return what stays equal as long as what was expected of days, and the days, do."""
     found = report.forecast
     expected = found and (found.past_error, found.day_before, found.on_it)
-    return expected, report.windows, report.today
+    return expected, whole_days(report)

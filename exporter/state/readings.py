@@ -71,7 +71,6 @@ def _unpacked(kept: bytes) -> Reading:
     sizes = _HEAD.unpack_from(kept)
     begun, ended = _HEAD.size + sizes[0], _HEAD.size + sum(sizes)
     as_of, next_change, *others = json.loads(kept[begun:ended])
-    found = Reading(kept[_HEAD.size : begun], as_of, next_change, kept[ended:], *others)
     # Names of metrics, which all organizations share.
-    figures = {sys.intern(name): value for name, value in found.figures.items()}
-    return found._replace(figures=figures)
+    others[-1] = {sys.intern(name): value for name, value in others[-1].items()}
+    return Reading(kept[_HEAD.size : begun], as_of, next_change, kept[ended:], *others)

@@ -23,6 +23,8 @@ from exporter.web.site import Site
 from exporter.web.sockets import from_systemd
 from exporter.web.toolkit import WebConfig, WebConfigFile
 
+NO_FILE = WebConfig()
+
 
 @dataclass(frozen=True, slots=True)
 class WebOptions:
@@ -39,7 +41,7 @@ class WebOptions:
 
     def configuration(self) -> WebConfig:
         """Return the web configuration as it is now."""
-        return WebConfig() if self.file is None else self.file.current
+        return NO_FILE if self.file is None else self.file.current
 
 
 def web_options(

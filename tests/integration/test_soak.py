@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,14 +20,15 @@ from exporter.process.clock import SystemClock
 from exporter.simulator import SimulatedClock, Simulator, configuration, fleet
 from exporter.simulator.injection import Injected
 from exporter.simulator.scenarios import SCENARIOS, Kind
-from support.process import Exporter, Series, exporter, get, parse
+from support.process import Exporter, Series, exporter, get, parse, samples
 
 pytestmark = pytest.mark.alone
 
 ORGANIZATIONS = 100
-INTERVAL, MAX_AGE = 3.0, 12.0
+INTERVAL, MAX_AGE = 2.0, 8.0
 SLACK = 3.0  # seconds that a page may be behind on a busy machine
 AT_ONCE = 6  # faults
+PARSED = 10  # pages of which one is read by the client library too: it takes four times as long
 # Faults that would leave nothing to see of the others come seldom, and for a moment.
 TOTAL = {name for name, scenario in SCENARIOS.items() if scenario.kind is Kind.CONNECTION}
 
@@ -75,7 +75,7 @@ class Watch:
         self._last: dict[Any, float] = {}
 
     def look(self, page: Series) -> None:
-        """Check a page. `parse` has found it whole and without duplicates."""
+        """Check a page. Whoever read it has found it without duplicates."""
         now = time.time()
         self.pages += 1
         success = {}
@@ -138,10 +138,10 @@ def _keep(arguments: list[str], started: asyncio.Future[Exporter], done: asyncio
         asyncio.run_coroutine_threadsafe(done.wait(), loop).result()
 
 
-async def _scrape(it: Exporter) -> Series:
+async def _scrape(it: Exporter, number: int) -> Series:
     answer = await asyncio.to_thread(get, it.port, "/metrics")
     assert answer.status == 200
-    return await asyncio.to_thread(parse, answer.text)
+    return await asyncio.to_thread(samples if number % PARSED else parse, answer.text)
 
 
 async def _rehearse(
@@ -164,14 +164,14 @@ async def _rehearse(
             it.process.send(signal.SIGHUP)
         if rng.random() < 0.05:
             simulator.revoke_tokens()
-        page = await _scrape(it)
+        page = await _scrape(it, watch.pages)
         watch.look(page)
         levels.append(resources(page))
     for fault in injected:
         fault.clear()
     assert watch.pages > seconds / 5
     _check_level(levels)
-    await _recover(it, watch.look)
+    await _recover(it, watch)
 
 
 def _check_level(levels: list[tuple[float, float]]) -> None:
@@ -182,21 +182,21 @@ def _check_level(levels: list[tuple[float, float]]) -> None:
     assert max(files[-third:]) <= max(files[:third]) + 20
 
 
-async def _recover(it: Exporter, look: Callable[[Series], None]) -> None:
+async def _recover(it: Exporter, watch: Watch) -> None:
     """All are up again: within two intervals or a minute, whichever is longer."""
     async with asyncio.timeout(90):
         while True:
-            page = await _scrape(it)
-            look(page)
+            page = await _scrape(it, watch.pages)
+            watch.look(page)
             up = [value for (name, _), value in page.items() if name == "viam_billing_up"]
             if up == [1.0] * ORGANIZATIONS:
                 return
 
 
 @pytest.mark.timeout(400)
-def test_two_minutes_of_faults(tmp_path: Path) -> None:
+def test_a_minute_of_faults(tmp_path: Path) -> None:
     """Every page is whole and true, nothing leaks, and all recovers by itself."""
-    asyncio.run(soak(tmp_path, 120.0, Random(3)))
+    asyncio.run(soak(tmp_path, 60.0, Random(3)))
 
 
 @pytest.mark.slow

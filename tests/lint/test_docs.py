@@ -33,8 +33,10 @@ FOREIGN_FLAGS = {
     "--cascade",
     "--detach-sign",
     "--force",
+    "--idle-minutes",
     "--installed",
     "--max-block-duration",
+    "--only",
     "--update-golden",
 }
 

@@ -181,7 +181,9 @@ def test_a_stored_answer_that_is_damaged_costs_no_day(tmp_path: Path) -> None:
         async with process(tmp_path, meter):
             await asyncio.sleep(MIDNIGHT + DAY + 18 * HOUR - meter.clock.time())
         with closing(sqlite3.connect(tmp_path / "exporter.db")) as database, database:
-            assert database.execute("UPDATE answer SET checksum = 0").rowcount == 3
+            for table in ("answer", "reading"):
+                damaged = database.execute(f"UPDATE {table} SET checksum = 0")  # noqa: S608
+                assert damaged.rowcount == 3
         await asyncio.sleep(2 * DAY)
         async with Rig.stored(tmp_path, hourly(), meter.reader, meter.clock) as rig:
             assert rig.found is not None
