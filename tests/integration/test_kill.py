@@ -16,6 +16,7 @@ import pytest
 
 from exporter.metrics.catalog import COLLECTORS
 from exporter.model import SavedOrganization, Spend
+from exporter.state import messages
 from exporter.state.day_rows import records, unpacked
 from exporter.state.storage import Storage
 from support.process import (
@@ -52,7 +53,7 @@ def stored(folder: Path) -> dict[str, SavedOrganization]:
     storage.close()
     for saved in found.values():
         for collector in COLLECTORS:
-            collector.message.FromString(saved.answers[collector.name].message)
+            collector.message.FromString(messages.unpacked(saved.answers[collector.name].message))
         assert saved.spend is not None
         assert (
             abs(of_current_period(saved.spend) - (saved.spend.month_to_date.baseline or 0)) < CENT
