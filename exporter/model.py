@@ -450,7 +450,7 @@ class SavedAnswer:
     message: bytes  # as an Answer's; in storage as it was serialized
     received: float  # Unix seconds
     changed: float  # Unix seconds
-    reading: Reading | None = None  # so that it need not be made again: see docs/adr/0050
+    reading: Reading | None = None  # so that it need not be made again: see docs/adr/0022
 
 
 @dataclass(frozen=True, slots=True)

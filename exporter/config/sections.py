@@ -2,7 +2,7 @@
 
 A type says so in its annotation: `Annotated[float, Kind("duration", parsed)]`. Beside those there
 are `Literal` of strings, mappings, `X | None`, other sections and lists of sections. Why sections
-are no models of pydantic: docs/adr/0040-what-is-loaded.md
+are no models of pydantic: docs/adr/0021-what-is-loaded.md
 """
 
 from __future__ import annotations

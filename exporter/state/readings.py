@@ -1,6 +1,6 @@
 """What was made of answers, as it is stored, so that a start need not make it again.
 
-docs/adr/0050-readings-in-the-storage.md says what makes sure that it would come out the same.
+docs/adr/0022-readings-in-the-storage.md says what makes sure that it would come out the same.
 """
 
 from __future__ import annotations
