@@ -236,11 +236,11 @@ class Reading(NamedTuple):
 class Answer(NamedTuple):
     """The last good answer of a collector, and what was made from it.
 
-    Kept as a message without what is personal or secret, and as a digest where that is not all of
-    it, by which an unchanged answer is recognised without decoding it.
+    Kept as a message without what is personal or secret, and as a digest, by which an unchanged
+    answer is recognised without decoding it.
     """
 
-    digest: bytes  # of the answer as it came, or a mark that `message` is that; empty if restored
+    digest: bytes  # of the answer as it came; empty if restored
     message: bytes  # without personal data, as `exporter.state.messages` keeps it: may be stored
     reading: Reading
     received: float  # Unix seconds

@@ -35,17 +35,9 @@ from exporter.state.spend import advance, after_a_kill, is_settled, unchanged, w
 USAGE = "usage"
 COLLECTOR = {collector.name: collector for collector in COLLECTORS}
 AT_ONCE = 2047  # bytes
-AS_KEPT = b"as kept"  # in place of a digest
 # Seconds after midnight over which the daily work of the forecast is spread, one organization after
 # another. Polls that are further apart are spread over more time by themselves.
 SPREAD = 600.0
-
-
-def is_again(before: Answer, raw: bytes) -> bool:
-    """Tell whether an answer has come that is the one before."""
-    if before.digest == AS_KEPT:
-        return before.message == raw
-    return before.digest == digest(raw)
 
 
 def digest(raw: bytes) -> bytes:
@@ -69,8 +61,7 @@ def take_in(
     view = collector.view(answered, now.time, detail)
     kept = packed(shorten(collector.keep(answered)).SerializeToString())
     reading = _reading(collector, organization, view, kept, detail, now.time)
-    came = AS_KEPT if kept == raw else digest(raw)
-    return Answer(came, kept, reading, now.time, now.monotonic, now.time), view
+    return Answer(digest(raw), kept, reading, now.time, now.monotonic, now.time), view
 
 
 def _reading(  # noqa: PLR0913 - all that it is made from
@@ -179,7 +170,7 @@ def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
         before = at(state.organization, unit, before, detail, now)
         counted = spend if unit.collector == USAGE else None
         settled = counted is None or is_settled(counted, before.received, now.time)
-        if settled and is_again(before, raw):
+        if settled and before.digest == digest(raw):
             answer = before.again(now)
             if counted is not None and not is_noted(counted.ledger, now.time):
                 ledger = note(counted.ledger, unchanged(counted), now.time, kept_days)

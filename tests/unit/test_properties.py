@@ -18,9 +18,8 @@ from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.extract.values import MAX_LABEL_LENGTH, shorten
 from exporter.metrics.render import Format
 from exporter.metrics.samples import apply
-from exporter.model import InvoiceDetail, Metric, Moment, Sample
+from exporter.model import InvoiceDetail, Metric, Sample
 from exporter.pb import billing_pb2 as pb
-from exporter.polling import answers
 from support.messages import messages
 from support.reader import organization
 
@@ -116,27 +115,6 @@ def test_what_is_kept_of_an_answer_makes_the_same_samples(
     kept = collector.message.FromString(shorten(collector.keep(answer)).SerializeToString())
     assert families(collector, kept, now, detail) == expected
     assert max(map(len, texts(kept)), default=0) <= MAX_LABEL_LENGTH
-
-
-UNKNOWN_FIELD = b"\xfa\x7f\x01a"
-
-
-@given(ANSWERS, st.sampled_from([b"", UNKNOWN_FIELD]), st.data())
-@settings(max_examples=200)
-def test_only_an_answer_that_comes_again_is_taken_for_the_one_before(
-    case: tuple[Collector[Any, Any], Any], more: bytes, data: st.DataObject
-) -> None:
-    """Whether it is kept whole or has parts that are not; nobody knows of one that was restored."""
-    collector, answer = case
-    raw = answer.SerializeToString() + more
-    other = data.draw(messages(collector.message)).SerializeToString()
-    now = Moment(1_795_435_200.0, 0.0)
-    taken, _ = answers.take_in(collector, organization(), raw, InvoiceDetail(), now)
-    assert answers.is_again(taken, raw)
-    for each in (other, taken.message):
-        assert answers.is_again(taken, each) == (each == raw)
-    restored = answers.reread(collector, organization(), taken, InvoiceDetail(), now)
-    assert not answers.is_again(restored, raw)
 
 
 def texts(message: Message) -> Iterator[str]:
