@@ -34,7 +34,7 @@ def version() -> Version:
     that is run in place has none.
     """
     try:
-        with open(REVISION, encoding="ascii") as file:  # noqa: PTH123 - likewise
+        with open(REVISION, encoding="utf-8") as file:  # noqa: PTH123 - likewise
             return Version(__version__, file.read().strip())
     except FileNotFoundError:
         return Version(__version__)

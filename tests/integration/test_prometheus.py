@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from exporter.metrics.own import METRICS
+from exporter.model import MetricType
 from support.process import (
     OPENMETRICS,
     TEXT,
@@ -158,16 +160,19 @@ def test_what_is_stored_is_what_was_served(lab: Lab, accept: str) -> None:
         assert scrape in pages  # searched on from the one before
 
 
+HISTOGRAMS = tuple(each.name for each in METRICS if each.type is MetricType.HISTOGRAM)
+
+
 def _family(sample: str, accept: str) -> tuple[str, str, str]:
     """Return name, type and unit of a sample's metric, by the rules for names."""
-    name = re.sub(r"_(bucket|count|sum)$", "", sample) if "_duration_seconds_" in sample else sample
+    name = re.sub(r"_(bucket|count|sum)$", "", sample) if sample.startswith(HISTOGRAMS) else sample
     kind = "counter" if name.endswith("_total") else "gauge"
     if name != sample:
         kind = "histogram"
     if accept == TEXT:  # it has no units, and counters are called as their samples are
         return name, kind, ""
     name = name.removesuffix("_total")
-    return name, kind, next((u for u in ("usd", "seconds") if name.endswith(f"_{u}")), "")
+    return name, kind, next((u for u in ("usd", "seconds", "bytes") if name.endswith(f"_{u}")), "")
 
 
 @pytest.mark.parametrize("accept", [TEXT, OPENMETRICS])

@@ -388,7 +388,8 @@ async def eventually(client: BillingClient) -> bytes:
         try:
             return await client.read(ReadRpc(USAGE), FIRST.id, key)
         except BillingError:
-            await client._channel._get().channel_ready()
+            with client._channel:  # which would be closed without a call
+                await client._channel._get().channel_ready()
 
 
 # --- TLS ----------------------------------------------------------------------------------
