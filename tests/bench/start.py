@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
 
 from isal import isal_zlib
 
@@ -16,18 +18,21 @@ from support.process import get
 
 DEMO = 8  # organizations
 GZIP = {"Accept-Encoding": "gzip"}
+QUIET_LOOKS = 5  # seconds
 METRIC = b"\nviam_billing_usage_month_to_date_usd{"
 
 
 def run(setting: Setting) -> Findings:
     """Start with nothing, with what was stored, and the demo."""
     folder, count = setting.folder, setting.largest
-    storage = f"--storage.path={folder / 'storage'}"
+    stored = folder / "storage"
+    storage = f"--storage.path={stored}"
     with programs.billing(folder, count) as upstream:
         file = data.write_configuration(
             folder / "exporter.yml", count, upstream.port, programs.RARELY
         )
-        cold = started(count, f"--config.file={file}", storage)
+        # The next start finds all of it: writing takes longer than polling.
+        cold = started(count, f"--config.file={file}", storage, then=lambda: written(stored))
         warm = [started(count, f"--config.file={file}", storage) for _ in range(setting.some(3, 1))]
     demo = [started(DEMO, "--demo") for _ in range(setting.some(5, 2))]
     rows = [
@@ -48,8 +53,21 @@ def run(setting: Setting) -> Findings:
     )
 
 
-def started(organizations: int, *arguments: str) -> float:
-    """Return the seconds until a page with so many organizations has come."""
+def written(folder: Path) -> None:
+    """Wait until a folder has not grown for some seconds."""
+    sizes: list[int] = []
+
+    def rests() -> bool:
+        sizes.append(sum(file.stat().st_size for file in folder.iterdir()))
+        return len(sizes) > QUIET_LOOKS and len({*sizes[-QUIET_LOOKS:]}) == 1
+
+    wait(rests, "stored", within=300, look_every=1.0)
+
+
+def started(
+    organizations: int, *arguments: str, then: Callable[[], object] = lambda: None
+) -> float:
+    """Return the seconds until a page with so many organizations has come; `then` comes after."""
     began = time.monotonic()
     arrived = began
     with programs.launched(*arguments) as ours:
@@ -66,4 +84,5 @@ def started(organizations: int, *arguments: str) -> float:
 
         wait(complete, "everybody is shown", within=programs.READY_WITHIN, look_every=0.01)
         ours.wait_until_ready()
+        then()
     return arrived - began
