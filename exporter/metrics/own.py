@@ -121,7 +121,7 @@ class Own:
     )
     EVENT_LOOP_DELAY = OwnMetric(
         PREFIX + "event_loop_delay_seconds",
-        "Time that each turn of the event loop took: whatever came meanwhile waited for its end.",
+        "Duration of each turn of the event loop; what arrives during a turn waits for its end.",
         type=MetricType.HISTOGRAM,
     )
     PAGE_BUILD_DURATION = OwnMetric(

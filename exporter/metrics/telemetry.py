@@ -154,7 +154,10 @@ class Telemetry:
             self._counters[Own.UNKNOWN_ENUMS].labels(enum).inc(count)
 
     def log_lines_dropped(self, count: int) -> None:
-        """Count lines of the log that nobody read. May be called in any thread."""
+        """Count lines of the log that nobody read; the next page has them.
+
+        May be called in any thread, so the page is not made for it.
+        """
         self._counters[Own.LOG_LINES_DROPPED].inc(count)
 
     def stored(self, *, successful: bool, size: int | None = None) -> None:

@@ -108,8 +108,8 @@ class Poller:
 
     async def _apply_configuration(self) -> None:
         config, reader = self._config, self._reader
-        # By id, as on the page: whoever is polled one after another is in one block of it, which is
-        # made again once, and not at every turn.
+        # In the order of the page: organizations that are polled in a row share a block of it,
+        # which is then made once for all of them.
         organizations = {each.id: each for each in sorted(_paced(config), key=_id)}
         intervals = {
             Unit(organization.id, collector): organization.interval
