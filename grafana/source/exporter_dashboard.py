@@ -111,6 +111,19 @@ def _of_each(expr: str) -> Query:
     return Query(ranked(most("instance", expr), "instance", size), "{{rank}}. {{instance}}")
 
 
+def _each(title: str, description: str, expr: str, *, unit: str) -> Panel:
+    """Return a chart, a third of the page wide, with a line for each exporter."""
+    return lines(
+        title,
+        description,
+        _of_each(expr),
+        money=False,
+        unit=unit,
+        styles=BY_RANK,
+        width=8,
+    )
+
+
 def _alerts() -> Sequence[Panel]:
     texts = {"-1": ("none", "green")}
     texts |= {str(rank): shown for rank, shown in enumerate(SEVERITIES)}
@@ -283,65 +296,47 @@ def _process() -> Sequence[Panel]:
             ascending=True,
             height=6,
         ),
-        lines(
+        _each(
             "Series on the page",
             "Series of organizations that each exporter serves. Grows with organizations, and "
             "with invoices if they have their own. If it nears limits.max_series, raise that.",
-            _of_each(own("series")),
-            money=False,
+            own("series"),
             unit=COUNT,
-            styles=BY_RANK,
-            width=8,
         ),
-        lines(
+        _each(
             "Memory",
             "Resident memory of each exporter. Should be level: it follows the number of series. "
             "A line that climbs for days is a bug to report.",
-            _of_each(metric("process_resident_memory_bytes")),
-            money=False,
+            metric("process_resident_memory_bytes"),
             unit=BYTES,
-            styles=BY_RANK,
-            width=8,
         ),
-        lines(
+        _each(
             "CPU",
             "CPU time of each exporter, 100% being one core. Should be low: polls and changes "
             "use it, scrapes do not.",
-            _of_each(f"rate({metric('process_cpu_seconds_total')}[$__rate_interval])"),
-            money=False,
+            f"rate({metric('process_cpu_seconds_total')}[$__rate_interval])",
             unit=SHARE,
-            styles=BY_RANK,
-            width=8,
         ),
-        lines(
+        _each(
             "Event loop delay",
-            "The time within which 99 of 100 turns of each exporter's event loop ended: for so "
-            "long can a scrape have to wait. Should stay below 50 ms.",
-            _of_each(_within("event_loop_delay_seconds")),
-            money=False,
+            "The time within which 99 of 100 turns of each exporter's event loop ended. A scrape "
+            "may have to wait that long. Should stay below 50 ms.",
+            _within("event_loop_delay_seconds"),
             unit=SECONDS,
-            styles=BY_RANK,
-            width=8,
         ),
-        lines(
+        _each(
             "Time to make the page",
             "The time within which nine in ten pages were made after a change. It grows with the "
             "number of organizations that changed; scrapes do not wait for it.",
-            _of_each(_within("page_build_duration_seconds", 0.9)),
-            money=False,
+            _within("page_build_duration_seconds", 0.9),
             unit=SECONDS,
-            styles=BY_RANK,
-            width=8,
         ),
-        lines(
+        _each(
             "Size of the storage",
             "What each exporter has stored in --storage.path. Grows to about 0.2 MB for each "
             "organization within 400 days; make sure that the disk has room.",
-            _of_each(own("storage_size_bytes")),
-            money=False,
+            own("storage_size_bytes"),
             unit=BYTES,
-            styles=BY_RANK,
-            width=8,
         ),
     )
 
