@@ -294,8 +294,8 @@ class Ledger:
     in memory, and older ones in the storage, if there is one.
     """
 
-    days: bytes = field(repr=False)  # ascending, as exporter.state.day_rows keeps them
-    at: int  # where in `days` the day of the last good answer is
+    others: bytes = field(repr=False)  # than that of the last good answer, as day_rows packs them
+    row: bytes = field(repr=False)  # that day, which most answers change, and nothing else
     windows: Windows
     # Which of the days before the first one here are known: the newest is the lowest bit, and a
     # bit above the oldest says how many they are.

@@ -21,7 +21,7 @@ from exporter.forecast.outlook import Answered, Outlook, Said
 from exporter.forecast.record import Record
 from exporter.forecast.spikes import Compared
 from exporter.model import ExpectedDay, Forecast, Ledger, Spend
-from exporter.state.day_rows import DAY, NOTHING, UNKNOWN, Day, record_at, sound
+from exporter.state.day_rows import DAY, NOTHING, UNKNOWN, Day, sound
 from exporter.state.ledger import between, day_of
 from exporter.state.spend import TOO_LARGE, period_end
 
@@ -123,8 +123,7 @@ def _known(
         return None
     today = NOTHING
     if known.outlook.fees or known.outlook.credit:
-        _, row, _ = record_at(spend.ledger.days, spend.ledger.at)
-        today = sound(row)
+        today = sound(spend.ledger.row)
     # A clock that was set back may show a day before the one that the answer is noted on.
     at = max(at, known.outlook.day * DAY)
     return known, Answered(at, month_to_date, today.spend, today.corrections)

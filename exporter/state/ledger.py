@@ -22,12 +22,11 @@ from exporter.state.day_rows import (
     Entry,
     Glance,
     Moved,
+    apart,
     glance,
     packed,
-    record,
-    record_at,
-    records,
     sound,
+    together,
 )
 from exporter.state.spend import Change, Step
 
@@ -74,9 +73,14 @@ def last_counted(spend: Spend) -> int:
     return min(answered, counted)
 
 
+def rows_of(ledger: Ledger) -> dict[int, bytes]:
+    """Return the days in memory as they are kept, ascending."""
+    return dict(sorted([*apart(ledger.others), (ledger.windows.answered, ledger.row)]))
+
+
 def between(ledger: Ledger, first: int, until: int) -> dict[int, Day]:
     """Return the days from `first` to `until`, of those in memory until the last answered one."""
-    rows = dict(records(ledger.days))
+    rows = rows_of(ledger)
     first = max(first, next(iter(rows)))
     until = min(until, ledger.windows.answered)
     return {number: _read(rows, number) for number in range(first, until + 1)}
@@ -86,17 +90,18 @@ def changed(ledger: Ledger | None, before: Ledger | None) -> dict[int, bytes]:
     """Return the rows that were not there before, or were others."""
     if ledger is None or ledger is before:
         return {}
-    known = {} if before is None else dict(records(before.days))
-    return {number: row for number, row in records(ledger.days) if known.get(number) != row}
+    if before is not None and ledger.others is before.others:  # as long as a day lasts
+        return {} if ledger.row == before.row else {ledger.windows.answered: ledger.row}
+    known = {} if before is None else rows_of(before)
+    return {number: row for number, row in rows_of(ledger).items() if known.get(number) != row}
 
 
 def made(rows: Mapping[int, bytes], answered: int, kept: int, older: int = 1) -> Ledger:
     """Return the ledger of these days, the last good answer of which came on `answered`."""
-    numbers = sorted(rows)
-    before = sum(number < answered for number in numbers)
-    days = b"".join([record(number, rows[number]) for number in numbers])
-    at = sum(len(record(number, rows[number])) for number in numbers[:before])
-    return Ledger(days, at, _windows(rows, numbers[:before], answered, kept, older), older)
+    before = sorted([number for number in rows if number < answered])
+    others = together({number: row for number, row in rows.items() if number != answered})
+    windows = _windows(rows, before, answered, kept, older)
+    return Ledger(others, rows[answered], windows, older)
 
 
 def rebuilt(rows: Mapping[int, bytes], answered: int, kept: int = STORED) -> Ledger:
@@ -234,9 +239,9 @@ class _Notes:
         self._rows: dict[int, bytes] = {}
         if ledger is not None and ledger.windows.answered == self._today:
             # Mostly nothing but this day is changed.
-            self._rows[self._today] = record_at(ledger.days, ledger.at)[1]
+            self._rows[self._today] = ledger.row
         elif ledger is not None:
-            self._rows = dict(records(ledger.days))
+            self._rows = rows_of(ledger)
         self._days: dict[int, _OpenDay] = {}
         self._spreads: dict[float, Mapping[_OpenEntry, Sequence[float]]] = {}
         # The day of the last good answer, unless a clock that was behind has come between.
@@ -256,17 +261,15 @@ class _Notes:
             return self._same_day(before, days[today].closed()) if days else before
         rows = self._rows
         if before is not None:
-            rows |= records(before.days)
+            rows |= rows_of(before)
         made = {day: packed(day.closed()) for day in {*days.values()}}
         rows |= {number: made[day] for number, day in days.items()}
         return self._another_day(rows, kept)
 
     def _same_day(self, before: Ledger, day: Day) -> Ledger:
         """Return the ledger if nothing but the day of the last good answer has changed."""
-        _, _, end = record_at(before.days, before.at)
-        days = before.days[: before.at] + record(self._today, packed(day)) + before.days[end:]
         found = before.windows._replace(on_it=None if day.is_unknown else day.spend)
-        return Ledger(days, before.at, found, before.older)
+        return Ledger(before.others, packed(day), found, before.older)
 
     def _another_day(self, rows: dict[int, bytes], kept: int) -> Ledger:
         numbers = sorted(rows)
@@ -276,7 +279,7 @@ class _Notes:
         first = numbers[max(0, today - IN_MEMORY)]
         older = 1
         if self._before is not None:
-            earlier = next(records(self._before.days))[0] - numbers[0]
+            earlier = next(iter(rows_of(self._before))) - numbers[0]
             older = max(1, self._before.older >> max(0, earlier))  # days that are here again
         here = {number: rows[number] for number in numbers[: today + STORED] if number >= first}
         return made(
@@ -313,7 +316,7 @@ class _Notes:
     def _load(self) -> None:
         """Have the rows of all days."""
         if self._before is not None:
-            self._rows |= records(self._before.days)
+            self._rows |= rows_of(self._before)
 
     def _forget(self, since: float, until: float) -> None:
         """Note a stretch of time of which nothing is known: all of a day without a row is."""
@@ -373,8 +376,10 @@ class _Notes:
 
 def _has_let_go(ledger: Ledger, number: int) -> bool:
     """Tell whether a day is before those in memory, which are as many as there can be."""
-    first, _ = next(records(ledger.days))
-    return number < first and sum(1 for _ in records(ledger.days)) > IN_MEMORY
+    if number >= ledger.windows.answered:
+        return False
+    rows = rows_of(ledger)
+    return number < next(iter(rows)) and len(rows) > IN_MEMORY
 
 
 def _overlaps(since: float, until: float) -> Iterator[tuple[int, float]]:

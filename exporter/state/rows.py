@@ -118,11 +118,8 @@ def ledger(head: Head, found: Mapping[int, bytes]) -> Ledger:
     if answered not in found:
         found = {answered: day_rows.packed(day_rows.UNKNOWN), **found}
         return made(found, answered, STORED, head.older)
-    numbers = sorted(found)
-    before = [day_rows.record(number, found[number]) for number in numbers if number < answered]
-    rest = [day_rows.record(number, found[number]) for number in numbers if number >= answered]
-    at = sum(map(len, before))
-    return Ledger(b"".join(before + rest), at, head.windows, head.older)
+    others = {number: row for number, row in found.items() if number != answered}
+    return Ledger(day_rows.together(others), found[answered], head.windows, head.older)
 
 
 def interrupted(found: Mapping[int, bytes], answered: int) -> Ledger:

@@ -27,8 +27,7 @@ from exporter.model import (
 )
 from exporter.state import queries, readings, rows
 from exporter.state.database import Database, SetAsideError
-from exporter.state.day_rows import records
-from exporter.state.ledger import STORED, day_of
+from exporter.state.ledger import STORED, day_of, rows_of
 from exporter.state.place import FILE, FileSystem, LockedError, Place, StorageError
 from exporter.state.writes import answer_rows, day_row, spend_rows
 
@@ -360,7 +359,7 @@ def _ledger(
     answered = last if usage is None else day_of(usage.received)
     found = _days(database, org_id, answered)
     ledger = rows.interrupted(found, answered)
-    days = records(ledger.days)
+    days = rows_of(ledger).items()
     lacking.days.extend(day_row(org_id, n, row) for n, row in days if found.get(n, row) != row)
     return ledger
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import statistics
 import sys
@@ -19,10 +20,10 @@ from bench.findings import Findings, Setting, Table
 from bench.polling import CALLS as CALLS_OF_A_ROUND
 from bench.scrape import write_page
 from bench.start import started
+from exporter.metrics.extract.values import exact_sum
 from exporter.model import Ledger, Spend
 from exporter.state import rows
-from exporter.state.day_rows import records
-from exporter.state.ledger import STORED, changed, note
+from exporter.state.ledger import STORED, changed, note, rows_of
 from exporter.state.spend import Step, advance, unchanged
 from exporter.state.storage import FILE, Storage
 from support.usages import usage as answer
@@ -47,7 +48,7 @@ SHOWN = 10.0  # seconds after which all that was asked for is on the page
 
 
 class Book:
-    """An organization that spends evenly on eight resource types, polled every six hours."""
+    """An organization that spends on eight resource types, polled every six hours."""
 
     def __init__(self) -> None:
         self.now = FIRST
@@ -61,8 +62,11 @@ class Book:
         now = self.now + hours * HOUR
         start = FIRST + (now - FIRST) // (30 * DAY) * 30 * DAY
         days = (now - start) / DAY
-        costs = {name: days * number for number, name in enumerate(TYPES, 1)}
-        view = answer(30 * days, start, start + 30 * DAY, **costs)
+        costs = {
+            name: round(number * days + math.sin(number * days) / 2, 2)  # no day is like another
+            for number, name in enumerate(TYPES, 1)
+        }
+        view = answer(exact_sum(costs.values()), start, start + 30 * DAY, **costs)
         return advance(self._spend, view, now, self._seen)
 
     def live(self, days: int) -> None:
@@ -97,7 +101,7 @@ def _calls(book: Book) -> Table:
         ["the same, if it is the first of a day", _us(_noting(book, next_day, hours["next day"]))],
         ["of an answer that did not change", _us(_noting(book, again, hours["same day"]))],
         ["the same, if it is the first of a day", _us(_noting(book, again, hours["next day"]))],
-        ["memory of the days", f"{short(sys.getsizeof(ledger.days) / 1000)} kB"],
+        ["memory of the days", f"{short(sys.getsizeof(ledger.others) / 1000)} kB"],
     ]
     return Table("ledger", ("of an organization with eight resource types", ""), rows_)
 
@@ -191,7 +195,7 @@ def _read(folder: Path) -> float:
         found = storage.read()
         seconds = time.perf_counter() - began
     assert all(
-        len([*records(each.spend.ledger.days)]) > STORED // 10
+        len(rows_of(each.spend.ledger)) > STORED // 10
         for each in found.organizations.values()
         if each.spend is not None and each.spend.ledger is not None
     )

@@ -17,7 +17,8 @@ import pytest
 from exporter.metrics.catalog import COLLECTORS
 from exporter.model import SavedOrganization, Spend
 from exporter.state import messages
-from exporter.state.day_rows import records, unpacked
+from exporter.state.day_rows import unpacked
+from exporter.state.ledger import rows_of
 from exporter.state.storage import Storage
 from support.process import (
     EXPORTER,
@@ -66,7 +67,7 @@ def of_current_period(spend: Spend) -> float:
     assert spend.ledger is not None
     return math.fsum(
         entry.spend - entry.corrections
-        for _, row in records(spend.ledger.days)
+        for row in rows_of(spend.ledger).values()
         for entry in unpacked(row).entries
         if entry.period == spend.period_start
     )

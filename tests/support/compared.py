@@ -21,8 +21,8 @@ from exporter.pb import billing_pb2 as pb
 from exporter.polling.intake import Intake
 from exporter.polling.schedule import Unit
 from exporter.state.archive import Archive
-from exporter.state.day_rows import DAY, Day, records, unpacked
-from exporter.state.ledger import IN_MEMORY
+from exporter.state.day_rows import DAY, Day, unpacked
+from exporter.state.ledger import IN_MEMORY, rows_of
 from exporter.state.store import Store
 from support.reader import organization
 from support.truth import NET, SIX_HOURS, Amount, Book, Truth
@@ -107,7 +107,7 @@ class Compared:
         assert state is not None
         assert state.spend is not None
         assert state.spend.ledger is not None
-        self.rows |= records(state.spend.ledger.days)
+        self.rows |= rows_of(state.spend.ledger)
         saved = _saved(state)
         self.kept.append(Kept(saved, len(self.truth.heard), dict(self.days), dict(self.rows)))
 

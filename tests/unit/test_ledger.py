@@ -21,7 +21,6 @@ from exporter.state.day_rows import (
     Moved,
     glance,
     packed,
-    records,
     sound,
     unpacked,
 )
@@ -33,6 +32,7 @@ from exporter.state.ledger import (
     last_counted,
     made,
     note,
+    rows_of,
 )
 from exporter.state.spend import advance
 from support.usages import usage
@@ -65,7 +65,7 @@ class Book:
     def rows(self) -> dict[int, bytes]:
         """Return the rows in memory."""
         assert self.ledger is not None
-        return dict(records(self.ledger.days))
+        return rows_of(self.ledger)
 
     def day(self, number: int) -> Day:
         """Return a day, counted from FIRST."""

@@ -20,8 +20,8 @@ from exporter.model import (
     Tally,
 )
 from exporter.state import rows
-from exporter.state.day_rows import records, sound
-from exporter.state.ledger import IN_MEMORY, STORED, between, note
+from exporter.state.day_rows import sound
+from exporter.state.ledger import IN_MEMORY, STORED, between, note, rows_of
 from exporter.state.spend import Change, Step, unchanged
 from exporter.state.storage import FILE, Storage, StorageError
 
@@ -74,7 +74,7 @@ def test_days_are_kept_with_the_counters(folder: Path) -> None:
     assert storage.closed_answer("acme", FIRST) == b"usage"
     assert storage.closed_answer("acme", FIRST + 1) is None
     assert spend.ledger is not None
-    assert storage.days("acme", 20_001, 30_000) == dict([*records(spend.ledger.days)][1:])
+    assert storage.days("acme", 20_001, 30_000) == dict([*rows_of(spend.ledger).items()][1:])
     storage.close()
 
 
