@@ -247,11 +247,9 @@ class Answer(NamedTuple):
     received_monotonic: float
     changed: float  # Unix seconds: when the samples last differed from the ones before
 
-    def again(self, now: Moment) -> Answer:
+    def again(self, now: Moment, digest: bytes) -> Answer:
         """Return it as received at another moment. `_replace` takes twice as long."""
-        return Answer(
-            self.digest, self.message, self.reading, now.time, now.monotonic, self.changed
-        )
+        return Answer(digest, self.message, self.reading, now.time, now.monotonic, self.changed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,8 +170,9 @@ def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
         before = at(state.organization, unit, before, detail, now)
         counted = spend if unit.collector == USAGE else None
         settled = counted is None or is_settled(counted, before.received, now.time)
-        if settled and before.digest == digest(raw):
-            answer = before.again(now)
+        told = digest(raw)
+        if settled and (before.digest == told or _is_restored(collector, before, raw)):
+            answer = before.again(now, told)
             if counted is not None and not is_noted(counted.ledger, now.time):
                 ledger = note(counted.ledger, unchanged(counted), now.time, kept_days)
                 spend = replace(counted, ledger=ledger)
@@ -182,6 +183,18 @@ def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
     if isinstance(view, Usage):
         spend = _counted(spend, view, before, now.time, kept_days)
     return _looking_ahead(state, unit, answer, spend)
+
+
+def _is_restored(collector: Collector[Any, Any], before: Answer, raw: bytes) -> bool:
+    """Tell whether an answer says what one said that was stored, whose digest is not known.
+
+    Then what was made of that one is kept: a fleet that starts again need not make it twice, nor
+    hold both until the new one is stored. Raises BillingError.
+    """
+    if before.digest:
+        return False
+    message = collector.keep(decoded(collector.rpc, collector.message, raw))
+    return bool(shorten(message).SerializeToString() == unpacked(before.message))
 
 
 def _looking_ahead(

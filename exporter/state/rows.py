@@ -206,7 +206,8 @@ def _spend(plain: Any) -> Spend:
     if not all(time is None or _is_time(time) for time in times):
         raise ValueError
     month_to_date = _tally(plain["month_to_date"])
-    tallies = {name: _tally(one) for name, one in by_resource.items()}
+    # Names of resource types, which organizations share.
+    tallies = {sys.intern(name): _tally(one) for name, one in by_resource.items()}
     "".join(tallies).encode()  # they are labels: JSON can hold what UTF-8 cannot
     for name, fallen, since in plain.get("uncounted", ()):
         if not (fallen is None or _is_number(fallen)) or not (since is None or _is_time(since)):

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.metrics import fragments
 from exporter.model import (
     ApiKey,
+    CollectorState,
     InvoiceDetail,
     Moment,
     Organization,
+    OrganizationState,
     Reading,
     SavedAnswer,
     SavedOrganization,
@@ -25,10 +29,13 @@ from exporter.model import (
 from exporter.pb import billing_pb2 as pb
 from exporter.polling import answers
 from exporter.polling.answers import COLLECTOR
+from exporter.polling.schedule import Unit
 from exporter.process.program import program
-from exporter.state.messages import packed
+from exporter.state.ledger import IN_MEMORY
+from exporter.state.messages import packed, unpacked
 from exporter.state.place import FILE
 from exporter.state.storage import Storage
+from support.messages import messages
 
 NOW = Moment(1_790_000_000.0, 500.0)
 DUE = NOW.time + 3600
@@ -135,6 +142,66 @@ def test_what_is_stored_is_on_the_page() -> None:
     lines = b"".join(fragments.unpacked(reading.fragments)).decode()
     assert all(f"{name}{{" in lines for name in reading.figures)
     assert reading[4:8] == ({}, {}, None, "")
+
+
+def after_a_restart(state: OrganizationState, name: str, at: Moment) -> OrganizationState:
+    """Return what is known of an organization again when it was stored."""
+    old = state.collectors[name].answer
+    assert old is not None
+    stored = SavedAnswer(old.message, old.received, old.changed, old.reading)
+    answer = answers.restored(COLLECTOR[name], ACME, stored, DETAIL, at)
+    return state._replace(collectors={name: CollectorState(answer)})
+
+
+def taken_in(state: OrganizationState, name: str, raw: bytes, at: Moment) -> OrganizationState:
+    """Return what is known of an organization with an answer."""
+    taken = answers.taken_in(state, Unit(ACME.id, name), raw, DETAIL, at, IN_MEMORY)
+    return OrganizationState(ACME, {name: CollectorState(taken.answer)}, *taken[1:])
+
+
+def without_moment(state: OrganizationState, name: str) -> OrganizationState:
+    """Return it without the moment for which its reading was made: a later one may say the same."""
+    answer = state.collectors[name].answer
+    assert answer is not None
+    answer = answer._replace(reading=answer.reading._replace(as_of=0.0))
+    return state._replace(collectors={name: CollectorState(answer)})
+
+
+@pytest.mark.parametrize("name", COLLECTOR)
+@given(data=st.data())
+def test_a_restart_between_two_answers_changes_nothing(name: str, data: st.DataObject) -> None:
+    """Whether the second is the first again or another."""
+    first, second = [
+        data.draw(messages(COLLECTOR[name].message)).SerializeToString() for _ in range(2)
+    ]
+    later = Moment(NOW.time + 60, NOW.monotonic + 60)
+    known = taken_in(OrganizationState(ACME, {name: CollectorState()}), name, first, NOW)
+    restarted = after_a_restart(known, name, later)
+    for raw in first, second:
+        again, on = [taken_in(each, name, raw, later) for each in (restarted, known)]
+        assert without_moment(again, name) == without_moment(on, name)
+
+
+def test_an_answer_that_was_stored_and_comes_again_is_not_made_twice() -> None:
+    """What was made of it stays, and no second one is in memory until that is stored."""
+    raw = unpacked(message())
+    known = taken_in(OrganizationState(ACME, {"invoices": CollectorState()}), "invoices", raw, NOW)
+    restarted = after_a_restart(known, "invoices", NOW)
+    old = known.collectors["invoices"].answer
+    new = taken_in(restarted, "invoices", raw, NOW).collectors["invoices"].answer
+    assert old is not None
+    assert new is not None
+    assert (new.reading is old.reading, new.message is old.message) == (True, True)
+
+
+def test_another_answer_than_the_one_that_was_stored_is_made() -> None:
+    """Whatever was stored."""
+    again = answers.restored(INVOICES, ACME, saved(), DETAIL, NOW)
+    state = OrganizationState(ACME, {"invoices": CollectorState(again)})
+    raw = unpacked(message(30.0))
+    taken = answers.taken_in(state, Unit(ACME.id, "invoices"), raw, DETAIL, NOW, IN_MEMORY)
+    assert taken.answer.reading is not again.reading
+    assert taken.answer.reading == answers.take_in(INVOICES, ACME, raw, DETAIL, NOW)[0].reading
 
 
 # --- In storage ---

@@ -42,9 +42,9 @@ def at(known: OrganizationState, monotonic: float) -> OrganizationReport:
 def test_an_answer_that_comes_again_is_the_same_at_another_moment() -> None:
     """Nothing else of it changes."""
     now = Moment(1_000_900.0, 950.0)
-    again = ANSWER._replace(received=now.time, received_monotonic=now.monotonic)
-    assert ANSWER.again(now) == again
-    assert type(ANSWER.again(now)) is Answer
+    again = ANSWER._replace(digest=b"x", received=now.time, received_monotonic=now.monotonic)
+    assert ANSWER.again(now, b"x") == again
+    assert type(ANSWER.again(now, b"x")) is Answer
 
 
 def test_data_is_withdrawn_at_max_age_and_not_before() -> None:
