@@ -21,7 +21,7 @@ CHANGING = 10  # percent
 
 def run(setting: Setting) -> Findings:
     """Compare with the same exporter at rest."""
-    seconds = setting.some(60, 15)
+    seconds = setting.some(30, 15)
     with programs.billing(setting.folder, setting.largest, changing=CHANGING) as upstream:
         with _exporter(setting, upstream, programs.RARELY) as ours:
             ours.wait_until_ready()

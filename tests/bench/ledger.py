@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sqlite3
 import statistics
 import sys
@@ -19,7 +20,7 @@ from bench.figures import mb, short
 from bench.findings import Findings, Setting, Table
 from bench.polling import CALLS as CALLS_OF_A_ROUND
 from bench.scrape import write_page
-from bench.start import started
+from bench.start import STORAGE, started, written
 from exporter.metrics.extract.values import exact_sum
 from exporter.model import Ledger, Spend
 from exporter.state import rows
@@ -129,18 +130,21 @@ def _storage(setting: Setting, book: Book, findings: Findings) -> None:
         file = data.write_configuration(
             folder / "exporter.yml", count, upstream.port, programs.RARELY
         )
-        started(count, f"--config.file={file}", storage)
-        times = setting.some(3, 1)
-        before = [started(count, f"--config.file={file}", storage) for _ in range(times)]
+        if (setting.folder / STORAGE).exists():
+            shutil.copytree(setting.folder / STORAGE, folder / "storage")
+        else:
+            args = f"--config.file={file}", storage
+            started(count, *args, then=lambda: written(folder / "storage"))
+        before = started(count, f"--config.file={file}", storage)
         size = (folder / "storage" / FILE).stat().st_size
         _fill(folder / "storage", book)
-        after = [started(count, f"--config.file={file}", storage) for _ in range(times)]
+        after = started(count, f"--config.file={file}", storage)
     series, peak = _memory(setting, storage)
     each = findings.values["memory a series"] = (peak - FIXED) / series / 1000
     lines = [
         ["size of the file, MB", mb(size), mb((folder / "storage" / FILE).stat().st_size)],
         ["read at the start, s", "", short(_read(folder / "storage"))],
-        ["first whole page, median s", *(short(statistics.median(x)) for x in (before, after))],
+        ["first whole page, s", short(before), short(after)],
         ["series, after a round of polls", "", short(series)],
         ["the most memory until then, MB", "", mb(peak)],
         [f"of it beyond {mb(FIXED)} MB, for a series, kB", "", short(each)],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-from collections import defaultdict
 from typing import Any, NamedTuple
 
 from bench import programs, usage
@@ -14,7 +12,7 @@ from bench.findings import Findings, Setting, Table
 from bench.programs import Billing, Requests, Server
 
 CALLS = 3  # for each organization in a round
-WARM_UP, SECONDS = 2.0, 5.0
+WARM_UP, SECONDS = 2.0, 10.0
 
 LATENCY = 0.05  # seconds
 WIDE = Polling(concurrency=512)
@@ -44,30 +42,24 @@ def run(setting: Setting) -> Findings:
 
 
 def _rates(setting: Setting, findings: Findings) -> None:
-    paces: defaultdict[tuple[str, str], list[Pace]] = defaultdict(list)
-    for _ in range(setting.some(3, 1)):
-        with programs.billing(setting.folder, setting.largest) as upstream:
-            first, later = _exporter(setting, upstream)
-        paces[OURS, NEW].append(first)
-        paces[OURS, UNCHANGED].append(later)
-        with programs.billing(setting.folder, setting.largest, changing=100) as upstream:
-            _, later = _exporter(setting, upstream)
-        paces[OURS, CHANGED].append(later)
-        with programs.billing(setting.folder, setting.largest) as upstream:
-            cpu = programs.bare_loop(upstream, setting.largest, programs.CONCURRENCY, rounds=2)
-            paces[BARE, DROPPED].append(_pace(upstream.requests(), cpu))
-    rates = {key: statistics.median(pace.rate for pace in each) for key, each in paces.items()}
-    costs = {key: statistics.median(pace.cost for pace in each) for key, each in paces.items()}
-    bare = BARE, DROPPED
-    findings.values["polling, changed / bare"] = rates[OURS, CHANGED] / rates[bare]
-    findings.values["polling, unchanged / bare"] = rates[OURS, UNCHANGED] / rates[bare]
-    findings.values["CPU, unchanged / bare"] = costs[OURS, UNCHANGED] / costs[bare]
+    paces: dict[tuple[str, str], Pace] = {}
+    with programs.billing(setting.folder, setting.largest) as upstream:
+        paces[OURS, NEW], paces[OURS, UNCHANGED] = _exporter(setting, upstream)
+    with programs.billing(setting.folder, setting.largest, changing=100) as upstream:
+        _, paces[OURS, CHANGED] = _exporter(setting, upstream)
+    with programs.billing(setting.folder, setting.largest) as upstream:
+        cpu = programs.bare_loop(upstream, setting.largest, programs.CONCURRENCY, rounds=3)
+        bare = paces[BARE, DROPPED] = _pace(upstream.requests(), cpu)
+    changed, unchanged = paces[OURS, CHANGED], paces[OURS, UNCHANGED]
+    findings.values["polling, changed / bare"] = changed.rate / bare.rate
+    findings.values["polling, unchanged / bare"] = unchanged.rate / bare.rate
+    findings.values["CPU, unchanged / bare"] = unchanged.cost / bare.cost
     rows = [
         [
-            *(short(setting.largest), *key, short(rates[key]), short(rates[key] / rates[bare])),
-            *(short(1e6 * costs[key]), short(costs[key] / costs[bare])),
+            *(short(setting.largest), *key, short(pace.rate), short(pace.rate / bare.rate)),
+            *(short(1e6 * pace.cost), short(pace.cost / bare.cost)),
         ]
-        for key in paces
+        for key, pace in paces.items()
     ]
     columns = (
         *("organizations", "client", "answers"),
@@ -109,22 +101,19 @@ def _wait_for_round(setting: Setting, upstream: Billing) -> None:
 
 
 def _rounds(setting: Setting, findings: Findings) -> None:
-    seconds: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
-    for number in range(setting.some(3, 1)):
-        # Where the server allows few calls, their number says how long it takes.
-        for cap in CAPS[: 1 if number else None]:
-            options: dict[str, Any] = {"latency": f"{LATENCY}s", "streams": cap}
-            with (
-                programs.billing(setting.folder, setting.largest, **options) as upstream,
-                programs.exporter(setting.folder, setting.largest, upstream, WIDE),
-            ):
-                _wait_for_round(setting, upstream)
-                seconds[OURS, cap].append(upstream.requests().seconds + LATENCY)
-            with programs.billing(setting.folder, setting.largest, **options) as upstream:
-                programs.bare_loop(upstream, setting.largest, WIDE.concurrency)
-                seconds[BARE, cap].append(upstream.requests().seconds + LATENCY)
-    medians = {key: statistics.median(values) for key, values in seconds.items()}
-    findings.values["round at 50 ms"] = medians[OURS, CAPS[0]]
+    seconds: dict[tuple[str, int], float] = {}
+    for cap in CAPS:
+        options: dict[str, Any] = {"latency": f"{LATENCY}s", "streams": cap}
+        with (
+            programs.billing(setting.folder, setting.largest, **options) as upstream,
+            programs.exporter(setting.folder, setting.largest, upstream, WIDE),
+        ):
+            _wait_for_round(setting, upstream)
+            seconds[OURS, cap] = upstream.requests().seconds + LATENCY
+        with programs.billing(setting.folder, setting.largest, **options) as upstream:
+            programs.bare_loop(upstream, setting.largest, WIDE.concurrency)
+            seconds[BARE, cap] = upstream.requests().seconds + LATENCY
+    findings.values["round at 50 ms"] = seconds[OURS, CAPS[0]]
     findings.tables.append(
         Table(
             "round",
@@ -132,9 +121,9 @@ def _rounds(setting: Setting, findings: Findings) -> None:
             [
                 [
                     *(short(setting.largest), short(CALLS * setting.largest), who),
-                    *(short(cap), short(median)),
+                    *(short(cap), short(took)),
                 ]
-                for (who, cap), median in medians.items()
+                for (who, cap), took in seconds.items()
             ],
         )
     )

@@ -212,10 +212,26 @@ def nginx(folder: Path, plain: bytes, compressed: bytes) -> Iterator[Server]:
 
 
 @contextmanager
+def aiohttp(folder: Path, plain: bytes, compressed: bytes) -> Iterator[Server]:
+    """Run the server that we use on prepared bytes, without anything of ours."""
+    files = folder / "plain", folder / "compressed"
+    for file, content in zip(files, (plain, compressed), strict=True):
+        file.write_bytes(content)
+    with _peer("aiohttp_server", *files) as server:
+        yield server
+
+
+@contextmanager
 def prometheus_client(page: Path) -> Iterator[Server]:
     """Run the client library for Python on the series of a page."""
-    server = (sys.executable, "-m", "bench.peers.prometheus_client_server", page)
-    with running(*server, environ=TESTS) as process:
+    with _peer("prometheus_client_server", page) as server:
+        yield server
+
+
+@contextmanager
+def _peer(name: str, *files: Path) -> Iterator[Server]:
+    """Run a server of ours in Python, which says on which port it listens."""
+    with running(sys.executable, "-m", f"bench.peers.{name}", *files, environ=TESTS) as process:
         yield Server(process, int(process.stdout.wait_for(r"port (\d+)", READY_WITHIN)[1]))
 
 

@@ -17,6 +17,7 @@ from bench.findings import Findings, Setting, Table
 from support.process import get
 
 DEMO = 8  # organizations
+STORAGE = "storage"  # of the largest fleet: the ledger's measurement goes on from it
 GZIP = {"Accept-Encoding": "gzip"}
 QUIET_LOOKS = 5  # seconds
 METRIC = b"\nviam_billing_usage_month_to_date_usd{"
@@ -25,7 +26,7 @@ METRIC = b"\nviam_billing_usage_month_to_date_usd{"
 def run(setting: Setting) -> Findings:
     """Start with nothing, with what was stored, and the demo."""
     folder, count = setting.folder, setting.largest
-    stored = folder / "storage"
+    stored = folder / STORAGE
     storage = f"--storage.path={stored}"
     with programs.billing(folder, count) as upstream:
         file = data.write_configuration(
