@@ -129,6 +129,7 @@ async def _assemble(
         restored,
         complete=complete,
         kept_days=IN_MEMORY if storage is None else STORED,
+        share=options.turns.share,
     )
     saver = None
     if storage is not None:

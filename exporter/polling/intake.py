@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -56,6 +56,10 @@ KEEP_SPEND = 86_400.0
 MAX_AHEAD = 86_400.0
 
 
+async def _give_way() -> None:
+    await asyncio.sleep(0)
+
+
 class Intake:
     """Turns answers, failures, due dates and reloads into what is known of each organization."""
 
@@ -69,10 +73,12 @@ class Intake:
         *,
         complete: bool = True,
         kept_days: int = IN_MEMORY,
+        share: Callable[[], Awaitable[object]] = _give_way,
     ) -> None:
         """`saved` is what a process before this one knew: all of it if it is `complete`.
 
-        `kept_days` is how many days of the ledger are kept in all, in the storage too.
+        `kept_days` is how many days of the ledger are kept in all, in the storage too. `share` lets
+        others have their turn before an answer is taken in.
         """
         self._store = store
         self._telemetry = telemetry
@@ -81,6 +87,7 @@ class Intake:
         self._saved = saved or {}
         self._complete = complete
         self._kept_days = kept_days
+        self._share = share
         self._due_dates: Deadlines[Unit] = Deadlines()  # by the wall clock
         self._due_date_noted = asyncio.Event()
         self._left: Deadlines[str] = Deadlines()  # until when spend is kept, by the monotonic clock
@@ -293,6 +300,7 @@ class Intake:
 
     async def succeed(self, unit: Unit, raw: bytes, duration: float) -> None:
         """Record an answer that came now, after `duration` seconds. Raises BillingError."""
+        await self._share()
         now = self._now()
         while True:
             read, detail = self._known(unit.org_id), self._detail

@@ -11,6 +11,8 @@ from typing import Any
 
 from exporter.process.garbage import Garbage
 
+LONG = 0.002  # seconds after which a turn is for others
+
 
 class Turns:
     """What is done at the end of each turn, before the loop waits for what comes next."""
@@ -23,6 +25,14 @@ class Turns:
     def begin(self) -> None:
         """Note that the loop has waited."""
         self._began = time.monotonic()
+
+    async def share(self) -> None:
+        """Wait for a turn that has not taken long yet: in the order of those who wait.
+
+        Answers come in dozens at once, and a scrape that came with them would wait for them all.
+        """
+        while time.monotonic() - self._began > LONG:  # noqa: ASYNC110 - turns come by themselves
+            await asyncio.sleep(0)
 
     def end(self) -> None:
         """Collect garbage, and tell how many seconds the turn took with that."""
