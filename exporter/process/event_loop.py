@@ -11,7 +11,7 @@ from typing import Any
 
 from exporter.process.garbage import Garbage
 
-LONG = 0.002  # seconds after which a turn is for others
+LONG = 0.005  # seconds after which a turn is for others
 
 
 class Turns:
