@@ -70,6 +70,30 @@ NONE: Final = Error(0.0, 0.0)
 NOT_COMPARED: Final = (NONE,) * len(HORIZONS)
 
 
+def _weights(found: Mapping[str, Error]) -> Mapping[str, float]:
+    """Return how much each method counts, of 1, by how wrong it was."""
+    most = max([error.compared for error in found.values()], default=0.0)
+    whole = [error.total / most for error in found.values() if error.compared == most > 0]
+    # A method that could say nothing before would have been no better than the best.
+    instead = min(whole, default=0.0)
+    errors = {}
+    for name, error in found.items():
+        first = ROBUST_ERROR if name in ROBUST else OTHER_ERROR
+        missed = most - error.compared if name in GOES_ON else 0.0
+        total = first + error.total + missed * instead
+        errors[name] = total / (1 + missed + error.compared) + NEVER_BETTER
+    best = min(errors.values(), default=1.0)
+    shares = {name: (best / error) ** SHARPNESS for name, error in errors.items()}
+    total = math.fsum(shares.values())
+    return {name: share / total for name, share in shares.items()}
+
+
+@lru_cache(8)  # all organizations that are new have the same
+def _untried(names: tuple[str, ...]) -> Mapping[str, float]:
+    """Return how much each method counts of which nothing is known."""
+    return _weights(dict.fromkeys(names, NONE))
+
+
 class Record:
     """What was expected, until it can be compared, and how wrong that was."""
 
@@ -150,21 +174,9 @@ class Record:
 
     def weights(self, names: Sequence[str], days: float) -> Mapping[str, float]:
         """Return how much each method counts, of 1, for so many days ahead."""
-        found = {name: self._error(name, days) for name in names}
-        most = max([error.compared for error in found.values()], default=0.0)
-        whole = [error.total / most for error in found.values() if error.compared == most > 0]
-        # A method that could say nothing before would have been no better than the best.
-        instead = min(whole, default=0.0)
-        errors = {}
-        for name, error in found.items():
-            first = ROBUST_ERROR if name in ROBUST else OTHER_ERROR
-            missed = most - error.compared if name in GOES_ON else 0.0
-            total = first + error.total + missed * instead
-            errors[name] = total / (1 + missed + error.compared) + NEVER_BETTER
-        best = min(errors.values(), default=1.0)
-        shares = {name: (best / error) ** SHARPNESS for name, error in errors.items()}
-        total = math.fsum(shares.values())
-        return {name: share / total for name, share in shares.items()}
+        if not self._errors:
+            return _untried(tuple(names))
+        return _weights({name: self._error(name, days) for name in names})
 
     def bounds(self, days: float) -> tuple[float, float] | None:
         """Return how far what comes in so many days may be below and above what is expected.
