@@ -165,15 +165,28 @@ def test_nothing_that_is_fixed_changes_in_an_upgrade(tmp_path: Path) -> None:
         assert before["spec"][key] == after["spec"][key]
 
 
+def named(release: str, **values: Any) -> str:
+    """Return the name of the StatefulSet of a release."""
+    done = helm("template", release, CHART, values=values)
+    name: str = one(objects(done.stdout), "StatefulSet")["metadata"]["name"]
+    return name
+
+
 def test_a_long_name_fits() -> None:
-    """In the names of pods, revisions and claims, which become labels of 63 characters."""
-    longest = "r" * 53
-    done = helm("template", longest, CHART, values=VARIATIONS["rules and dashboards"])
-    found = objects(done.stdout)
-    name = one(found, "StatefulSet")["metadata"]["name"]
-    revision, claim = f"{name}-0123456789", f"storage-{name}-999"
-    assert all(len(each) <= 63 for each in (revision, claim))
-    assert all(len(each["metadata"]["name"]) <= 63 for each in found)
+    """In the names of pods and revisions, which become labels of 63 characters."""
+    for length in range(25, 54):
+        name = named("r" * length)
+        assert len(f"{name}-0123456789") <= 63
+        assert name.startswith("r" * min(length, 43))
+    assert named("r" * 30) == f"{'r' * 30}-{NAME}"  # of 52 characters nothing is cut
+
+
+def test_long_names_stay_two() -> None:
+    """Though they differ in what is cut."""
+    first, second = [f"{'r' * 50}{number}" for number in (1, 2)]
+    assert named(first) != named(second)
+    assert named("r", fullnameOverride=first) != named("r", fullnameOverride=second)
+    assert named("r", fullnameOverride=first) == named("other", fullnameOverride=first)
 
 
 def test_a_pod_is_made_anew_for_another_configuration_only() -> None:

@@ -56,6 +56,15 @@ VARIATIONS: Final[dict[str, dict[str, Any]]] = {
     "pages at the root, links not": {
         "web": {"externalUrl": "https://example.com/viam", "routePrefix": "/"}
     },
+    "labels and annotations under several headings": {
+        "scrape": {"by": "serviceMonitor", "labels": {"release": "monitor"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "rules"}},
+        "dashboards": {"enabled": True, "labels": {"release": "boards"}},
+        "commonLabels": {"release": "all", "app.kubernetes.io/version": "mine"},
+        "podLabels": {"release": "pods"},
+        "podAnnotations": {"kubectl.kubernetes.io/default-container": "other"},
+        "extraEnv": [{"name": "VIAM_API_KEY_ID", "value": "id"}],
+    },
     "as part of another chart": {"global": {"region": "eu"}},
 }
 MATRIX: Final = CASES | VARIATIONS

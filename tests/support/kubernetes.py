@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -81,9 +82,19 @@ def kustomized(folder: Path) -> list[Manifest]:
     return objects(done.stdout)
 
 
+class _Strict(yaml.CSafeLoader):
+    """Takes no key twice, as kustomize and Flux do not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - as PyYAML has it
+        keys = Counter(key.value for key, _ in node.value)
+        twice = [key for key, count in keys.items() if count > 1]
+        assert not twice, f"line {node.start_mark.line + 1}: {', '.join(twice)} appears twice"
+        return super().construct_mapping(node, deep)
+
+
 def objects(text: str) -> list[Manifest]:
-    """Return the objects of a stream of YAML."""
-    return [each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each]
+    """Return the objects of a stream of YAML. Fails for a key that appears twice."""
+    return [each for each in yaml.load_all(text, Loader=_Strict) if each]
 
 
 def one(found: Iterable[Manifest], kind: str) -> Any:

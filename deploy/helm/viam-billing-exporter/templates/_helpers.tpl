@@ -1,48 +1,51 @@
 {{/* Name of the chart, as a label. */}}
-{{- define "viam.name" -}}
+{{- define "viam-billing-exporter.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
 {{/*
-Name of all objects: the release and the chart, once where one holds the other. Names of pods, of
-revisions and of claims are made of it, so that it has to leave them room.
+Name of all objects: the release and the chart, once where one holds the other. A StatefulSet's
+revisions are its name and eleven characters, and are labels, so that 52 are left. What is longer
+is cut, and keeps apart from others by a hash.
 */}}
-{{- define "viam.fullname" -}}
-{{- $name := include "viam.name" . }}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
-{{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- define "viam-billing-exporter.fullname" -}}
+{{- $name := include "viam-billing-exporter.name" . }}
+{{- $full := default (ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name)) .Values.fullnameOverride }}
+{{- if gt (len $full) 52 }}
+{{- printf "%s-%s" ($full | trunc 43 | trimSuffix "-") ($full | sha256sum | trunc 8) }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- trimSuffix "-" $full }}
 {{- end }}
 {{- end }}
 
 {{/* What a StatefulSet may never change: no version is among it. */}}
-{{- define "viam.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "viam.name" . }}
+{{- define "viam-billing-exporter.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "viam-billing-exporter.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- define "viam.labels" -}}
-{{ include "viam.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{/*
+Labels of an object: the chart's, those of all objects, and `more`, of which each counts more than
+the one before. Those that selectors select by cannot be changed.
+*/}}
+{{- define "viam-billing-exporter.labels" -}}
+{{- with .root }}
+{{- $labels := dict "app.kubernetes.io/version" .Chart.AppVersion "app.kubernetes.io/managed-by" .Release.Service }}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") }}
+{{- $selected := include "viam-billing-exporter.selectorLabels" . | fromYaml }}
+{{- mergeOverwrite $labels (deepCopy .Values.commonLabels) (deepCopy (default dict $.more)) $selected | toYaml }}
 {{- end }}
 {{- end }}
 
-{{- define "viam.serviceAccountName" -}}
+{{- define "viam-billing-exporter.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
-{{- default (include "viam.fullname" .) .Values.serviceAccount.name }}
+{{- default (include "viam-billing-exporter.fullname" .) .Values.serviceAccount.name }}
 {{- else }}
 {{- default "default" .Values.serviceAccount.name }}
 {{- end }}
 {{- end }}
 
-{{- define "viam.image" -}}
+{{- define "viam-billing-exporter.image" -}}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
 {{- else }}
@@ -50,30 +53,30 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{- define "viam.keysSecret" -}}
+{{- define "viam-billing-exporter.keysSecret" -}}
 {{- if .Values.keys.data }}
-{{- printf "%s-keys" (include "viam.fullname" .) }}
+{{- printf "%s-keys" (include "viam-billing-exporter.fullname" .) }}
 {{- else }}
 {{- .Values.keys.existingSecret }}
 {{- end }}
 {{- end }}
 
 {{/* The path of all pages, without a slash at its end: as exporter/web/location.py has it. */}}
-{{- define "viam.prefix" -}}
+{{- define "viam-billing-exporter.prefix" -}}
 {{- $path := default (get (urlParse .Values.web.externalUrl) "path") .Values.web.routePrefix | trimAll "/" }}
 {{- if $path }}/{{ $path }}{{ end }}
 {{- end }}
 
-{{- define "viam.metricsPath" -}}
-{{ include "viam.prefix" . }}{{ .Values.web.telemetryPath }}
+{{- define "viam-billing-exporter.metricsPath" -}}
+{{ include "viam-billing-exporter.prefix" . }}{{ .Values.web.telemetryPath }}
 {{- end }}
 
-{{- define "viam.scheme" -}}
+{{- define "viam-billing-exporter.scheme" -}}
 {{ ternary "https" "http" .Values.web.tls }}
 {{- end }}
 
 {{/* Port of the billing API. Without a configuration of its own the exporter has its default. */}}
-{{- define "viam.apiPort" -}}
+{{- define "viam-billing-exporter.apiPort" -}}
 {{- $api := default dict .Values.config.api }}
 {{- regexFind "[0-9]+$" (default "app.viam.com:443" $api.address) }}
 {{- end }}
@@ -82,15 +85,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 How a probe asks. Who has no certificate cannot ask a server that requires one, so that an open
 port has to do then.
 */}}
-{{- define "viam.probe" -}}
+{{- define "viam-billing-exporter.probe" -}}
 {{- if .root.Values.web.clientCertificates }}
 tcpSocket:
   port: http
 {{- else }}
 httpGet:
-  path: {{ include "viam.prefix" .root }}{{ .path }}
+  path: {{ include "viam-billing-exporter.prefix" .root }}{{ .path }}
   port: http
-  scheme: {{ include "viam.scheme" .root | upper }}
+  scheme: {{ include "viam-billing-exporter.scheme" .root | upper }}
 {{- end }}
 {{- with .settings }}
 {{ toYaml . }}
@@ -101,10 +104,10 @@ httpGet:
 What both monitors have. An instance named after its pod keeps its series and counters when the pod
 gets another address.
 */}}
-{{- define "viam.endpoint" -}}
+{{- define "viam-billing-exporter.endpoint" -}}
 port: http
-path: {{ include "viam.metricsPath" . }}
-scheme: {{ include "viam.scheme" . }}
+path: {{ include "viam-billing-exporter.metricsPath" . }}
+scheme: {{ include "viam-billing-exporter.scheme" . }}
 interval: {{ .Values.scrape.interval }}
 scrapeTimeout: {{ .Values.scrape.timeout }}
 {{- with .Values.scrape.tlsConfig }}

@@ -1,7 +1,7 @@
 {{/*
 What the schema cannot say, or not in words that help. All of it is shown at once.
 */}}
-{{- define "viam.validate" -}}
+{{- define "viam-billing-exporter.validate" -}}
 {{- $wrong := list }}
 {{- with .Values }}
 {{- if eq .image.tag "latest" }}
@@ -36,7 +36,7 @@ What the schema cannot say, or not in words that help. All of it is shown at onc
 {{- if and .web.clientCertificates (not .web.tls) }}
 {{- $wrong = append $wrong "web.clientCertificates needs web.tls" }}
 {{- end }}
-{{- if and .networkPolicy.enabled (not (include "viam.apiPort" $)) }}
+{{- if and .networkPolicy.enabled (not (include "viam-billing-exporter.apiPort" $)) }}
 {{- $wrong = append $wrong "networkPolicy needs to know the port: write config.api.address as HOST:PORT, without a variable, or set networkPolicy.enabled to false" }}
 {{- end }}
 {{- if and .scrape.tlsConfig (not .web.tls) }}
@@ -44,8 +44,13 @@ What the schema cannot say, or not in words that help. All of it is shown at onc
 {{- end }}
 {{- range .extraArgs }}
 {{- $flag := regexFind "^--[a-z.-]*" . }}
-{{- with get (include "viam.ownFlags" . | fromYaml) $flag }}
+{{- with get (include "viam-billing-exporter.ownFlags" . | fromYaml) $flag }}
 {{- $wrong = append $wrong (printf "extraArgs: %s is set by the chart: use the value %s" $flag .) }}
+{{- end }}
+{{- end }}
+{{- range .extraEnv }}
+{{- if eq .name "POD_NAME" }}
+{{- $wrong = append $wrong "extraEnv: POD_NAME is set by the chart: the exporter takes its shard from it" }}
 {{- end }}
 {{- end }}
 {{- if and .prometheusRule.enabled (not ($.Files.Glob "files/rules/*")) }}
@@ -61,7 +66,7 @@ What the schema cannot say, or not in words that help. All of it is shown at onc
 {{- end }}
 
 {{/* Flags that the chart sets, with the value that sets each. */}}
-{{- define "viam.ownFlags" -}}
+{{- define "viam-billing-exporter.ownFlags" -}}
 --config.file: config
 --storage.path: persistence
 --shard: replicas
