@@ -27,10 +27,11 @@ def committed() -> Mapping[Path, str]:
     chart, schema, readme = (
         CHART / name for name in ("Chart.yaml", "values.schema.json", "README.md")
     )
-    rows = values_table.table((CHART / "values.yaml").read_text())
+    values = (CHART / "values.yaml").read_text()
+    rows = values_table.table(values)
     return {
         chart: VERSION.sub(lambda found: f"{found[1]}: {numbers[found[1]]}", chart.read_text()),
-        schema: values_schema.fill(schema.read_text()),
+        schema: values_schema.fill(schema.read_text(), values_table.values(values)),
         readme: BLOCK.sub(lambda found: found[1] + rows + found[3], readme.read_text()),
     }
 

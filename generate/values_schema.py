@@ -1,12 +1,14 @@
-"""The part of values.schema.json that follows from the exporter's own configuration."""
+"""What values.schema.json has from the exporter's configuration and the comments of values.yaml."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from exporter.config import keys
 from exporter.flags import MAX_SHARDS
+from generate.values_table import Value
 
 
 def configuration() -> dict[str, Any]:
@@ -40,9 +42,14 @@ def _mapping(description: str) -> dict[str, Any]:
     }
 
 
-def fill(text: str) -> str:
-    """Return values.schema.json with what the exporter says of it."""
+def fill(text: str, described: Iterable[Value]) -> str:
+    """Return values.schema.json with what the exporter and values.yaml say of it."""
     schema = json.loads(text)
+    for value in described:
+        node = schema
+        for name in value.key.split("."):
+            node = node["properties"][name]
+        node["description"] = value.meaning
     config = configuration()
     config["type"] = "object"
     schema["definitions"]["config"] = config

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from support.chart_values import VARIATIONS
-from support.kubernetes import exporter, manifests, of, one, pod
+from support.kubernetes import Manifest, exporter, manifests, of, one, pod
 
 SEVERAL = VARIATIONS["labels and annotations under several headings"]
 
 
-def labels(found: dict[str, Any]) -> Any:
+def labels(found: Manifest) -> Any:
     """Return the labels of an object."""
     return found["metadata"]["labels"]
 

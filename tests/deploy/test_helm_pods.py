@@ -214,3 +214,27 @@ def test_keys_are_files_and_nothing_else() -> None:
     )
     assert volume["secret"]["secretName"] == holder["metadata"]["name"]
     assert volume["secret"]["defaultMode"] == 0o440
+
+
+def test_the_image_is_where_the_registry_is() -> None:
+    """That of a chart around this one counts more, as all images of it come from there."""
+
+    def image(**values: Any) -> str:
+        found: str = exporter(manifests(values))["image"]
+        return found.rpartition(":")[0]
+
+    own, around = {"registry": "own.example.com:5000"}, {"imageRegistry": "around.example.com"}
+    assert image() == NAME
+    assert image(image=own) == f"own.example.com:5000/{NAME}"
+    assert image(image=own, **{"global": around}) == f"around.example.com/{NAME}"
+
+
+def test_pods_and_their_set_have_what_is_asked_for() -> None:
+    """As it is written in the values."""
+    given = VARIATIONS["what pods can have"]
+    found = manifests(given)
+    workload = one(found, "StatefulSet")
+    assert workload["metadata"]["annotations"] == given["annotations"]
+    assert workload["spec"]["updateStrategy"] == {"type": "OnDelete"}
+    for name in ("terminationGracePeriodSeconds", "hostAliases", "dnsPolicy", "dnsConfig"):
+        assert pod(found)[name] == given[name]

@@ -65,7 +65,18 @@ VARIATIONS: Final[dict[str, dict[str, Any]]] = {
         "podAnnotations": {"kubectl.kubernetes.io/default-container": "other"},
         "extraEnv": [{"name": "VIAM_API_KEY_ID", "value": "id"}],
     },
-    "as part of another chart": {"global": {"region": "eu"}},
+    "as part of another chart": {
+        "enabled": True,
+        "global": {"region": "eu", "imageRegistry": "registry.example.com:5000"},
+    },
+    "what pods can have": {
+        "annotations": {"a": "b"},
+        "updateStrategy": {"type": "OnDelete"},
+        "terminationGracePeriodSeconds": 60,
+        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["proxy"]}],
+        "dnsPolicy": "None",
+        "dnsConfig": {"nameservers": ["192.0.2.53"]},
+    },
 }
 MATRIX: Final = CASES | VARIATIONS
 

@@ -46,6 +46,8 @@ the one before. Those that selectors select by cannot be changed.
 {{- end }}
 
 {{- define "viam-billing-exporter.image" -}}
+{{- $registry := default .Values.image.registry (default dict .Values.global).imageRegistry }}
+{{- with $registry }}{{ . }}/{{ end }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
 {{- else }}
