@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import selectors
 import time
 from collections.abc import Callable, Coroutine
@@ -20,7 +21,7 @@ class Turns:
     def __init__(self) -> None:
         self.garbage = Garbage(time.monotonic())
         self.took: Callable[[float], object] = lambda _seconds: None
-        self._began = time.monotonic()
+        self._began = math.inf  # on another loop than `run` makes, nothing tells of turns
 
     def begin(self) -> None:
         """Note that the loop has waited."""
@@ -59,6 +60,7 @@ def run(main: Coroutine[Any, Any, None], turns: Turns) -> None:
     def loop() -> asyncio.AbstractEventLoop:
         selector = _Selector()
         selector.turns = turns
+        turns.begin()
         return asyncio.SelectorEventLoop(selector)
 
     gc.disable()

@@ -32,3 +32,14 @@ def test_a_turn_that_took_long_is_for_others() -> None:
     event_loop.run(main(), turns)
     assert [number for number, _ in worked] == [*range(5)]
     assert len({turn for _, turn in worked}) == len(worked)
+
+
+def test_on_another_loop_nobody_waits() -> None:
+    """Where nothing tells when a turn begins."""
+
+    async def main() -> None:
+        turns = Turns()
+        async with asyncio.timeout(30):
+            await turns.share()
+
+    asyncio.run(main())
