@@ -49,19 +49,23 @@ def digest(raw: bytes) -> bytes:
     return made.digest()
 
 
-def take_in(
+def take_in(  # noqa: PLR0913 - all that it is made from
     collector: Collector[Any, Any],
     organization: Organization,
     raw: bytes,
+    told: bytes,
     detail: InvoiceDetail,
     now: Moment,
 ) -> tuple[Answer, View]:
-    """Return what is kept of an answer that came now, and what it means. Raises BillingError."""
+    """Return what is kept of an answer that came now, and what it means. Raises BillingError.
+
+    `told` is its digest.
+    """
     answered = decoded(collector.rpc, collector.message, raw)
     view = collector.view(answered, now.time, detail)
     kept = packed(shorten(collector.keep(answered)).SerializeToString())
     reading = _reading(collector, organization, view, kept, detail, now.time)
-    return Answer(digest(raw), kept, reading, now.time, now.monotonic, now.time), view
+    return Answer(told, kept, reading, now.time, now.monotonic, now.time), view
 
 
 def _reading(  # noqa: PLR0913 - all that it is made from
@@ -164,20 +168,19 @@ def taken_in(  # noqa: PLR0913 - as many as there are to run in a thread
     kept_days: int,
 ) -> Taken:
     """Return a good answer, compared with the one before."""
-    spend = state.spend
+    spend, told = state.spend, digest(raw)
     collector, before = COLLECTOR[unit.collector], state.collectors[unit.collector].answer
     if before is not None:
         before = at(state.organization, unit, before, detail, now)
         counted = spend if unit.collector == USAGE else None
         settled = counted is None or is_settled(counted, before.received, now.time)
-        told = digest(raw)
         if settled and (before.digest == told or _is_restored(collector, before, raw)):
             answer = before.again(now, told)
             if counted is not None and not is_noted(counted.ledger, now.time):
                 ledger = note(counted.ledger, unchanged(counted), now.time, kept_days)
                 spend = replace(counted, ledger=ledger)
             return _looking_ahead(state, unit, answer, spend)
-    answer, view = take_in(collector, state.organization, raw, detail, now)
+    answer, view = take_in(collector, state.organization, raw, told, detail, now)
     if before is not None and before.reading.fragments == answer.reading.fragments:
         answer = answer._replace(changed=before.changed)
     if isinstance(view, Usage):

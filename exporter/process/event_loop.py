@@ -1,4 +1,7 @@
-"""asyncio's event loop, with work at the end of its turns: nothing has to wake it for that."""
+"""asyncio's event loop, whose turns are known: how long they take, and when they end.
+
+What is due now and then is done at their end, so that nothing has to wake the process for it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ LONG = 0.005  # seconds after which a turn is for others
 
 
 class Turns:
-    """What is done at the end of each turn, before the loop waits for what comes next."""
+    """Turns of the loop: each begins when it has waited, and ends before it waits again."""
 
     def __init__(self) -> None:
         self.garbage = Garbage(time.monotonic())

@@ -39,7 +39,7 @@ def run(setting: Setting) -> Findings:
     rows = [
         [what, short(organizations), short(statistics.median(times)), short(max(times))]
         for what, organizations, times in (
-            ("polled anew", count, [cold]),
+            ("nothing stored", count, [cold]),
             ("from storage", count, warm),
             ("demo", DEMO, demo),
         )

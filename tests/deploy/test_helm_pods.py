@@ -173,11 +173,15 @@ def named(release: str, **values: Any) -> str:
 
 
 def test_a_long_name_fits() -> None:
-    """In the names of pods and revisions, which become labels of 63 characters."""
+    """Pods and revisions become labels of 63 characters, and the Service is a name of DNS."""
     for length in range(25, 54):
-        name = named("r" * length)
-        assert len(f"{name}-0123456789") <= 63
+        done = helm("template", "r" * length, CHART, values=VARIATIONS["rules and dashboards"])
+        found = objects(done.stdout)
+        name = one(found, "StatefulSet")["metadata"]["name"]
+        assert all(len(each) <= 63 for each in (f"{name}-0123456789", f"{name}-999"))
         assert name.startswith("r" * min(length, 43))
+        assert one(found, "Service")["metadata"]["name"] == name
+        assert all(len(each["metadata"]["name"]) <= 253 for each in found)
     assert named("r" * 30) == f"{'r' * 30}-{NAME}"  # of 52 characters nothing is cut
 
 

@@ -69,8 +69,11 @@ def test_the_largest_fleet_that_was_measured_fits_into_its_memory() -> None:
     """With half as much again, or more, to spare."""
     (limit,) = settings(SERVICE, "MemoryMax")
     performance = (ROOT / "docs" / "performance.md").read_text()
-    measured = re.search(r"\| the most of all that +\| (\d+) +\|", performance)
-    assert measured
+    polled = re.search(r"\| the most of all that +\| (\d+) +\|", performance)
+    stored = re.search(r"\| the most memory until then, MB +\| +\| (\d+) +\|", performance)
+    assert polled
+    assert stored
+    most = max(int(polled[1]), int(stored[1]))
     assert limit == "1G"
-    assert int(measured[1]) * 1e6 * 1.5 <= 2**30
-    assert f"{measured[1]} MB at most" in SERVICE.read_text()
+    assert most * 1e6 * 1.5 <= 2**30
+    assert f"{most} MB at most" in SERVICE.read_text()
