@@ -26,6 +26,7 @@ WRONG: Final[dict[str, dict[str, Any]]] = {
     "a digest that is none": {"image": {"digest": "sha256:abc"}},
     "two ways to be scraped": {"scrape": {"by": "serviceMonitor,podMonitor"}},
     "a flag of the chart": {"extraArgs": ["--demo", "--shard=1", "--storage.path=/data"]},
+    "nothing in place of a value": {"commonLabels": None, "updateStrategy": None},
     "a variable of the chart": {"extraEnv": [{"name": "POD_NAME", "value": "a-1"}]},
     "an argument that is no flag": {"extraArgs": ["demo"]},
     "a key of the configuration that does not exist": {"config": {"pol": {"interval": "5m"}}},

@@ -69,13 +69,6 @@ VARIATIONS: Final[dict[str, dict[str, Any]]] = {
         "enabled": True,
         "global": {"region": "eu", "imageRegistry": "registry.example.com:5000"},
     },
-    "nothing where there are defaults": {
-        "commonLabels": None,
-        "podLabels": None,
-        "podAnnotations": None,
-        "annotations": None,
-        "extraEnv": None,
-    },
     "what pods can have": {
         "annotations": {"a": "b"},
         "updateStrategy": {"type": "OnDelete"},

@@ -33,7 +33,7 @@ the one before. Those that selectors select by cannot be changed.
 {{- $labels := dict "app.kubernetes.io/version" .Chart.AppVersion "app.kubernetes.io/managed-by" .Release.Service }}
 {{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") }}
 {{- $selected := include "viam-billing-exporter.selectorLabels" . | fromYaml }}
-{{- mergeOverwrite $labels (deepCopy (default dict .Values.commonLabels)) (deepCopy (default dict $.more)) $selected | toYaml }}
+{{- mergeOverwrite $labels (deepCopy .Values.commonLabels) (deepCopy (default dict $.more)) $selected | toYaml }}
 {{- end }}
 {{- end }}
 
