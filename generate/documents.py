@@ -111,6 +111,8 @@ def blocks() -> Mapping[str, Callable[[], str]]:
             ("path", "answer"), ((f"`{e.path}`", e.description) for e in ENDPOINTS)
         ),
         "alerts": _alert_table,
+        # Those of viam-billing's commands are in their --help.
+        "flags:viam-billing-exporter": lambda: _flag_table(daemon.parser()),
     }
     for group, members in metrics().items():
         makers[f"metrics:{group}"] = lambda members=members: _metric_table(members)  # type: ignore[misc]
@@ -118,8 +120,6 @@ def blocks() -> Mapping[str, Callable[[], str]]:
         makers[f"api:{part}"] = lambda part=part: _table(  # type: ignore[misc]
             ("member", "type", "meaning"), api_tables.members(part)
         )
-    for name, parser in commands().items():
-        makers[f"flags:{name.replace(' ', '-')}"] = lambda parser=parser: _flag_table(parser)  # type: ignore[misc]
     return makers
 
 

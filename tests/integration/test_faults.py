@@ -1,7 +1,4 @@
-"""The fault matrix: every fault that a server can cause, what the exporter does, and recovery.
-
-docs/reliability.md has a row for each; a test keeps both in step.
-"""
+"""The fault matrix: every fault that a server can cause, what the exporter does, and recovery."""
 
 from __future__ import annotations
 
