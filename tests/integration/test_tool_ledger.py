@@ -106,7 +106,7 @@ def test_days_come_back_from_a_file_that_was_set_aside(tmp_path: Path) -> None:
     (state / FILE).unlink()
     (state / f"{FILE}.set-aside-1").write_bytes(content)
     new, spend = virtual.run(lived(3))
-    run_page("docs/operations.md", tmp_path)
+    run_page("docs/run.md", tmp_path)
     after, again = virtual.run(lived(0))
     assert replace(again, ledger=None, closed=spend.closed) == replace(spend, ledger=None)
     assert {number: after[number] for number in new} == new, "what was there stays"

@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md is where people look up a message; its words are those of the source.
+"""docs/messages.md is where people look up a message; its words are those of the source.
 
 Nothing here lists what says something: the log is known by its methods, an error by its class.
 """
@@ -13,7 +13,7 @@ from typing import Final
 
 from support.process import ROOT
 
-PAGE: Final = (ROOT / "docs" / "troubleshooting.md").read_text()
+PAGE: Final = (ROOT / "docs" / "messages.md").read_text()
 TREES: Final = [ast.parse(path.read_text()) for path in (ROOT / "exporter").rglob("*.py")]
 NODES: Final = [node for tree in TREES for node in ast.walk(tree)]
 GAP: Final = "…"  # for what is put in while the program runs, on the page as well
