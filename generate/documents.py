@@ -21,6 +21,7 @@ from exporter.metrics import catalog, own
 from exporter.model import Metric
 from exporter.rules.rule_files import files
 from exporter.rules.rule_settings import load
+from exporter.simulator.scenarios import SCENARIOS
 from exporter.tool import past_days, past_invoices
 from exporter.web.routes import ENDPOINTS
 from generate import api_tables
@@ -111,6 +112,13 @@ def blocks() -> Mapping[str, Callable[[], str]]:
             ("path", "answer"), ((f"`{e.path}`", e.description) for e in ENDPOINTS)
         ),
         "alerts": _alert_table,
+        "faults": lambda: _table(
+            ("fault", "kind", "what happens", "parameters"),
+            (
+                (f"`{s.name}`", s.kind, s.description, ", ".join(f"`{p}`" for p in s.parameters))
+                for s in SCENARIOS.values()
+            ),
+        ),
         # Those of viam-billing's commands are in their --help.
         "flags:viam-billing-exporter": lambda: _flag_table(daemon.parser()),
     }

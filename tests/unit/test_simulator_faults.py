@@ -20,7 +20,6 @@ from exporter.simulator.injection import FaultSet
 from exporter.simulator.scenarios import SCENARIOS, Kind
 from support.clock import StandingClock
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "simulator.md"
 USAGE = "GetCurrentMonthUsage"
 
 
@@ -35,15 +34,6 @@ def hits(faults: FaultSet, count: int) -> list[bool]:
 
 
 # --- The catalogue ------------------------------------------------------------------------
-
-
-def test_the_catalogue_is_documented() -> None:
-    """Every fault, its description and its parameters are in the document, and nothing else."""
-    row = re.compile(r"^\| `([a-z0-9-]+)` \| (.+?) \| (.*?) ?\|$", re.MULTILINE)
-    rows = row.findall(DOCUMENT.read_text())
-    documented = {name: (text, re.findall(r"`([a-z-]+)`", keys)) for name, text, keys in rows}
-    assert documented == {s.name: (s.description, list(s.parameters)) for s in SCENARIOS.values()}
-    assert len(rows) == len(SCENARIOS)
 
 
 def test_the_help_lists_the_catalogue() -> None:
