@@ -193,6 +193,8 @@ async def _opened(
     except LockedError as error:
         raise StartError(str(error)) from error
     except StorageError as error:
+        #: Usually the mode or the owner of the folder. Once it can be read, counters continue from
+        #: it.
         log.error("cannot restore from storage; retrying every second", reason=str(error))
         telemetry.stored(successful=False)
         return storage, None
@@ -204,6 +206,7 @@ async def _save_last(saver: Saver) -> None:
         async with asyncio.timeout(LAST_SAVE):
             await saver.save()
     except TimeoutError:
+        #: The file system hung.
         log.error("storage did not respond during shutdown: the latest changes may be lost")
 
 

@@ -54,6 +54,7 @@ NAMES_WITHIN = 5.0  # seconds for which first polls wait for the names of organi
 
 LOAD_DEADLINE = 30.0  # seconds to read the configuration and the files that it names
 LOADING_HANGS = (
+    #: A file is on a share that does not answer. A reload keeps the old configuration.
     f"the configuration cannot be read within {LOAD_DEADLINE:g} s: the file system of one of its "
     "files hangs"
 )
@@ -349,6 +350,7 @@ class Daemon:
 
 def _log_problems(problems: str) -> None:
     for problem in problems.splitlines():
+        #: Each error is in `problem`. Fix the file and reload: a restart would fail.
         log.error("configuration not reloaded; still using the old one", problem=problem)
 
 
@@ -359,6 +361,7 @@ async def _listen(address: Address, others: Iterable[Address]) -> list[socket.so
         return await sockets.bind(address.host, address.port, dualstack=dualstack)
     except OSError as error:
         raise StartError(
+            #: `ss -ltnp` shows who has the port. Ports below 1024 need a privilege.
             f"cannot listen on {address}: {error.strerror}. "
             "Choose another with --web.listen-address."
         ) from error
@@ -368,6 +371,8 @@ def _warn_of_strangers(listening: Iterable[socket.socket]) -> None:
     for each in listening:
         if not sockets.is_local(each):
             log.warning(
+                #: Use `--web.listen-address=127.0.0.1:8426`, [passwords](web.md), or a firewall or
+                #: network policy that you trust.
                 "listening for other machines without authentication: anyone who can reach the "
                 "address can read the bills",
                 address=sockets.address(each),

@@ -133,6 +133,7 @@ def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
     command_line = parser()
     arguments = command_line.parse_args(argv)
     if arguments.listen and arguments.systemd_socket:
+        #: With a `.socket` unit, the address belongs in `ListenStream=`.
         command_line.error("--web.listen-address and --web.systemd-socket cannot be used together")
     if arguments.demo and arguments.config_check:
         command_line.error("--demo has no configuration to check")

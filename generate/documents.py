@@ -24,7 +24,7 @@ from exporter.rules.rule_settings import load
 from exporter.simulator.scenarios import SCENARIOS
 from exporter.tool import past_days, past_invoices
 from exporter.web.routes import ENDPOINTS
-from generate import api_tables
+from generate import api_tables, messages
 from generate.steps import BLOCK, ROOT, Step
 
 CONTRACT: Final = ROOT / "docs" / "contract.json"
@@ -124,6 +124,8 @@ def blocks() -> Mapping[str, Callable[[], str]]:
     }
     for group, members in metrics().items():
         makers[f"metrics:{group}"] = lambda members=members: _metric_table(members)  # type: ignore[misc]
+    for section in ("start", "log", "polls", "configuration", "viam-billing"):
+        makers[f"messages:{section}"] = lambda section=section: messages.table(section)  # type: ignore[misc]
     for part in api_tables.HEADINGS:
         makers[f"api:{part}"] = lambda part=part: _table(  # type: ignore[misc]
             ("member", "type", "meaning"), api_tables.members(part)

@@ -165,6 +165,7 @@ class BillingClient:
             log.info("reaching the API through a proxy", proxy=str(proxy), variable=proxy.variable)
             if not api.tls:
                 log.warning(
+                    #: `api.tls` is `false`, and the environment names a proxy.
                     "the proxy can read the API keys, which travel in plain text: use api.tls, or "
                     "name the host in no_proxy",
                     proxy=str(proxy),

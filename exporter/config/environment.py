@@ -15,6 +15,7 @@ from exporter.model import ApiKey, Organization
 
 KEY_FILE = "VIAM_API_KEY_FILE"
 NOT_A_UUID = (
+    #: The variable may hold a name.
     "VIAM_ORG_ID is not a UUID, as organization ids at Viam are: copy it from the organization's "
     "settings, or unset it to use every organization of the key"
 )

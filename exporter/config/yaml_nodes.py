@@ -108,6 +108,7 @@ def _syntax_problem(file: str, error: yaml.MarkedYAMLError, loader: type[Any]) -
     if mark and context_mark and context_mark.line < mark.line:
         reason = f"{reason} {error.context} from line {context_mark.line + 1} on"
     line = mark.line + 1 if mark else None
+    #: The line is where it was noticed; the cause is there or above, often a tab or an open quote.
     return Problem(file, line, "", f"is not valid YAML: {reason}")
 
 
@@ -253,10 +254,12 @@ def _expand(text: str, environ: Mapping[str, str]) -> str | Unexpanded:
     """
     matches = list(_VARIABLE.finditer(text))
     if any(match[0] == "${" for match in matches):
+        #: Often in a regular expression or a key.
         return Unexpanded("has a ${ without a name and a }: write $${ for a literal ${")
     unset = {match[1] for match in matches if match[1]} - environ.keys()
     if unset:
         return Unexpanded(
+            #: A service does not read your shell's.
             f"needs environment variables that are not set: {', '.join(sorted(unset))}"
         )
     return _VARIABLE.sub(

@@ -170,6 +170,8 @@ class Publisher:
     def _log_limit(self) -> None:
         if self.limit.samples:
             log.warning(
+                #: Raise `limits.max_series`, set `invoices.detail: none`, or use [several
+                #: exporters](run.md#from-one-exporter-to-several).
                 "more series than limits.max_series: some are withheld",
                 max_series=self._max_series,
                 withheld=self.limit.samples,

@@ -273,6 +273,7 @@ class Discovery:
         left_out = sum(not is_usable(each.id) for each in listed)
         if self._records.leave_out(key_id, left_out):
             log.warning(
+                #: No page or file could name them.
                 "organizations skipped: their ids are empty, too long or not printable",
                 api_key_id=key_id,
                 organizations=left_out,
@@ -284,6 +285,8 @@ class Discovery:
         is_known = before is not None and before.cause is error.cause
         if not is_known and not self._is_enabled:
             log.info(
+                #: Nothing to do if `organization names are available again` follows. Otherwise
+                #: `reason` says why.
                 "cannot get organization names; showing the last known names, or ids",
                 api_key_id=key_id,
                 cause=error.cause,
@@ -292,6 +295,7 @@ class Discovery:
             )
         elif not is_known:
             log.warning(
+                #: `reason` says why: [below](#why-a-poll-failed).
                 "discovery failed; keeping the organizations found before",
                 api_key_id=key_id,
                 cause=error.cause,

@@ -234,6 +234,7 @@ class Intake:
         now = self._now()
         if max(saved.received, saved.changed) > now.time + MAX_AHEAD:
             log.warning(
+                #: Check the clock. The answer is polled again.
                 "ignoring a stored answer dated in the future",
                 org=organization.id,
                 collector=collector,
@@ -251,6 +252,7 @@ class Intake:
             )
         except BillingError:
             log.warning(
+                #: It is polled again.
                 "ignoring a stored answer that cannot be parsed",
                 org=organization.id,
                 collector=collector,
@@ -394,6 +396,8 @@ class Intake:
             if after.cause not in told:  # causes may take turns
                 told.add(after.cause)
                 where.warning(
+                    #: `reason` says why: [below](#why-a-poll-failed). It is logged again only for
+                    #: another cause.
                     "poll failed", cause=after.cause, code=after.code, reason=after.message
                 )
         elif before is not None:

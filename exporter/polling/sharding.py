@@ -64,6 +64,8 @@ def choose(ordinal: int | None, total: int, *, pod_name: str, host_name: str) ->
         found = ORDINAL.fullmatch(name)
         if found is None:
             raise ValueError(
+                #: Give `--shard`. In Kubernetes use a StatefulSet; with `hostNetwork`, set
+                #: `POD_NAME`.
                 f"--total-shards={total} needs --shard, or a number at the end of POD_NAME or of "
                 f"the host name, as a StatefulSet's pod has: {said_by} has none"
             )
@@ -72,6 +74,8 @@ def choose(ordinal: int | None, total: int, *, pod_name: str, host_name: str) ->
         raise ValueError(f"{said_by} needs --total-shards, the number of shards")
     if ordinal >= total:
         raise ValueError(
+            #: A pod too many: change `--total-shards` and the replicas
+            #: [together](polling.md#another-number-of-shards).
             f"{said_by} is out of range: with --total-shards={total}, shards are 0 to {total - 1}"
         )
     return Shard(ordinal, total)

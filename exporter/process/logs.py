@@ -101,6 +101,7 @@ def take_what_python_prints() -> None:
 def _crashed(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
+    #: Report it with the traceback in `exception`.
     log.error("exiting because of a bug", exc_info=(kind, error, traceback))
 
 
@@ -108,6 +109,7 @@ def _thread_crashed(arguments: threading.ExceptHookArgs) -> None:
     error = arguments.exc_value
     if error is not None:
         log.error(
+            #: Report it. The exporter keeps running.
             "a bug was caught in a thread", exc_info=(type(error), error, arguments.exc_traceback)
         )
 
@@ -116,6 +118,7 @@ def _not_raised(arguments: sys.UnraisableHookArgs) -> None:
     error = arguments.exc_value
     if error is not None:
         log.error(
+            #: Report it. The exporter keeps running.
             "an error could not be raised",
             exc_info=(type(error), error, arguments.exc_traceback),
         )

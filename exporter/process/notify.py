@@ -41,6 +41,7 @@ class ServiceManager:
                     await loop.sock_sendall(sender, "\n".join(assignments).encode())
         except (OSError, ValueError) as error:  # ValueError: no such address can be
             if not self._warned:
+                #: Start it through systemd, or unset `NOTIFY_SOCKET`.
                 log.warning("cannot notify systemd", reason=repr(error))
             self._warned = True
 
@@ -58,6 +59,7 @@ class ServiceManager:
                 stalled = False
             elif not stalled:
                 stalled = True
+                #: Report it if it happens again, with the stacks that follow in the log.
                 log.error("polls have stopped: systemd's watchdog will restart the exporter")
             await asyncio.sleep(self.watchdog / PINGS)
 

@@ -29,6 +29,7 @@ def start_without_tracing(environ: MutableMapping[str, str]) -> None:
     """
     if environ.pop(GRPC_TRACING, None) is not None:
         log.warning(
+            #: Unset `GRPC_TRACE`. The exporter restarted itself without it.
             "gRPC tracing is disabled because it prints access tokens", variable=GRPC_TRACING
         )
         logging.shutdown()  # what is not written by now would be lost
@@ -63,12 +64,16 @@ def warn(config: Config, file: Path, reader: Reader) -> None:
     `file` is where the configuration may stand.
     """
     if reader.user == 0:
+        #: A break-in would reach the whole machine.
         log.warning("running as root, which is not needed: use a dedicated user")
     for path in _key_files(config):
         if _others_read(path, reader):
+            #: Files that the exporter reads through its group, such as a Kubernetes Secret, are
+            #: fine.
             log.warning("other users can read a key file: chmod 0400", file=str(path))
     if _others_read(file, reader) and _holds_key(file, config):
         log.warning(
+            #: Anyone who has the keys can do anything to the organization.
             "other users can read the keys in the configuration: chmod 0400, or use api_key_file",
             file=str(file),
         )

@@ -56,6 +56,7 @@ def load(folder: Path, rng: Random) -> SavedAnswers:
         except (ValueError, RecursionError) as error:
             raise SavedAnswersError(f"{path}: no saved answer: {error}") from error
     if not found:
+        #: The folder holds something other than what `check --save-answers` wrote.
         raise SavedAnswersError(f"{folder}: no saved answers in it")
     accounts = tuple(_account(org_id, number, rng) for number, org_id in enumerate(found, 1))
     # What was not saved is not made up.

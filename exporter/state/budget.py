@@ -62,6 +62,8 @@ class Budget:
                 raise BillingError(
                     Cause.THROTTLED,
                     "DAILY_LIMIT",
+                    #: Polls continue at midnight UTC: [the daily
+                    #: ceiling](run.md#the-daily-ceiling).
                     "the daily request limit (api.max_requests_per_day) is used up",
                 )
             self._unused -= 1
@@ -87,4 +89,5 @@ class Budget:
 
 
 def _unreservable(reason: str) -> BillingError:
+    #: The storage cannot be written, and a request that cannot be counted is not sent.
     return BillingError(Cause.OTHER, "STORAGE", f"no request can be reserved: {reason}")

@@ -69,6 +69,7 @@ class Database:
             try:
                 if self._connection is not None and not self._place.is_ours():
                     log.warning(
+                        #: All that is known is written again. Find out what changes the folder.
                         "storage was removed, moved or replaced: recreating it",
                         file=str(self.file),
                     )
@@ -133,6 +134,8 @@ class Database:
                 raise
             self._copied = self.opening
         log.warning(
+            #: Storage was late, or another database took its place. What was there is in
+            #: `copied_to`.
             "stored data is older than this process's counters, which continue: a copy was kept",
             file=str(self.file),
             copied_to=str(aside),
@@ -157,6 +160,7 @@ class Database:
             self._salvage = None
             salvage.close()
             log.warning(
+                #: They are in `set_aside_as` only. Make room, then [add them](run.md#after-damage).
                 "older days were not recovered from the file that was set aside",
                 set_aside_as=str(salvage.file),
                 reason=reason,
@@ -224,6 +228,7 @@ class Database:
                 f"cannot use {self.file}: {reason}, and cannot be set aside: {_words(error)}"
             ) from error
         log.warning(
+            #: `reason` says why, `set_aside_as` where it is: [after damage](run.md#after-damage).
             "stored data cannot be used: the file was set aside",
             file=str(self.file),
             reason=reason,
@@ -245,6 +250,8 @@ class Database:
             return
         self.is_complete = False
         log.warning(
+            #: Lost days are unknown, and lost counters begin at 0. Without this line, nothing could
+            #: be read.
             "recovered readable data from the file that was set aside",
             set_aside_as=str(aside),
             rows=salvage.taken,

@@ -202,9 +202,12 @@ class Place:
                 try:
                     self.system.close_to_others(self.folder)
                 except OSError as error:
+                    #: Its file system has no modes. It holds bills: keep others out.
                     self._tell("cannot restrict access to the storage folder", error)
             elif "others" not in self._told:
                 self._told.add("others")
+                #: It holds bills. Its mode was left alone, because the folder was there before:
+                #: `chmod 0700`.
                 log.warning("other users can enter the storage folder", folder=str(self.folder))
 
     def _lock(self, descriptor: int) -> None:
@@ -212,12 +215,15 @@ class Place:
             self.system.lock(descriptor)
         except BlockingIOError as error:
             raise LockedError(
+                #: Two exporters would overwrite each other's counters. It has waited for five
+                #: seconds.
                 f"the storage folder {self.folder} is in use by another process: "
                 "give each its own --storage.path"
             ) from error
         except OSError as error:  # as on some network shares
             self.has_locks = False
             self._tell(
+                #: Its file system has no locks. The exporter continues without one.
                 "cannot lock the storage folder: make sure that no other process uses it", error
             )
             return
@@ -226,6 +232,8 @@ class Place:
             self.has_locks = True
         except OSError as error:
             self.has_locks = False
+            #: Its file system locks only whole files. Stop the exporter before you open its
+            #: database.
             self._tell("cannot lock the database: make sure that no other program opens it", error)
 
     def _tell(self, event: str, error: OSError) -> None:

@@ -149,6 +149,8 @@ class Saver:
         """Say in metrics how the last write went, and in the log when that changes."""
         self._telemetry.stored(successful=error is None, size=size)
         if error is not None and self._successful:
+            #: The disk is full, read-only or broken, as `reason` says. It tries again every second,
+            #: and logs `writing to storage again`.
             log.error("cannot write to storage: a restart would lose recent data", reason=error)
         elif error is None and not self._successful:
             log.info("writing to storage again")

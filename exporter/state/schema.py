@@ -58,6 +58,7 @@ def foreign(database: sqlite3.Connection) -> str | None:
     if application != APPLICATION_ID:
         return "it is the database of another program"
     if version > VERSION:
+        #: [Going back](run.md#upgrade).
         return f"it was written by a newer release (version {version}, this one knows {VERSION})"
     if database.execute("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'").fetchone()[0]:
         return "it has triggers, which change what is written"

@@ -180,6 +180,8 @@ class Storage:
             opening, complete = self._database.opening, self._database.is_complete
         if there > good:
             count, file = there - good, str(self._database.file)
+            #: Check the disk. The answers are polled again; counters of these organizations begin
+            #: at 0.
             log.warning("ignoring damaged rows in storage", file=file, rows=count)
         organizations = {
             org_id: SavedOrganization(org_id, answers.get(org_id, {}), spends.get(org_id))

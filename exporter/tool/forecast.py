@@ -213,6 +213,7 @@ def _scores(guesses: Iterable[Guess]) -> None:
     by_day, every = scores(guesses)
     if not every.guesses:
         raise CommandError(
+            #: `--output=jsonl` shows the forecasts alone.
             "no period ends in the file, so there is nothing to compare a forecast with"
         )
     spikes.show(guesses)

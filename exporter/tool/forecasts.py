@@ -19,6 +19,7 @@ from exporter.tool.output import Column, Row, printable
 NOT_YET = "not known yet"  # in place of the error of a method that no past has judged
 SHOWN = 0.01  # of the weight: methods that count for less are left out of tables
 NOWHERE = (
+    #: `viam-billing usage` has a forecast from the bill alone.
     "give --exporter=URL of a running exporter, --storage.path=DIR of a stopped one, or "
     "--history=FILE of past answers"
 )

@@ -106,6 +106,7 @@ def _export(arguments: argparse.Namespace) -> int:
                 print(carried.line(found))
                 wanted.discard(org_id)
                 complain(f"{printable(org_id)}: {len(found.days)} days")
+    #: The status page shows the organization's id.
     return _missing(wanted, f"no days are stored in {arguments.storage_path}")
 
 

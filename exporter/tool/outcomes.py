@@ -53,6 +53,7 @@ def require(
     missing = [each for each in names if each not in there]
     if missing:
         report(failures)
+        #: `viam-billing usage` lists them all.
         reason = f"--organization={printable(missing[0])}: no such id or name"
         if failures:
             raise CommandError(f"{reason} among those that could be found")

@@ -142,6 +142,7 @@ class Run:
         for invoice_id, is_there in named.items():
             if not is_there:
                 self._fail(
+                    #: `viam-billing invoices` lists the ids.
                     invoice_id, "no organization that could be read has an invoice with that id"
                 )
         return list(by_path.values())

@@ -104,6 +104,7 @@ class Connection(RequestHandler):
             super().connection_made(transport)
             admitted = self.site.admit(transport)
         except Exception:  # asyncio would leave it open
+            #: Report it with the traceback. Other connections are unaffected.
             log.exception("a connection was closed because of a bug")
             admitted = False
         if not admitted:
@@ -176,6 +177,7 @@ class Connection(RequestHandler):
     ) -> StreamResponse:
         """Answer what is no request, or met a bug, and repeat nothing of it, here or in the log."""
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            #: Report it with the traceback. The page answered 500.
             log.error("a request failed because of a bug", exc_info=exc)
         else:
             log.debug("no request", client=request.remote, error=type(exc).__name__)

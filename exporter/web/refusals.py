@@ -16,6 +16,7 @@ TEXTS: Final[Mapping[int, str]] = {
     HTTPStatus.METHOD_NOT_ALLOWED: "method not allowed",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "a request must not have a body",
     HTTPStatus.MISDIRECTED_REQUEST: (
+        #: The page was answered with 421: [host names](web.md#host-names).
         "this host name is not allowed: add it with --web.allowed-host"
     ),
     HTTPStatus.TOO_MANY_REQUESTS: "too many requests",

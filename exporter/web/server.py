@@ -126,6 +126,8 @@ class Server:
             except OSError as error:
                 if loop.time() - self._told >= QUIET:
                     self._told = loop.time()
+                    #: Usually no file descriptor is left: raise `LimitNOFILE=`. Logged once a
+                    #: minute.
                     log.warning("cannot accept connections", reason=error.strerror)
                 if error.errno in NO_ROOM:
                     self._connections.evict_idle()
@@ -160,6 +162,7 @@ class Server:
         except OSError as error:  # an SSLError is one
             if isinstance(error, UnreadableCertificateError) and not self._warned_of_certificate:
                 self._warned_of_certificate = True
+                #: They are not UTF-8. Logged once.
                 log.warning("rejected a client whose certificate has names that are not text")
             log.debug("no TLS connection", reason=type(error).__name__)
             accepted.close()

@@ -1,102 +1,57 @@
-"""docs/messages.md is where people look up a message; its words are those of the source.
-
-Nothing here lists what says something: the log is known by its methods, an error by its class.
-"""
+"""docs/messages.md is made from the messages in the code, with the comments that explain them."""
 
 from __future__ import annotations
 
-import argparse
-import ast
-import re
-from collections.abc import Iterable, Iterator
-from typing import Final
+from pathlib import Path
 
+from generate.messages import Message, messages
 from support.process import ROOT
 
-PAGE: Final = (ROOT / "docs" / "messages.md").read_text()
-TREES: Final = [ast.parse(path.read_text()) for path in (ROOT / "exporter").rglob("*.py")]
-NODES: Final = [node for tree in TREES for node in ast.walk(tree)]
-GAP: Final = "…"  # for what is put in while the program runs, on the page as well
+CODE = """
+class OddError(Exception): ...
 
 
-def strings(node: ast.AST) -> Iterator[str]:
-    """Yield the strings of an expression, each whole."""
-    if isinstance(node, ast.JoinedStr):
-        yield "".join(str(n.value) if isinstance(n, ast.Constant) else GAP for n in node.values)
-        for each in node.values:
-            if isinstance(each, ast.FormattedValue):
-                yield from strings(each.value)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield node.value
-    else:
-        for child in ast.iter_child_nodes(node):
-            yield from strings(child)
+def warn(log, size):
+    #: Make room. It tries
+    #: again every second.
+    log.warning("the disk is full: %s", size)
+    log.info("nothing that asks for attention")
+    raise OddError(f"it has {size} bytes: at most 5 fit")
 
 
-def logged() -> Iterator[str]:
-    """Yield the messages at levels that ask for attention: `log.error("…")`, by any logger."""
-    for node in NODES:
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in {"warning", "error", "critical", "exception"}
-        ):
-            for message in node.args[:1]:
-                yield from strings(message)
+TEXTS = {
+    #: Wait.
+    "away": "the server is away",
+    "there": "the server is there",
+}
+"""
 
 
-def raised() -> Iterator[str]:
-    """Yield the words of errors that are our own, or argparse's for a value that is wrong.
-
-    Python's own are bugs, or are put into one of ours.
-    """
-    errors = {argparse.ArgumentTypeError.__name__} | {
-        node.name
-        for node in NODES
-        if isinstance(node, ast.ClassDef)
-        and any(ast.unparse(base).endswith(("Error", "Exception")) for base in node.bases)
-    }
-    for node in NODES:
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in errors:
-            for argument in node.args:
-                # A single word is a name, and what has none is put together from other messages.
-                yield from (s for s in strings(argument) if re.search("[a-z]{2} | [a-z]{2}", s))
+def test_warnings_errors_and_what_is_explained_are_messages(tmp_path: Path) -> None:
+    """With gaps where values are put in; what the log says at other levels is none."""
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api" / "odd.py").write_text(CODE)
+    assert messages(tmp_path) == [
+        Message("log", "the disk is full: %s", "Make room. It tries again every second."),
+        Message("polls", "it has … bytes: at most 5 fit"),
+        Message("polls", "the server is away", "Wait."),
+    ]
 
 
-def documented() -> Iterator[str]:
-    """Yield the messages of the page: what comes first in a row, or stands in a list."""
-    for first in re.findall(r"^\| (`.*?`) \|", PAGE, re.MULTILINE):
-        yield from re.findall(r"`([^`]+)`", first)
-    for item in re.findall(r"^- (`.*(?:\n  .*)*)", PAGE, re.MULTILINE):
-        before = re.split(r"`: ", item.replace("\n ", ""))[0] + "`"
-        yield from re.findall(r"`([^`]+)`", before)
-    for item in re.findall(r"^`reason` may be: (.*(?:\n.+)*?)\. For", PAGE, re.MULTILINE):
-        yield from re.findall(r"`([^`]+)`", item.replace("\n", " "))
+def test_every_comment_that_explains_stands_above_a_message() -> None:
+    """Else what it says is nowhere in the documentation."""
+    comments = sum(
+        line.lstrip().startswith("#: ") and not before.lstrip().startswith("#: ")
+        for path in (ROOT / "exporter").rglob("*.py")
+        for before, line in zip(
+            ["", *path.read_text().splitlines()], path.read_text().splitlines(), strict=False
+        )
+    )
+    explained = [message for message in messages() if message.help]
+    assert comments == len(explained) > 70
 
 
-def covered(text: str, entries: Iterable[str]) -> bool:
-    """Tell whether the page has a message, `…` on it being anything."""
-    patterns = (".*".join(map(re.escape, entry.split(GAP))) for entry in entries)
-    return any(re.fullmatch(pattern, text, re.DOTALL) for pattern in patterns)
-
-
-def test_what_the_page_quotes_is_said() -> None:
-    """Else a user searches a log for words that were changed, or that never come."""
-    said = {text for tree in TREES for text in strings(tree)}
-    quoted = set(documented())
-    assert "poll failed" in quoted
-    assert {entry for entry in quoted if not any(covered(text, [entry]) for text in said)} == set()
-
-
-def test_what_the_log_says_of_trouble_is_on_the_page() -> None:
+def test_what_the_log_says_of_trouble_is_explained() -> None:
     """Else a user has a warning or an error, and nothing that says what to do about it."""
-    said = set(logged())
-    assert "poll failed" in said
-    assert {text for text in said if not covered(text, documented())} == set()
-
-
-def test_what_an_error_says_is_on_the_page() -> None:
-    """Else a user has a command that ended, or a poll that failed, and nothing to look up."""
-    said = set(raised())
-    assert "the daily request limit (api.max_requests_per_day) is used up" in said
-    assert {text for text in said if not covered(text, documented())} == set()
+    unexplained = [m.text for m in messages() if m.section == "log" and not m.help]
+    assert unexplained == []

@@ -130,4 +130,5 @@ class Api:
 
 
 def _unreadable(what: str, error: StorageError) -> str:
+    #: The request was answered with 503. Ask again.
     return f"cannot read {what} from storage: {error}"

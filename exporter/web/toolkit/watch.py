@@ -54,6 +54,8 @@ class WebConfigFile:
         # If the version is wrong, also the files before it: one of them may need to be fixed.
         self._seen = {**now, **reader.seen} if problems else dict(reader.seen)
         for problem in problems:
+            #: The file, or a certificate that it names, is wrong, or the change would switch off
+            #: TLS or authentication: restart to do that. It is read again when it changes.
             log.error("web configuration not reloaded; still using the old one", problem=problem)
         if problems:
             return False
