@@ -8,7 +8,7 @@ TOOLS := .tools
 NEWER := .prometheus-newer
 # Programs that the tests start, by Debian package. Playwright's own takes libatomic1.
 DEBIAN := prometheus prometheus-alertmanager openssl curl wget chromium pipx \
-	buildah debootstrap docker-compose systemd libatomic1
+	buildah debootstrap docker-compose systemd libatomic1 nginx-light
 BIN := $(VENV)/bin
 # Without it pip would build the package with whatever build tools it finds that day.
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet

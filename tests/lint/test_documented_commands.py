@@ -17,7 +17,7 @@ PAGES: Final = pages()
 BLOCKS: Final = [block for page in PAGES for block in blocks(page)]
 NOT_TRIED: Final = (ROOT / "docs" / "deploy.md").read_text()
 # What is fenced and is no command. YAML and JSON are checked where they belong.
-OTHERS: Final = frozenset({"ini", "json", "promql", "python", "text", "yaml"})
+OTHERS: Final = frozenset({"ini", "json", "nginx", "promql", "python", "text", "yaml"})
 
 
 def named(page: Path) -> str:
