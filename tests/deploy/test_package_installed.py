@@ -58,7 +58,7 @@ def serve(command: Path) -> None:
 
 def commands(word: str) -> str:
     """Return the README's way to install that has a word in it."""
-    (found,) = (block for block in commands_of("README.md", __file__) if word in block.text)
+    (found,) = (block for block in commands_of("docs/install.md", __file__) if word in block.text)
     return found.text
 
 
