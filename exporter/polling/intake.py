@@ -398,7 +398,10 @@ class Intake:
                 where.warning(
                     #: `reason` says why: [below](#why-a-poll-failed). It is logged again only for
                     #: another cause.
-                    "poll failed", cause=after.cause, code=after.code, reason=after.message
+                    "poll failed",
+                    cause=after.cause,
+                    code=after.code,
+                    reason=after.message,
                 )
         elif before is not None:
             self._told.pop(unit, None)

@@ -110,7 +110,8 @@ def _thread_crashed(arguments: threading.ExceptHookArgs) -> None:
     if error is not None:
         log.error(
             #: Report it. The exporter keeps running.
-            "a bug was caught in a thread", exc_info=(type(error), error, arguments.exc_traceback)
+            "a bug was caught in a thread",
+            exc_info=(type(error), error, arguments.exc_traceback),
         )
 
 

@@ -30,7 +30,8 @@ def start_without_tracing(environ: MutableMapping[str, str]) -> None:
     if environ.pop(GRPC_TRACING, None) is not None:
         log.warning(
             #: Unset `GRPC_TRACE`. The exporter restarted itself without it.
-            "gRPC tracing is disabled because it prints access tokens", variable=GRPC_TRACING
+            "gRPC tracing is disabled because it prints access tokens",
+            variable=GRPC_TRACING,
         )
         logging.shutdown()  # what is not written by now would be lost
         os.execve(sys.executable, sys.orig_argv, environ)  # noqa: S606 - the same program

@@ -224,7 +224,8 @@ class Place:
             self.has_locks = False
             self._tell(
                 #: Its file system has no locks. The exporter continues without one.
-                "cannot lock the storage folder: make sure that no other process uses it", error
+                "cannot lock the storage folder: make sure that no other process uses it",
+                error,
             )
             return
         try:

@@ -143,7 +143,8 @@ class Run:
             if not is_there:
                 self._fail(
                     #: `viam-billing invoices` lists the ids.
-                    invoice_id, "no organization that could be read has an invoice with that id"
+                    invoice_id,
+                    "no organization that could be read has an invoice with that id",
                 )
         return list(by_path.values())
 
