@@ -124,7 +124,7 @@ def blocks() -> Mapping[str, Callable[[], str]]:
     }
     for group, members in metrics().items():
         makers[f"metrics:{group}"] = lambda members=members: _metric_table(members)  # type: ignore[misc]
-    for section in ("start", "log", "polls", "configuration", "viam-billing"):
+    for section in ("start", "log", "storage", "polls", "configuration", "viam-billing"):
         makers[f"messages:{section}"] = lambda section=section: messages.table(section)  # type: ignore[misc]
     for part in api_tables.HEADINGS:
         makers[f"api:{part}"] = lambda part=part: _table(  # type: ignore[misc]

@@ -16,6 +16,8 @@ from typing import Final
 from generate.steps import ROOT
 
 GAP: Final = "…"  # for what is put in while the program runs
+# How argparse is told of wrong usage.
+USAGE: Final = frozenset({"command_line.error", "parser.error", "self.error"})
 LEVELS: Final = frozenset({"warning", "error", "critical", "exception"})
 # The section of a message that is no line of the log, by the folder below exporter/.
 SECTIONS: Final[Mapping[str, str]] = {
@@ -26,7 +28,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     "tool": "viam-billing",
     "rules": "viam-billing",
     "simulator": "viam-billing",
-    "state": "log",  # what its errors say is a line's `reason`
+    "state": "storage",
 }
 
 
@@ -36,7 +38,7 @@ class Message:
 
     section: str
     text: str
-    help: str = ""
+    advice: str = ""
 
 
 def messages(folder: Path = ROOT / "exporter") -> list[Message]:
@@ -53,12 +55,12 @@ def messages(folder: Path = ROOT / "exporter") -> list[Message]:
     for path, tree in trees.items():
         room = path.relative_to(folder).parts[0]
         section = SECTIONS.get(room, "start")
-        helps = dict(_explained(path.read_text(), tree))
+        advice = dict(_explained(path.read_text(), tree))
         logged = set(_logged(tree))
-        for text in {*logged, *_raised(tree, errors), *helps}:
+        for text in {*logged, *_raised(tree, errors), *advice}:
             key = "log" if text in logged else section, text
-            found[key] = found.get(key) or helps.get(text, "")
-    return sorted(Message(section, text, help) for (section, text), help in found.items())
+            found[key] = found.get(key) or advice.get(text, "")
+    return sorted(Message(section, text, advice) for (section, text), advice in found.items())
 
 
 def strings(node: ast.AST) -> Iterator[str]:
@@ -81,7 +83,7 @@ def _logged(tree: ast.AST) -> Iterator[str]:
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
             and node.func.attr in LEVELS
-            and not ast.unparse(node.func.value).endswith("parser")  # argparse's
+            and ast.unparse(node.func) not in USAGE
         ):
             for message in node.args[:1]:
                 yield from strings(message)
@@ -91,7 +93,7 @@ def _raised(tree: ast.AST, errors: Iterable[str]) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (
             ast.unparse(node.func).rpartition(".")[2] in errors
-            or ast.unparse(node.func).endswith("parser.error")
+            or ast.unparse(node.func) in USAGE
         ):
             for argument in node.args:
                 # A single word is a name, and what has none is put together from other messages.
@@ -114,14 +116,15 @@ def _explained(source: str, tree: ast.AST) -> Iterator[tuple[str, str]]:
         ):
             starting.setdefault(node.lineno, []).append(next(strings(node)))
     for number, text in below.items():
-        yield max(starting[number], key=len), text
+        first = min(line for line in starting if line >= number)
+        yield max(starting[first], key=len), text
 
 
 def table(section: str) -> str:
     """Return the messages of a section, those that are explained as a table and then the others."""
     mine = [message for message in messages() if message.section == section]
-    rows = [f"| {_code(m.text)} | {m.help} |\n" for m in mine if m.help]
-    plain = [f"- {_code(m.text)}\n" for m in mine if not m.help]
+    rows = [f"| {_code(m.text)} | {m.advice} |\n" for m in mine if m.advice]
+    plain = [f"- {_code(m.text)}\n" for m in mine if not m.advice]
     head = ["| message | what to do |\n", "| --- | --- |\n"]
     return "".join([*head, *rows, "\n", *plain])
 

@@ -29,15 +29,19 @@ NAMES |= {f"{name}_{suffix}" for name in NAMES for suffix in ("bucket", "count",
 FLAGS = {flag["flag"] for p in documents.commands().values() for flag in documents.flags(p)}
 # Flags of other programs that prose names.
 FOREIGN_FLAGS = {
+    "--address",
     "--armor",
     "--cascade",
     "--detach-sign",
     "--force",
+    "--id",
     "--idle-minutes",
     "--installed",
+    "--key",
     "--max-block-duration",
     "--only",
     "--update-golden",
+    "--upstream",
 }
 
 

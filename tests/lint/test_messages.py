@@ -47,11 +47,11 @@ def test_every_comment_that_explains_stands_above_a_message() -> None:
             ["", *path.read_text().splitlines()], path.read_text().splitlines(), strict=False
         )
     )
-    explained = [message for message in messages() if message.help]
+    explained = [message for message in messages() if message.advice]
     assert comments == len(explained) > 70
 
 
 def test_what_the_log_says_of_trouble_is_explained() -> None:
     """Else a user has a warning or an error, and nothing that says what to do about it."""
-    unexplained = [m.text for m in messages() if m.section == "log" and not m.help]
+    unexplained = [m.text for m in messages() if m.section == "log" and not m.advice]
     assert unexplained == []
