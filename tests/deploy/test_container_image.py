@@ -12,8 +12,9 @@ from typing import Final
 
 import pytest
 
-from support.container import USER, Image, buildah, own_flags, portable
-from support.packages import COMMIT
+from support.container import USER, Image, buildah, own_flags
+from support.debian import portable
+from support.packages import COMMIT, PYTHONS
 from support.process import ROOT
 
 # The base has to be made first, and pip to fetch what runs.
@@ -49,6 +50,12 @@ def test_it_says_where_it_serves_and_how_it_stops(image: Image) -> None:
     assert list(image.config["ExposedPorts"]) == ["8426/tcp"]
     assert image.config["StopSignal"] == "SIGTERM"
     assert not image.config["Volumes"]
+
+
+def test_it_runs_on_the_newest_python(working: str) -> None:
+    """Of those that the package says it runs on."""
+    version = "import sys; print('%d.%d' % sys.version_info[:2])"
+    assert buildah("run", working, "--", f"/{HOME}/bin/python", "-c", version) == PYTHONS[-1]
 
 
 def test_its_labels_say_what_it_was_built_from(image: Image, working: str) -> None:
