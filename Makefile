@@ -213,5 +213,5 @@ BUILDER ?= docker
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 clean: ## remove what the targets made and git ignores
-	rm -rf $(VENV) $(PEER) $(WHEEL) $(TOOLS) $(NEWER) $(DEBIANS) $(SUITES:%=.venv-%) build dist deploy/helm/viam-billing-exporter/files \
+	rm -rf $(VENV) .venv-* $(TOOLS) $(NEWER) $(DEBIANS) build dist deploy/helm/viam-billing-exporter/files \
 		deploy/kubernetes/components/prometheus-operator/made-by-make-helm .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -82,7 +82,7 @@ def test_nothing_is_added_but_the_exporter_and_three_empty_folders(image: Image)
     outside = {name for name in names if not PurePosixPath(name).is_relative_to(HOME)}
     assert outside - OF_BUILDAH == {"opt", "data", "rules", "etc/viam-billing-exporter"}
     there = {PurePosixPath(name).relative_to(HOME).parts[:1] for name in names - outside}
-    in_home = {"healthcheck.py", "pyvenv.cfg", "bin", "include", "lib", "lib64"}
+    in_home = {"healthcheck.py", "pyvenv.cfg", "bin", "include", "lib", "lib64", ".gitignore"}
     assert there - {()} == {(name,) for name in in_home}
 
 
