@@ -164,7 +164,9 @@ def test_the_wheel_runs_on_every_machine(built: Packages) -> None:
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-@pytest.mark.parametrize("version", PYTHONS)
+@pytest.mark.parametrize(
+    "version", [*(pytest.param(old, marks=pytest.mark.slow) for old in PYTHONS[:-1]), PYTHONS[-1]]
+)
 def test_every_dependency_has_a_wheel(version: str, machine: str, tmp_path: Path) -> None:
     """Of those that are pinned, for each Python: nothing has to be compiled."""
     platforms = [f"--platform={tag}_{machine}" for tag in ("manylinux_2_28", "manylinux2014")]
