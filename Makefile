@@ -14,11 +14,12 @@ BIN := $(VENV)/bin
 # Without it pip would build the package with whatever build tools it finds that day.
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
 
-# Debian's releases, from the oldest Python that the package runs on to the newest that there is. With
-# that of the machine itself, if PYTHON is it, all tests run anyway.
+# Debian's releases, from the oldest Python that the package runs on to the newest that there is. All
+# tests run on the Python of .venv: if that is the machine's own, it need not be tried again.
 SUITES := $(shell sed -n 's/^SUITES: Final = (\(.*\))/\1/p' tests/support/debian.py | tr -d '",')
 NEWEST := $(lastword $(SUITES))
-OWN := $(shell if [ "$$(command -v $(PYTHON))" = /usr/bin/python3 ]; then . /etc/os-release; echo $$VERSION_CODENAME; fi)
+OWN = $(shell if [ "$$(dirname "$$(readlink -f $(BIN)/python)")" = /usr/bin ]; \
+	then . /etc/os-release && echo $$VERSION_CODENAME; fi)
 OTHERS = $(patsubst %,test-%,$(filter-out $(OWN),$(1)))
 IN_DEBIAN = PYTHONPATH=tests $(BIN)/python -m support.debian
 
