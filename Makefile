@@ -25,10 +25,11 @@ PROCESSES := tests/states tests/deploy tests/integration tests/peer
 TOGETHER := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench venv generate rules dashboards helm stack lock sbom audit dist image clean
+.PHONY: help demo test test-full check bench venv generate rules dashboards helm stack lock sbom audit dist \
+	image clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # It needs the runtime only, a fraction of what is developed with.
 demo: $(if $(wildcard $(VENV)/.done),$(VENV)/.done,$(VENV)/.runtime) ## run the exporter on a simulated billing service, at http://localhost:8426
@@ -166,15 +167,25 @@ dist: sbom ## make what a release consists of, in dist/: wheel, sdist, bill of m
 	cp requirements/runtime.txt dist/requirements.txt
 	cd dist && sha256sum * > SHA256SUMS
 
-# The same checkout gives the same layers: the times in it are those of the commit.
-image: ## build the container image; BUILDER=podman, BUILDER_OPTIONS=...
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BUILDER) build \
-		--file deploy/container/Dockerfile --tag viam-billing-exporter:$(VERSION) \
-		--build-arg VERSION=$(VERSION) \
-		--build-arg REVISION=$$(git describe --always --dirty --abbrev=40 --exclude='*') \
-		--build-arg CREATED=$$(git log -1 --format=%cI) $(BUILDER_OPTIONS) .
+# The same checkout and base give the same layers: the times in it are those of the commit.
+image: ## build the container image; BUILDER=podman, BASE=NAME@sha256:..., BUILDER_OPTIONS=...
+	$(if $(BASE_DIGEST)$(UNPINNED),,$(error BASE=$(BASE) has no digest, so another day would give another \
+		image. Append @sha256:..., or set UNPINNED=yes for an image that stays on this machine))
+	@mkdir -p build
+	SOURCE_DATE_EPOCH=$(EPOCH) $(BUILDER) build --file deploy/container/Dockerfile \
+		--tag $(IMAGE):$(VERSION) --build-arg BASE_IMAGE=$(BASE) --build-arg REVISION=$(REVISION) \
+		$(LABELS:%=--label org.opencontainers.image.%) $(BUILDER_OPTIONS) .
 BUILDER ?= docker
+IMAGE ?= viam-billing-exporter
+BASE ?= $(shell sed -n 's/^ARG BASE_IMAGE=//p' deploy/container/Dockerfile)
+BASE_DIGEST = $(word 2,$(subst @, ,$(BASE)))
+# SOURCE is the address of the repository. Without it the image does not say where it comes from.
+LABELS = version=$(VERSION) revision=$(REVISION) created=$(shell git log -1 --format=%cI) \
+	base.name=$(firstword $(subst @, ,$(BASE))) $(BASE_DIGEST:%=base.digest=%) \
+	$(SOURCE:%=source=%) $(SOURCE:%=documentation=%/tree/$(REVISION)/docs)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION = $(shell git describe --always --dirty --abbrev=40 --exclude='*')
+EPOCH = $(shell git log -1 --format=%ct)
 
 clean: ## remove what the targets made and git ignores
 	rm -rf $(VENV) $(PEER) $(WHEEL) $(TOOLS) $(NEWER) build dist deploy/helm/viam-billing-exporter/files \
