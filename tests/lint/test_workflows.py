@@ -149,10 +149,13 @@ def test_nothing_is_published_unless_all_checks_pass() -> None:
     assert before("publish") == release.keys() - {"publish"}
 
 
-def test_updates_are_looked_for_in_every_file_of_requirements() -> None:
-    """By a pattern, since Renovate knows only those that are called requirements.txt."""
+def test_updates_are_looked_for_in_every_file_of_requirements_and_in_tests() -> None:
+    """By itself Renovate knows only a requirements.txt, and skips `tests`, where Helm is pinned."""
     settings = json.loads((FORGE / "renovate.json").read_text())
     (pattern,) = settings["pip_requirements"]["managerFilePatterns"]
     locks = [f"requirements/{file.name}" for file in (ROOT / "requirements").glob("*.txt")]
     assert locks
     assert [lock for lock in locks if not re.search(pattern.strip("/"), lock)] == []
+    assert (ROOT / "tests" / "tools" / "package.json").exists()
+    assert settings["ignorePresets"] == [":ignoreModulesAndTests"]
+    assert "ignorePaths" not in settings
