@@ -1,17 +1,27 @@
 # Everything a user or a contributor types. `make help` lists it.
 
-PYTHON ?= python3
+export PYTHON ?= python3
 VENV := .venv
 PEER := .venv-peer
 WHEEL := .venv-wheel
 TOOLS := .tools
 NEWER := .prometheus-newer
+DEBIANS := .debian
 # Programs that the tests start, by Debian package. Playwright's own takes libatomic1.
 DEBIAN := prometheus prometheus-alertmanager openssl curl wget chromium pipx \
-	buildah debootstrap docker-compose docker-registry systemd libatomic1
+	buildah debootstrap debian-archive-keyring docker-compose docker-registry systemd libatomic1
 BIN := $(VENV)/bin
 # Without it pip would build the package with whatever build tools it finds that day.
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
+
+# Debian's releases, from the oldest Python that the package runs on to the newest that there is. All
+# tests run on the Python of .venv: if that is the machine's own, it need not be tried again.
+SUITES := $(shell sed -n 's/^SUITES: Final = (\(.*\))/\1/p' tests/support/debian.py | tr -d '",')
+NEWEST := $(lastword $(SUITES))
+OWN = $(shell if [ "$$(dirname "$$(readlink -f $(BIN)/python)")" = /usr/bin ]; \
+	then . /etc/os-release && echo $$VERSION_CODENAME; fi)
+OTHERS = $(patsubst %,test-%,$(filter-out $(OWN),$(1)))
+IN_DEBIAN = PYTHONPATH=tests $(BIN)/python -m support.debian
 
 # Folders too: one changes when a file in it is removed.
 PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
@@ -21,6 +31,7 @@ PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
 # that measure time or memory are marked `alone`. The files that take longest come early, in the order
 # that is given here: one of them at the end would keep a single processor busy.
 QUICK := --numprocesses=auto tests/unit tests/lint tests/golden
+ON_EVERY_PYTHON := --numprocesses=auto tests/unit tests/golden tests/integration/test_web*.py
 PROCESSES := tests/states tests/deploy tests/integration tests/peer
 TOGETHER := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
@@ -39,6 +50,7 @@ test: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## run all
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) $(QUICK) tests/rules
+	@$(MAKE) --no-print-directory $(call OTHERS,$(firstword $(SUITES)) $(NEWEST))
 	@$(BIN)/python -m generate chart # or several processes would write the same files
 	$(BIN)/pytest --installed=$(WHEEL) -m "not alone and not slow" $(TOGETHER) $(PROCESSES)
 	$(BIN)/pytest --installed=$(WHEEL) -m "alone and not slow" $(PROCESSES)
@@ -47,6 +59,7 @@ test-full: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## ru
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random $(QUICK) tests/rules
+	@$(MAKE) --no-print-directory $(call OTHERS,$(SUITES))
 	@$(BIN)/python -m generate chart # or several processes would write the same files
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "not alone and not slow" $(TOGETHER) $(PROCESSES)
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "slow or alone" $(PROCESSES)
@@ -99,11 +112,35 @@ $(TOOLS)/.done: tests/tools/package.json tests/tools/package-lock.json tests/too
 	cd $(TOOLS) && mv unpacked/*/* . && chmod +x helm kubectl && rm -r unpacked node_modules
 	@touch $@
 
-# Prometheus and Alertmanager of a newer Debian, beside the installed ones.
-$(NEWER)/.done: tests/newer_prometheus.sh
-	@tests/debian_packages.sh debian-archive-keyring
-	tests/newer_prometheus.sh $(NEWER)
+# Prometheus and Alertmanager of a newer Debian, beside the installed ones. They need nothing else.
+$(NEWER)/.done: tests/support/debian.py | $(VENV)/.done
+	@tests/debian_packages.sh debootstrap debian-archive-keyring
+	rm -rf $(NEWER) && mkdir -p $(NEWER)/packages
+	$(IN_DEBIAN) $(NEWEST) sh -ec 'apt-get update --quiet=2 && cd $(NEWER)/packages && \
+		apt-get download --quiet=2 --option=APT::Sandbox::User=root \
+			prometheus promtool prometheus-alertmanager'
+	for package in $(NEWER)/packages/*; do dpkg-deb --extract $$package $(NEWER); done
+	rm -r $(NEWER)/packages
 	@touch $@
+
+test-python: venv ## the tests that every Python has to pass, on another one: PYTHON=... VENV=.venv-...
+	$(BIN)/pytest $(ON_EVERY_PYTHON)
+
+# The Python of a Debian, with what is developed with.
+.venv-%/.done: requirements/dev.txt tests/support/debian.py | $(VENV)/.done
+	@tests/debian_packages.sh debootstrap debian-archive-keyring
+	$(IN_DEBIAN) $* python3 -m venv --clear .venv-$*
+	$(IN_DEBIAN) $* .venv-$*/bin/pip install --disable-pip-version-check --quiet --no-cache-dir \
+		--require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: test-python test-pythons $(SUITES:%=test-%)
+test-pythons: $(SUITES:%=test-%) ## the tests that every Python has to pass, on those of Debian's releases; test-SUITE: on one
+
+$(SUITES:%=test-%): test-%: .venv-%/.done $(WHEEL)/.done
+	$(IN_DEBIAN) $* .venv-$*/bin/pip install --disable-pip-version-check --quiet --no-index \
+		--no-deps --force-reinstall build/wheel/*.whl
+	$(IN_DEBIAN) $* .venv-$*/bin/pytest --installed=.venv-$* $(ON_EVERY_PYTHON)
 
 # What the tests start as a user does: the wheel, and what runs with it, and nothing else.
 $(WHEEL)/.requirements: requirements/runtime.txt | $(VENV)/.done
@@ -216,5 +253,5 @@ release-notes: ## print what CHANGELOG.md says about this version
 	@awk '/^## / { here = $$2 == "$(VERSION)"; found += here; next } here; END { exit !found }' CHANGELOG.md
 
 clean: ## remove what the targets made and git ignores
-	rm -rf $(VENV) $(PEER) $(WHEEL) $(TOOLS) $(NEWER) build dist deploy/helm/viam-billing-exporter/files \
+	rm -rf $(VENV) .venv-* $(TOOLS) $(NEWER) $(DEBIANS) build dist deploy/helm/viam-billing-exporter/files \
 		deploy/kubernetes/components/prometheus-operator/made-by-make-helm .mypy_cache .pytest_cache .ruff_cache .hypothesis

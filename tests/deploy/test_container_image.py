@@ -12,8 +12,9 @@ from typing import Final
 
 import pytest
 
-from support.container import SOURCE, USER, Image, buildah, own_flags, pinned_base, portable
-from support.packages import COMMIT
+from support.container import SOURCE, USER, Image, buildah, own_flags, pinned_base
+from support.debian import portable
+from support.packages import COMMIT, PYTHONS
 from support.process import ROOT
 
 # The base has to be made first, and pip to fetch what runs.
@@ -51,6 +52,12 @@ def test_it_says_where_it_serves_and_how_it_stops(image: Image) -> None:
     assert not image.config["Volumes"]
 
 
+def test_it_runs_on_the_newest_python(working: str) -> None:
+    """Of those that the package says it runs on."""
+    version = "import sys; print('%d.%d' % sys.version_info[:2])"
+    assert buildah("run", working, "--", f"/{HOME}/bin/python", "-c", version) == PYTHONS[-1]
+
+
 def test_its_labels_say_what_it_was_built_from(image: Image, working: str) -> None:
     """As the annotations of OCI, which registries and scanners read; the program says the same."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -78,7 +85,7 @@ def test_nothing_is_added_but_the_exporter_and_three_empty_folders(image: Image)
     outside = {name for name in names if not PurePosixPath(name).is_relative_to(HOME)}
     assert outside - OF_BUILDAH == {"opt", "data", "rules", "etc/viam-billing-exporter"}
     there = {PurePosixPath(name).relative_to(HOME).parts[:1] for name in names - outside}
-    in_home = {"healthcheck.sh", "pyvenv.cfg", "bin", "include", "lib", "lib64"}
+    in_home = {"healthcheck.sh", "pyvenv.cfg", "bin", "include", "lib", "lib64", ".gitignore"}
     assert there - {()} == {(name,) for name in in_home}
 
 
