@@ -43,7 +43,9 @@ def test_the_builder_is_given_what_is_copied_and_nothing_else() -> None:
 
 def test_the_base_has_the_newest_python_that_the_package_says_it_runs_on() -> None:
     """For which every dependency has a wheel: tests/deploy/test_packages.py asks for them."""
-    (version,) = re.findall(r"^ARG BASE_IMAGE=\S+/python:([\d.]+)-slim-\w+@sha256:[0-9a-f]{64}$", TEXT, re.MULTILINE)
+    (version,) = re.findall(
+        r"^ARG BASE_IMAGE=\S+/python:([\d.]+)-slim-\w+@sha256:[0-9a-f]{64}$", TEXT, re.MULTILINE
+    )
     assert version == PYTHONS[-1]
 
 
