@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import Final
 
@@ -48,6 +49,21 @@ def test_every_value_is_in_the_readme() -> None:
         for part in key.split("."):
             value = value[part]
         assert default is None or json.loads(default) == value
+
+
+def test_the_table_beside_other_charts_names_values_that_exist() -> None:
+    """In its first column; one that begins with a dot is beside the one before it."""
+    rows = (ROOT / "docs" / "helm-values.md").read_text().partition("| --- |")[2].splitlines()[1:]
+    cells = [re.findall(r"`([\w.]+)`", row.split("|")[1]) for row in rows]
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    for names in cells:
+        for name in names:
+            node = defaults
+            path = name if name[0] != "." else f"{names[0].rpartition('.')[0]}{name}"
+            for part in path.split("."):
+                assert part in node, path
+                node = node[part]
+    assert len([names for names in cells if names]) > 20
 
 
 def test_a_value_without_a_comment_is_an_error() -> None:

@@ -134,14 +134,13 @@ def test_probes_and_scrapes_find_what_they_ask_for(
     tmp_path: Path,
 ) -> None:
     """Wherever the pages are, and whoever may see them."""
-    found = manifests({**values, "demo": True})
-    pod = one(found, "StatefulSet")["spec"]["template"]
-    annotations = pod["metadata"]["annotations"]
+    found = manifests({**values, "demo": True, "podMonitor": {"enabled": True}})
+    (scrape,) = one(found, "PodMonitor")["spec"]["podMetricsEndpoints"]
     with started(container(found, tmp_path, web, "bills-0")) as ask:
         for name in PROBES:
             until(partial(answers, ask, exporter(found)[name]["httpGet"]), name)
-        assert ask(annotations["prometheus.io/path"]) == metrics
-        assert metrics.startswith(annotations["prometheus.io/scheme"].upper())
+        assert ask(scrape["path"]) == metrics
+        assert metrics.startswith(scrape["scheme"].upper())
 
 
 def test_a_probe_without_a_certificate_only_looks_for_the_port() -> None:
