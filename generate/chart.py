@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from exporter.rules.alert import Links
 from exporter.rules.rule_settings import load
@@ -18,22 +18,32 @@ SCRAPE: Final = ROOT / "deploy" / "prometheus" / "scrape" / "kubernetes.yml"
 FILES: Final = CHART / "files"
 # The template puts the addresses of the values in their place, or leaves the links out.
 LINKS: Final = Links("<runbook_url>", "<dashboard_url>")
-VERSION: Final = re.compile(r"^(version|appVersion): .*$", re.MULTILINE)
 
 
 def committed() -> Mapping[Path, str]:
     """Return what belongs to every checkout."""
-    numbers = {"version": version.NUMBER, "appVersion": f'"{version.NUMBER}"'}
     chart, schema, readme = (
         CHART / name for name in ("Chart.yaml", "values.schema.json", "README.md")
     )
     values = (CHART / "values.yaml").read_text()
     blocks = {"values": values_table.table(values), "scrape": f"\n```yaml\n{_job()}```\n"}
     return {
-        chart: VERSION.sub(lambda found: f"{found[1]}: {numbers[found[1]]}", chart.read_text()),
+        chart: described(chart.read_text(), version.PROJECT),
         schema: values_schema.fill(schema.read_text(), values_table.values(values), load()),
         readme: BLOCK.sub(lambda b: b[1] + blocks[b["name"]] + b[3], readme.read_text()),
     }
+
+
+def described(text: str, project: Mapping[str, Any]) -> str:
+    """Return Chart.yaml with what pyproject.toml says: the version, and an address if there is one."""
+    fields = {"version": project["version"], "appVersion": f'"{project["version"]}"'}
+    if source := project.get("urls", {}).get("Source"):
+        fields |= {"home": source, "sources": f"[{source}]"}
+    for name, value in fields.items():
+        line = f"{name}: {value}"
+        text, known = re.subn(rf"^{name}: .*$", line, text, flags=re.MULTILINE)
+        text += "" if known else f"{line}\n"
+    return text
 
 
 def _job() -> str:

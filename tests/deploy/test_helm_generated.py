@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from exporter.process.version import version
-from generate import values_table
+from generate import chart, values_table
 from generate.__main__ import main
 from support.chart_values import paths
 from support.kubernetes import CHART, HELM, exporter, manifests
@@ -29,9 +29,26 @@ def test_everything_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
 def test_there_is_one_version() -> None:
     """Of the project, of the chart, of what it installs, and of what is installed here."""
     number = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert chart["version"] == chart["appVersion"] == number == version().number
+    made = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert made["version"] == made["appVersion"] == number == version().number
     assert exporter(manifests({}))["image"].endswith(f":{number}")
+
+
+def test_the_address_of_the_chart_is_the_project_s() -> None:
+    """Written once, in pyproject.toml; while there is none, the chart has none either."""
+    text = (CHART / "Chart.yaml").read_text()
+    source = "https://forge.example.com/bills"
+    given = {"version": "1.2.3", "urls": {"Source": source}}
+    made = chart.described(text, given)
+    assert yaml.safe_load(made) == yaml.safe_load(text) | {
+        "version": "1.2.3",
+        "appVersion": "1.2.3",
+        "home": source,
+        "sources": [source],
+    }
+    assert chart.described(made, given) == made
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert ("home" in yaml.safe_load(text)) == ("Source" in project.get("urls", {}))
 
 
 def test_every_value_is_in_the_readme() -> None:

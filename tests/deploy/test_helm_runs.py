@@ -17,7 +17,7 @@ import yaml
 from exporter.config import load
 from exporter.metrics.catalog import LABEL_NAMES
 from support.certificates import Authority
-from support.chart_values import CASES
+from support.chart_values import CASES, CI
 from support.kubelet import Container, container
 from support.kubernetes import exporter, manifests, one
 from support.process import ROOT, running, until
@@ -142,6 +142,14 @@ def test_probes_and_scrapes_find_what_they_ask_for(
             until(partial(answers, ask, exporter(found)[name]["httpGet"]), name)
         assert ask(scrape["path"]) == metrics
         assert metrics.startswith(scrape["scheme"].upper())
+
+
+@pytest.mark.parametrize("name", CI)
+def test_what_a_maintainer_installs_becomes_ready(name: str, tmp_path: Path) -> None:
+    """Without a Secret: of a chart in review, nobody has the keys."""
+    found = manifests(CI[name])
+    with started(container(found, tmp_path, {}, "bills-0")) as ask:
+        until(partial(answers, ask, exporter(found)["readinessProbe"]["httpGet"]), name)
 
 
 def test_a_probe_without_a_certificate_only_looks_for_the_port() -> None:
