@@ -35,7 +35,7 @@ def committed() -> Mapping[Path, str]:
 
 
 def described(text: str, project: Mapping[str, Any]) -> str:
-    """Return Chart.yaml with what pyproject.toml says: the version, and an address if there is one."""
+    """Return Chart.yaml with the version from pyproject.toml, and its address if there is one."""
     fields = {"version": project["version"], "appVersion": f'"{project["version"]}"'}
     if source := project.get("urls", {}).get("Source"):
         fields |= {"home": source, "sources": f"[{source}]"}
