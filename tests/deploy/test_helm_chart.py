@@ -15,7 +15,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from support.chart_values import CASES, GOLDEN, MATRIX, VARIATIONS, paths
+from support.chart_values import CASES, CI, GOLDEN, MATRIX, VARIATIONS, paths
 from support.kubernetes import (
     CHART,
     NAME,
@@ -32,9 +32,9 @@ from support.operator_schema import require_known
 
 
 def test_the_linter_finds_nothing() -> None:
-    """Strictly, with few values and with many."""
-    for name in ("default", "complete"):
-        done = helm("lint", "--strict", CHART, values=CASES[name])
+    """Strictly, with few values, with many, and with those for a cluster."""
+    for name in ("default", "complete", *CI):
+        done = helm("lint", "--strict", CHART, values=MATRIX[name])
         found = [line for line in done.stdout.splitlines() if line.startswith("[")]
         assert (done.returncode, found) == (0, []), done.stdout
 
