@@ -9,7 +9,7 @@ NEWER := .prometheus-newer
 DEBIANS := .debian
 # Programs that the tests start, by Debian package. Playwright's own takes libatomic1.
 DEBIAN := prometheus prometheus-alertmanager openssl curl wget chromium pipx \
-	buildah debootstrap debian-archive-keyring docker-compose systemd libatomic1
+	buildah debootstrap debian-archive-keyring docker-compose docker-registry systemd libatomic1
 BIN := $(VENV)/bin
 # Without it pip would build the package with whatever build tools it finds that day.
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
@@ -36,10 +36,11 @@ PROCESSES := tests/states tests/deploy tests/integration tests/peer
 TOGETHER := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench venv generate rules dashboards helm stack lock sbom audit dist image clean
+.PHONY: help demo test test-full check bench venv generate rules dashboards helm stack lock sbom audit dist \
+	image image-digest chart publish-chart release-check release-notes clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # It needs the runtime only, a fraction of what is developed with.
 demo: $(if $(wildcard $(VENV)/.done),$(VENV)/.done,$(VENV)/.runtime) ## run the exporter on a simulated billing service, at http://localhost:8426
@@ -203,15 +204,53 @@ dist: sbom ## make what a release consists of, in dist/: wheel, sdist, bill of m
 	cp requirements/runtime.txt dist/requirements.txt
 	cd dist && sha256sum * > SHA256SUMS
 
-# The same checkout gives the same layers: the times in it are those of the commit.
-image: ## build the container image; BUILDER=podman, BUILDER_OPTIONS=...
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BUILDER) build \
-		--file deploy/container/Dockerfile --tag viam-billing-exporter:$(VERSION) \
-		--build-arg VERSION=$(VERSION) \
-		--build-arg REVISION=$$(git describe --always --dirty --abbrev=40 --exclude='*') \
-		--build-arg CREATED=$$(git log -1 --format=%cI) $(BUILDER_OPTIONS) .
+# The same checkout and base give the same layers: the times in it are those of the commit.
+image: ## build the container image; BUILDER=podman, BASE=NAME@sha256:..., BUILDER_OPTIONS=...
+	$(if $(BASE_DIGEST)$(UNPINNED),,$(error BASE=$(BASE) has no digest, so another day would give another \
+		image. Append @sha256:..., or set UNPINNED=yes for an image that stays on this machine))
+	@mkdir -p build
+	SOURCE_DATE_EPOCH=$(EPOCH) $(BUILDER) build --file deploy/container/Dockerfile \
+		--tag $(IMAGE):$(VERSION) --build-arg BASE_IMAGE=$(BASE) --build-arg REVISION=$(REVISION) \
+		$(LABELS:%=--label org.opencontainers.image.%) $(BUILDER_OPTIONS) .
 BUILDER ?= docker
+IMAGE ?= viam-billing-exporter
+BASE ?= $(shell sed -n 's/^ARG BASE_IMAGE=//p' deploy/container/Dockerfile)
+BASE_DIGEST = $(word 2,$(subst @, ,$(BASE)))
+# SOURCE is the address of the repository. Without it the image does not say where it comes from.
+LABELS = version=$(VERSION) revision=$(REVISION) created=$(shell git log -1 --format=%cI) \
+	base.name=$(firstword $(subst @, ,$(BASE))) $(BASE_DIGEST:%=base.digest=%) \
+	$(SOURCE:%=source=%) $(SOURCE:%=documentation=%/tree/$(REVISION)/docs)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION = $(shell git describe --always --dirty --abbrev=40 --exclude='*')
+EPOCH = $(shell git log -1 --format=%ct)
+
+# Of what BUILDER_OPTIONS="--push --metadata-file=build/image.json" pushed.
+image-digest: ## print the digest of the image that docker buildx pushed
+	@sed -n 's/^ *"containerimage.digest": "\(sha256:[0-9a-f]*\)".*/\1/p' build/image.json | grep .
+
+# Helm takes the times of the files, so the same commit gives the same package.
+chart: venv $(TOOLS)/.done ## package the Helm chart, with its rules and dashboards, into dist/
+	$(BIN)/python -m generate chart
+	@rm -rf build/chart dist/*.tgz && mkdir -p build/chart dist
+	cp -r deploy/helm/viam-billing-exporter build/chart/
+	find build/chart -exec touch --date=@$(EPOCH) {} +
+	$(TOOLS)/helm package --destination dist build/chart/viam-billing-exporter
+
+publish-chart: $(TOOLS)/.done ## push the packaged chart to oci://CHARTS and print its digest
+	@mkdir -p build
+	@$(TOOLS)/helm push dist/viam-billing-exporter-$(VERSION).tgz oci://$(CHARTS) $(HELM_OPTIONS) \
+		> build/pushed 2>&1 || { cat build/pushed >&2; exit 1; }
+	@sed -n 's/^Digest: //p' build/pushed | grep .
+
+release-check: venv $(TOOLS)/.done ## TAG=vVERSION: stop if the tag, the chart and the changelog do not agree
+	@test "$$TAG" = "v$(VERSION)" || \
+		{ echo "the tag is '$$TAG', but the version in pyproject.toml is $(VERSION)" >&2; exit 1; }
+	@grep -Eq '^## $(subst .,\.,$(VERSION)) - [0-9]{4}-[0-9]{2}-[0-9]{2}$$' CHANGELOG.md || \
+		{ echo "CHANGELOG.md has no date for $(VERSION)" >&2; exit 1; }
+	$(BIN)/python -m generate --check version chart
+
+release-notes: ## print what CHANGELOG.md says about this version
+	@awk '/^## / { here = $$2 == "$(VERSION)"; found += here; next } here; END { exit !found }' CHANGELOG.md
 
 clean: ## remove what the targets made and git ignores
 	rm -rf $(VENV) .venv-* $(TOOLS) $(NEWER) $(DEBIANS) build dist deploy/helm/viam-billing-exporter/files \

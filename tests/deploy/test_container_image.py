@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from support.container import USER, Image, buildah, own_flags
+from support.container import SOURCE, USER, Image, buildah, own_flags, pinned_base
 from support.debian import portable
 from support.packages import COMMIT, PYTHONS
 from support.process import ROOT
@@ -37,12 +37,12 @@ def test_it_runs_as_nobody_and_says_so_by_number(image: Image) -> None:
     assert image.config["User"] == f"{USER}:{USER}"
 
 
-def test_it_needs_no_shell(image: Image) -> None:
-    """Neither to start nor for its health check."""
+def test_it_starts_without_a_shell(image: Image) -> None:
+    """Its health check is one, so that no Python has to start each half minute."""
     assert image.config["Entrypoint"] == ["viam-billing-exporter", *own_flags()]
     assert not image.config["Cmd"]
     kind, program, *_ = image.config["Healthcheck"]["Test"]
-    assert (kind, program) == ("CMD", "python3")
+    assert (kind, program) == ("CMD", "bash")
 
 
 def test_it_says_where_it_serves_and_how_it_stops(image: Image) -> None:
@@ -71,6 +71,9 @@ def test_its_labels_say_what_it_was_built_from(image: Image, working: str) -> No
     assert labels["version"] == project["version"]
     assert labels["created"] == COMMIT["GIT_COMMITTER_DATE"]
     assert re.fullmatch("[0-9a-f]{40}", labels["revision"])
+    assert labels["source"] == SOURCE
+    assert labels["documentation"] == f"{SOURCE}/tree/{labels['revision']}/docs"
+    assert f"{labels['base.name']}@{labels['base.digest']}" == pinned_base()
     said = buildah("run", working, "--", *image.command, "--version")
     expected = f"{project['name']} {project['version']} (revision {labels['revision']})"
     assert said == expected
@@ -82,7 +85,7 @@ def test_nothing_is_added_but_the_exporter_and_three_empty_folders(image: Image)
     outside = {name for name in names if not PurePosixPath(name).is_relative_to(HOME)}
     assert outside - OF_BUILDAH == {"opt", "data", "rules", "etc/viam-billing-exporter"}
     there = {PurePosixPath(name).relative_to(HOME).parts[:1] for name in names - outside}
-    in_home = {"healthcheck.py", "pyvenv.cfg", "bin", "include", "lib", "lib64", ".gitignore"}
+    in_home = {"healthcheck.sh", "pyvenv.cfg", "bin", "include", "lib", "lib64", ".gitignore"}
     assert there - {()} == {(name,) for name in in_home}
 
 

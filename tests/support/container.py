@@ -25,6 +25,7 @@ FOLDER: Final = ROOT / "build" / "container"
 STORAGE: Final = FOLDER / "storage.conf"
 BASE: Final = "localhost/debian"
 README: Final = "deploy/container/README.md"
+SOURCE: Final = "https://git.example.com/viam-billing-exporter"
 USER: Final = 65532
 # No overlay file system, no namespaces of users: none of it is to be had in every container.
 ENVIRON: Final = {
@@ -83,6 +84,13 @@ def base() -> str:
     return BASE
 
 
+def pinned_base() -> str:
+    """Return its name with its digest, as `make image` wants a base."""
+    digest = buildah("images", "--no-trunc", "--format={{.Digest}}", BASE)
+    assert re.fullmatch("sha256:[0-9a-f]{64}", digest), digest
+    return f"{BASE}@{digest}"
+
+
 def _copy(root: Path, copy: Path) -> None:
     """Copy a Debian, without what an image has not: logs, lists, and what only tests start."""
     _run("cp", "--archive", f"{root}/.", copy)
@@ -128,8 +136,13 @@ def build(checkout: Path, folder: Path) -> Image:
     (how,) = commands_of(README, "tests/deploy/test_container_image.py")
     commit = _run("git", "log", "-1", "--format=%ct", cwd=checkout).strip()
     file = folder / "id"
-    options = [f"--build-arg=BASE_IMAGE={BASE}", f"--timestamp={commit}", f"--iidfile={file}"]
-    _run("sh", "-c", how.text, cwd=checkout, BUILDER="buildah", BUILDER_OPTIONS=" ".join(options))
+    given = {
+        "BUILDER": "buildah",
+        "BUILDER_OPTIONS": f"--timestamp={commit} --iidfile={file}",
+        "BASE": pinned_base(),
+        "SOURCE": SOURCE,
+    }
+    _run("sh", "-c", how.text, cwd=checkout, **given)
     name = file.read_text().removeprefix("sha256:")
     image = json.loads(buildah("inspect", "--type=image", name))["Docker"]
     content = folder / "content"
