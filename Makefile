@@ -9,7 +9,7 @@ NEWER := .prometheus-newer
 # Programs that the tests start, by Debian package. Playwright's own takes libatomic1.
 DEBIAN := prometheus prometheus-alertmanager openssl curl wget chromium pipx \
 	buildah debootstrap debian-archive-keyring docker-compose systemd libatomic1 lintian $(FOR_DEB)
-FOR_DEB := debhelper dh-python help2man
+FOR_DEB := debhelper help2man
 BIN := $(VENV)/bin
 # Without it pip would build the package with whatever build tools it finds that day.
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
@@ -200,7 +200,7 @@ pyz: $(MODULES) ## make the single file that runs with any of these Pythons
 deb: $(MODULES) ## make the package for Debian
 	@tests/debian_packages.sh $(FOR_DEB)
 	rm -rf build/deb
-	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
+	BIN=$(BIN) SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
 		deploy/debian/build.sh build/deb/source $(VERSION) $< $(DEBIAN_PYTHONS)
 	mv build/deb/*.deb dist/
 

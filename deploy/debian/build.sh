@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the Debian package in an empty folder: build.sh FOLDER VERSION MODULES PYTHON...
-# MODULES has what runs with each PYTHON, by number. SOURCE_DATE_EPOCH is the time of every file.
+# MODULES has what runs with each PYTHON, by number. SOURCE_DATE_EPOCH is the time of every file,
+# and BIN has the commands, which manual pages are made of.
 set -eu
 folder=$1 version=$2 modules=$3
 shift 3
@@ -24,8 +25,10 @@ $name ($version-1) stable; urgency=medium
  -- $(sed -n 's/^Maintainer: //p' "$here/control")  $(date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")
 CHANGELOG
 
-mkdir -p "$root/$home/bin"
+mkdir -p "$root/$home/bin" "$root/usr/share/python3/runtime.d"
+install -m 0755 "$here/$name.rtupdate" "$root/usr/share/python3/runtime.d/"
 cp -R "$modules" "$root/$home/modules"
+find "$root/$home/modules" -type f -exec chmod 0644 {} +
 others=
 for python in "$@"; do
     others="$others ! -name *.cpython-3${python#3.}-*"
@@ -41,6 +44,8 @@ for command in viam-billing-exporter:exporter viam-billing:tool; do
     printf '#!/%s/bin/python3\nfrom exporter.start import %s\n\n%s()\n' \
         "$home" "${command#*:}" "${command#*:}" >"$script"
     chmod 755 "$script"
+    COLUMNS=80 LC_ALL=C.UTF-8 help2man --no-info --output="$folder/debian/${command%:*}.1" \
+        "$BIN/${command%:*}"
 done
 
 for last in "$@"; do :; done
