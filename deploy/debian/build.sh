@@ -15,7 +15,9 @@ mkdir -p "$folder/debian"
 cp "$here"/* "$folder/debian/"
 cp "$here/../../CHANGELOG.md" "$here/../exporter.example.yml" "$folder/"
 for unit in service socket; do
-    sed "s|/opt/$name/bin/|/usr/bin/|" "$here/../systemd/$name.$unit" >"$folder/debian/$name.$unit"
+    # The package has another place, and makes a user.
+    sed "s|/opt/$name/bin/|/usr/bin/|; s|^DynamicUser=yes|User=$name|" \
+        "$here/../systemd/$name.$unit" >"$folder/debian/$name.$unit"
 done
 cat >"$folder/debian/changelog" <<CHANGELOG
 $name ($version-1) stable; urgency=medium
@@ -44,8 +46,9 @@ for command in viam-billing-exporter:exporter viam-billing:tool; do
     printf '#!/%s/bin/python3\nfrom exporter.start import %s\n\n%s()\n' \
         "$home" "${command#*:}" "${command#*:}" >"$script"
     chmod 755 "$script"
-    COLUMNS=80 LC_ALL=C.UTF-8 help2man --no-info --output="$folder/debian/${command%:*}.1" \
-        "$BIN/${command%:*}"
+    COLUMNS=80 LC_ALL=C.UTF-8 help2man --no-info \
+        --name="$(sed -n 's/^Description: //p' "$here/control")" \
+        --output="$folder/debian/${command%:*}.1" "$BIN/${command%:*}"
 done
 
 for last in "$@"; do :; done

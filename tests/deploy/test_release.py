@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import time
 import tomllib
@@ -12,6 +13,7 @@ from typing import Final
 import pytest
 
 from support import release
+from support.documents import commands_of
 from support.packages import git, repository
 from support.process import ROOT, get, running, until
 
@@ -70,29 +72,59 @@ def single(dist: Path) -> Path:
 
 
 def test_the_single_file_runs_both_commands(single: Path, tmp_path: Path) -> None:
-    """As itself the exporter, and by a link the other one; each says its own name."""
-    for name in COMMANDS:
-        (tmp_path / name).symlink_to(single)
-    for program, name in ((single, COMMANDS[0]), *((tmp_path / name, name) for name in COMMANDS)):
-        done = subprocess.run(
-            [program, "--version"],
-            env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        assert re.fullmatch(rf"{name} {VERSION} \(revision [0-9a-f]{{40}}\)\n", done.stdout)
-        assert done.stderr == ""
+    """As its page says: itself the exporter, by a link the other; each says its own name."""
+    (block,) = commands_of("docs/install.md", __file__)
+    Path(single.name).symlink_to(single)
+    done = subprocess.run(
+        ["sh", "-euc", block.text],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    lines = [rf"{name} {VERSION} \(revision [0-9a-f]{{40}}\)\n" for name in COMMANDS]
+    assert re.fullmatch("".join(lines), done.stdout)
+    assert done.stderr == ""
 
 
 def test_the_single_file_shows_the_demo_as_the_readme_says(single: Path, tmp_path: Path) -> None:
     """Nothing is installed before. It stops as any daemon does."""
+    (block,) = commands_of("README.md", __file__)
+    Path(single.name).symlink_to(single)
+    command = (*shlex.split(block.text, comments=True), "--web.listen-address=127.0.0.1:0")
     home = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    arguments = ("--demo", "--web.listen-address=127.0.0.1:0")
-    with running(single, *arguments, environ=home) as process:
+    with running(*command, environ=home) as process:
         port = int(process.stdout.wait_for(r"http://localhost:(\d+)/")[1])
         until(lambda: "\nviam_billing_up{" in get(port, "/metrics").text, "bills are shown")
     assert process.stderr.text == ""
+
+
+# How a Python says for what its libraries are: one that is too old, and one of another C library.
+OTHERS: Final = (".cpython-310-x86_64-linux-gnu.so", ".cpython-311-x86_64-linux-musl.so")
+
+
+@pytest.mark.parametrize("suffix", OTHERS)
+def test_another_python_is_told_which_ones_will_do(
+    single: Path, tmp_path: Path, suffix: str
+) -> None:
+    """Those that the file has libraries for, and how to start it then."""
+    code = f"""
+import importlib.machinery, runpy, sys
+importlib.machinery.EXTENSION_SUFFIXES[0] = {suffix!r}
+sys.argv = [{str(single)!r}, "--version"]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", code],
+        env={"HOME": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is for CPython 3.11, 3.12, 3.13 or 3.14 on Linux with glibc on x86-64" in done.stderr
+    assert suffix in done.stderr
+    assert f"python3.14 {single} ..." in done.stderr
 
 
 # --- The Debian package ---
