@@ -193,7 +193,8 @@ $(MODULES): packages $(HELD)/.done
 	deploy/merge-modules.sh $@ $(PYTHONS:%=$@-for/%)
 
 pyz: $(MODULES) ## make the single file that runs with any of these Pythons
-	$(BIN)/shiv --reproducible --site-packages $< --preamble deploy/single-file/check-python.py \
+	install -m 0644 deploy/single-file/check-python.py build/
+	$(BIN)/shiv --reproducible --site-packages $< --preamble build/check-python.py \
 		--entry-point exporter.start:by_name --python '/usr/bin/env python3' \
 		--output-file dist/viam-billing-exporter.pyz
 

@@ -17,3 +17,5 @@ for folder in "$@"; do
         --exclude='*.dist-info/INSTALLER' --exclude='*.dist-info/REQUESTED' \
         --exclude='*.dist-info/direct_url.json' -c . | tar -C "$target" -x --skip-old-files
 done
+# Whoever does it, and whatever wheels say.
+find "$target" -type d -exec chmod 0755 {} + -o -exec chmod 0644 {} +

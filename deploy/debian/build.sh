@@ -30,7 +30,6 @@ CHANGELOG
 mkdir -p "$root/$home/bin" "$root/usr/share/python3/runtime.d"
 install -m 0755 "$here/$name.rtupdate" "$root/usr/share/python3/runtime.d/"
 cp -R "$modules" "$root/$home/modules"
-find "$root/$home/modules" -type f -exec chmod 0644 {} +
 others=
 for python in "$@"; do
     others="$others ! -name *.cpython-3${python#3.}-*"
