@@ -74,9 +74,10 @@ def single(dist: Path) -> Path:
 def test_the_single_file_runs_both_commands(single: Path, tmp_path: Path) -> None:
     """As its page says: itself the exporter, by a link the other; each says its own name."""
     (block,) = commands_of("docs/install.md", __file__)
-    Path(single.name).symlink_to(single)
+    (tmp_path / single.name).symlink_to(single)
     done = subprocess.run(
         ["sh", "-euc", block.text],
+        cwd=tmp_path,
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
         check=True,
         capture_output=True,
@@ -90,10 +91,11 @@ def test_the_single_file_runs_both_commands(single: Path, tmp_path: Path) -> Non
 def test_the_single_file_shows_the_demo_as_the_readme_says(single: Path, tmp_path: Path) -> None:
     """Nothing is installed before. It stops as any daemon does."""
     (block,) = commands_of("README.md", __file__)
-    Path(single.name).symlink_to(single)
-    command = (*shlex.split(block.text, comments=True), "--web.listen-address=127.0.0.1:0")
+    (tmp_path / single.name).symlink_to(single)
+    program, *flags = shlex.split(block.text, comments=True)
+    flags += ["--web.listen-address=127.0.0.1:0"]
     home = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    with running(*command, environ=home) as process:
+    with running(tmp_path / program, *flags, environ=home) as process:
         port = int(process.stdout.wait_for(r"http://localhost:(\d+)/")[1])
         until(lambda: "\nviam_billing_up{" in get(port, "/metrics").text, "bills are shown")
     assert not re.search("level=(warning|error|critical)|Traceback", process.stderr.text)
