@@ -5,8 +5,8 @@ set -eu
 
 present() {
     case "$1" in
-    # ensurepip is what Debian leaves out of its python3.
-    python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    # ensurepip is what Debian leaves out of its python3, which PYTHON may name beside another one.
+    python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null ;;
     # It can be there without being what the machine was booted with.
     systemd) command -v systemd-analyze >/dev/null 2>&1 ;;
     debhelper) command -v dh >/dev/null 2>&1 ;;

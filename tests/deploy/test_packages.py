@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 import tarfile
 import time
-import tomllib
 import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -18,10 +19,19 @@ from packaging.metadata import Metadata
 from readme_renderer import markdown
 
 import hatch_build
-from support.packages import build, git, names, repository, text, tracked, unpack
+from support.packages import (
+    PROJECT,
+    PYTHONS,
+    build,
+    git,
+    names,
+    repository,
+    text,
+    tracked,
+    unpack,
+)
 from support.process import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAME = f"viam_billing_exporter-{PROJECT['version']}"
 GRAFANA = ("grafana/dashboards", "grafana/provisioning")  # a wheel has them in the package
 Packages = Mapping[str, Path]
@@ -149,6 +159,27 @@ def test_the_wheel_runs_on_every_machine(built: Packages) -> None:
     """It is pure Python, and of the kind that installers take without building."""
     assert built["wheel"].name.endswith("-py3-none-any.whl")
     assert "Root-Is-Purelib: true" in text(built["wheel"], "/WHEEL")
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize(
+    "version", [*(pytest.param(old, marks=pytest.mark.slow) for old in PYTHONS[:-1]), PYTHONS[-1]]
+)
+def test_every_dependency_has_a_wheel(version: str, machine: str, tmp_path: Path) -> None:
+    """Of those that are pinned, for each Python: nothing has to be compiled."""
+    platforms = [f"--platform={tag}_{machine}" for tag in ("manylinux_2_28", "manylinux2014")]
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"),
+            *("--no-deps", "--require-hashes", "--only-binary=:all:", "--quiet"),
+            *(f"--target={tmp_path}", f"--python-version={version}", *platforms),
+            f"--requirement={ROOT / 'requirements' / 'runtime.txt'}",
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
 
 
 # --- The revision ---

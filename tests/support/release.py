@@ -45,7 +45,7 @@ def make(clone: Path, *, umask: int = 0o022, **environ: str) -> Path:
     (clone / ".venv").mkdir()
     (clone / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
     (clone / ".venv" / ".done").touch()
-    (block,) = commands_of("docs/releasing.md", "tests/deploy/test_release.py")
+    (block,) = commands_of("docs/releasing.md", "tests/deploy/test_downloads.py")
     done = subprocess.run(
         ["sh", "-e", "-c", block.text],
         cwd=clone,
