@@ -65,6 +65,7 @@ def ours(folder: Path) -> Iterator[Download]:
     yield Download("single file", single, folder / "unpacked", [single, "--demo"])
     package = made("*.deb")
     root = unpacked(package, folder)
+    (root / "usr/bin/python3").symlink_to("/usr/bin/python3")  # which it depends on
     python = root / HOME / "bin" / "python3"
     # As it does when it is installed.
     subprocess.run([python, "-m", "compileall", "-q", root / HOME / "modules"], check=True)
