@@ -110,10 +110,7 @@ def renumbered(package: Path, number: str, folder: Path) -> Path:
     return made
 
 
-@pytest.fixture(
-    scope="module",
-    params=["bookworm", *(pytest.param(s, marks=pytest.mark.slow) for s in ("trixie", "forky"))],
-)
+@pytest.fixture(scope="module", params=["bookworm", pytest.param("trixie", marks=pytest.mark.slow)])
 def debian(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Debian]:
