@@ -9,7 +9,9 @@ NEWER := .prometheus-newer
 DEBIANS := .debian
 # Programs that the tests start, by Debian package. Playwright's own takes libatomic1.
 DEBIAN := prometheus prometheus-alertmanager openssl curl wget chromium pipx \
-	buildah debootstrap debian-archive-keyring docker-compose docker-registry systemd libatomic1
+	buildah debootstrap debian-archive-keyring docker-compose docker-registry systemd libatomic1 \
+	lintian $(FOR_DEB)
+FOR_DEB := debhelper help2man
 BIN := $(VENV)/bin
 # Without it pip would build the package with whatever build tools it finds that day.
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
@@ -37,7 +39,7 @@ TOGETHER := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-full check bench venv generate rules dashboards helm stack lock sbom audit dist \
-	image image-digest chart publish-chart release-check release-notes clean
+	pyz deb image image-sbom image-digest chart publish-chart release-check release-notes clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -197,9 +199,54 @@ audit: venv ## ask the public databases for known vulnerabilities in what runs
 		exit 1; } >&2
 AUDIT := build/audit.json
 
-dist: sbom ## make what a release consists of, in dist/: wheel, sdist, bill of materials, checksums
-	@rm -rf dist
+# --- What a release consists of ---
+
+# The Pythons that the single file holds libraries for, and those that the Debian package does: of
+# Debian 12 and 13. All are for the C library of Debian 12, or an older one.
+PYTHONS := 3.11 3.12 3.13 3.14
+DEBIAN_PYTHONS := 3.11 3.13
+PLATFORMS := $(foreach libc,2_17 2_28 2_34,manylinux_$(libc)_x86_64)
+HELD := build/held
+# One version of Python after the other, each with `$$python` in place of its number.
+FOR_PYTHON := --python-version $$python $(PLATFORMS:%=--platform=%) --only-binary=:all: \
+	--disable-pip-version-check --quiet
+
+$(HELD)/.done: requirements/runtime.txt | $(VENV)/.done
+	@rm -rf $(HELD)
+	for python in $(PYTHONS); do $(BIN)/pip download $(FOR_PYTHON) --no-deps \
+		--require-hashes --requirement $< --dest $(HELD) || exit; done
+	@touch $@
+
+.PHONY: packages
+packages: venv
 	$(BIN)/hatchling build --directory dist
+
+# What runs with each of these Pythons, in one folder.
+MODULES := build/modules
+.PHONY: $(MODULES)
+$(MODULES): packages $(HELD)/.done
+	rm -rf $@ $@-for
+	for python in $(PYTHONS); do $(BIN)/pip install $(FOR_PYTHON) --no-compile --no-index \
+		--find-links $(HELD) --find-links dist --target $@-for/$$python \
+		viam-billing-exporter==$(VERSION) || exit; done
+	deploy/merge-modules.sh $@ $(PYTHONS:%=$@-for/%)
+
+pyz: $(MODULES) ## make the single file that runs with any of these Pythons
+	install -m 0644 deploy/single-file/check-python.py build/
+	$(BIN)/shiv --reproducible --site-packages $< --preamble build/check-python.py \
+		--entry-point exporter.start:by_name --python '/usr/bin/env python3' \
+		--output-file dist/viam-billing-exporter.pyz
+
+deb: $(MODULES) ## make the package for Debian
+	@tests/debian_packages.sh $(FOR_DEB)
+	rm -rf build/deb
+	BIN=$(BIN) SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
+		deploy/debian/build.sh build/deb/source $(VERSION) $< $(DEBIAN_PYTHONS)
+	mv build/deb/*.deb dist/
+
+dist: ## make what a release consists of, in dist/
+	rm -rf dist
+	$(MAKE) --no-print-directory pyz deb sbom
 	cp $(SBOM) dist/
 	cp requirements/runtime.txt dist/requirements.txt
 	cd dist && sha256sum * > SHA256SUMS
@@ -223,6 +270,13 @@ LABELS = version=$(VERSION) revision=$(REVISION) created=$(shell git log -1 --fo
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REVISION = $(shell git describe --always --dirty --abbrev=40 --exclude='*')
 EPOCH = $(shell git log -1 --format=%ct)
+
+image-sbom: sbom ## write the bill of materials of the image, with its base, to build/
+	$(IN_IMAGE) -c "$$($(BIN)/python deploy/container/materials.py ask)" > $(IMAGE_SBOM).asked
+	$(BIN)/python deploy/container/materials.py add $(SBOM) < $(IMAGE_SBOM).asked > $(IMAGE_SBOM)
+	@rm $(IMAGE_SBOM).asked
+IMAGE_SBOM := build/image.cdx.json
+IN_IMAGE ?= $(BUILDER) run --rm --entrypoint=sh $(IMAGE):$(VERSION)
 
 # Of what BUILDER_OPTIONS="--push --metadata-file=build/image.json" pushed.
 image-digest: ## print the digest of the image that docker buildx pushed

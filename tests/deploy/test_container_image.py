@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import stat
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import distributions
 from importlib.util import source_from_cache
@@ -11,8 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
-from support.container import SOURCE, USER, Image, buildah, own_flags, pinned_base
+from support.container import ENVIRON, SOURCE, USER, Image, buildah, own_flags, pinned_base
 from support.debian import portable
 from support.packages import COMMIT, PYTHONS
 from support.process import ROOT
@@ -138,6 +144,32 @@ def test_every_file_belongs_to_a_package_and_has_its_bytecode(site: Path) -> Non
     assert sources == {path for path in there if path.suffix == ".py"}
     # PEP 552: a hash instead of a time, and not checked.
     assert {path.read_bytes()[4:8] for path in compiled} == {(0b01).to_bytes(4, "little")}
+
+
+def test_its_bill_of_materials_has_what_it_is_based_on(working: str, tmp_path: Path) -> None:
+    """Debian's packages, Python and what came with it, beside what runs: `make image-sbom`."""
+    file, sbom = tmp_path / "image.json", tmp_path / "sbom.json"
+    inside = f"buildah run {working} -- sh"
+    subprocess.run(
+        # The environment is the one that runs this test: it is not to be set up again.
+        [
+            *("make", "--old-file=.venv/.done", "image-sbom", f"BIN={Path(sys.executable).parent}"),
+            *(f"SBOM={sbom}", f"IMAGE_SBOM={file}", f"IN_IMAGE={inside}"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, **ENVIRON},
+        check=True,
+        capture_output=True,
+    )
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(file.read_text()) is None
+    bill, runs = json.loads(file.read_text()), json.loads(sbom.read_text())
+    assert bill["metadata"]["component"]["type"] == "container"
+    listed = [(each["name"], each["version"]) for each in bill["components"]]
+    assert {(each["name"], each["version"]) for each in runs["components"]} <= {*listed}
+    packages = buildah("run", working, "--", "dpkg-query", "--show").splitlines()
+    assert {tuple(line.split("\t")) for line in packages} <= {*listed}
+    said = buildah("run", working, "--", "python3", "--version")
+    assert tuple(said.lower().split()) in listed
 
 
 def test_settings_of_pip_that_name_files_stay_here() -> None:

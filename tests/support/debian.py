@@ -25,7 +25,7 @@ KEYRINGS: Final = Path("/usr/share/keyrings")
 # That of every Debian since 10: a debootstrap knows by name only those that are older than it is.
 SCRIPT: Final = "/usr/share/debootstrap/scripts/sid"
 # What tests start, beside Python.
-PROGRAMS: Final = ("curl", "wget")
+PROGRAMS: Final = ("curl", "systemd", "wget")
 AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 ENVIRON: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 ENTER: Final = """
