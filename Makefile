@@ -33,7 +33,7 @@ PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
 # that measure time or memory are marked `alone`. The files that take longest come early, in the order
 # that is given here: one of them at the end would keep a single processor busy.
 QUICK := --numprocesses=auto tests/unit tests/lint tests/golden
-ON_EVERY_PYTHON := --numprocesses=auto tests/unit tests/golden tests/integration/test_web*.py
+ON_EVERY_PYTHON = --numprocesses=auto $(SELECT) tests/unit tests/golden tests/integration/test_web*.py
 PROCESSES := tests/states tests/deploy tests/integration tests/peer
 TOGETHER := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
@@ -52,7 +52,7 @@ test: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## run all
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) $(QUICK) tests/rules
-	@$(MAKE) --no-print-directory $(call OTHERS,$(firstword $(SUITES)) $(NEWEST))
+	@$(MAKE) --no-print-directory $(call OTHERS,$(firstword $(SUITES)) $(NEWEST)) SELECT='-m "not long"'
 	@$(BIN)/python -m generate chart # or several processes would write the same files
 	$(BIN)/pytest --installed=$(WHEEL) -m "not alone and not slow" $(TOGETHER) $(PROCESSES)
 	$(BIN)/pytest --installed=$(WHEEL) -m "alone and not slow" $(PROCESSES)
