@@ -1,17 +1,29 @@
 # Everything a user or a contributor types. `make help` lists it.
 
-PYTHON ?= python3
+export PYTHON ?= python3
 VENV := .venv
 PEER := .venv-peer
 WHEEL := .venv-wheel
 TOOLS := .tools
 NEWER := .prometheus-newer
+DEBIANS := .debian
 # Programs that the tests start, by Debian package. Playwright's own takes libatomic1.
 DEBIAN := prometheus prometheus-alertmanager openssl curl wget chromium pipx \
-	buildah debootstrap docker-compose systemd libatomic1 nginx-light
+	buildah debootstrap debian-archive-keyring docker-compose docker-registry systemd libatomic1 \
+	nginx-light lintian $(FOR_DEB)
+FOR_DEB := debhelper help2man
 BIN := $(VENV)/bin
 # Without it pip would build the package with whatever build tools it finds that day.
 INSTALL := --no-build-isolation --no-deps --disable-pip-version-check --quiet
+
+# Debian's releases, from the oldest Python that the package runs on to the newest that there is. All
+# tests run on the Python of .venv: if that is the machine's own, it need not be tried again.
+SUITES := $(shell sed -n 's/^SUITES: Final = (\(.*\))/\1/p' tests/support/debian.py | tr -d '",')
+NEWEST := $(lastword $(SUITES))
+OWN = $(shell if [ "$$(dirname "$$(readlink -f $(BIN)/python)")" = /usr/bin ]; \
+	then . /etc/os-release && echo $$VERSION_CODENAME; fi)
+OTHERS = $(patsubst %,test-%,$(filter-out $(OWN),$(1)))
+IN_DEBIAN = PYTHONPATH=tests $(BIN)/python -m support.debian
 
 # Folders too: one changes when a file in it is removed.
 PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
@@ -21,14 +33,16 @@ PACKAGED := pyproject.toml hatch_build.py README.md LICENSE \
 # that measure time or memory are marked `alone`. The files that take longest come early, in the order
 # that is given here: one of them at the end would keep a single processor busy.
 QUICK := --numprocesses=auto tests/unit tests/lint tests/golden
+ON_EVERY_PYTHON = --numprocesses=auto $(SELECT) tests/unit tests/golden tests/integration/test_web*.py
 PROCESSES := tests/states tests/deploy tests/integration tests/peer
 TOGETHER := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench venv generate rules dashboards helm stack lock sbom audit dist image clean
+.PHONY: help demo test test-full check bench venv generate rules dashboards helm stack lock sbom audit dist \
+	pyz deb image image-sbom image-digest chart publish-chart release-check release-notes clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # It needs the runtime only, a fraction of what is developed with.
 demo: $(if $(wildcard $(VENV)/.done),$(VENV)/.done,$(VENV)/.runtime) ## run the exporter on a simulated billing service, at http://localhost:8426
@@ -38,6 +52,7 @@ test: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## run all
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) $(QUICK) tests/rules
+	@$(MAKE) --no-print-directory $(call OTHERS,$(firstword $(SUITES)) $(NEWEST)) SELECT='-m "not long"'
 	@$(BIN)/python -m generate chart # or several processes would write the same files
 	$(BIN)/pytest --installed=$(WHEEL) -m "not alone and not slow" $(TOGETHER) $(PROCESSES)
 	$(BIN)/pytest --installed=$(WHEEL) -m "alone and not slow" $(PROCESSES)
@@ -46,6 +61,7 @@ test-full: venv $(PEER)/.done $(WHEEL)/.done $(TOOLS)/.done $(NEWER)/.done ## ru
 	@tests/debian_packages.sh $(DEBIAN)
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random $(QUICK) tests/rules
+	@$(MAKE) --no-print-directory $(call OTHERS,$(SUITES))
 	@$(BIN)/python -m generate chart # or several processes would write the same files
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "not alone and not slow" $(TOGETHER) $(PROCESSES)
 	$(BIN)/pytest --installed=$(WHEEL) --hypothesis-profile=random -m "slow or alone" $(PROCESSES)
@@ -98,11 +114,35 @@ $(TOOLS)/.done: tests/tools/package.json tests/tools/package-lock.json tests/too
 	cd $(TOOLS) && mv unpacked/*/* . && chmod +x helm kubectl && rm -r unpacked node_modules
 	@touch $@
 
-# Prometheus and Alertmanager of a newer Debian, beside the installed ones.
-$(NEWER)/.done: tests/newer_prometheus.sh
-	@tests/debian_packages.sh debian-archive-keyring
-	tests/newer_prometheus.sh $(NEWER)
+# Prometheus and Alertmanager of a newer Debian, beside the installed ones. They need nothing else.
+$(NEWER)/.done: tests/support/debian.py | $(VENV)/.done
+	@tests/debian_packages.sh debootstrap debian-archive-keyring
+	rm -rf $(NEWER) && mkdir -p $(NEWER)/packages
+	$(IN_DEBIAN) $(NEWEST) sh -ec 'apt-get update --quiet=2 && cd $(NEWER)/packages && \
+		apt-get download --quiet=2 --option=APT::Sandbox::User=root \
+			prometheus promtool prometheus-alertmanager'
+	for package in $(NEWER)/packages/*; do dpkg-deb --extract $$package $(NEWER); done
+	rm -r $(NEWER)/packages
 	@touch $@
+
+test-python: venv ## the tests that every Python has to pass, on another one: PYTHON=... VENV=.venv-...
+	$(BIN)/pytest $(ON_EVERY_PYTHON)
+
+# The Python of a Debian, with what is developed with.
+.venv-%/.done: requirements/dev.txt tests/support/debian.py | $(VENV)/.done
+	@tests/debian_packages.sh debootstrap debian-archive-keyring
+	$(IN_DEBIAN) $* python3 -m venv --clear .venv-$*
+	$(IN_DEBIAN) $* .venv-$*/bin/pip install --disable-pip-version-check --quiet --no-cache-dir \
+		--require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: test-python test-pythons $(SUITES:%=test-%)
+test-pythons: $(SUITES:%=test-%) ## the tests that every Python has to pass, on those of Debian's releases; test-SUITE: on one
+
+$(SUITES:%=test-%): test-%: .venv-%/.done $(WHEEL)/.done
+	$(IN_DEBIAN) $* .venv-$*/bin/pip install --disable-pip-version-check --quiet --no-index \
+		--no-deps --force-reinstall build/wheel/*.whl
+	$(IN_DEBIAN) $* .venv-$*/bin/pytest --installed=.venv-$* $(ON_EVERY_PYTHON)
 
 # What the tests start as a user does: the wheel, and what runs with it, and nothing else.
 $(WHEEL)/.requirements: requirements/runtime.txt | $(VENV)/.done
@@ -159,23 +199,113 @@ audit: venv ## ask the public databases for known vulnerabilities in what runs
 		exit 1; } >&2
 AUDIT := build/audit.json
 
-dist: sbom ## make what a release consists of, in dist/: wheel, sdist, bill of materials, checksums
-	@rm -rf dist
+# --- What a release consists of ---
+
+# The Pythons that the single file holds libraries for, and those that the Debian package does: of
+# Debian 12 and 13. All are for the C library of Debian 12, or an older one.
+PYTHONS := 3.11 3.12 3.13 3.14
+DEBIAN_PYTHONS := 3.11 3.13
+PLATFORMS := $(foreach libc,2_17 2_28 2_34,manylinux_$(libc)_x86_64)
+HELD := build/held
+# One version of Python after the other, each with `$$python` in place of its number.
+FOR_PYTHON := --python-version $$python $(PLATFORMS:%=--platform=%) --only-binary=:all: \
+	--disable-pip-version-check --quiet
+
+$(HELD)/.done: requirements/runtime.txt | $(VENV)/.done
+	@rm -rf $(HELD)
+	for python in $(PYTHONS); do $(BIN)/pip download $(FOR_PYTHON) --no-deps \
+		--require-hashes --requirement $< --dest $(HELD) || exit; done
+	@touch $@
+
+.PHONY: packages
+packages: venv
 	$(BIN)/hatchling build --directory dist
+
+# What runs with each of these Pythons, in one folder.
+MODULES := build/modules
+.PHONY: $(MODULES)
+$(MODULES): packages $(HELD)/.done
+	rm -rf $@ $@-for
+	for python in $(PYTHONS); do $(BIN)/pip install $(FOR_PYTHON) --no-compile --no-index \
+		--find-links $(HELD) --find-links dist --target $@-for/$$python \
+		viam-billing-exporter==$(VERSION) || exit; done
+	deploy/merge-modules.sh $@ $(PYTHONS:%=$@-for/%)
+
+pyz: $(MODULES) ## make the single file that runs with any of these Pythons
+	install -m 0644 deploy/single-file/check-python.py build/
+	$(BIN)/shiv --reproducible --site-packages $< --preamble build/check-python.py \
+		--entry-point exporter.start:by_name --python '/usr/bin/env python3' \
+		--output-file dist/viam-billing-exporter.pyz
+
+deb: $(MODULES) ## make the package for Debian
+	@tests/debian_packages.sh $(FOR_DEB)
+	rm -rf build/deb
+	BIN=$(BIN) SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
+		deploy/debian/build.sh build/deb/source $(VERSION) $< $(DEBIAN_PYTHONS)
+	mv build/deb/*.deb dist/
+
+dist: ## make what a release consists of, in dist/
+	rm -rf dist
+	$(MAKE) --no-print-directory pyz deb sbom
 	cp $(SBOM) dist/
 	cp requirements/runtime.txt dist/requirements.txt
 	cd dist && sha256sum * > SHA256SUMS
 
-# The same checkout gives the same layers: the times in it are those of the commit.
-image: ## build the container image; BUILDER=podman, BUILDER_OPTIONS=...
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BUILDER) build \
-		--file deploy/container/Dockerfile --tag viam-billing-exporter:$(VERSION) \
-		--build-arg VERSION=$(VERSION) \
-		--build-arg REVISION=$$(git describe --always --dirty --abbrev=40 --exclude='*') \
-		--build-arg CREATED=$$(git log -1 --format=%cI) $(BUILDER_OPTIONS) .
+# The same checkout and base give the same layers: the times in it are those of the commit.
+image: ## build the container image; BUILDER=podman, BASE=NAME@sha256:..., BUILDER_OPTIONS=...
+	$(if $(BASE_DIGEST)$(UNPINNED),,$(error BASE=$(BASE) has no digest, so another day would give another \
+		image. Append @sha256:..., or set UNPINNED=yes for an image that stays on this machine))
+	@mkdir -p build
+	SOURCE_DATE_EPOCH=$(EPOCH) $(BUILDER) build --file deploy/container/Dockerfile \
+		--tag $(IMAGE):$(VERSION) --build-arg BASE_IMAGE=$(BASE) --build-arg REVISION=$(REVISION) \
+		$(LABELS:%=--label org.opencontainers.image.%) $(BUILDER_OPTIONS) .
 BUILDER ?= docker
+IMAGE ?= viam-billing-exporter
+BASE ?= $(shell sed -n 's/^ARG BASE_IMAGE=//p' deploy/container/Dockerfile)
+BASE_DIGEST = $(word 2,$(subst @, ,$(BASE)))
+# SOURCE is the address of the repository. Without it the image does not say where it comes from.
+LABELS = version=$(VERSION) revision=$(REVISION) created=$(shell git log -1 --format=%cI) \
+	base.name=$(firstword $(subst @, ,$(BASE))) $(BASE_DIGEST:%=base.digest=%) \
+	$(SOURCE:%=source=%) $(SOURCE:%=documentation=%/tree/$(REVISION)/docs)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION = $(shell git describe --always --dirty --abbrev=40 --exclude='*')
+EPOCH = $(shell git log -1 --format=%ct)
+
+image-sbom: sbom ## write the bill of materials of the image, with its base, to build/
+	$(IN_IMAGE) -c "$$($(BIN)/python deploy/container/materials.py ask)" > $(IMAGE_SBOM).asked
+	$(BIN)/python deploy/container/materials.py add $(SBOM) < $(IMAGE_SBOM).asked > $(IMAGE_SBOM)
+	@rm $(IMAGE_SBOM).asked
+IMAGE_SBOM := build/image.cdx.json
+IN_IMAGE ?= $(BUILDER) run --rm --entrypoint=sh $(IMAGE):$(VERSION)
+
+# Of what BUILDER_OPTIONS="--push --metadata-file=build/image.json" pushed.
+image-digest: ## print the digest of the image that docker buildx pushed
+	@sed -n 's/^ *"containerimage.digest": "\(sha256:[0-9a-f]*\)".*/\1/p' build/image.json | grep .
+
+# Helm takes the times of the files, so the same commit gives the same package.
+chart: venv $(TOOLS)/.done ## package the Helm chart, with its rules and dashboards, into dist/
+	$(BIN)/python -m generate chart
+	@rm -rf build/chart dist/*.tgz && mkdir -p build/chart dist
+	cp -r deploy/helm/viam-billing-exporter build/chart/
+	find build/chart -exec touch --date=@$(EPOCH) {} +
+	$(TOOLS)/helm package --destination dist build/chart/viam-billing-exporter
+
+publish-chart: $(TOOLS)/.done ## push the packaged chart to oci://CHARTS and print its digest
+	@mkdir -p build
+	@$(TOOLS)/helm push dist/viam-billing-exporter-$(VERSION).tgz oci://$(CHARTS) $(HELM_OPTIONS) \
+		> build/pushed 2>&1 || { cat build/pushed >&2; exit 1; }
+	@sed -n 's/^Digest: //p' build/pushed | grep .
+
+release-check: venv $(TOOLS)/.done ## TAG=vVERSION: stop if the tag, the chart and the changelog do not agree
+	@test "$$TAG" = "v$(VERSION)" || \
+		{ echo "the tag is '$$TAG', but the version in pyproject.toml is $(VERSION)" >&2; exit 1; }
+	@grep -Eq '^## $(subst .,\.,$(VERSION)) - [0-9]{4}-[0-9]{2}-[0-9]{2}$$' CHANGELOG.md || \
+		{ echo "CHANGELOG.md has no date for $(VERSION)" >&2; exit 1; }
+	$(BIN)/python -m generate --check version chart
+
+release-notes: ## print what CHANGELOG.md says about this version
+	@awk '/^## / { here = $$2 == "$(VERSION)"; found += here; next } here; END { exit !found }' CHANGELOG.md
 
 clean: ## remove what the targets made and git ignores
-	rm -rf $(VENV) $(PEER) $(WHEEL) $(TOOLS) $(NEWER) build dist deploy/helm/viam-billing-exporter/files \
+	rm -rf $(VENV) .venv-* $(TOOLS) $(NEWER) $(DEBIANS) build dist deploy/helm/viam-billing-exporter/files \
 		deploy/kubernetes/components/prometheus-operator/made-by-make-helm .mypy_cache .pytest_cache .ruff_cache .hypothesis

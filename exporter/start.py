@@ -54,6 +54,12 @@ def tool() -> None:
     _end(command.main, unread=0 if simulates else 1)
 
 
+def by_name() -> None:
+    """Run the command that the single file is called by: a link `viam-billing` is the tool."""
+    name, _, _ = os.path.basename(sys.argv[0]).partition(".")  # noqa: PTH119 - slow to load
+    (tool if name == "viam-billing" else exporter)()
+
+
 def _have_standard_streams() -> None:
     """See to it that no database or connection gets the number of a stream that is closed."""
     for number in STANDARD_STREAMS:

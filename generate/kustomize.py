@@ -38,7 +38,7 @@ kind: Kustomization
 
 def rendered(*options: str) -> dict[str, str]:
     """Return what the chart renders by template, without what is Helm's."""
-    command = [str(HELM), "template", NAME, str(CHART), *options]
+    command = [str(HELM), "template", NAME, str(CHART), "--skip-tests", *options]
     # What helm has to say goes where it is read.
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
     parts = SOURCE.split(HELMS.sub("", done.stdout))[1:]
@@ -72,7 +72,7 @@ def base() -> Mapping[Path, str]:
 def monitor() -> Mapping[Path, str]:
     """Return what tells the Prometheus Operator of the pods."""
     name = "podmonitor.yaml"
-    return {OPERATOR / name: rendered("--set=scrape.by=podMonitor")[name]}
+    return {OPERATOR / name: rendered("--set=podMonitor.enabled=true")[name]}
 
 
 def rules() -> Mapping[Path, str]:

@@ -10,7 +10,8 @@ from typing import Final
 
 from generate.steps import ROOT, Step
 
-NUMBER: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NUMBER: Final = PROJECT["version"]
 PACKAGE: Final = ROOT / "exporter" / "__init__.py"
 
 

@@ -5,10 +5,11 @@ set -eu
 
 present() {
     case "$1" in
-    # ensurepip is what Debian leaves out of its python3.
-    python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    # ensurepip is what Debian leaves out of its python3, which PYTHON may name beside another one.
+    python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null ;;
     # It can be there without being what the machine was booted with.
     systemd) command -v systemd-analyze >/dev/null 2>&1 ;;
+    debhelper) command -v dh >/dev/null 2>&1 ;;
     debian-archive-keyring) ls /usr/share/keyrings/debian-archive-keyring.* >/dev/null 2>&1 ;;
     # A library has no command.
     libatomic1) ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 ;;

@@ -21,10 +21,10 @@ GO_EXPONENT_FROM = 6  # digits before the point; Python would turn to exponents 
 
 
 class Format(Enum):
-    """An exposition format; the value is its Content-Type."""
+    """An exposition format."""
 
-    TEXT = "text/plain; version=0.0.4; charset=utf-8"
-    OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    TEXT = "text"
+    OPENMETRICS = "openmetrics"
 
 
 class Lines(NamedTuple):

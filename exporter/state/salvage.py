@@ -45,14 +45,17 @@ class Salvage:
         self._database = database
         self._old = sqlite3.connect(uri, uri=True, timeout=0, check_same_thread=False)
         self._old.text_factory = bytes
-        self._one("PRAGMA locking_mode = EXCLUSIVE")
-        self._one("PRAGMA writable_schema = ON")  # else a file that lost its end is not read at all
-        self._tables = self._found() if self._is_ours() else {}
-        split = [name for name, table in self._tables.items() if table.is_split]
-        self._org_ids = sorted({org_id for name in split for org_id in self._ids(name)})
+        self._tables: Mapping[str, _Table] = {}  # that the old one has
+        self._org_ids: Sequence[bytes] = ()
 
     def first(self) -> None:
         """Take over what a start reads: answers, counters, and the days that are in memory."""
+        self._one("PRAGMA locking_mode = EXCLUSIVE")
+        self._one("PRAGMA writable_schema = ON")  # else a file that lost its end is not read at all
+        if self._is_ours():
+            self._tables = self._found()
+        split = [name for name, table in self._tables.items() if table.is_split]
+        self._org_ids = sorted({org_id for name in split for org_id in self._ids(name)})
         small = [name for name in self._tables if name in CHECKED]
         with self._database:
             for name in small:

@@ -11,7 +11,9 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 END: Final = 253_402_300_800.0  # Unix seconds: the year 10000
 
 _RFC_3339: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
+    # From 3.14 on, Python would take the hour 24.
+    r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)",
+    re.ASCII,
 )
 _UNIX: Final = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
 

@@ -7,27 +7,36 @@ does not ask properly, gets the text format, uncompressed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from exporter.metrics.render import Format
 from exporter.page.pieces import Encoding
 
-T = TypeVar("T")
 
-# Name and version of each format, as a client asks for it.
-NAMES: Mapping[Format, tuple[str, str]] = {
-    Format.TEXT: ("text/plain", "0.0.4"),
-    Format.OPENMETRICS: ("application/openmetrics-text", "1.0.0"),
+class Kind(NamedTuple):
+    """What a client may ask for by name, and by version if it has any."""
+
+    name: str
+    version: str = ""
+
+
+# The kinds of page. A page in the text format is the same in both versions: the second differs in
+# names that need quotes, and ours need none.
+PAGES: Final[Mapping[Kind, Format]] = {
+    Kind("text/plain", "0.0.4"): Format.TEXT,
+    Kind("application/openmetrics-text", "1.0.0"): Format.OPENMETRICS,
+    Kind("text/plain", "1.0.0"): Format.TEXT,
 }
-CSV_OR_JSON: Mapping[bool, tuple[str, str]] = {
-    False: ("application/json", ""),
-    True: ("text/csv", ""),
-}
+JSON: Final = Kind("application/json")
+CSV: Final = Kind("text/csv")
+# The version of both formats that tells how names are escaped, and the ways that leave ours alone.
+ESCAPING: Final = "1.0.0"
+UNCHANGED: Final = ("underscores", "allow-utf-8", "values")
 QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 SCRAPERS = 16  # whose headers are remembered: each sends the same ones every time
-MAX_HEADER_LENGTH = 1024  # what real clients send is a quarter of it
+MAX_HEADER_LENGTH = 1024  # what real clients send is less than half of it
 # Separators inside quotes do not separate. A quote that is not closed goes on to the end: to look
 # for its end from each quote on would take as long as the header is, squared.
 QUOTED = r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)'
@@ -38,9 +47,16 @@ PARAMETER = re.compile(rf'(?:{QUOTED}|[^;"])+', re.DOTALL)
 class Offer(NamedTuple):
     """One item of an Accept header."""
 
-    value: str
-    parameters: Mapping[str, str]
-    quality: float
+    value: str = ""
+    parameters: Mapping[str, str] = {}
+    quality: float = 0.0
+
+
+class Answer(NamedTuple):
+    """What a scrape is sent."""
+
+    form: Format
+    content_type: str
 
 
 def _items(header: str) -> Iterator[Offer]:
@@ -56,41 +72,56 @@ def _items(header: str) -> Iterator[Offer]:
 
 
 @lru_cache(maxsize=SCRAPERS)
-def negotiate_format(accept: str) -> Format:
-    """Return the format that an Accept header prefers, else the text format."""
-    return _preferred(accept, NAMES)
+def negotiate_page(accept: str) -> Answer:
+    """Return what an Accept header prefers, else the text format."""
+    kind, offer = _preferred(accept, PAGES)
+    content_type = f"{kind.name}; version={kind.version}; charset=utf-8"
+    escaping = offer.parameters.get("escaping")
+    if escaping is not None and kind.version == ESCAPING:
+        # "dots" would double each underscore. Prometheus takes another way, if it is told which.
+        content_type += f"; escaping={escaping if escaping in UNCHANGED else UNCHANGED[0]}"
+    return Answer(PAGES[kind], content_type)
 
 
 def prefers_csv(accept: str) -> bool:
     """Tell whether an Accept header prefers CSV to JSON."""
-    return _preferred(accept, CSV_OR_JSON)
+    kind, _ = _preferred(accept, (JSON, CSV))
+    return kind is CSV
 
 
-def _preferred(accept: str, kinds: Mapping[T, tuple[str, str]]) -> T:
-    """Return the kind that an Accept header prefers; of equals, and of none, the first."""
+def _preferred(accept: str, kinds: Iterable[Kind]) -> tuple[Kind, Offer]:
+    """Return the kind that an Accept header prefers, and the item that names it.
+
+    Of equals, and of none, the first.
+    """
     offers = list(_items(accept))
 
-    def preference(kind: T) -> tuple[float, int]:
-        """Quality and precision of the most precise item that names the kind."""
-        matching = [(_precision(offer, *kinds[kind]), offer.quality) for offer in offers]
-        precision, quality = max((m for m in matching if m[0]), default=(0, 0.0))
-        return quality, precision
+    def named(kind: Kind) -> tuple[float, int, Offer]:
+        """Return quality and precision of the most precise item that names the kind."""
+        matching = [(_precision(offer, kind), offer) for offer in offers]
+        precision, offer = max(
+            (each for each in matching if each[0]),
+            key=lambda each: (each[0], each[1].quality),
+            default=(0, Offer()),
+        )
+        return offer.quality, precision, offer
 
-    best = max(kinds, key=preference)
-    return best if preference(best)[0] > 0 else next(iter(kinds))
+    found = [(kind, *named(kind)) for kind in kinds]
+    best, quality, _, offer = max(found, key=lambda each: each[1:3])
+    return (best, offer) if quality > 0 else (found[0][0], Offer())
 
 
-def _precision(offer: Offer, name: str, version: str) -> int:
+def _precision(offer: Offer, kind: Kind) -> int:
     """Return how precisely an item names a kind, 0 if it does not."""
     if offer.value == "*/*":
         return 1
-    if offer.value == name.partition("/")[0] + "/*":
+    if offer.value == kind.name.partition("/")[0] + "/*":
         return 2
-    if offer.value != name:
+    if offer.value != kind.name:
         return 0
     if "version" not in offer.parameters:
         return 3
-    return 4 if offer.parameters["version"] == version else 0
+    return 4 if offer.parameters["version"] == kind.version else 0
 
 
 @lru_cache(maxsize=SCRAPERS)

@@ -19,7 +19,7 @@ from exporter.web.flags import METRICS_PATH
 from exporter.web.http import BaseRequest, Response, StreamResponse
 from exporter.web.limits import Full
 from exporter.web.location import Location
-from exporter.web.negotiation import negotiate_encoding, negotiate_format
+from exporter.web.negotiation import negotiate_encoding, negotiate_page
 from exporter.web.paths import ANY_ID, id_in
 from exporter.web.places import Places
 from exporter.web.refusals import Refusal
@@ -94,10 +94,10 @@ class Routes:
     async def metrics(self, request: BaseRequest) -> StreamResponse:
         """Send the page that is there, in the format and encoding that the client prefers."""
         async with self._scrapes.enter(connection_of(request)):
-            form = negotiate_format(",".join(request.headers.getall("Accept", ())))
+            form, content_type = negotiate_page(",".join(request.headers.getall("Accept", ())))
             encoding = negotiate_encoding(",".join(request.headers.getall("Accept-Encoding", ())))
             body = self._publisher.page.bodies[form, encoding]
-            headers = {"Content-Type": form.value, "Vary": "Accept, Accept-Encoding"}
+            headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
             if encoding is not Encoding.IDENTITY:
                 headers["Content-Encoding"] = encoding.value
             response = await send_chunks(request, headers, body.chunks)
@@ -267,8 +267,9 @@ ENDPOINTS: Final = (
     Endpoint(
         METRICS_PATH,
         Routes.metrics,
-        "Metrics, in text format 0.0.4 or OpenMetrics 1.0.0 by `Accept`, plain or gzip by "
-        "`Accept-Encoding`. It never fails because the billing API does: the metrics say so.",
+        "Metrics, in the text format (0.0.4 or 1.0.0) or OpenMetrics 1.0.0 by `Accept`, plain or "
+        "gzip by `Accept-Encoding`. It never fails because the billing API does: the metrics say "
+        "so.",
     ),
     Endpoint("/-/healthy", Routes.healthy, "200 while the process serves."),
     Endpoint(

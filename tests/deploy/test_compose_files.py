@@ -78,7 +78,9 @@ def test_versions_are_pinned() -> None:
             }
             assert "image" not in service
         else:
-            assert re.fullmatch(r"docker\.io/[\w./-]+:v?\d+\.\d+\.\d+", service["image"]), name
+            assert re.match(r"docker\.io/[\w./-]+:v?\d+\.\d+\.\d+(@sha256:|$)", service["image"]), (
+                name
+            )
 
 
 def test_every_service_is_waited_for_until_it_is_healthy() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import stat
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import distributions
 from importlib.util import source_from_cache
@@ -11,9 +15,12 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
-from support.container import USER, Image, buildah, own_flags, portable
-from support.packages import COMMIT
+from support.container import ENVIRON, SOURCE, USER, Image, buildah, own_flags, pinned_base
+from support.debian import portable
+from support.packages import COMMIT, PYTHONS
 from support.process import ROOT
 
 # The base has to be made first, and pip to fetch what runs.
@@ -36,12 +43,12 @@ def test_it_runs_as_nobody_and_says_so_by_number(image: Image) -> None:
     assert image.config["User"] == f"{USER}:{USER}"
 
 
-def test_it_needs_no_shell(image: Image) -> None:
-    """Neither to start nor for its health check."""
+def test_it_starts_without_a_shell(image: Image) -> None:
+    """Its health check is one, so that no Python has to start each half minute."""
     assert image.config["Entrypoint"] == ["viam-billing-exporter", *own_flags()]
     assert not image.config["Cmd"]
     kind, program, *_ = image.config["Healthcheck"]["Test"]
-    assert (kind, program) == ("CMD", "python3")
+    assert (kind, program) == ("CMD", "bash")
 
 
 def test_it_says_where_it_serves_and_how_it_stops(image: Image) -> None:
@@ -49,6 +56,12 @@ def test_it_says_where_it_serves_and_how_it_stops(image: Image) -> None:
     assert list(image.config["ExposedPorts"]) == ["8426/tcp"]
     assert image.config["StopSignal"] == "SIGTERM"
     assert not image.config["Volumes"]
+
+
+def test_it_runs_on_the_newest_python(working: str) -> None:
+    """Of those that the package says it runs on."""
+    version = "import sys; print('%d.%d' % sys.version_info[:2])"
+    assert buildah("run", working, "--", f"/{HOME}/bin/python", "-c", version) == PYTHONS[-1]
 
 
 def test_its_labels_say_what_it_was_built_from(image: Image, working: str) -> None:
@@ -64,6 +77,9 @@ def test_its_labels_say_what_it_was_built_from(image: Image, working: str) -> No
     assert labels["version"] == project["version"]
     assert labels["created"] == COMMIT["GIT_COMMITTER_DATE"]
     assert re.fullmatch("[0-9a-f]{40}", labels["revision"])
+    assert labels["source"] == SOURCE
+    assert labels["documentation"] == f"{SOURCE}/tree/{labels['revision']}/docs"
+    assert f"{labels['base.name']}@{labels['base.digest']}" == pinned_base()
     said = buildah("run", working, "--", *image.command, "--version")
     expected = f"{project['name']} {project['version']} (revision {labels['revision']})"
     assert said == expected
@@ -75,7 +91,7 @@ def test_nothing_is_added_but_the_exporter_and_three_empty_folders(image: Image)
     outside = {name for name in names if not PurePosixPath(name).is_relative_to(HOME)}
     assert outside - OF_BUILDAH == {"opt", "data", "rules", "etc/viam-billing-exporter"}
     there = {PurePosixPath(name).relative_to(HOME).parts[:1] for name in names - outside}
-    in_home = {"healthcheck.py", "pyvenv.cfg", "bin", "include", "lib", "lib64"}
+    in_home = {"healthcheck.sh", "pyvenv.cfg", "bin", "include", "lib", "lib64", ".gitignore"}
     assert there - {()} == {(name,) for name in in_home}
 
 
@@ -128,6 +144,32 @@ def test_every_file_belongs_to_a_package_and_has_its_bytecode(site: Path) -> Non
     assert sources == {path for path in there if path.suffix == ".py"}
     # PEP 552: a hash instead of a time, and not checked.
     assert {path.read_bytes()[4:8] for path in compiled} == {(0b01).to_bytes(4, "little")}
+
+
+def test_its_bill_of_materials_has_what_it_is_based_on(working: str, tmp_path: Path) -> None:
+    """Debian's packages, Python and what came with it, beside what runs: `make image-sbom`."""
+    file, sbom = tmp_path / "image.json", tmp_path / "sbom.json"
+    inside = f"buildah run {working} -- sh"
+    subprocess.run(
+        # The environment is the one that runs this test: it is not to be set up again.
+        [
+            *("make", "--old-file=.venv/.done", "image-sbom", f"BIN={Path(sys.executable).parent}"),
+            *(f"SBOM={sbom}", f"IMAGE_SBOM={file}", f"IN_IMAGE={inside}"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, **ENVIRON},
+        check=True,
+        capture_output=True,
+    )
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(file.read_text()) is None
+    bill, runs = json.loads(file.read_text()), json.loads(sbom.read_text())
+    assert bill["metadata"]["component"]["type"] == "container"
+    listed = [(each["name"], each["version"]) for each in bill["components"]]
+    assert {(each["name"], each["version"]) for each in runs["components"]} <= {*listed}
+    packages = buildah("run", working, "--", "dpkg-query", "--show").splitlines()
+    assert {tuple(line.split("\t")) for line in packages} <= {*listed}
+    said = buildah("run", working, "--", "python3", "--version")
+    assert tuple(said.lower().split()) in listed
 
 
 def test_settings_of_pip_that_name_files_stay_here() -> None:

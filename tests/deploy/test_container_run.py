@@ -117,6 +117,29 @@ def test_it_runs_where_it_can_write_nowhere_but_to_its_storage(
     assert {file.stat().st_uid for file in stored} == {USER}
 
 
+def test_the_health_check_finds_where_it_listens_and_sees_that_it_hangs(
+    image: Image, working: str, enter: Sequence[str]
+) -> None:
+    """By the command of process 1, whatever address and flags that was given."""
+    flags = ("--demo", "--web.listen-address=127.0.0.1:8427", "--web.listen-address", "[::1]:9000")
+    with sealed(enter, image, working, *flags, volumes=()) as process:
+        process.stdout.wait_for("Stop with Ctrl-C")
+        exporter = innermost(process)
+        inside = ("nsenter", f"--target={exporter}", "--mount", "--pid", "--net", "--root", "--wd")
+        _, *command = image.config["Healthcheck"]["Test"]
+
+        def check() -> subprocess.CompletedProcess[str]:
+            return subprocess.run([*inside, *command], check=False, capture_output=True, text=True)
+
+        run = check()
+        assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+        os.kill(exporter, signal.SIGSTOP)
+        run = check()
+        os.kill(exporter, signal.SIGCONT)
+        assert (run.returncode, run.stdout) == (1, "no answer within 4 s\n")
+        assert stop(process) == 0
+
+
 def test_where_it_cannot_store_it_says_so_and_serves(
     image: Image, working: str, enter: Sequence[str]
 ) -> None:

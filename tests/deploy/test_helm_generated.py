@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import Final
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from exporter.process.version import version
-from generate import values_table
+from generate import chart, values_table
 from generate.__main__ import main
 from support.chart_values import paths
 from support.kubernetes import CHART, HELM, exporter, manifests
@@ -28,9 +29,26 @@ def test_everything_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
 def test_there_is_one_version() -> None:
     """Of the project, of the chart, of what it installs, and of what is installed here."""
     number = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert chart["version"] == chart["appVersion"] == number == version().number
+    made = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert made["version"] == made["appVersion"] == number == version().number
     assert exporter(manifests({}))["image"].endswith(f":{number}")
+
+
+def test_the_address_of_the_chart_is_the_project_s() -> None:
+    """Written once, in pyproject.toml; while there is none, the chart has none either."""
+    text = (CHART / "Chart.yaml").read_text()
+    source = "https://forge.example.com/bills"
+    given = {"version": "1.2.3", "urls": {"Source": source}}
+    made = chart.described(text, given)
+    assert yaml.safe_load(made) == yaml.safe_load(text) | {
+        "version": "1.2.3",
+        "appVersion": "1.2.3",
+        "home": source,
+        "sources": [source],
+    }
+    assert chart.described(made, given) == made
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert ("home" in yaml.safe_load(text)) == ("Source" in project.get("urls", {}))
 
 
 def test_every_value_is_in_the_readme() -> None:
@@ -48,6 +66,21 @@ def test_every_value_is_in_the_readme() -> None:
         for part in key.split("."):
             value = value[part]
         assert default is None or json.loads(default) == value
+
+
+def test_the_table_beside_other_charts_names_values_that_exist() -> None:
+    """In its first column; one that begins with a dot is beside the one before it."""
+    rows = (ROOT / "docs" / "helm-values.md").read_text().partition("| --- |")[2].splitlines()[1:]
+    cells = [re.findall(r"`([\w.]+)`", row.split("|")[1]) for row in rows]
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    for names in cells:
+        for name in names:
+            node = defaults
+            path = name if name[0] != "." else f"{names[0].rpartition('.')[0]}{name}"
+            for part in path.split("."):
+                assert part in node, path
+                node = node[part]
+    assert len([names for names in cells if names]) > 20
 
 
 def test_a_value_without_a_comment_is_an_error() -> None:

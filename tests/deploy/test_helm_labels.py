@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.chart_values import VARIATIONS
-from support.kubernetes import Manifest, exporter, manifests, of, one, pod
+from support.kubernetes import Manifest, manifests, of, one, pod
 
 SEVERAL = VARIATIONS["labels and annotations under several headings"]
 
@@ -47,12 +47,6 @@ def test_labels_that_select_cannot_be_changed(value: str) -> None:
     assert wanted == one(manifests({}), "StatefulSet")["spec"]["selector"]["matchLabels"]
     for each in (workload, workload["spec"]["template"]):
         assert labels(each).items() >= wanted.items()
-
-
-def test_an_id_of_a_key_may_come_from_elsewhere() -> None:
-    """The variable is there once."""
-    env = exporter(manifests(SEVERAL))["env"]
-    assert [each for each in env if each["name"] == "VIAM_API_KEY_ID"] == SEVERAL["extraEnv"]
 
 
 def test_a_constraint_keeps_the_selector_that_it_has() -> None:

@@ -1,21 +1,12 @@
-"""How Prometheus and Grafana get to know of the pods: monitors, annotations, rules, dashboards."""
+"""How Prometheus and Grafana get to know of the pods: monitors, dashboards."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
-import jsonschema
 import pytest
-import yaml
 
-from exporter.rules.alert import Links
-from exporter.rules.rule_files import files
-from exporter.rules.rule_settings import load
-from rules.harness import FILES
 from support import dashboards
 from support.chart_values import MATRIX, VARIATIONS
 from support.kubernetes import (
@@ -26,9 +17,8 @@ from support.kubernetes import (
     of,
     one,
 )
-from support.operator_schema import schema
+from support.operator_schema import require_known
 
-SETTINGS: Final = load()
 MONITORS: Final = {"serviceMonitor": "ServiceMonitor", "podMonitor": "PodMonitor"}
 # What an object may have, keys included; client-side apply keeps a copy of it in an annotation,
 # and all of those together may have less.
@@ -46,26 +36,28 @@ def endpoint(monitor: Manifest) -> Any:
 @pytest.mark.parametrize("name", MATRIX)
 def test_the_operator_takes_its_objects(name: str) -> None:
     """It drops keys that it does not know in silence: none is there that it does not document."""
-    for each in manifests(MATRIX[name]):
-        if each["apiVersion"] == OPERATOR:
-            jsonschema.validate(each, schema(each["kind"]))
+    require_known(manifests(MATRIX[name]))
 
 
-@pytest.mark.parametrize("by", [*MONITORS, "annotations", "none"])
-def test_pods_are_found_in_one_way_at_most(by: str) -> None:
-    """Two would be two targets, and every sum twice as high."""
-    found = manifests({"scrape": {"by": by}})
-    ways = {each["kind"] for each in found if each["apiVersion"] == OPERATOR}
+def test_nothing_scrapes_the_pods_unless_it_is_asked_for() -> None:
+    """By a monitor; nor by annotations, which a Prometheus beside the operator may look for."""
+    found = manifests({})
+    assert not [each for each in found if each["apiVersion"] == OPERATOR]
     template = one(found, "StatefulSet")["spec"]["template"]["metadata"]
-    annotated = any(key.startswith("prometheus.io/") for key in template["annotations"])
-    assert ways == {MONITORS[by]} if by in MONITORS else not ways
-    assert annotated == (by == "annotations")
+    assert not [key for key in template["annotations"] if key.startswith("prometheus.io/")]
+
+
+@pytest.mark.parametrize("by", MONITORS)
+def test_pods_are_found_by_the_monitor_that_is_asked_for(by: str) -> None:
+    """And by no other: two would be two targets, and every sum twice as high."""
+    found = manifests({by: {"enabled": True}})
+    assert {each["kind"] for each in found if each["apiVersion"] == OPERATOR} == {MONITORS[by]}
 
 
 @pytest.mark.parametrize("by", MONITORS)
 def test_a_monitor_finds_the_pods(by: str) -> None:
     """By labels that the Service, or the pod, has; by a port of that name; at the metrics' path."""
-    values = {"scrape": {"by": by}, "web": {"routePrefix": "/viam", "telemetryPath": "/bills"}}
+    values = {by: {"enabled": True}, "web": {"routePrefix": "/viam", "telemetryPath": "/bills"}}
     found = manifests(values)
     monitor, service = one(found, MONITORS[by]), one(found, "Service")
     stateful = one(found, "StatefulSet")
@@ -83,7 +75,7 @@ def test_a_monitor_finds_the_pods(by: str) -> None:
 @pytest.mark.parametrize("by", MONITORS)
 def test_targets_are_labelled_as_the_counters_need(by: str) -> None:
     """With the job of other configurations, and an instance that a pod keeps with its name."""
-    found = manifests({"scrape": {"by": by, "relabelings": [{"action": "keep"}]}})
+    found = manifests({by: {"enabled": True, "relabelings": [{"action": "keep"}]}})
     job, instance, more = endpoint(one(found, MONITORS[by]))["relabelings"]
     assert job == {"targetLabel": "job", "replacement": "viam-billing"}
     assert instance["sourceLabels"] == ["__meta_kubernetes_namespace", "__meta_kubernetes_pod_name"]
@@ -91,45 +83,48 @@ def test_targets_are_labelled_as_the_counters_need(by: str) -> None:
     assert more == {"action": "keep"}
 
 
-def test_the_rules_are_the_repository_s() -> None:
-    """All of them, with Prometheus' own templates as they are, and no link that leads nowhere."""
-    found = list(of(manifests(VARIATIONS["rules and dashboards"]), "PrometheusRule"))
-    groups = [group for each in found for group in each["spec"]["groups"]]
-    ours = [g for text in files(load()).values() for g in yaml.safe_load(text)["groups"]]
-    assert sorted(groups, key=str) == sorted(ours, key=str)
-    assert any("{{ $labels" in str(group) for group in groups)
-    assert len({each["metadata"]["name"] for each in found}) == len(FILES)
-
-
-@pytest.mark.usefixtures("stack")
-def test_promtool_takes_the_rules(tmp_path: Path) -> None:
-    """As they come out of the objects."""
-    for each in of(manifests(VARIATIONS["rules and dashboards"]), "PrometheusRule"):
-        (tmp_path / f"{each['metadata']['name']}.yml").write_text(json.dumps(each["spec"]))
-    command = [
-        "promtool",
-        "check",
-        "rules",
-        "--lint=all",
-        "--lint-fatal",
-        *map(str, tmp_path.iterdir()),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_links_of_alerts_lead_where_the_values_say() -> None:
-    """Each of them, with what comes after the address; and nothing else is changed."""
-    values: Mapping[str, Any] = {
+@pytest.mark.parametrize("by", MONITORS)
+def test_a_monitor_has_what_is_asked_for(by: str) -> None:
+    """In another namespace it still looks for the pods in that of the release."""
+    values = {
         "enabled": True,
-        "runbooks": "https://wiki.example.org/bills",
-        "dashboards": "https://g.example.org/g/",
+        "namespace": "prometheus",
+        "additionalLabels": {"release": "kube-prometheus-stack"},
+        "interval": "2m",
+        "scrapeTimeout": "20s",
+        "scheme": "https",
+        "tlsConfig": {"insecureSkipVerify": True},
+        "sampleLimit": 3_000_000,
+        "podTargetLabels": ["tier"],
+        "metricRelabelings": [{"action": "labeldrop", "regex": "org_name"}],
     }
-    found = of(manifests({"prometheusRule": values}), "PrometheusRule")
-    groups = [group for each in found for group in each["spec"]["groups"]]
-    links = Links("https://wiki.example.org/bills", "https://g.example.org/g")
-    ours = [g for text in files(load(), links).values() for g in yaml.safe_load(text)["groups"]]
-    assert sorted(groups, key=str) == sorted(ours, key=str)
+    monitor = one(manifests({by: values}), MONITORS[by])
+    assert monitor["metadata"]["namespace"] == "prometheus"
+    assert monitor["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["monitoring"]}
+    for key in ("sampleLimit", "podTargetLabels"):
+        assert monitor["spec"][key] == values[key]
+    for key in ("interval", "scrapeTimeout", "scheme", "tlsConfig", "metricRelabelings"):
+        assert endpoint(monitor)[key] == values[key]
+    plain = one(manifests({by: {"enabled": True}}), MONITORS[by])
+    assert plain["metadata"]["namespace"] == "monitoring"
+    assert not plain["spec"].keys() & {"namespaceSelector", "sampleLimit", "podTargetLabels"}
+
+
+@pytest.mark.parametrize("by", MONITORS)
+def test_a_monitor_asks_by_the_scheme_that_the_exporter_has(by: str) -> None:
+    """Unless something between them has another one."""
+    web = {"existingSecret": "web", "tls": True}
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({}, "http"),
+        ({"web": web}, "https"),
+        ({"web": web, by: {"scheme": "http"}}, "http"),
+    )
+    for values, scheme in cases:
+        monitor = one(
+            manifests(values | {by: values.get(by, {}) | {"enabled": True}}), MONITORS[by]
+        )
+        assert endpoint(monitor)["scheme"] == scheme
 
 
 def test_the_dashboards_are_the_repository_s() -> None:
@@ -154,10 +149,35 @@ def test_dashboards_go_where_the_sidecar_looks() -> None:
         "labels": {"grafana_dashboard": None, "dashboards": "yes"},
         "annotations": {"grafana_folder": "Billing"},
     }
-    _, *found = of(manifests({"dashboards": values}), "ConfigMap")
+    found = [each for each in of(manifests({"dashboards": values}), "ConfigMap") if named(each)]
     for each in found:
         assert each["metadata"]["namespace"] == "grafana"
         assert each["metadata"]["labels"]["dashboards"] == "yes"
         assert "grafana_dashboard" not in each["metadata"]["labels"]
         assert each["metadata"]["annotations"] == {"grafana_folder": "Billing"}
     assert len(found) == len(dashboards.FILES)
+
+
+def named(board: Manifest) -> bool:
+    """Tell whether a ConfigMap is a dashboard's."""
+    return "-dashboard-" in board["metadata"]["name"]
+
+
+def test_grafana_s_operator_finds_each_dashboard() -> None:
+    """In the ConfigMap beside it, by its name and its key, for the instances that are named."""
+    found = manifests(VARIATIONS["for Grafana's operator"])
+    boards = {
+        (each["metadata"]["name"], key)
+        for each in of(found, "ConfigMap")
+        if named(each)
+        for key in each["data"]
+    }
+    made = list(of(found, "GrafanaDashboard"))
+    refs = [each["spec"]["configMapRef"] for each in made]
+    assert {(ref["name"], ref["key"]) for ref in refs} == boards
+    assert len(made) == len(dashboards.FILES)
+    for each in made:
+        assert each["metadata"]["namespace"] == "grafana"
+        assert each["spec"]["instanceSelector"] == {"matchLabels": {"team": "finance"}}
+        assert each["spec"]["folder"] == "Bills"
+        assert each["spec"]["allowCrossNamespaceImport"] is True

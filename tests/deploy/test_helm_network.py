@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from exporter.config import ApiConfig
-from support.chart_values import CASES, MATRIX
-from support.kubernetes import NAME, exporter, manifests, of, one
+from support.chart_values import CASES, MATRIX, VARIATIONS
+from support.kubernetes import NAME, exporter, flags, manifests, of, one
 
 
 def policy(values: Any) -> Any:
@@ -84,6 +84,62 @@ def test_policies_and_budgets_are_of_the_pods(name: str) -> None:
         assert each["spec"]["policyTypes"] == ["Ingress", "Egress"]
     for each in of(found, "PodDisruptionBudget"):
         assert each["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_a_budget_is_one_of_pods_that_may_go_or_of_pods_that_stay() -> None:
+    """Kubernetes takes only one of the two."""
+    given: tuple[dict[str, Any], ...] = (
+        {},
+        {"maxUnavailable": "50%"},
+        {"minAvailable": 2},
+        {"minAvailable": 0},
+    )
+    made = (
+        {"maxUnavailable": 1},
+        {"maxUnavailable": "50%"},
+        {"minAvailable": 2},
+        {"minAvailable": 0},
+    )
+    for values, wanted in zip(given, made, strict=True):
+        spec = one(manifests({"podDisruptionBudget": values}), "PodDisruptionBudget")["spec"]
+        assert {
+            key: spec[key] for key in spec.keys() & {"minAvailable", "maxUnavailable"}
+        } == wanted
+
+
+def test_a_service_gets_an_address_when_its_type_has_one() -> None:
+    """With the port that is asked for, and the pods listen on the same."""
+    service = one(manifests(VARIATIONS["a port of the nodes"]), "Service")["spec"]
+    assert "clusterIP" not in service
+    assert service["type"] == "NodePort"
+    assert [port["nodePort"] for port in service["ports"]] == [30426]
+    found = manifests(VARIATIONS["a load balancer"])
+    service = one(found, "Service")
+    assert service["spec"]["type"] == "LoadBalancer"
+    assert service["spec"]["loadBalancerSourceRanges"] == ["192.0.2.0/24"]
+    assert service["metadata"]["annotations"] == {"a": "b"}
+    assert service["metadata"]["labels"]["c"] == "d"
+    assert [port["port"] for port in service["spec"]["ports"]] == [9000]
+    assert [port["containerPort"] for port in exporter(found)["ports"]] == [9000]
+    assert flags(found)["--web.listen-address"] == ":9000"
+
+
+def test_an_ingress_leads_to_the_pages() -> None:
+    """To all of them, unless it says which; and the exporter answers to its names."""
+    found = manifests(VARIATIONS["an ingress"])
+    ingress, service = one(found, "Ingress"), one(found, "Service")
+    first, second = ingress["spec"]["rules"]
+    assert first["host"] == "bills.example.com"
+    assert [each["path"] for each in first["http"]["paths"]] == ["/viam"]
+    assert [each["path"] for each in second["http"]["paths"]] == ["/viam/api"]
+    for path in (*first["http"]["paths"], *second["http"]["paths"]):
+        backend = path["backend"]["service"]
+        assert backend["name"] == service["metadata"]["name"]
+        assert backend["port"]["name"] in {port["name"] for port in service["spec"]["ports"]}
+    assert ingress["spec"]["ingressClassName"] == "nginx"
+    assert ingress["spec"]["tls"] == VARIATIONS["an ingress"]["ingress"]["tls"]
+    assert "--web.allowed-host=bills.example.com" in exporter(found)["args"]
+    assert not list(of(manifests({}), "Ingress"))
 
 
 def test_each_pod_is_reached_by_itself() -> None:

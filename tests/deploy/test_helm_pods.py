@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,6 +15,7 @@ from support.container import own_flags
 from support.kubernetes import (
     CHART,
     NAME,
+    arguments,
     exporter,
     flags,
     helm,
@@ -83,13 +83,14 @@ def test_a_pod_that_is_not_restricted_is_found(rule: str) -> None:
 
 @pytest.mark.parametrize("name", SAFE)
 def test_pods_can_do_even_less(name: str) -> None:
-    """Write to nothing but volumes, ask nothing of the cluster, and see no other service."""
+    """Write to nothing but volumes, ask nothing of the cluster unless told to, see no service."""
     spec = pod(manifests(MATRIX[name]))
+    token = MATRIX[name].get("serviceAccount", {}).get("automountServiceAccountToken", False)
     assert own(spec)["readOnlyRootFilesystem"] is True
-    assert spec["automountServiceAccountToken"] is False
+    assert spec["automountServiceAccountToken"] is token
     assert spec["enableServiceLinks"] is False
     for account in of(manifests(MATRIX[name]), "ServiceAccount"):
-        assert account["automountServiceAccountToken"] is False
+        assert account["automountServiceAccountToken"] is token
 
 
 def test_the_pod_runs_as_the_user_of_the_image() -> None:
@@ -106,10 +107,10 @@ def test_the_pod_runs_as_the_user_of_the_image() -> None:
 @pytest.mark.parametrize("name", MATRIX)
 def test_the_exporter_takes_its_arguments(name: str) -> None:
     """Each of them, by its own parser."""
-    given = exporter(manifests(MATRIX[name]))["args"]
-    arguments = parser().parse_args([*own_flags(), *given])
-    assert arguments.demo == bool(MATRIX[name].get("demo"))
-    assert arguments.storage_path == parser().parse_args(given).storage_path
+    given = arguments(manifests(MATRIX[name]))
+    taken = parser().parse_args([*own_flags(), *given])
+    assert taken.demo == bool(MATRIX[name].get("demo"))
+    assert taken.storage_path == parser().parse_args(given).storage_path
 
 
 @pytest.mark.parametrize("replicas", [1, 3, 7])
@@ -117,7 +118,7 @@ def test_every_pod_is_a_shard_and_every_shard_a_pod(replicas: int) -> None:
     """An organization has exactly one pod, however many there are, by the names of the pods."""
     found = manifests({"replicas": replicas})
     stateful = one(found, "StatefulSet")
-    total = parser().parse_args(exporter(found)["args"]).total_shards
+    total = parser().parse_args(arguments(found)).total_shards
     (variable,) = (each for each in exporter(found)["env"] if each["name"] == "POD_NAME")
     assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
     assert "--shard" not in flags(found)
@@ -151,20 +152,6 @@ def test_volumes_are_mounted_and_mounts_have_volumes() -> None:
             assert path is None or path.rpartition("/")[0] in mounts.values(), path
 
 
-def test_nothing_that_is_fixed_changes_in_an_upgrade(tmp_path: Path) -> None:
-    """A StatefulSet refuses it, so neither versions nor what may be set later is in there."""
-    options = ("--version=9.9.9", "--app-version=9.9.9", f"--destination={tmp_path}")
-    assert helm("package", CHART, *options).returncode == 0
-    newer = objects(
-        rendered({"replicas": 5, "commonLabels": {"a": "b"}}, tmp_path / f"{NAME}-9.9.9.tgz")
-    )
-    before, after = (one(each, "StatefulSet") for each in (manifests({}), newer))
-    assert after["metadata"]["labels"]["app.kubernetes.io/version"] == "9.9.9"
-    assert exporter(newer)["image"].endswith(":9.9.9")
-    for key in ("serviceName", "podManagementPolicy", "selector", "volumeClaimTemplates"):
-        assert before["spec"][key] == after["spec"][key]
-
-
 def named(release: str, **values: Any) -> str:
     """Return the name of the StatefulSet of a release."""
     done = helm("template", release, CHART, values=values)
@@ -194,7 +181,7 @@ def test_long_names_stay_two() -> None:
 
 
 def test_a_pod_is_made_anew_for_another_configuration_only() -> None:
-    """Or another id of a key. Another key is read from its file, and must leave no trace here."""
+    """Another key or id is read from its file, and must leave no trace here."""
 
     def template(**values: Any) -> Any:
         return one(manifests(values), "StatefulSet")["spec"]["template"]["metadata"]
@@ -202,7 +189,7 @@ def test_a_pod_is_made_anew_for_another_configuration_only() -> None:
     first = {"api-key-id": "a", "api-key": "b"}
     plain = template(keys={"data": first})
     assert template(keys={"data": first | {"api-key": "c"}}) == plain
-    assert template(keys={"data": first | {"api-key-id": "c"}}) != plain
+    assert template(keys={"data": first | {"api-key-id": "c"}}) == plain
     assert template(keys={"data": first}, config={"poll": {"interval": "5m"}}) != plain
     assert template(keys={"data": first}, podDisruptionBudget={"enabled": False}) == plain
 
@@ -231,6 +218,16 @@ def test_the_image_is_where_the_registry_is() -> None:
     assert image() == NAME
     assert image(image=own) == f"own.example.com:5000/{NAME}"
     assert image(image=own, **{"global": around}) == f"around.example.com/{NAME}"
+
+
+def test_a_probe_of_one_s_own_replaces_that_of_the_chart() -> None:
+    """With times of one's own or of the chart; Kubernetes takes no probe with two ways to ask."""
+    given = VARIATIONS["probes of one's own"]
+    main = exporter(manifests(given))
+    usual = exporter(manifests({}))
+    for name, probe in given.items():
+        times = {key: value for key, value in usual[name].items() if key != "httpGet"}
+        assert main[name] == times | probe
 
 
 def test_pods_and_their_set_have_what_is_asked_for() -> None:

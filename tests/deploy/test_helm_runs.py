@@ -17,7 +17,7 @@ import yaml
 from exporter.config import load
 from exporter.metrics.catalog import LABEL_NAMES
 from support.certificates import Authority
-from support.chart_values import CASES
+from support.chart_values import CASES, CI
 from support.kubelet import Container, container
 from support.kubernetes import exporter, manifests, one
 from support.process import ROOT, running, until
@@ -78,7 +78,8 @@ def test_a_configuration_with_every_key_comes_through(tmp_path: Path) -> None:
     """As a value of the chart it means what it means as a file."""
     file = ROOT / "deploy" / "exporter.example.yml"
     config = yaml.safe_load(file.read_text())
-    config["credentials"]["api_key_file"] = None  # takes the chart's own away
+    # Take the chart's own away.
+    config["credentials"] |= {"api_key_id_file": None, "api_key_file": None}
     copy = tmp_path / "exporter.yml"
     copy.write_text(one(manifests({"config": config}), "ConfigMap")["data"]["exporter.yml"])
     key = tmp_path / "key"
@@ -134,14 +135,21 @@ def test_probes_and_scrapes_find_what_they_ask_for(
     tmp_path: Path,
 ) -> None:
     """Wherever the pages are, and whoever may see them."""
-    found = manifests({**values, "demo": True})
-    pod = one(found, "StatefulSet")["spec"]["template"]
-    annotations = pod["metadata"]["annotations"]
+    found = manifests({**values, "demo": True, "podMonitor": {"enabled": True}})
+    (scrape,) = one(found, "PodMonitor")["spec"]["podMetricsEndpoints"]
     with started(container(found, tmp_path, web, "bills-0")) as ask:
         for name in PROBES:
             until(partial(answers, ask, exporter(found)[name]["httpGet"]), name)
-        assert ask(annotations["prometheus.io/path"]) == metrics
-        assert metrics.startswith(annotations["prometheus.io/scheme"].upper())
+        assert ask(scrape["path"]) == metrics
+        assert metrics.startswith(scrape["scheme"].upper())
+
+
+@pytest.mark.parametrize("name", CI)
+def test_what_a_maintainer_installs_becomes_ready(name: str, tmp_path: Path) -> None:
+    """Without a Secret: of a chart in review, nobody has the keys."""
+    found = manifests(CI[name])
+    with started(container(found, tmp_path, {}, "bills-0")) as ask:
+        until(partial(answers, ask, exporter(found)["readinessProbe"]["httpGet"]), name)
 
 
 def test_a_probe_without_a_certificate_only_looks_for_the_port() -> None:

@@ -24,10 +24,15 @@ WRONG: Final[dict[str, dict[str, Any]]] = {
     "a tag that moves": {"image": {"tag": "latest"}},
     "a tag in the repository": {"image": {"repository": "example.com/exporter:1"}},
     "a digest that is none": {"image": {"digest": "sha256:abc"}},
-    "two ways to be scraped": {"scrape": {"by": "serviceMonitor,podMonitor"}},
+    "two ways to be scraped": {
+        "serviceMonitor": {"enabled": True},
+        "podMonitor": {"enabled": True},
+    },
     "a flag of the chart": {"extraArgs": ["--demo", "--shard=1", "--storage.path=/data"]},
     "nothing in place of a value": {"commonLabels": None, "updateStrategy": None},
-    "a variable of the chart": {"extraEnv": [{"name": "POD_NAME", "value": "a-1"}]},
+    "variables of the chart": {
+        "extraEnv": [{"name": "POD_NAME", "value": "a-1"}, {"name": "TOTAL_SHARDS", "value": "2"}]
+    },
     "an argument that is no flag": {"extraArgs": ["demo"]},
     "a key of the configuration that does not exist": {"config": {"pol": {"interval": "5m"}}},
     "one of an organization": {"config": {"organizations": [{"id": "a", "budget": 1}]}},
@@ -40,6 +45,7 @@ WRONG: Final[dict[str, dict[str, Any]]] = {
         }
     },
     "no keys": {"keys": {"existingSecret": ""}},
+    "two ids of a key": {"config": {"credentials": {"api_key_id": "a"}}},
     "requests counted nowhere": {
         "config": {"api": {"max_requests_per_day": 5}},
         "persistence": {"enabled": False},
@@ -47,11 +53,19 @@ WRONG: Final[dict[str, dict[str, Any]]] = {
     "a port that nobody knows": {"config": {"api": {"address": "${ADDRESS}"}}},
     "TLS without a certificate": {
         "web": {"certificateSecret": "tls"},
-        "scrape": {"tlsConfig": {"serverName": "a"}},
+        "podMonitor": {"tlsConfig": {"serverName": "a"}},
     },
     "certificates without TLS": {"web": {"existingSecret": "web", "clientCertificates": True}},
     "a secret that is no name": {"web": {"existingSecret": "My Secret"}},
-    "a link that would break the rules": {"prometheusRule": {"runbooks": "https://a.example/'#"}},
+    "a link that would break the rules": {"prometheusRule": {"runbookUrl": "https://a.example/'#"}},
+    "a threshold that is no number": {"prometheusRule": {"thresholds": {"spike_usd": "much"}}},
+    "several pods behind one address": {
+        "replicas": 2,
+        "service": {"type": "NodePort"},
+        "persistence": {"existingClaim": "bills"},
+    },
+    "an ingress to nowhere": {"ingress": {"enabled": True}},
+    "dashboards without a ConfigMap": {"dashboards": {"grafanaOperator": {"enabled": True}}},
     "a budget that is nothing": {"podDisruptionBudget": {"maxUnavailable": "half"}},
     "storage for several nodes": {"persistence": {"accessModes": ["ReadWriteMany"]}},
 }

@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema
 import pytest
 import yaml
 
@@ -16,7 +15,6 @@ from exporter.metrics.catalog import LABEL_NAMES
 from support import dashboards
 from support.kubernetes import (
     KUBERNETES,
-    OPERATOR,
     exporter,
     flags,
     kustomized,
@@ -26,7 +24,7 @@ from support.kubernetes import (
     pod,
     require_valid,
 )
-from support.operator_schema import schema
+from support.operator_schema import require_known
 from support.pod_security import violations
 from support.process import ROOT
 
@@ -34,15 +32,17 @@ BASE: Final = KUBERNETES / "base"
 SHARDED: Final = KUBERNETES / "overlays" / "sharded"
 WITH_OPERATOR: Final = KUBERNETES / "overlays" / "prometheus-operator"
 FOLDERS: Final = (BASE, SHARDED, WITH_OPERATOR)
+PARTS: Final = ("components", "transformers")
 SCRAPE: Final = ROOT / "deploy" / "prometheus" / "scrape" / "kubernetes.yml"
 
 of_each_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
 def test_every_folder_is_tried() -> None:
-    """All that can be applied; components only go with one of them."""
+    """All that can be applied; components and transformers only go with one of them."""
     there = {file.parent for file in KUBERNETES.rglob("kustomization.yaml")}
-    assert there - set((KUBERNETES / "components").iterdir()) == set(FOLDERS)
+    parts = {each for kind in PARTS for each in (KUBERNETES / kind).iterdir()}
+    assert there - parts == set(FOLDERS)
 
 
 @of_each_folder
@@ -51,9 +51,7 @@ def test_kubernetes_takes_the_manifests(folder: Path) -> None:
     found = kustomized(folder)
     require_valid(found)
     assert not list(violations(pod(found)))
-    for each in found:
-        if each["apiVersion"] == OPERATOR:
-            jsonschema.validate(each, schema(each["kind"]))
+    require_known(found)
 
 
 @of_each_folder
@@ -85,12 +83,12 @@ def test_the_base_is_the_chart() -> None:
 def test_the_configuration_is_one(tmp_path: Path) -> None:
     """For the exporter, with a key file where the Secret will be."""
     (made,) = (each for each in of(kustomized(BASE), "ConfigMap") if "exporter.yml" in each["data"])
-    key = tmp_path / "api-key"
-    key.write_text("a-key")
+    for name in ("api-key-id", "api-key"):
+        (tmp_path / name).write_text("a-key")
     text = made["data"]["exporter.yml"].replace("/etc/viam-billing/keys", str(tmp_path))
     file = tmp_path / "exporter.yml"
     file.write_text(text)
-    assert load(file, {"VIAM_API_KEY_ID": "an-id"}, LABEL_NAMES).discovery.enabled
+    assert load(file, {}, LABEL_NAMES).discovery.enabled
 
 
 def test_shards_are_as_many_as_pods() -> None:
@@ -103,11 +101,9 @@ def test_shards_are_as_many_as_pods() -> None:
 
 
 def test_with_the_operator_there_are_monitor_rules_and_dashboards() -> None:
-    """And no annotations, by which another Prometheus would scrape the pods once more."""
+    """Those of the chart."""
     found = kustomized(WITH_OPERATOR)
-    annotations = one(found, "StatefulSet")["spec"]["template"]["metadata"]["annotations"]
-    assert not [key for key in annotations if key.startswith("prometheus.io/")]
-    chart = manifests({"scrape": {"by": "podMonitor"}, "prometheusRule": {"enabled": True}})
+    chart = manifests({"podMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}})
     for kind in ("PodMonitor", "PrometheusRule"):
         theirs = [each["spec"] for each in of(chart, kind)]
         ours = [each["spec"] for each in of(found, kind)]
@@ -140,7 +136,7 @@ def discovered(job: Any, pods: list[dict[str, str]], folder: Path) -> list[dict[
 
 @pytest.mark.usefixtures("stack")
 def test_a_prometheus_without_the_operator_finds_the_pods(tmp_path: Path) -> None:
-    """By what the pods of the base say of themselves; ports and pods that are others' it drops."""
+    """By a label of the pods of the base; ports and pods that are others' it drops."""
     (job,) = yaml.safe_load(SCRAPE.read_text())["scrape_configs"]
     ((way,),) = (job["kubernetes_sd_configs"],)
     assert way.keys() == {"role", "selectors"}
@@ -160,17 +156,10 @@ def test_a_prometheus_without_the_operator_finds_the_pods(tmp_path: Path) -> Non
             **{f"__meta_kubernetes_pod_annotation_{k}": text for k, text in annotations.items()},
         }
 
-    said = {
-        key.replace(".", "_").replace("/", "_"): text
-        for key, text in template["metadata"]["annotations"].items()
-        if key.startswith("prometheus.io/")
-    }
     (port,) = exporter(kustomized(BASE))["ports"]
-    good = meta(port["name"], "Running", **said)
-    elsewhere = good | {
-        "__meta_kubernetes_pod_annotation_prometheus_io_path": "/viam/bills",
-        "__meta_kubernetes_pod_annotation_prometheus_io_scheme": "https",
-    }
+    good = meta(port["name"], "Running")
+    said = {"prometheus_io_path": "/viam/bills", "prometheus_io_scheme": "https"}
+    elsewhere = meta(port["name"], "Running", **said)
     pods = [good, elsewhere, meta("other", "Running"), meta(port["name"], "Failed")]
     # In any order.
     kept = filter(None, discovered(job, pods, tmp_path))

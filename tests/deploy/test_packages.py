@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
-import tomllib
 import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -21,11 +19,19 @@ from packaging.metadata import Metadata
 from readme_renderer import markdown
 
 import hatch_build
-from support.documents import commands_of
-from support.packages import build, git, names, repository, text, tracked, unpack
+from support.packages import (
+    PROJECT,
+    PYTHONS,
+    build,
+    git,
+    names,
+    repository,
+    text,
+    tracked,
+    unpack,
+)
 from support.process import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAME = f"viam_billing_exporter-{PROJECT['version']}"
 GRAFANA = ("grafana/dashboards", "grafana/provisioning")  # a wheel has them in the package
 Packages = Mapping[str, Path]
@@ -155,6 +161,27 @@ def test_the_wheel_runs_on_every_machine(built: Packages) -> None:
     assert "Root-Is-Purelib: true" in text(built["wheel"], "/WHEEL")
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize(
+    "version", [*(pytest.param(old, marks=pytest.mark.slow) for old in PYTHONS[:-1]), PYTHONS[-1]]
+)
+def test_every_dependency_has_a_wheel(version: str, machine: str, tmp_path: Path) -> None:
+    """Of those that are pinned, for each Python: nothing has to be compiled."""
+    platforms = [f"--platform={tag}_{machine}" for tag in ("manylinux_2_28", "manylinux2014")]
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"),
+            *("--no-deps", "--require-hashes", "--only-binary=:all:", "--quiet"),
+            *(f"--target={tmp_path}", f"--python-version={version}", *platforms),
+            f"--requirement={ROOT / 'requirements' / 'runtime.txt'}",
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+
+
 # --- The revision ---
 
 
@@ -199,34 +226,3 @@ def test_no_other_repository_s_commit_is_taken(clone: Path, tmp_path: Path) -> N
 def test_the_builder_may_say_the_revision(clone: Path) -> None:
     """Who builds where git is not, as in a container."""
     assert hatch_build.revision(clone, {"SOURCE_REVISION": "1234abcd"}) == "1234abcd"
-
-
-# --- A release ---
-
-
-def test_a_release_is_complete_and_its_checksums_are_right(clone: Path, tmp_path: Path) -> None:
-    """`make dist`: packages, what they run with, bill of materials, and a sum for each."""
-    copy = shutil.copytree(clone, tmp_path / "copy", ignore=shutil.ignore_patterns("dist"))
-    (copy / "dist").mkdir()
-    (copy / "dist" / "of-the-last-release.whl").touch()
-    # The environment is the one that runs this test, and set up.
-    (copy / ".venv").mkdir()
-    (copy / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    (copy / ".venv" / ".done").touch()
-    (block,) = commands_of("docs/releasing.md", __file__)
-    shown = subprocess.run(
-        ["sh", "-e", "-c", block.text],
-        cwd=copy,
-        env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    # What the page has a row for.
-    page = (ROOT / "docs" / "releasing.md").read_text()
-    rows = re.findall(r"^\| `([^` ]+)` \|", page, re.MULTILINE)
-    described = {row.replace("VERSION", PROJECT["version"]) for row in rows}
-    assert {path.name for path in (copy / "dist").iterdir()} == described
-    summed = described - {"SHA256SUMS"}
-    assert set(re.findall(r"^(\S+): OK$", shown, re.MULTILINE)) == summed
-    assert git(copy, "status", "--porcelain") == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,15 @@ def test_systemd_finds_the_service_hardly_exposed() -> None:
     assert level
     assert float(level[1]) <= MOST_EXPOSED
     assert f"gives it {level[1]}, where 10 is" in (FOLDER / "README.md").read_text()
+
+
+def test_they_say_where_they_are_documented() -> None:
+    """In the manual page, and where the project says that its documentation is, if it does."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    address = project.get("urls", {}).get("Documentation")
+    expected = ["man:viam-billing-exporter(1)", *([address] if address else [])]
+    for unit in (SERVICE, SOCKET):
+        assert settings(unit, "Documentation") == [" ".join(expected)]
 
 
 def test_the_exporter_takes_the_flags() -> None:

@@ -185,6 +185,7 @@ def test_tls_is_in_the_configuration(tmp_path: Path) -> None:
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"]
     command += ["ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=simulated"]
     command += ["-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-addext", "keyUsage=critical,digitalSignature,keyCertSign"]
     subprocess.run(
         [*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
     )

@@ -111,6 +111,10 @@ def test_an_organization_that_is_not_polled_here_is_404(demo: Exporter) -> None:
             "application/openmetrics-text;version=1.0.0",
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
         ),
+        (
+            "text/plain;version=1.0.0;escaping=underscores",
+            "text/plain; version=1.0.0; charset=utf-8; escaping=underscores",
+        ),
         ("\x01;q=,,", "text/plain; version=0.0.4; charset=utf-8"),
     ],
 )

@@ -2,7 +2,7 @@
 # Boots systemd as process 1 of namespaces of its own: boot.sh ROOT [SOURCE TARGET]..., with folders
 # of the caller's in ROOT, and each SOURCE at TARGET. Needs to be root. Prints the process id of
 # systemd, and leaves nothing behind: of the machine, systemd gets what it reads programs from, read
-# only, and the network.
+# only, unless ROOT has it, and the network.
 set -eu
 root=$1
 
@@ -14,7 +14,9 @@ fill)
     chmod 755 "$root"
     mount --bind "$root" "$root"
     for folder in usr bin sbin lib lib32 lib64 libx32; do
-        if [ -L "/$folder" ]; then
+        if [ -e "$root/$folder" ] || [ -L "$root/$folder" ]; then
+            continue
+        elif [ -L "/$folder" ]; then
             cp --no-dereference "/$folder" "$root/"
         elif [ -d "/$folder" ]; then
             mkdir "$root/$folder"
@@ -27,8 +29,8 @@ fill)
         mount --bind --options ro "$1" "$root$2"
         shift 2
     done
-    # Of the units that the machine has only targets, without what they want.
-    mount --bind "$root/units" "$root/usr/lib/systemd/system"
+    # In place of the machine's.
+    [ ! -e "$root/units" ] || mount --bind "$root/units" "$root/usr/lib/systemd/system"
     mkdir -p "$root/dev" "$root/proc" "$root/run" "$root/sys" "$root/tmp" "$root/var/tmp" "$root/old"
     mount -t tmpfs -o mode=755 tmpfs "$root/run"
     mount -t tmpfs -o mode=755 tmpfs "$root/dev"

@@ -34,7 +34,7 @@ class Machine:
     pid: int
 
     def run(
-        self, *command: str, check: bool = True, typed: str = ""
+        self, *command: str, check: bool = True, typed: str = "", within: float = PATIENCE
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in it, as root, to its end, with what somebody types."""
         namespaces = ("--mount", "--pid", "--cgroup", "--uts", "--ipc")
@@ -45,7 +45,7 @@ class Machine:
             capture_output=True,
             check=False,
             text=True,
-            timeout=PATIENCE,
+            timeout=within,
         )
         assert not check or done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
         return done
@@ -68,7 +68,6 @@ class Machine:
 @contextmanager
 def booted(root: Path, mounts: Mapping[Path, str]) -> Iterator[Machine]:
     """Boot a machine in an empty folder while inside, with folders of this one, read only."""
-    assert os.geteuid() == 0, "only root can boot a systemd: run the tests as root"
     for folder in ("units", "etc", "var"):
         (root / folder).mkdir()
     for target in UNITS.glob("*.target"):
@@ -79,6 +78,17 @@ def booted(root: Path, mounts: Mapping[Path, str]) -> Iterator[Machine]:
             shutil.copytree(source, copy, symlinks=True)
         else:
             shutil.copy(source, copy)
+    with boot(root, mounts) as machine:
+        yield machine
+
+
+@contextmanager
+def boot(root: Path, mounts: Mapping[Path, str]) -> Iterator[Machine]:
+    """Boot what is in a folder while inside, with folders of this machine, read only.
+
+    What it does not have of programs is this machine's.
+    """
+    assert os.geteuid() == 0, "only root can boot a systemd: run the tests as root"
     (root / "etc" / "machine-id").write_text(f"{uuid.uuid4().hex}\n")
     pairs = [part for source, target in mounts.items() for part in (str(source), target)]
     with running(BOOT, str(root), *pairs) as process:

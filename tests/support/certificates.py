@@ -14,7 +14,9 @@ class Authority:
     def __init__(self, folder: Path, name: str = "ca") -> None:
         self.folder = folder
         self.crt, self.key = folder / f"{name}.crt", folder / f"{name}.key"
-        self._openssl("-subj", f"/CN={name}", "-keyout", self.key, "-out", self.crt)
+        # Without what it may be used for, clients from Python 3.13 on would not take it.
+        usage = ("-addext", "keyUsage=critical,keyCertSign")
+        self._openssl("-subj", f"/CN={name}", "-keyout", self.key, "-out", self.crt, *usage)
 
     def issue(self, name: str, sans: str) -> tuple[Path, Path]:
         """Return the files of a certificate and its key. `sans` is `DNS:localhost,IP:127.0.0.1`."""

@@ -1,17 +1,15 @@
 """The container image: built by Debian's buildah on a minimal Debian, looked into, and run.
 
-What takes long to make, the minimal Debian, is kept in build/container/ until `make clean`.
+The base is kept in build/container/ until `make clean`.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,16 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from support import debian
 from support.documents import commands_of
 from support.process import ROOT, Process, running
 
 FOLDER: Final = ROOT / "build" / "container"
 STORAGE: Final = FOLDER / "storage.conf"
-DEBIAN: Final = "localhost/debian"
-BASE: Final = "localhost/debian-with-index"
+BASE: Final = "localhost/debian"
 README: Final = "deploy/container/README.md"
+SOURCE: Final = "https://git.example.com/viam-billing-exporter"
 USER: Final = 65532
-AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 # No overlay file system, no namespaces of users: none of it is to be had in every container.
 ENVIRON: Final = {
     "CONTAINERS_STORAGE_CONF": str(STORAGE),
@@ -73,88 +71,33 @@ def _run(*command: str | Path, cwd: Path | None = None, **environ: str) -> str:
 
 
 def base() -> str:
-    """Return the name of an image with Python, whose pip is set up as the one of this machine."""
+    """Return the name of an image with the newest Python, and what the builder has beside it."""
+    root = debian.debian(debian.NEWEST)
     FOLDER.mkdir(parents=True, exist_ok=True)
     places = {"driver": "vfs", "graphroot": FOLDER / "storage", "runroot": FOLDER / "run"}
     lines = ["[storage]", *(f'{name} = "{value}"' for name, value in places.items())]
     STORAGE.write_text("\n".join(lines) + "\n")
-    if not buildah("images", "--quiet", "--filter", f"reference={DEBIAN}"):
+    if not buildah("images", "--quiet", "--filter", f"reference={BASE}"):
         with container("scratch") as name:
-            _bootstrap(Path(buildah("mount", name)))
-            buildah("commit", "--quiet", name, DEBIAN)
-    with container(DEBIAN) as name:
-        root = Path(buildah("mount", name))
-        (root / "etc/pip.conf").write_text(pip_settings())
-        if AUTHORITIES.exists():
-            shutil.copy(AUTHORITIES, root / AUTHORITIES.relative_to("/"))
-        buildah("commit", "--quiet", name, BASE)
+            _copy(root, Path(buildah("mount", name)))
+            buildah("commit", "--quiet", name, BASE)
     return BASE
 
 
-def _bootstrap(root: Path) -> None:
-    """Put a minimal Debian with Python into a folder, from the mirror of this machine."""
-    suite, mirror = _mirror()
-    _run(
-        "debootstrap",
-        "--variant=minbase",
-        "--include=ca-certificates,python3-venv",
-        suite,
-        root,
-        mirror,
-    )
+def pinned_base() -> str:
+    """Return its name with its digest, as `make image` wants a base."""
+    digest = buildah("images", "--no-trunc", "--format={{.Digest}}", BASE)
+    assert re.fullmatch("sha256:[0-9a-f]{64}", digest), digest
+    return f"{BASE}@{digest}"
+
+
+def _copy(root: Path, copy: Path) -> None:
+    """Copy a Debian, without what an image has not: logs, lists, and what only tests start."""
+    _run("cp", "--archive", f"{root}/.", copy)
+    _run("chroot", copy, "dpkg", "--purge", *debian.PROGRAMS)
     for leftover in ("dev", "var/cache/apt", "var/lib/apt/lists", "var/log"):
-        for path in (root / leftover).iterdir():
+        for path in (copy / leftover).iterdir():
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
-def _mirror() -> tuple[str, str]:
-    """Return the Debian that this machine runs, and where its packages come from."""
-    release = dict(
-        line.split("=", 1)
-        for line in Path("/etc/os-release").read_text().splitlines()
-        if "=" in line
-    )
-    suite = release["VERSION_CODENAME"].strip('"')
-    listed = _run(
-        "apt-get",
-        "indextargets",
-        "--format=$(REPO_URI) $(COMPONENT) $(RELEASE) $(CODENAME)",
-        "Created-By: Packages",
-    )
-    for line in listed.splitlines():
-        mirror, component, *names = line.split()
-        if component == "main" and suite in names:
-            return suite, mirror
-    raise AssertionError(f"apt knows no mirror of {suite}:\n{listed}")
-
-
-def pip_settings() -> str:
-    """Return what pip is set up with on this machine, by files and by variables, as a file."""
-    settings = portable(_run(sys.executable, "-m", "pip", "config", "list"))
-    if AUTHORITIES.exists():
-        settings["cert"] = str(AUTHORITIES)
-    return "[global]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items())
-
-
-def portable(listed: str) -> dict[str, str]:
-    """Return what `pip config list` says, without what names files of this machine.
-
-    A constraint file, a folder of wheels or an index on the disk is not there in the image.
-    """
-    settings: dict[str, str] = {}
-    for line in listed.splitlines():  # what comes later wins
-        key, _, value = line.partition("=")
-        words = str(ast.literal_eval(value)).split()
-        kept = [word for word in words if not _is_local(word)]
-        name = key.rpartition(".")[2]
-        settings.pop(name, None)
-        if kept:
-            settings[name] = " ".join(kept)
-    return settings
-
-
-def _is_local(word: str) -> bool:
-    return word.startswith(("/", ".", "~", "file:")) or Path(word).exists()
 
 
 # --- The image ----------------------------------------------------------------------------
@@ -193,8 +136,13 @@ def build(checkout: Path, folder: Path) -> Image:
     (how,) = commands_of(README, "tests/deploy/test_container_image.py")
     commit = _run("git", "log", "-1", "--format=%ct", cwd=checkout).strip()
     file = folder / "id"
-    options = [f"--build-arg=BASE_IMAGE={BASE}", f"--timestamp={commit}", f"--iidfile={file}"]
-    _run("sh", "-c", how.text, cwd=checkout, BUILDER="buildah", BUILDER_OPTIONS=" ".join(options))
+    given = {
+        "BUILDER": "buildah",
+        "BUILDER_OPTIONS": f"--timestamp={commit} --iidfile={file}",
+        "BASE": pinned_base(),
+        "SOURCE": SOURCE,
+    }
+    _run("sh", "-c", how.text, cwd=checkout, **given)
     name = file.read_text().removeprefix("sha256:")
     image = json.loads(buildah("inspect", "--type=image", name))["Docker"]
     content = folder / "content"

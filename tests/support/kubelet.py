@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from support.container import own_flags
-from support.kubernetes import Manifest, exporter, of, pod
+from support.kubernetes import Manifest, arguments, exporter, of, pod
 from support.process import EXPORTER
 
 # Where volumes are, of which everything that a pod names is a part.
-PLACES: Final = ("/etc/viam-billing", "/var/lib/viam-billing", "/data")
+PLACES: Final = ("/etc/viam-billing", "/var/lib/viam-billing", "/vault/secrets", "/data")
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def container(
             _write(folder, sources[volume["secret"]["secretName"]], root)
         if "configMap" in volume:
             _write(folder, maps[volume["configMap"]["name"]], root)
-    environ = {each["name"]: _value(each, sources, name) for each in main["env"]}
-    arguments = [_moved(argument, root) for argument in (*own_flags(), *main["args"])]
-    return Container((*EXPORTER, *arguments), {k: v for k, v in environ.items() if v is not None})
+    environ = {each["name"]: _value(each, name) for each in main["env"]}
+    command = [_moved(argument, root) for argument in (*own_flags(), *arguments(found))]
+    return Container((*EXPORTER, *command), environ)
 
 
 def _write(folder: Path, files: Mapping[str, str], root: Path) -> None:
@@ -69,14 +69,8 @@ def _moved(text: str, root: Path) -> str:
     return text
 
 
-def _value(variable: Mapping[str, Any], sources: Mapping[str, Any], name: str) -> str | None:
-    source = variable.get("valueFrom", {})
-    if "fieldRef" in source:
-        assert source["fieldRef"]["fieldPath"] == "metadata.name"
+def _value(variable: Mapping[str, Any], name: str) -> str:
+    if "valueFrom" in variable:
+        assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
         return name
-    if "secretKeyRef" in source:
-        reference = source["secretKeyRef"]
-        entry: str | None = sources[reference["name"]].get(reference["key"])
-        assert entry is not None or reference["optional"]
-        return entry
     return str(variable["value"])

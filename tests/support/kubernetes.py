@@ -29,9 +29,11 @@ OLDEST: Final = re.findall(
     r"[0-9]+\.[0-9]+", yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
 )[0]
 NEWEST: Final = kubernetes_validate.latest_version()
-# Kubernetes has no schemas of other people's objects: test_helm_operator.py has.
+# Kubernetes has no schemas of objects of others: support/operator_schema.py has.
 OPERATOR: Final = "monitoring.coreos.com/v1"
+GRAFANA_OPERATOR: Final = "grafana.integreatly.org/v1beta1"
 
+HOOK: Final = "helm.sh/hook"
 Manifest = Mapping[str, Any]
 Values = Mapping[str, Any]
 
@@ -49,13 +51,19 @@ def helm(*arguments: str | Path, values: Values | None = None) -> subprocess.Com
 
 
 def rendered(values: Values, chart: Path = CHART) -> str:
-    """Return what Helm makes of the chart with these values. Fails if it refuses them."""
-    return _rendered(json.dumps(values), chart)
+    """Return what Helm installs of the chart with these values. Fails if it refuses them."""
+    return _rendered(json.dumps(values), chart, "--skip-tests")
+
+
+def hooks(values: Values) -> list[Manifest]:
+    """Return what `helm test` makes besides."""
+    found = objects(_rendered(json.dumps(values), CHART))
+    return [each for each in found if each["metadata"].get("annotations", {}).get(HOOK) == "test"]
 
 
 @cache
-def _rendered(values: str, chart: Path) -> str:
-    done = helm("template", RELEASE[0], chart, *RELEASE[1:], values=json.loads(values))
+def _rendered(values: str, chart: Path, *options: str) -> str:
+    done = helm("template", RELEASE[0], chart, *RELEASE[1:], *options, values=json.loads(values))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -119,16 +127,23 @@ def exporter(found: Iterable[Manifest]) -> Any:
     return container
 
 
+def arguments(found: Iterable[Manifest]) -> list[str]:
+    """Return the exporter's arguments with the variables of its pod in their places."""
+    main = exporter(found)
+    known = {each["name"]: str(each["value"]) for each in main["env"] if "value" in each}
+    return [re.sub(r"\$\((\w+)\)", lambda name: known[name[1]], each) for each in main["args"]]
+
+
 def flags(found: Iterable[Manifest]) -> dict[str, str]:
     """Return the exporter's flags with their values."""
-    parts = (argument.partition("=") for argument in exporter(found)["args"])
+    parts = (argument.partition("=") for argument in arguments(found))
     return {flag: value for flag, _, value in parts}
 
 
 def require_valid(found: Iterable[Manifest]) -> None:
     """Fail for an object that a version of Kubernetes would not take, or not all keys of."""
     for each in found:
-        if each["apiVersion"] != OPERATOR:
+        if each["apiVersion"] not in (OPERATOR, GRAFANA_OPERATOR):
             for version in (OLDEST, NEWEST):
                 _require_valid(json.dumps(each, sort_keys=True), version)
 

@@ -1,14 +1,18 @@
-"""The objects of the Prometheus Operator, as far as the chart uses them.
+"""The objects of the Prometheus Operator and of Grafana's, as far as the chart uses them.
 
-No package with schemas refuses a key that does not exist, as the operator's own API server does not
-either: it drops it in silence. So these name every key that the chart may write, as in the
-operator's API reference for monitoring.coreos.com/v1, and no other.
+No package with schemas refuses a key that does not exist, as the API server of a cluster does not
+either: it drops it in silence. So these name every key that the chart may write, as in the API
+references of the operators, and no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
+
+import jsonschema
+
+from support.kubernetes import GRAFANA_OPERATOR, OPERATOR, Manifest
 
 Schema = Mapping[str, Any]
 
@@ -73,22 +77,45 @@ RULE: Final = {
     "oneOf": [{"required": ["record"]}, {"required": ["alert"]}],
 }
 GROUP: Final = _mapping(("name", "rules"), name=TEXT, interval=DURATION, rules=_list(RULE))
+LABEL: Final = {"type": "string", "pattern": "^[a-zA-Z0-9./_-]+$"}
+MONITOR: Final = {
+    "selector": SELECTOR,
+    "namespaceSelector": _mapping(("matchNames",), matchNames=_list(TEXT)),
+    "sampleLimit": {"type": "integer", "minimum": 1},
+    "podTargetLabels": _list(LABEL),
+}
 SPECS: Final = {
     "ServiceMonitor": _mapping(
-        ("selector", "endpoints"), selector=SELECTOR, endpoints=_list(ENDPOINT)
+        ("selector", "endpoints"), **MONITOR, targetLabels=_list(LABEL), endpoints=_list(ENDPOINT)
     ),
     "PodMonitor": _mapping(
-        ("selector", "podMetricsEndpoints"), selector=SELECTOR, podMetricsEndpoints=_list(ENDPOINT)
+        ("selector", "podMetricsEndpoints"), **MONITOR, podMetricsEndpoints=_list(ENDPOINT)
     ),
     "PrometheusRule": _mapping(("groups",), groups=_list(GROUP)),
+    "GrafanaDashboard": _mapping(
+        ("instanceSelector", "configMapRef"),
+        instanceSelector=SELECTOR,
+        configMapRef=ENTRY,
+        allowCrossNamespaceImport={"type": "boolean"},
+        folder=TEXT,
+        resyncPeriod=DURATION,
+    ),
 }
+GROUPS: Final = dict.fromkeys(SPECS, OPERATOR) | {"GrafanaDashboard": GRAFANA_OPERATOR}
+
+
+def require_known(found: Iterable[Manifest]) -> None:
+    """Fail for an object of an operator that it would not take, or not all keys of."""
+    for each in found:
+        if each["apiVersion"] in GROUPS.values():
+            jsonschema.validate(each, schema(each["kind"]))
 
 
 def schema(kind: str) -> Schema:
     """Return the schema of a whole object."""
     return _mapping(
         ("apiVersion", "kind", "metadata", "spec"),
-        apiVersion={"const": "monitoring.coreos.com/v1"},
+        apiVersion={"const": GROUPS[kind]},
         kind={"const": kind},
         metadata=_mapping(
             ("name", "labels"), name=TEXT, namespace=TEXT, labels=TEXTS, annotations=TEXTS

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,12 @@ COMMIT: Final = {
     **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "name@example.com"),
     **dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2025-06-20T12:00:00+00:00"),
 }
+
+PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# The versions that the package says it runs on, from the oldest on.
+PYTHONS: Final = re.findall(
+    r"Python :: (\d\.\d+)$", "\n".join(PROJECT["classifiers"]), re.MULTILINE
+)
 
 
 def git(folder: Path, *arguments: str) -> str:

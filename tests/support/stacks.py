@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from support.process import ROOT
-
+# Not that of support.process, which would name the commands before it is known which are tested.
+ROOT: Final = Path(__file__).parents[2]
 PROGRAMS: Final = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
 # Where each stack has them; None: wherever the machine has them.
 STACKS: Final[Mapping[str, Path | None]] = {

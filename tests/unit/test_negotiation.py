@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.metrics.render import Format
 from exporter.page.pieces import Encoding
-from exporter.web.negotiation import ITEM, PARAMETER, negotiate_encoding, negotiate_format
+from exporter.web.negotiation import ITEM, PARAMETER, negotiate_encoding, negotiate_page
 
 TEXT, OPENMETRICS = Format.TEXT, Format.OPENMETRICS
 IDENTITY, GZIP = Encoding.IDENTITY, Encoding.GZIP
@@ -22,6 +22,13 @@ PROMETHEUS_3 = (
     "application/openmetrics-text;version=0.0.1;q=0.5,"
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
+# With native histograms, which it takes in protobuf only.
+PROMETHEUS_3_PROTOBUF = (
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"
 
 
@@ -33,9 +40,11 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;
         (BROWSER, TEXT),
         (PROMETHEUS_2, OPENMETRICS),
         (PROMETHEUS_3, OPENMETRICS),
+        (PROMETHEUS_3_PROTOBUF, OPENMETRICS),
         ("text/plain", TEXT),
         ("text/*", TEXT),
         ("text/plain;version=0.0.4", TEXT),
+        ("text/plain;version=1.0.0;q=0.5,application/openmetrics-text;q=0.4", TEXT),
         ("application/openmetrics-text", OPENMETRICS),
         ("Application/OpenMetrics-Text; Version=1.0.0; charset=utf-8", OPENMETRICS),
         ('application/openmetrics-text;version="1.0.0"', OPENMETRICS),
@@ -59,7 +68,37 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;
 )
 def test_format(accept: str, expected: Format) -> None:
     """The most precise item that names a format decides its quality; the best format wins."""
-    assert negotiate_format(accept) is expected
+    assert negotiate_page(accept).form is expected
+
+
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+PLAIN_1 = "text/plain; version=1.0.0; charset=utf-8"
+OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", PLAIN),
+        ("text/plain", PLAIN),
+        ("text/plain;version=0.0.4;escaping=allow-utf-8", PLAIN),
+        ("text/plain;version=1.0.0", PLAIN_1),
+        ("text/plain;version=1.0.0;escaping=values", f"{PLAIN_1}; escaping=values"),
+        (PROMETHEUS_2, OPEN),
+        (PROMETHEUS_3, f"{OPEN}; escaping=allow-utf-8"),
+        (PROMETHEUS_3_PROTOBUF, f"{OPEN}; escaping=allow-utf-8"),
+        (PROMETHEUS_3.replace("allow-utf-8", "underscores"), f"{OPEN}; escaping=underscores"),
+        (PROMETHEUS_3.replace("allow-utf-8", "values"), f"{OPEN}; escaping=values"),
+        (PROMETHEUS_3.replace("allow-utf-8", "dots"), f"{OPEN}; escaping=underscores"),
+        (PROMETHEUS_3.replace("allow-utf-8", "x"), f"{OPEN}; escaping=underscores"),
+    ],
+)
+def test_content_type(accept: str, expected: str) -> None:
+    """It names the version, and how names are escaped where the client asked about that.
+
+    A way that would change our names is not used: the answer says so.
+    """
+    assert negotiate_page(accept).content_type == expected
 
 
 @pytest.mark.parametrize(
@@ -91,7 +130,7 @@ def test_encoding(accept_encoding: str, expected: Encoding) -> None:
 @given(st.text(st.characters(max_codepoint=255), max_size=2000))
 def test_no_header_is_an_error(header: str) -> None:
     """Whatever a client sends, it gets an answer."""
-    assert negotiate_format(header) in Format
+    assert negotiate_page(header).form in Format
     assert negotiate_encoding(header) in Encoding
 
 
@@ -100,4 +139,4 @@ def test_a_quote_that_is_not_closed_is_looked_at_once() -> None:
     for header in ('"' * 20_001, '"\\' * 10_001, '"' + "\\" * 20_001):
         assert ITEM.findall(header) == [header]
         assert PARAMETER.findall(header) == [header]
-        assert negotiate_format(header) is TEXT
+        assert negotiate_page(header).form is TEXT

@@ -55,6 +55,7 @@ the one before. Those that selectors select by cannot be changed.
 {{- end }}
 {{- end }}
 
+{{/* Name of the Secret with the keys; empty if they come from elsewhere. */}}
 {{- define "viam-billing-exporter.keysSecret" -}}
 {{- if .Values.keys.data }}
 {{- printf "%s-keys" (include "viam-billing-exporter.fullname" .) }}
@@ -84,11 +85,12 @@ the one before. Those that selectors select by cannot be changed.
 {{- end }}
 
 {{/*
-How a probe asks. Who has no certificate cannot ask a server that requires one, so that an open
-port has to do then.
+How a probe asks, unless the values say how. Who has no certificate cannot ask a server that requires
+one, so that an open port has to do then.
 */}}
 {{- define "viam-billing-exporter.probe" -}}
-{{- if .root.Values.web.clientCertificates }}
+{{- if pick .settings "httpGet" "tcpSocket" "exec" "grpc" }}
+{{- else if .root.Values.web.clientCertificates }}
 tcpSocket:
   port: http
 {{- else }}
@@ -102,21 +104,49 @@ httpGet:
 {{- end }}
 {{- end }}
 
+{{/* What both monitors begin with. */}}
+{{- define "viam-billing-exporter.monitor" -}}
+metadata:
+  name: {{ include "viam-billing-exporter.fullname" .root }}
+  namespace: {{ default .root.Release.Namespace .monitor.namespace }}
+  labels:
+    {{- include "viam-billing-exporter.labels" (dict "root" .root "more" .monitor.additionalLabels) | nindent 4 }}
+spec:
+  selector:
+    matchLabels:
+      {{- include "viam-billing-exporter.selectorLabels" .root | nindent 6 }}
+  {{- if not (has .monitor.namespace (list "" .root.Release.Namespace)) }}
+  namespaceSelector:
+    matchNames: [{{ .root.Release.Namespace }}]
+  {{- end }}
+  {{- with .monitor.sampleLimit }}
+  sampleLimit: {{ int64 . }}
+  {{- end }}
+  {{- with .monitor.targetLabels }}
+  targetLabels:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .monitor.podTargetLabels }}
+  podTargetLabels:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
 {{/*
-What both monitors have. An instance named after its pod keeps its series and counters when the pod
+How both monitors scrape. An instance named after its pod keeps its series and counters when the pod
 gets another address.
 */}}
 {{- define "viam-billing-exporter.endpoint" -}}
 port: http
-path: {{ include "viam-billing-exporter.metricsPath" . }}
-scheme: {{ include "viam-billing-exporter.scheme" . }}
-interval: {{ .Values.scrape.interval }}
-scrapeTimeout: {{ .Values.scrape.timeout }}
-{{- with .Values.scrape.tlsConfig }}
+path: {{ include "viam-billing-exporter.metricsPath" .root }}
+scheme: {{ default (include "viam-billing-exporter.scheme" .root) .monitor.scheme }}
+interval: {{ .monitor.interval }}
+scrapeTimeout: {{ .monitor.scrapeTimeout }}
+{{- with .monitor.tlsConfig }}
 tlsConfig:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.scrape.basicAuth }}
+{{- with .monitor.basicAuth }}
 basicAuth:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -126,10 +156,10 @@ relabelings:
   - sourceLabels: [__meta_kubernetes_namespace, __meta_kubernetes_pod_name]
     separator: /
     targetLabel: instance
-  {{- with .Values.scrape.relabelings }}
+  {{- with .monitor.relabelings }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with .Values.scrape.metricRelabelings }}
+{{- with .monitor.metricRelabelings }}
 metricRelabelings:
   {{- toYaml . | nindent 2 }}
 {{- end }}
