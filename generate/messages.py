@@ -92,8 +92,7 @@ def _logged(tree: ast.AST) -> Iterator[str]:
 def _raised(tree: ast.AST, errors: Iterable[str]) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (
-            ast.unparse(node.func).rpartition(".")[2] in errors
-            or ast.unparse(node.func) in USAGE
+            ast.unparse(node.func).rpartition(".")[2] in errors or ast.unparse(node.func) in USAGE
         ):
             for argument in node.args:
                 # A single word is a name, and what has none is put together from other messages.
