@@ -17,7 +17,8 @@ from urllib.parse import quote
 
 ASK: Final = r"""
 . /etc/os-release
-echo "operating-system $ID $VERSION_ID"
+# A Debian that is not released yet has a name and no number.
+echo "operating-system $ID ${VERSION_ID:-$VERSION_CODENAME}"
 dpkg-query --show --showformat='debian ${Package} ${Version} ${Architecture}\n'
 python=$(python3 -c 'import sys; print(sys._base_executable)')
 "$python" -c '
