@@ -38,7 +38,8 @@ def hurried_rules(folder: Path) -> None:
     """Write the rules, to be evaluated each second."""
     assert command("rules", f"--dest={folder / 'rules'}", folder=folder).returncode == 0
     for file in (folder / "rules").glob("*.yml"):
-        file.write_text(re.sub(r"^( +interval:) .*", r"\1 1s", file.read_text(), flags=re.MULTILINE))
+        text = file.read_text()
+        file.write_text(re.sub(r"^( +interval:) .*", r"\1 1s", text, flags=re.MULTILINE))
 
 
 @pytest.mark.usefixtures("stack")
