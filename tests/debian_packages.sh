@@ -10,6 +10,7 @@ present() {
     # It can be there without being what the machine was booted with.
     systemd) command -v systemd-analyze >/dev/null 2>&1 ;;
     debhelper) command -v dh >/dev/null 2>&1 ;;
+    nginx-light) command -v nginx >/dev/null 2>&1 ;;
     debian-archive-keyring) ls /usr/share/keyrings/debian-archive-keyring.* >/dev/null 2>&1 ;;
     # A library has no command.
     libatomic1) ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 ;;
