@@ -18,7 +18,7 @@ from exporter.config import load
 from exporter.metrics.catalog import LABEL_NAMES
 from support.certificates import Authority
 from support.chart_values import CASES, CI
-from support.kubelet import Container, container
+from support.kubelet import Container, checked, container
 from support.kubernetes import exporter, manifests, one
 from support.process import ROOT, running, until
 
@@ -42,19 +42,6 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, s
         "viam-web": {"web.yml": yaml.safe_dump(file)},
         "viam-certificate": {"tls.crt": crt.read_text(), "tls.key": key.read_text()},
     }
-
-
-def checked(start: Container) -> str:
-    """Return what `--config.check` says of what a pod would start with. It must be content."""
-    done = subprocess.run(
-        [*start.command, "--config.check"],
-        env=dict(start.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from support.documents import blocks
-from support.kubelet import Container, container
+from support.kubelet import checked, container
 from support.kubernetes import (
     CHART,
     HELM,
@@ -130,19 +130,6 @@ def test_keys_need_no_secret(values: Any, folder: str, tmp_path: Path) -> None:
     for name in ("api-key-id", "api-key"):
         (tmp_path / folder / name).write_text("a-key\n")
     assert checked(start).startswith("the configuration is valid")
-
-
-def checked(start: Container) -> str:
-    """Return what `--config.check` says of what a pod would start with. It must be content."""
-    done = subprocess.run(
-        [*start.command, "--config.check"],
-        env=dict(start.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_the_kustomization_of_the_page_works(tmp_path: Path) -> None:

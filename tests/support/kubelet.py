@@ -6,6 +6,7 @@ All paths are below a folder of the test's instead of the root.
 from __future__ import annotations
 
 import base64
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,3 +75,16 @@ def _value(variable: Mapping[str, Any], name: str) -> str:
         assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
         return name
     return str(variable["value"])
+
+
+def checked(start: Container) -> str:
+    """Return what `--config.check` says of what a pod would start with. It must be content."""
+    done = subprocess.run(
+        [*start.command, "--config.check"],
+        env=dict(start.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
