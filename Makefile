@@ -203,7 +203,7 @@ AUDIT := build/audit.json
 
 # The Pythons that the single file holds libraries for, and those that the Debian package does: of
 # Debian 12 and 13. All are for the C library of Debian 12, or an older one.
-PYTHONS := 3.11 3.12 3.13 3.14
+PYTHONS := $(shell sed -n 's/.*:: Python :: \(3\.[0-9]*\)".*/\1/p' pyproject.toml)
 DEBIAN_PYTHONS := 3.11 3.13
 PLATFORMS := $(foreach libc,2_17 2_28 2_34,manylinux_$(libc)_x86_64)
 HELD := build/held
