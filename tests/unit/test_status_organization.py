@@ -112,7 +112,7 @@ def test_invoices_have_what_was_received_and_their_state() -> None:
         "$30.00",
         "Outstanding",
         "overdue",
-        "card_declined",
+        "card declined",
     ]
     assert html.row("i2 id seen before")[5:7] == ["Void counted as other", "settled"]
     assert html.row("i3")[6] == "credit"
