@@ -132,17 +132,17 @@ def test_the_exporter_itself_is_there() -> None:
     ):
         assert words in text, words
     text = status(named("a"), named("b"), facts=replace(FACTS, ready=False, unpolled=1)).text
-    assert "First polls in progress: 1 of 2 organizations left." in text
+    assert "Not ready: waiting for the first poll of 1 organization." in text
 
 
 def test_how_many_days_are_kept_is_there() -> None:
     """And that they are gone with the process, where nothing is stored."""
     said = "in memory only: a restart loses them"
     kept = status(named("a")).text
-    assert "keeps 400 days" in kept
+    assert "400 days kept" in kept
     assert said not in kept
     lost = status(named("a"), facts=replace(FACTS, kept_days=62, is_stored=False)).text
-    assert f"keeps 62 days, {said}" in lost
+    assert f"62 days kept, {said}" in lost
 
 
 LATE = {
