@@ -60,9 +60,7 @@ def test_a_key_that_is_refused_is_seen_and_harms_no_other() -> None:
                 await shown(fetch, Own.DISCOVERED.name, 3.0)
                 page = (await fetch("/")).text
                 assert "fails for 1 of 2 API keys" in page
-                assert f"<bdi>{OTHER.api_key_id}</bdi>: Authenticate: the API key was refused" in (
-                    page
-                )
+                assert f"<bdi>{OTHER.api_key_id}: Authenticate: the API key was refused" in page
                 configurations.append(listing(it.port, OTHER_KEY))
                 assert await app.reload() is None
                 await shown(fetch, Own.DISCOVERY_SUCCESSFUL.name, 1.0)
