@@ -23,7 +23,7 @@ class Kind(StrEnum):
     @property
     def words(self) -> str:
         """What people call it."""
-        return str(self).replace("_", " ")
+        return self.value.replace("_", " ")
 
     @property
     def urgency(self) -> int:

@@ -43,6 +43,9 @@ COLLECTOR_OF: Final[Mapping[str, str]] = {
     spec.name: collector.name for collector in COLLECTORS for spec in collector.specs if spec.figure
 }
 
+# The figure of each reason for which payments fail.
+FAILED_FOR: Final = {reason: figure(FAILED, reason) for reason in FAILURE_REASONS}
+
 BAD, WAIT, OK = "bad", "wait", "ok"
 
 
@@ -263,7 +266,7 @@ class Summary:
         """Why the last payments of unpaid invoices failed, each reason once."""
         answer = self.current.get(COLLECTOR_OF[FAILED])
         figures = answer.reading.figures if answer else {}
-        return [reason for reason in FAILURE_REASONS if figure(FAILED, reason) in figures]
+        return [reason for reason, name in FAILED_FOR.items() if name in figures]
 
     @cached_property
     def problems(self) -> Mapping[Kind, str]:
@@ -273,7 +276,7 @@ class Summary:
             found[Kind.OVER_BUDGET] = Kind.OVER_BUDGET.words
         if self.overdue:
             found[Kind.OVERDUE] = Kind.OVERDUE.words
-        if self.failed_payments:
-            why = ", ".join(map(failure_words, self.failed_payments))
+        if reasons := self.failed_payments:
+            why = ", ".join(map(failure_words, reasons))
             found[Kind.PAYMENT_FAILED] = f"{Kind.PAYMENT_FAILED.words}: {why}"
         return found

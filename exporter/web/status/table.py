@@ -59,9 +59,9 @@ class Filter(NamedTuple):
 
 FILTERS: Final[Mapping[str, Filter]] = {
     "all": Filter("all", lambda _row: True),
-    "failing": Filter("failing", lambda row: row.level == BAD),
+    "failing": Filter("with failing polls", lambda row: row.level == BAD),
     "waiting": Filter("waiting for a poll", lambda row: row.level == WAIT),
-    "readable": Filter("readable", lambda row: row.level == OK),
+    "readable": Filter("with a readable bill", lambda row: row.level == OK),
     "withdrawn": Filter("with withdrawn data", lambda row: bool(row.withdrawn)),
     "over-limit": Filter("over the series limit", lambda row: row.over_limit),
     "problems": Filter("with money problems", lambda row: bool(row.problems)),
