@@ -17,6 +17,7 @@ import yaml
 from exporter import flags as daemon
 from exporter import tool
 from exporter.config import keys
+from exporter.config.sections import Section, keys_of
 from exporter.metrics import catalog, own
 from exporter.model import Metric
 from exporter.rules.rule_files import files
@@ -24,6 +25,7 @@ from exporter.rules.rule_settings import load
 from exporter.simulator.scenarios import SCENARIOS
 from exporter.tool import past_days, past_invoices
 from exporter.web.routes import ENDPOINTS
+from exporter.web.toolkit.web_schema import WebConfigKeys
 from generate import api_tables, messages
 from generate.steps import BLOCK, ROOT, Step
 
@@ -108,6 +110,7 @@ def blocks() -> Mapping[str, Callable[[], str]]:
                 for k in keys()
             ),
         ),
+        "web-configuration": lambda: _table(("key", "default", "meaning"), web_keys(WebConfigKeys)),
         "endpoints": lambda: _table(
             ("path", "answer"), ((f"`{e.path}`", e.description) for e in ENDPOINTS)
         ),
@@ -131,6 +134,19 @@ def blocks() -> Mapping[str, Callable[[], str]]:
             ("member", "type", "meaning"), api_tables.members(part)
         )
     return makers
+
+
+def web_keys(section: type[Section], prefix: str = "") -> Iterator[Sequence[str]]:
+    """Yield the row of every key of the web configuration, sections before what is in them."""
+    for key in keys_of(section).values():
+        text = key.description or (key.section and key.section.__doc__) or ""
+        plain = key.default is None or isinstance(key.default, (dict, Section))
+        default = str(key.default)
+        shown = default.lower() if isinstance(key.default, bool) else default
+        cell = "" if plain else f"`{shown}`".replace("`0.0`", "`0`")
+        yield f"`{prefix}{key.name}`", cell, text
+        if key.section:
+            yield from web_keys(key.section, f"{prefix}{key.name}.")
 
 
 def _metric_table(members: Iterable[Metric]) -> str:

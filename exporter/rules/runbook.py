@@ -1,4 +1,4 @@
-"""The runbook: for each alert what it means and what to do, and what several of them share."""
+"""The runbook: what to do about each alert, and what several of them share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LINK: Final = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
 def sections() -> Mapping[str, str]:
     """Return the text of each section by its heading, in Markdown without links.
 
-    A link to another section becomes the heading of that section in brackets.
+    A link to another section becomes its heading, in brackets or, if that is the text, in quotes.
     """
     file = PACKAGED if PACKAGED.exists() else CHECKOUT
     found = dict(_SECTION.findall(file.read_text(encoding="utf-8")))
@@ -28,8 +28,10 @@ def sections() -> Mapping[str, str]:
 
     def unlinked(link: re.Match[str]) -> str:
         text, heading = link[1], headings.get(link[2])
-        if heading is None or heading.lower() == text.lower():
+        if heading is None:
             return text
-        return f"{text} ({heading})"
+        if heading.lower() != text.lower():
+            return f"{text} ({heading})"
+        return f'"{text}"' if " " in text else text
 
     return {heading: _LINK.sub(unlinked, text).strip() for heading, text in found.items()}

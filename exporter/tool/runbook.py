@@ -23,10 +23,10 @@ from exporter.tool.output import NARROWEST, Column, Row, displayable, show
 WIDEST: Final = 100  # characters; longer lines are hard to read
 INDENT: Final = "  "
 LONGEST: Final = 64  # characters of a name that similar ones are looked for
-LABEL: Final = re.compile(r"\*\*(.+?)\.\*\* ")
+STEP: Final = re.compile(r"^(?=\d+\. )", re.MULTILINE)
 DESCRIPTION: Final = """\
-Prints the runbook's section on an alert: what it means, what it affects, how to find the cause and
-what to do. Without ALERT, lists the alerts. Needs no configuration, key or network.
+Prints the runbook's section on an alert: what to check and what to do. Without ALERT, lists the
+alerts. Needs no configuration, key or network.
 """
 
 
@@ -85,17 +85,16 @@ def _heading(name: str) -> str:
 
 
 def _lines(section: str, width: int) -> Iterator[str]:
-    """Yield a section, in Markdown, as lines for a terminal: labels, and text below each."""
+    """Yield a section, in Markdown, as lines for a terminal: paragraphs, and numbered steps."""
     for paragraph in section.split("\n\n"):
         yield ""
-        label = LABEL.match(paragraph)
-        if label:
-            yield label[1]
-        yield from textwrap.wrap(
-            paragraph[label.end() :] if label else paragraph,
-            width,
-            initial_indent=INDENT,
-            subsequent_indent=INDENT,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        for text in filter(None, STEP.split(paragraph)):
+            number = text.split(maxsplit=1)[0] if STEP.match(text) else ""
+            yield from textwrap.wrap(
+                " ".join(text.split()),
+                width,
+                initial_indent=INDENT,
+                subsequent_indent=INDENT + " " * (len(number) + 1 if number else 0),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )

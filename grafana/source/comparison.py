@@ -13,9 +13,7 @@ import yaml
 ROOT: Final = Path(__file__).resolve().parents[2]
 ALERTS: Final = ROOT / "deploy" / "prometheus" / "rules" / "viam-billing.alerts.yml"
 TESTS: Final = ROOT / "tests" / "rules"
-BLOCK: Final = re.compile(
-    r"(<!-- written by grafana/source/comparison.py -->\n).*?(<!-- end of it -->)", re.DOTALL
-)
+BLOCK: Final = re.compile(r"(<!-- measured: dashboards -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # As counted in their repositories in the autumn of 2026.
 OTHERS: Final[Mapping[str, Mapping[str, str]]] = {

@@ -6,9 +6,11 @@ import json
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from support import dashboards
 from support.chart_values import MATRIX, VARIATIONS
+from support.documents import fenced
 from support.kubernetes import (
     OPERATOR,
     Manifest,
@@ -18,6 +20,7 @@ from support.kubernetes import (
     one,
 )
 from support.operator_schema import require_known
+from support.process import ROOT
 
 MONITORS: Final = {"serviceMonitor": "ServiceMonitor", "podMonitor": "PodMonitor"}
 # What an object may have, keys included; client-side apply keeps a copy of it in an annotation,
@@ -125,6 +128,23 @@ def test_a_monitor_asks_by_the_scheme_that_the_exporter_has(by: str) -> None:
             manifests(values | {by: values.get(by, {}) | {"enabled": True}}), MONITORS[by]
         )
         assert endpoint(monitor)["scheme"] == scheme
+
+
+def test_kube_prometheus_stack_selects_all_that_the_page_on_connecting_asks_for() -> None:
+    """By the label of its own release, and its Grafana's sidecar by the one it looks for."""
+    values = yaml.safe_load(fenced(ROOT / "docs/connect.md", "kube-prometheus-stack", "yaml"))
+    found = manifests(values)
+    require_known(found)
+    objects = [each for each in found if each["apiVersion"] == OPERATOR]
+    assert {each["kind"] for each in objects} == {"PrometheusRule", "ServiceMonitor"}
+    for each in objects:
+        assert each["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    boards = [
+        each
+        for each in of(found, "ConfigMap")
+        if each["metadata"]["labels"].get("grafana_dashboard") == "1"
+    ]
+    assert len(boards) == len(dashboards.FILES)
 
 
 def test_the_dashboards_are_the_repository_s() -> None:

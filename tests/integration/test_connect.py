@@ -12,24 +12,17 @@ import pytest
 import yaml
 
 from support.certificates import Authority
+from support.documents import fenced
 from support.process import ROOT, exporter, free_port, get, running, until
 from support.prometheus import Prometheus, prometheus
 from support.standing import command
 
-PAGE: Final = (ROOT / "docs" / "connect.md").read_text()
-
-
-def block(heading: str, language: str) -> str:
-    """Return the first fenced block of a language below a heading of the page."""
-    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    found = re.search(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    assert found, heading
-    return found[1]
+PAGE: Final = ROOT / "docs" / "connect.md"
 
 
 def configuration(heading: str, port: int) -> dict[str, Any]:
     """Return a configuration of Prometheus from the page, which scrapes at this port."""
-    text = block(heading, "yaml").replace("localhost:8426", f"127.0.0.1:{port}")
+    text = fenced(PAGE, heading, "yaml").replace("localhost:8426", f"127.0.0.1:{port}")
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded
 
@@ -87,7 +80,7 @@ def test_nginx_asks_for_the_login(tmp_path: Path) -> None:
     hashed = subprocess.run(crypt, capture_output=True, text=True, check=True).stdout
     (tmp_path / "exporter.htpasswd").write_text(f"finance:{hashed}")
     server = (
-        block("A reverse proxy with a login", "nginx")
+        fenced(PAGE, "A reverse proxy with a login", "nginx")
         .replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
         .replace("127.0.0.1:8426", f"127.0.0.1:{upstream}")
         .replace("/etc/nginx/exporter.crt", str(certificate))

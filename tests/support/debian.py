@@ -31,6 +31,7 @@ ENVIRON: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_
 ENTER: Final = """
 set -eu
 root=$1; checkout=$2; shift 2
+mount --bind "$root" "$root" # a Debian can be made in one only if its / is a mount
 mount --bind "$checkout" "$root/mnt"
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"

@@ -137,6 +137,14 @@ def pages() -> Sequence[Path]:
     return sorted(page for page in found if "adr" not in page.parts)
 
 
+def fenced(page: Path, heading: str, language: str) -> str:
+    """Return the first fenced block of a language below a heading of the second level."""
+    section = page.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    found = re.search(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert found, f"{page}: {heading}"
+    return found[1]
+
+
 def commands_of(page: str, test: str) -> Sequence[Block]:
     """Return the blocks of a page that are marked as tested by a file; both as in the mark."""
     test_file = str(Path(test).relative_to(ROOT)) if Path(test).is_absolute() else test

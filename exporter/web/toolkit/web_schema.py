@@ -1,6 +1,6 @@
 """The keys of the web configuration file, as exporter-toolkit has them.
 
-The order of the fields is that of the reference in docs/web.md.
+The reference in docs/web.md is made from it.
 """
 
 from __future__ import annotations
