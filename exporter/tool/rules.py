@@ -113,8 +113,8 @@ def _advice(arguments: argparse.Namespace, links: Links) -> Iterator[str]:
     if links.dashboards is None:
         yield "Alerts do not link to dashboards: set Grafana's address with --dashboards."
     if arguments.alertmanager:
-        yield "Enter your receivers in alertmanager.yml, put each secret into a file that it names, readable"
-        yield "by Alertmanager only, and check it with amtool check-config."
+        yield "Enter your receivers in alertmanager.yml, put each secret into the file it names,"
+        yield "readable by Alertmanager only, and check it with amtool check-config."
     yield "Add to prometheus.yml, check it with promtool check config, and reload Prometheus:"
     yield ""
     pattern = str(arguments.dest.absolute() / "viam-billing.*.yml")
