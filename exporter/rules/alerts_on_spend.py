@@ -15,6 +15,7 @@ from exporter.rules.alert import (
     as_of,
     asked,
     dollars,
+    usd,
 )
 from exporter.rules.expressions import END, by_organization, lately, named, picked
 from exporter.rules.rule import Alert
@@ -141,7 +142,7 @@ def _spike(make: Alerts) -> Alert:
                     " More than expected, before discounts:"
                     "{{ range $i, $type := . }}{{ if $i }},{{ end }} "
                     "{{ $type.Labels.resource_type }} "
-                    '{{ $type.Value | printf "$%.2f" }}{{ end }}.',
+                    f"{usd('$type.Value')}{{{{ end }}}}.",
                 ),
             )
             + spike(

@@ -157,9 +157,9 @@ CASES = (
         "ViamBillingInvoiceUnusuallyLarge",
         "warning",
         "money",
-        "Acme Robotics has an unusually large invoice: $2100.00 against a median of $690.00",
+        "Acme Robotics has an unusually large invoice: $2,100.00 against a median of $690.00",
         "The newest invoice is much larger than earlier ones of its kind.",
-        "The newest invoice of Acme Robotics is $2100.00. The median of earlier ones of its kind "
+        "The newest invoice of Acme Robotics is $2,100.00. The median of earlier ones of its kind "
         "is $690.00.",
         {on_page("viam_billing_invoice_latest_amount_usd"): same(2100)},
     ),
