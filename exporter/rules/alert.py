@@ -101,9 +101,10 @@ class Alerts:
         self, name: str, expr: str, text: Text, dashboard: str, labels: dict[str, str]
     ) -> Alert:
         alerting = self.settings.alerts[name]
-        what_to_do = f"Run `viam-billing runbook {name}` to see what to do."
-        annotations = {**text._asdict(), "description": f"{text.description} {what_to_do}"}
-        if self.links.runbooks is not None:
+        annotations = text._asdict()
+        if self.links.runbooks is None:
+            annotations["description"] += f" To see what to do, run: viam-billing runbook {name}"
+        else:
             annotations["runbook_url"] = f"{self.links.runbooks}#{name.lower()}"
         if self.links.dashboards is not None:
             annotations["dashboard_url"] = f"{self.links.dashboards}/d/{dashboard}"

@@ -210,18 +210,17 @@ def test_links_name_the_alert_and_the_organization(tmp_path: Path) -> None:
     add_organization(pages, FIRST, odd)
     pages.set("viam_billing_invoices_overdue_amount_usd", same(312.5), FIRST, odd)
     (overdue,) = (case for case in CASES if case.title == OVERDUE_TITLE and not case.case)
-    fired = replace(
-        overdue,
-        title=overdue.title.replace("Acme Robotics", "Odd"),
-        description=overdue.description.replace("Acme Robotics", "Odd"),
-        about=odd,
-    ).fired()
+    title, description = (
+        text.replace("Acme Robotics", "Odd") for text in (overdue.title, overdue.description)
+    )
+    fired = replace(overdue, title=title, about=odd).fired()
     links = {
         "runbook_url": f"{LINKS.runbooks}#viambillinginvoiceoverdue",
         "dashboard_url": f"{LINKS.dashboards}/d/viam-billing-organization"
         "?var-organization=a%26b+%231",
     }
-    annotations = {**fired["annotations"], **links}
+    # Where a link says what to do, the description does not.
+    annotations = {**fired["annotations"], "description": description, **links}
     pages.expect(overdue.alert, 55 * MINUTE, {**fired, "annotations": annotations})
     pages.check(tmp_path, made(tmp_path, {}, *LINK_FLAGS))
 
