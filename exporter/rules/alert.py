@@ -51,6 +51,11 @@ DOLLARS: Final = usd("$value")
 USD: Final = usd(FOUND)  # of what a query found
 
 
+def words(name: str) -> str:
+    """Return a template that shows a name such as card_declined as words."""
+    return f'{{{{ {name} | reReplaceAll "_" " " }}}}'
+
+
 def dollars(series: str) -> str:
     """Return a template that shows an amount of the alert's organization."""
     return asked(f"{series}{{org_id=%[1]q}}", USD, "unknown")

@@ -33,6 +33,8 @@ UNVERIFIED = last("viam_billing_payment_method_verification_pending")
 PAYING = last(IN_FLIGHT)
 METHODLESS = last(NO_METHOD)  # 1 without a payment method, 0 with one
 PAYMENTS = f"Payments totalling {dollars(PAYING)} are in progress."
+# `other` is also what the API gives no reason for, and any that the exporter does not know.
+REASON = '{{ $labels.reason | reReplaceAll "^other$" "reason unknown" | reReplaceAll "_" " " }}'
 ALL_FAILED = f"sum by (org_id) ({FAILED})"
 
 
@@ -89,10 +91,10 @@ def _due(make: Alerts) -> Iterator[Alert]:
 
 
 def _failed(make: Alerts) -> Iterator[Alert]:
-    title = f"{ORGANIZATION} has failed payments totalling {DOLLARS} ({{{{ $labels.reason }}}})"
+    title = f"{ORGANIZATION} has failed payments totalling {DOLLARS} ({REASON})"
     failed = (
         f"{ORGANIZATION} has unpaid invoices totalling {DOLLARS} whose last payment failed: "
-        f"{{{{ $labels.reason }}}}.{as_of('invoices')}"
+        f"{REASON}.{as_of('invoices')}"
     )
     yield from _as_it_looks(
         make,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts, Text
+from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts, Text, words
 from exporter.rules.expressions import END, by_organization, lately, named
 from exporter.rules.rule import Alert
 from exporter.rules.rule_settings import seconds
@@ -55,7 +55,7 @@ def alerts(make: Alerts) -> Iterator[Alert]:
     """Yield the alerts."""
     yield from _failing(make)
     # Also of one that was never polled successfully: it counts from when it was added.
-    of = "{{ with $labels.collector }} of {{ . }}{{ end }}"
+    of = f"{{{{ with $labels.collector }}}} of {words('.')}{{{{ end }}}}"
     unread = f"{ORGANIZATION} has had no successful poll{of} for {AGE}"
     yield make.about_organization(
         "ViamBillingDataStale",
@@ -140,10 +140,10 @@ def _untrusted(make: Alerts) -> Iterator[Alert]:
         "ViamBillingDataWithheld",
         named(f"{by_organization(withheld, 'collector', 'reason')} > 0"),
         Text(
-            f"Samples of {ORGANIZATION} are withheld: {{{{ $labels.reason }}}}",
+            f"Samples of {ORGANIZATION} are withheld: {words('$labels.reason')}",
             "Samples are withheld because they cannot be trusted.",
             f"Withheld samples of {ORGANIZATION}: {{{{ $value }}}} (collector "
-            "{{ $labels.collector }}, reason {{ $labels.reason }}).",
+            f"{words('$labels.collector')}, reason {words('$labels.reason')}).",
         ),
     )
     yield make.about_organization(
@@ -152,7 +152,8 @@ def _untrusted(make: Alerts) -> Iterator[Alert]:
         Text(
             f"{ORGANIZATION} has {DOLLARS} of an unknown cost type",
             "A bill has a cost type that this version does not know.",
-            f"The bill of {ORGANIZATION} has {DOLLARS} of {{{{ $labels.resource_type }}}}, a cost "
-            "type that this version of the exporter has no name for.",
+            f"The bill of {ORGANIZATION} has {DOLLARS} of cost type "
+            '{{ $labels.resource_type | reReplaceAll "unknown_" "" }}, which this version of the '
+            "exporter has no name for.",
         ),
     )

@@ -16,6 +16,7 @@ from exporter.rules.alert import (
     asked,
     dollars,
     usd,
+    words,
 )
 from exporter.rules.expressions import END, by_organization, lately, named, picked
 from exporter.rules.rule import Alert
@@ -31,6 +32,7 @@ TYPE_EXPECTED: Final = "viam_billing_resource_spend_expected_day_usd"
 DAY_BEGAN: Final = "viam_billing_spend_yesterday_start_timestamp_seconds"
 TYPES_TOLD: Final = 3
 CENT: Final = 0.005
+OF_TYPE: Final = words("$labels.resource_type")
 
 
 def alerts(make: Alerts) -> Iterator[Alert]:
@@ -141,8 +143,7 @@ def _spike(make: Alerts) -> Alert:
                     types,
                     " More than expected, before discounts:"
                     "{{ range $i, $type := . }}{{ if $i }},{{ end }} "
-                    "{{ $type.Labels.resource_type }} "
-                    f"{usd('$type.Value')}{{{{ end }}}}.",
+                    f"{words('$type.Labels.resource_type')} {usd('$type.Value')}{{{{ end }}}}.",
                 ),
             )
             + spike(
@@ -166,9 +167,9 @@ def _new_cost_type(make: Alerts) -> Alert:
             f"and ({picked(TYPE_EXPECTED, 'resource_type')} == 0) unless {known}"
         ),
         Text(
-            f"{ORGANIZATION} has a new cost: {DOLLARS} for {{{{ $labels.resource_type }}}}",
+            f"{ORGANIZATION} has a new cost: {DOLLARS} for {OF_TYPE}",
             "An organization is paying for something that cost it nothing before.",
-            f"{ORGANIZATION} spent {DOLLARS} on {{{{ $labels.resource_type }}}} on the last whole "
+            f"{ORGANIZATION} spent {DOLLARS} on {OF_TYPE} on the last whole "
             "day, before discounts, and, as far as is known, nothing in the four weeks before.",
         ),
     )

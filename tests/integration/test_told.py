@@ -246,7 +246,7 @@ def test_what_is_wrong_arrives_in_words_and_resolves(tmp_path: Path) -> None:
     failed = inbox.told("on-call-pagerduty", FAILED, "firing")
     assert failed is not None
     assert failed["labels"]["reason"] == "card_declined"
-    assert "whose last payment failed: card_declined." in failed["annotations"]["description"]
+    assert "whose last payment failed: card declined." in failed["annotations"]["description"]
     # Nobody is paged while the payment takes its time.
     severities = {
         receiver: {

@@ -119,6 +119,13 @@ def test_an_alert_says_all_that_it_must(alert: dict[str, Any]) -> None:
     assert not [text for text in annotations.values() if "`" in text]  # a mail is no Markdown
 
 
+@pytest.mark.parametrize("alert", ALERT_RULES, ids=ids)
+def test_a_text_shows_words(alert: dict[str, Any]) -> None:
+    """What a label has is a name of the API's, or ours; only those of people's own stay as is."""
+    shown = re.findall(r"{{ \$(?:\w+\.)*(\w+) }}", "".join(alert["annotations"].values()))
+    assert set(shown) <= {"org_name", "instance", "value"}
+
+
 def test_an_alert_leads_to_its_section_and_to_a_dashboard() -> None:
     """If their addresses are given: to that of the organization, or of the exporters."""
     for alert in (each for area in alerts(SETTINGS, LINKS).values() for each in area):

@@ -45,7 +45,7 @@ IN_PAYMENT = on_page("viam_billing_invoices_amount_usd", status="payment_process
 METHOD = "viam_billing_payment_method_info"
 WITHOUT_METHOD = {on_page(METHOD, **CARD): gone, on_page(METHOD, **NO_METHOD): same(1)}
 OVERDUE_TITLE = "Acme Robotics has overdue invoices totalling $312.50"
-FAILED_TITLE = "Acme Robotics has failed payments totalling $312.50 (card_declined)"
+FAILED_TITLE = "Acme Robotics has failed payments totalling $312.50 (card declined)"
 UNVERIFIED = on_page("viam_billing_payment_method_verification_pending")
 
 
@@ -127,7 +127,7 @@ CASES = (
         FAILED_TITLE,
         "The last payment of an unpaid invoice failed.",
         "Acme Robotics has unpaid invoices totalling $312.50 whose last payment failed: "
-        "card_declined.",
+        "card declined.",
         FAILED,
         {"reason": "card_declined"},
     ),
@@ -138,10 +138,22 @@ CASES = (
         f"{FAILED_TITLE}, and another in progress",
         "The last payment of an unpaid invoice failed, and another is in progress.",
         "Acme Robotics has unpaid invoices totalling $312.50 whose last payment failed: "
-        "card_declined. Payments totalling $400.00 are in progress.",
+        "card declined. Payments totalling $400.00 are in progress.",
         FAILED | {IN_PAYMENT: same(400)},
         {"reason": "card_declined"},
         case="in flight",
+    ),
+    Case(
+        "ViamBillingPaymentFailed",
+        "critical",
+        "money",
+        "Acme Robotics has failed payments totalling $312.50 (reason unknown)",
+        "The last payment of an unpaid invoice failed.",
+        "Acme Robotics has unpaid invoices totalling $312.50 whose last payment failed: reason "
+        "unknown.",
+        UNPAID | {on_page(FAILED_AMOUNT, reason="other"): same(312.5)},
+        {"reason": "other"},
+        case="nobody knows why",
     ),
     Case(
         "ViamBillingPaymentMethodMissing",

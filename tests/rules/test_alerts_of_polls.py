@@ -116,11 +116,11 @@ POLLS = (
         "ViamBillingDataStale",
         "warning",
         "polling",
-        "Acme Robotics has had no successful poll of usage for 1h 4m 0s",
+        "Acme Robotics has had no successful poll of billing information for 1h 4m 0s",
         "A bill, or a part of it, has not been read for too long.",
-        "Acme Robotics has had no successful poll of usage for 1h 4m 0s.",
-        {on_page(LAST_SUCCESS, collector="usage"): same(SUCCEEDED)},
-        {"collector": "usage"},
+        "Acme Robotics has had no successful poll of billing information for 1h 4m 0s.",
+        {on_page(LAST_SUCCESS, collector="billing_information"): same(SUCCEEDED)},
+        {"collector": "billing_information"},
         delay=STALE,
     ),
     Case(
@@ -154,8 +154,8 @@ POLLS = (
         "polling",
         "Acme Robotics has $3.20 of an unknown cost type",
         "A bill has a cost type that this version does not know.",
-        "The bill of Acme Robotics has $3.20 of unknown_31, a cost type that this version of the "
-        "exporter has no name for.",
+        "The bill of Acme Robotics has $3.20 of cost type 31, which this version of the exporter "
+        "has no name for.",
         {
             on_page(
                 "viam_billing_usage_cost_usd", resource_type="unknown_31", source_type=kind, tier=""

@@ -63,7 +63,7 @@ SPIKE: Final = Case(
     "A day cost far more than expected.",
     "Acme Robotics has spent far more than expected. The last whole day on record, 1969-12-31, "
     "cost $224.56, $200.56 more than the $24.00 expected. More than expected, before discounts: "
-    "per_machine $164.56, simulation_compute $36.00.",
+    "per machine $164.56, simulation compute $36.00.",
     {
         YESTERDAY: same(224.56),
         of_type("yesterday", SPENDS_ON): same(188.56),
@@ -145,9 +145,9 @@ CASES: Final[Mapping[str, Case]] = {
         "ViamBillingNewCostType",
         "info",
         "spend",
-        "Acme Robotics has a new cost: $12.00 for simulation_compute",
+        "Acme Robotics has a new cost: $12.00 for simulation compute",
         "An organization is paying for something that cost it nothing before.",
-        "Acme Robotics spent $12.00 on simulation_compute on the last whole day, before discounts, "
+        "Acme Robotics spent $12.00 on simulation compute on the last whole day, before discounts, "
         "and, as far as is known, nothing in the four weeks before.",
         {
             of_type("yesterday", "simulation_compute"): same(12),
