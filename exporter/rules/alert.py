@@ -11,11 +11,17 @@ from exporter.rules.series import STALE
 
 ORGANIZATION: Final = "{{ $labels.org_name }}"
 EXPORTER: Final = "The exporter at {{ $labels.instance }}"
+A_DAY: Final = 86_400  # of UTC, which no setting shortens
 
 # Pipelines that take a number. Each comma needs a pass, for RE2 cannot look ahead: three do for all
 # that is below a trillion.
 _GROUPED: Final = ' | reReplaceAll "([0-9])([0-9]{3}[.,])" "$1,$2"' * 3
 AS_USD: Final = f'printf "%.2f"{_GROUPED} | reReplaceAll "^-?" "$0$$"'
+# Of whole days from today: "in 2 days", "in 1 day", "today", "13 days ago".
+AS_DAYS: Final = (
+    'printf "%+.0f days" | reReplaceAll "^.0 days" "today" | reReplaceAll "^(.1 day)s" "$1"'
+    ' | reReplaceAll "^[+]" "in " | reReplaceAll "^-(.+)" "$1 ago"'
+)
 
 # Of what a query found.
 FOUND: Final = ". | first | value"
@@ -49,6 +55,12 @@ def usd(amount: str) -> str:
 
 DOLLARS: Final = usd("$value")
 USD: Final = usd(FOUND)  # of what a query found
+
+
+def from_today(time: str) -> str:
+    """Return a template that says how many days from today, in UTC, a time of a query is."""
+    days = f"floor(({time}) / {A_DAY}) - scalar(floor(vector(time()) / {A_DAY}))"
+    return asked(days, f"{{{{ {FOUND} | {AS_DAYS} }}}}")
 
 
 def words(name: str) -> str:

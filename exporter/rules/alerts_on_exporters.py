@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.rules.alert import EXPORTER, Alerts, Text
+from exporter.rules.alert import A_DAY, EXPORTER, Alerts, Text
 from exporter.rules.exporters import down
 from exporter.rules.expressions import lately
 from exporter.rules.rule import Alert
 from exporter.rules.series import EXPORTERS, SHARDS_MISSING
 
 OWN = "viam_billing_exporter_"
-A_DAY = 86_400  # the ceiling's UTC day, which no setting shortens
 
 
 def alerts(make: Alerts) -> Iterator[Alert]:

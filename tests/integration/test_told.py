@@ -235,7 +235,8 @@ def test_what_is_wrong_arrives_in_words_and_resolves(tmp_path: Path) -> None:
     assert overdue is not None
     assert overdue["labels"]["org_name"] == who.name
     said = re.fullmatch(
-        r"(.+) owes (\$\d+\.\d\d) on invoices whose due date has passed\.",
+        r"(.+) owes (\$\d+\.\d\d) on overdue invoices, the oldest due on "
+        r"\d{4}-\d\d-\d\d, (?:today|1 day ago)\.",
         overdue["annotations"]["description"],
     )
     assert said is not None
