@@ -17,6 +17,8 @@ A_DAY: Final = 86_400  # of UTC, which no setting shortens
 # that is below a trillion.
 _GROUPED: Final = ' | reReplaceAll "([0-9])([0-9]{3}[.,])" "$1,$2"' * 3
 AS_USD: Final = f'printf "%.2f"{_GROUPED} | reReplaceAll "^-?" "$0$$"'
+# Without seconds, and without what is 0: "3d 12m", "45m".
+AS_AGE: Final = 'humanizeDuration | reReplaceAll " [0-9]+s$" "" | reReplaceAll " 0[hm]" ""'
 # Of whole days from today: "in 2 days", "in 1 day", "today", "13 days ago".
 AS_DAYS: Final = (
     'printf "%+.0f days" | reReplaceAll "^.0 days" "today" | reReplaceAll "^(.1 day)s" "$1"'
@@ -26,7 +28,7 @@ AS_DAYS: Final = (
 # Of what a query found.
 FOUND: Final = ". | first | value"
 DATE: Final = f'{{{{ ({FOUND} | toTime).Format "2006-01-02" }}}}'
-AGE: Final = f"{{{{ {FOUND} | humanizeDuration }}}}"
+AGE: Final = f"{{{{ {FOUND} | {AS_AGE} }}}}"
 
 # What a collector reads, as the beginning of a sentence.
 READS: Final = {

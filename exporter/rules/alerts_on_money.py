@@ -68,7 +68,7 @@ def _due(make: Alerts) -> Iterator[Alert]:
         ),
         Text(
             title,
-            "An unpaid invoice is due soon or already due, and payment is automatic.",
+            "An unpaid invoice is due soon or already due, and should be paid automatically.",
             f"{unpaid}. The payment method should be charged automatically.{as_of('invoices')}",
         ),
     )
@@ -147,7 +147,7 @@ def _amounts(make: Alerts) -> Iterator[Alert]:
             f"{ORGANIZATION} has an unusually large invoice: {DOLLARS} against a median of "
             f"{dollars(USUAL)}",
             "The newest invoice is much larger than earlier ones of its kind.",
-            f"The newest invoice of {ORGANIZATION} is {DOLLARS}. "
+            f"The newest invoice of {ORGANIZATION} is for {DOLLARS}. "
             f"The median of earlier ones of its kind is {dollars(USUAL)}.{as_of('invoices')}",
         ),
     )
@@ -182,7 +182,7 @@ def _methods(make: Alerts) -> Iterator[Alert]:
         Text(
             f"{ORGANIZATION} has an unverified bank account"
             + asked(f"{UNPAID}{{org_id=%[1]q}} > 0", f", and unpaid invoices totalling {USD}"),
-            "A bank account is not verified: nothing can be paid from it until it is.",
+            "The bank account that an organization is to pay from is not verified.",
             f"{ORGANIZATION} is set up to pay from a bank account that is not verified. "
             f"Unpaid invoices: {dollars(UNPAID)}.{as_of('billing_information')}",
         ),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from exporter.rules.alert import (
+    AS_AGE,
     DATE,
     DOLLARS,
     ORGANIZATION,
@@ -85,7 +86,7 @@ def _budgets(make: Alerts) -> Iterator[Alert]:
         "ViamBillingBudgetForecastExceeded",
         named(f"({LOWER} > ({BUDGET} >= 0)) unless ({ENDED})"),
         Text(
-            f"{ORGANIZATION} is forecast to end over budget: at least {DOLLARS} of "
+            f"{ORGANIZATION} is forecast to go over budget: at least {DOLLARS} of "
             f"{dollars(BUDGET)}",
             "Even the lower bound of the forecast is above the budget.",
             f"{ORGANIZATION} is forecast to have spent at least {DOLLARS} by the end of the "
@@ -102,7 +103,7 @@ def _unwatched(make: Alerts) -> Alert:
     allowed = (
         f"clamp_min({limits.stale_intervals} * {interval}, {seconds(limits.budget_unwatched)})"
     )
-    age = "{{ $value | humanizeDuration }}"
+    age = f"{{{{ $value | {AS_AGE} }}}}"
     return make.about_organization(
         "ViamBillingBudgetUnwatched",
         named(f"time() - ({read}) > {allowed} and {BUDGET} >= 0"),
@@ -144,7 +145,7 @@ def _spike(make: Alerts) -> Alert:
                 + "."
                 + asked(
                     types,
-                    " More than expected, before discounts:"
+                    " Largest overruns, before discounts:"
                     "{{ range $i, $type := . }}{{ if $i }},{{ end }} "
                     f"{words('$type.Labels.resource_type')} {usd('$type.Value')}{{{{ end }}}}.",
                 ),
@@ -172,7 +173,7 @@ def _new_cost_type(make: Alerts) -> Alert:
         Text(
             f"{ORGANIZATION} has a new cost: {DOLLARS} for {OF_TYPE}",
             "An organization is paying for something that cost it nothing before.",
-            f"{ORGANIZATION} spent {DOLLARS} on {OF_TYPE} on the last whole "
-            "day, before discounts, and, as far as is known, nothing in the four weeks before.",
+            f"{ORGANIZATION} spent {DOLLARS} on {OF_TYPE} on the last whole day (before "
+            "discounts) and, as far as is known, nothing in the four weeks before.",
         ),
     )

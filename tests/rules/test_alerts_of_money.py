@@ -63,7 +63,7 @@ UNVERIFIED = on_page("viam_billing_payment_method_verification_pending")
 
 def due_soon(case: str, trouble: Mapping[str, Values], *, automatic: bool = False) -> Case:
     """Return a case of an invoice that is due soon."""
-    summary = "payment is automatic" if automatic else "might not be paid automatically"
+    summary = "should be paid automatically" if automatic else "might not be paid automatically"
     title = "Acme Robotics has unpaid invoices totalling $312.50, the first due on 1970-01-03"
     end = (
         "The payment method should be charged automatically."
@@ -156,8 +156,8 @@ CASES = (
         "money",
         "Acme Robotics has an unusually large invoice: $2,100.00 against a median of $690.00",
         "The newest invoice is much larger than earlier ones of its kind.",
-        "The newest invoice of Acme Robotics is $2,100.00. The median of earlier ones of its kind "
-        "is $690.00.",
+        "The newest invoice of Acme Robotics is for $2,100.00. The median of earlier ones of its "
+        "kind is $690.00.",
         {on_page("viam_billing_invoice_latest_amount_usd"): same(2100)},
     ),
     Case(
@@ -174,7 +174,7 @@ CASES = (
         "warning",
         "money",
         "Acme Robotics has an unverified bank account, and unpaid invoices totalling $312.50",
-        "A bank account is not verified: nothing can be paid from it until it is.",
+        "The bank account that an organization is to pay from is not verified.",
         "Acme Robotics is set up to pay from a bank account that is not verified. Unpaid invoices: "
         "$312.50.",
         UNPAID | {UNVERIFIED: same(1)},
@@ -184,7 +184,7 @@ CASES = (
         "warning",
         "money",
         "Acme Robotics has an unverified bank account",
-        "A bank account is not verified: nothing can be paid from it until it is.",
+        "The bank account that an organization is to pay from is not verified.",
         "Acme Robotics is set up to pay from a bank account that is not verified. Unpaid invoices: "
         "$0.00.",
         {UNVERIFIED: same(1)},
@@ -233,8 +233,8 @@ def test_an_outage_leaves_no_old_amount_without_its_age(tmp_path: Path) -> None:
     fail(pages, FIRST, 5 * hour, 55 * hour, step)
     for at, away, age in (
         (4, "in 1 day", ""),
-        (29, "today", " Invoices were last read 1d 0h 0m 0s ago, so this may have changed."),
-        (53, "1 day ago", " Invoices were last read 2d 0h 0m 0s ago, so this may have changed."),
+        (29, "today", " Invoices were last read 1d ago, so this may have changed."),
+        (53, "1 day ago", " Invoices were last read 2d ago, so this may have changed."),
     ):
         title = due.title.replace("1970-01-03", "1970-01-02")
         told = due.description.replace("1970-01-03, in 2 days", f"1970-01-02, {away}")
