@@ -20,7 +20,7 @@ EXAMPLE: Final = RULES.parents[1] / "exporter.example.yml"
 # Somebody may call an organization anything.
 NASTY: Final = "Acme <!channel> & <b>Sons</b>"
 OVERDUE: Final = "has overdue invoices totalling $312.50"
-FAILED: Final = "has failed payments totalling $312.50 (card_declined)"
+FAILED: Final = "has failed payments totalling $312.50 (card declined)"
 
 
 def run(*command: str) -> str:
