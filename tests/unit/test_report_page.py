@@ -105,7 +105,8 @@ def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
     assert sums[3] == "$530.00excludes Ossuline Foundry"
     assert "Over budget1of 2 with a budgetexcludes Ossuline Foundry" in html.text
     assert "Not completely read2of 3 organizations" in html.text
-    change = sum(each.compared.pair.change or 0.0 for each in of.months if each.compared)
+    changes = (each.compared.in_cents().pair for each in of.months if each.compared)
+    change = sum(each.change or 0.0 for each in changes)
     assert sums[4].startswith(f"+${change:.2f} (")
     assert sums[4].endswith("%)excludes Ossuline Foundry")
     assert "In trouble3of 3 organizations" in html.text
