@@ -363,6 +363,15 @@ def test_names_that_look_like_variables_stay_names() -> None:
     assert settings["organizations"][0]["name"] == "$${HOME}"
 
 
+def test_a_configuration_can_be_edited() -> None:
+    """A variable in place of a key needs no quotes, as it would within braces."""
+    text = configuration(demo_fleet(1), "127.0.0.1:8427")
+    assert not set("{}") & set(text)
+    key = demo_fleet(1)[0].api_key
+    edited = yaml.safe_load(text.replace(f"api_key: {key}", "api_key: ${VIAM_API_KEY}"))
+    assert edited["organizations"][0]["credentials"]["api_key"] == "${VIAM_API_KEY}"
+
+
 def test_the_configuration_of_ten_thousand_fits_into_a_file(tmp_path: Path) -> None:
     """The exporter refuses files above 2 MB."""
     accounts = fleet(10_000)
