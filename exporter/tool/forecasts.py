@@ -62,7 +62,7 @@ async def _read(
     found = await ledger_sources.read(
         place, arguments.organizations, whole, config, arguments.clock
     )
-    complain(f"read from {place.name}")
+    place.say_read(found.failures)
     known = [FoundOrganization(each.org_id, each.org_name) for each in found.made]
     outcomes.require(arguments.organizations, known, found.failures)
     return found

@@ -256,8 +256,26 @@ def test_sorting_and_choosing() -> None:
         assert names("--sort=month-to-date") == ["Acme", "beta", "aardvark"]
         assert names("--organization=b", "--organization=Acme") == ["Acme", "beta"]
         refused = within("usage", "--organization=Nobody", *flags)
+        meant = within("usage", "--organization=Acmee", *flags)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.endswith("--organization=Nobody: no such id or name\n")
+    assert meant.stderr.endswith("--organization=Acmee: no such id or name: did you mean Acme?\n")
+
+
+@pytest.mark.parametrize("command", ["usage", "forecast", "report", "backfill"])
+def test_only_what_was_read_is_named(command: str) -> None:
+    """Nothing was read from an exporter that does not answer."""
+    nowhere = "--exporter=http://127.0.0.1:1"
+    lost = within(command, nowhere)
+    assert lost.returncode == 1
+    assert lost.stderr.startswith("viam-billing: http://127.0.0.1:1: it cannot be reached: ") or (
+        command == "backfill"
+    )
+    assert "read from" not in lost.stderr
+    assert "days are those of" not in lost.stderr
+    with serving(fleet(ACME)) as flags:
+        half = within("usage", *flags, nowhere).stderr
+    assert f"viam-billing: read from {flags[0].partition('=')[2]}\n" in half
 
 
 def test_what_an_exporter_cannot_poll_is_said() -> None:
