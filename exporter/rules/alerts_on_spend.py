@@ -48,8 +48,8 @@ def _of_it(metric: str, *labels: str) -> str:
 def _exhausted() -> str:
     """Return a template that says when the budget is used up, where that is known."""
     when = _of_it("viam_billing_budget_exhausted_timestamp_seconds")
-    passed = asked(f"{when} <= time()", f" It was used up on {DATE}.")
-    return passed + asked(f"{when} > time()", f" At this pace, it will be used up on {DATE}.")
+    passed = asked(f"{when} <= time()", f" It was used up around {DATE}.")
+    return passed + asked(f"{when} > time()", f" At this pace, it will be used up around {DATE}.")
 
 
 def _budgets(make: Alerts) -> Iterator[Alert]:

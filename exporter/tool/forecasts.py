@@ -87,7 +87,8 @@ def _table(every: Sequence[WholeOrganization], total_of: str) -> None:
                 money(each.forecast_lower_usd),
                 money(each.forecast_upper_usd),
                 money(each.budget_usd),
-                (each.budget_exhausted_at or "")[:10],
+                (each.budget_exhausted_at or "")[:10]
+                + (" (estimated)" if each.budget_exhausted_is_estimated else ""),
             ),
             alarming=each.budget_usd is not None
             and (each.forecast_lower_usd or 0.0) > each.budget_usd,

@@ -220,10 +220,12 @@ def test_the_page_of_the_forecast_shows_such_a_table() -> None:
     method = {"name": "weekday", "forecast_usd": 496.84, "weight": 0.75, "past_error": 0.031}
     methods = [method, method | {"name": "newer_than_this", "weight": 0.25, "past_error": None}]
     told = {"forecast_methods": methods, "forecast_closed_period_error": -0.0214}
+    told |= {"budget_exhausted_is_estimated": True}
     with serving(fleet(acme | told, line("3", org_name="New"))) as flags:
         whole = within("forecast", *flags).stdout
         alone = within("forecast", *flags, "--organization=Acme Robotics").stdout
     assert "Total; 1 has no forecast" in whole
+    assert "2026-11-29 (estimated)" in whole
     assert "weekday" not in whole
     assert "Total" not in alone
     assert "In the middle of the last period, the forecast was 2.1% too low." in alone

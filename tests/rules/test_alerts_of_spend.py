@@ -102,7 +102,8 @@ CASES: Final[Mapping[str, Case]] = {
         "100%",
         "warning",
         "is over budget: $2345.67 of $2000.00",
-        "$2345.67 in this billing period. The budget is $2000.00. It was used up on 1969-12-31.",
+        "$2345.67 in this billing period. The budget is $2000.00. It was used up around "
+        "1969-12-31.",
         2345.67,
         same(-HOUR),
     ),
@@ -113,7 +114,7 @@ CASES: Final[Mapping[str, Case]] = {
         "Acme Robotics is forecast to end over budget: at least $2000.50 of $2000.00",
         "Even the lower bound of the forecast is above the budget.",
         "Acme Robotics is forecast to have spent at least $2000.50 by the end of the billing "
-        "period. The budget is $2000.00. At this pace, it will be used up on 1970-01-20.",
+        "period. The budget is $2000.00. At this pace, it will be used up around 1970-01-20.",
         {
             on_page("viam_billing_forecast_lower_usd"): same(2000.5),
             EXHAUSTED: same(19 * DAY + HOUR),

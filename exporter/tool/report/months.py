@@ -32,6 +32,13 @@ class Told(NamedTuple):
     days: Sequence[DayLine]
 
 
+class UsedUp(NamedTuple):
+    """The day on which a budget was used up."""
+
+    day: str  # as 2026-11-27
+    is_estimated: bool  # nobody saw what the day cost
+
+
 @dataclass(frozen=True, slots=True)
 class Month:
     """A month of an organization. Amounts are US dollars, None where they are not known."""
@@ -150,8 +157,8 @@ class Month:
         return self.budget_left is not None and self.budget_left <= -HALF_A_CENT
 
     @property
-    def used_up_on(self) -> str | None:
-        """The day since which it has cost more than its budget; None if that is not known."""
+    def used_up(self) -> UsedUp | None:
+        """Since when it has cost more than its budget; None if that is not known."""
         budget, spent, since = self.whole.budget_usd, 0.0, None
         if budget is None or not self.has_exceeded:
             return None
@@ -164,7 +171,7 @@ class Month:
             if spent <= budget:
                 since = None
             elif since is None:
-                since = text_of(number)
+                since = UsedUp(text_of(number), each.estimated >= HALF_A_CENT)
         return since
 
     @property
@@ -173,6 +180,11 @@ class Month:
         if self.period.seen is None and self.days.days:
             return float(self.days.days[-1][0] * DAY)
         return self.period.seen
+
+    @property
+    def read(self) -> float | None:
+        """When the oldest of the newest answers came, those with invoices included."""
+        return _time(self.whole.last_success)
 
     @property
     def beside_days(self) -> float | None:

@@ -19,7 +19,7 @@ from exporter.tool import parts
 from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import invoice_tables, made_of, sheets
 from exporter.tool.report.compares import MAX_TYPES, STEPS
-from exporter.tool.report.glossary import explained
+from exporter.tool.report.glossary import explained, undivided
 from exporter.tool.report.months import Month, Report, together
 from exporter.tool.report.periods import State
 from exporter.tool.report.problems import pressing_first, troubles, unread
@@ -82,6 +82,7 @@ def _templates() -> tuple[jinja2.Environment, str]:
     environment.filters["dated"] = invoice_tables.dated
     environment.filters["shown"] = made_of.shown
     environment.filters["explained"] = explained
+    environment.filters["undivided"] = undivided
     environment.filters["invoice_state"] = invoice_tables.state_at
     environment.filters["unpaid"] = invoice_tables.unpaid
     environment.filters["in_cents"] = lambda of: of and of.in_cents()

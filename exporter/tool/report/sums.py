@@ -30,6 +30,7 @@ class Sums(NamedTuple):
     cost: Total
     end: Total  # final, or by the forecast; without one, what it has cost so far
     running: int  # organizations of which the month is not over
+    seen: float | None  # when the oldest of their bills was read, Unix seconds
     ended: int  # those of which it is; of the rest, the bill is out of date
     unpaid: Total
     overdue: Total
@@ -46,6 +47,7 @@ def sums(report: Report, add: Adding = exact_sum) -> Sums:
     months = report.months
     largest = sorted(months, key=lambda each: -(each.period.usd or 0.0))
     wholes = [*(each.whole for each in months), *report.nothing]
+    running = [each for each in months if each.period.state is State.RUNNING]
     nothing = [None for _ in report.nothing]
     used = [each for each in months if each.budget_left is not None]
     budgets = {each.whole.org_id: each.whole.budget_usd for each in used}
@@ -68,7 +70,8 @@ def sums(report: Report, add: Adding = exact_sum) -> Sums:
                 if each.end_usd is None and each.period.usd is not None
             ],
         ),
-        sum(each.period.state is State.RUNNING for each in months),
+        len(running),
+        min((each.seen for each in running if each.seen is not None), default=None),
         sum(each.period.state is State.ENDED for each in months),
         _total(add, [each.unpaid_usd for each in wholes], wholes),
         _total(add, [each.overdue_usd for each in wholes], wholes),
