@@ -302,7 +302,7 @@ def test_other_machines_are_shut_out(address: str, capfd: pytest.CaptureFixture[
         ("--latency=50", "must be a duration with a unit"),
         ("--poll-interval=0s", "must be above zero"),
         ("--token-lifetime=soon", "must be a duration with a unit"),
-        ("--listen=127.0.0.1:0", "unrecognized arguments"),
+        ("--listen=127.0.0.1:0", "unknown flag --listen: did you mean --listen-address?"),
     ],
 )
 def test_wrong_usage_is_explained(
