@@ -37,8 +37,8 @@ WITHOUT_LEDGER: Final = (
     "with --storage.path"
 )
 EARLIER: Final = (
-    "an exporter must have run in a month for a report of it; viam-billing invoices lists what was "
-    "billed for earlier ones"
+    "an exporter must have run in a month for a report of it; for the invoices of earlier ones, "
+    "see viam-billing invoices, pdf and backfill"
 )
 NOT_FOR_TERMINALS: Final = (
     "the report is HTML, for a browser: give --dest=. to write it to a file here, or send it to "
