@@ -76,6 +76,7 @@ def test_it_names_the_section_that_a_link_leads_to(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
+        ("ViamBillingBudgetUse", "did you mean ViamBillingBudgetUsed?"),
         ("InvoiceOverdue", f"did you mean {OVERDUE}?"),
         ("after outage", "did you mean After an outage?"),
         ("nonsense", "viam-billing runbook lists the alerts"),
