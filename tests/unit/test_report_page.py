@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.metrics.problems import Kind
 from exporter.process.version import version
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import WholeOrganization
@@ -19,7 +20,7 @@ from exporter.tool.report.compares import CREDITS, DISCOUNTS, STEPS
 from exporter.tool.report.days import net
 from exporter.tool.report.glossary import undivided
 from exporter.tool.report.months import Month, Report, Told, month_of
-from exporter.tool.report.problems import Kind, problems
+from exporter.tool.report.problems import problems
 from support.months import NOW
 from support.process import ROOT
 from support.reports import never_read, new, of_many_lines, report, stale, usual

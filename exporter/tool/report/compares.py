@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from exporter.base.plain import HALF_A_CENT
 from exporter.metrics import cents
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.day_rows import UNKNOWN, Day
@@ -13,7 +14,6 @@ from exporter.tool.report.credits import before_discounts
 from exporter.tool.report.days import MonthDays, net
 from exporter.tool.report.periods import Period, State
 from exporter.web.status.changes import Pair
-from exporter.web.status.formatting import HALF_A_CENT
 
 MAX_TYPES: Final = 10  # that are shown
 MAX_DAYS: Final = 3  # that a change is laid to

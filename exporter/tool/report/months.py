@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from exporter.base.plain import HALF_A_CENT
 from exporter.metrics import cents
 from exporter.metrics.closed import TOLERANCE
 from exporter.metrics.extract.values import exact_sum
+from exporter.metrics.problems import is_over
 from exporter.state.day_rows import DAY
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import DayLine, InvoiceLine, WholeOrganization
@@ -22,7 +24,6 @@ from exporter.tool.report.invoice_tables import amounts
 from exporter.tool.report.past_months import PastMonths, past_months
 from exporter.tool.report.periods import Period, State
 from exporter.tool.times import parsed
-from exporter.web.status.formatting import HALF_A_CENT
 
 
 class Told(NamedTuple):
@@ -154,7 +155,7 @@ class Month:
     @property
     def has_exceeded(self) -> bool:
         """Whether it has cost more than its budget, by a cent or more."""
-        return self.budget_left is not None and self.budget_left <= -HALF_A_CENT
+        return is_over(self.period.usd, self.whole.budget_usd)
 
     @property
     def used_up(self) -> UsedUp | None:

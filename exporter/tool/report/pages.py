@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import jinja2
 
+from exporter.base.plain import HALF_A_CENT
 from exporter.metrics import cents
 from exporter.process.version import version
 from exporter.state.day_rows import DAY, Day
@@ -26,7 +27,6 @@ from exporter.tool.report.problems import pressing_first, troubles, unread
 from exporter.tool.report.sums import sums
 from exporter.web.status import templates
 from exporter.web.status.bars import Bars, bars
-from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.status.html_pages import REASONS
 from exporter.web.summary import between
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from exporter.base.plain import HALF_A_CENT
 from exporter.metrics import cents
 from exporter.state.day_rows import NOT_MOVED
 from exporter.state.ledger import sum_if_known
 from exporter.web.status import days
-from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.summary import Summary
 
 WEEK: Final = 7
