@@ -390,6 +390,7 @@ class Forecast(NamedTuple):
     past_error: float | None = None
     day_before: ExpectedDay | None = None  # the last whole day; None unless it was observed
     on_it: ExpectedDay | None = None  # the day of the answer
+    is_exhausted_estimated: bool = False  # used up on a day of which the cost is an estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,8 @@ def words(cause: Cause) -> str:
 def between(errors: Iterable[float | None]) -> str:
     """Say how often periods end within the bounds of a forecast, by its methods' past errors."""
     if any(error is not None for error in errors):
-        return "four periods in five end between"
-    return "with no history to judge by, perhaps between"
+        return "four times out of five, it ends between"
+    return "with no history to judge by, it may end between"
 
 
 class Summary:

@@ -51,6 +51,13 @@ def test_a_line_says_what_an_organization_spends_and_owes() -> None:
     ]
 
 
+def test_a_total_adds_up_what_is_shown() -> None:
+    """Not the fractions of a cent that nobody sees."""
+    html = status(*(named(name, usage(1.004)) for name in ("Acme", "Beta")))
+    assert [html.row(name)[1] for name in ("Acme", "Beta")] == ["$1.00", "$1.00"]
+    assert html.row("All 2")[1] == "$2.00"
+
+
 def test_a_period_that_has_ended_is_not_taken_for_the_next_one() -> None:
     """Hours after a rollover the API may still answer with the month before."""
     late = usage(40.0)

@@ -120,13 +120,16 @@ def _money(month: Month) -> Iterator[Problem]:
     period, budget = month.period, month.whole.budget_usd
     spikes = month.days.spikes
     if budget is not None and month.budget_left is not None and month.has_exceeded:
-        detail = f"{usd(budget - month.budget_left)} of {usd(budget)}"
-        yield Problem(Kind.OVER_BUDGET, -month.budget_left, month.used_up_on, detail)
+        used_up = month.used_up
+        estimated = "; the date is an estimate" if used_up and used_up.is_estimated else ""
+        detail = f"{usd(budget - month.budget_left)} of {usd(budget)}{estimated}"
+        yield Problem(Kind.OVER_BUDGET, -month.budget_left, used_up and used_up.day, detail)
     yield from _unpaid(month.whole)
     if month.is_forecast_over and budget is not None and month.end_usd is not None:
-        detail = f"{usd(month.end_usd)} of {usd(budget)}"
-        used_up = (month.whole.budget_exhausted_at or "")[:10] or None
-        yield Problem(Kind.FORECAST_OVER_BUDGET, month.end_usd - budget, used_up, detail)
+        date = (month.whole.budget_exhausted_at or "")[:10] or None
+        expected = "; the date is when the forecast uses it up" if date else ""
+        detail = f"{usd(month.end_usd)} of {usd(budget)}{expected}"
+        yield Problem(Kind.FORECAST_OVER_BUDGET, month.end_usd - budget, date, detail)
     if period.is_incomplete:
         detail = f"last read {span(period.unseen)} before the end of the period"
         yield Problem(Kind.INCOMPLETE, period.missing_usd, None, detail)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
-from exporter.metrics.extract.values import exact_sum
+from exporter.metrics import cents
 from exporter.metrics.problems import Kind
 from exporter.web.summary import BAD, OK, WAIT, Summary
 
@@ -128,7 +128,7 @@ class Query:
 
 
 class Total(NamedTuple):
-    """The sum of a column."""
+    """The sum of a column, of amounts as they are shown."""
 
     usd: float
     unknown: int  # organizations without a number
@@ -173,4 +173,4 @@ def table(organizations: Iterable[Summary], query: Query) -> Table:
 def _total(rows: Sequence[Summary], column: Column) -> Total:
     values = [column.key(row) for row in rows]
     numbers = [value for value in values if isinstance(value, float)]
-    return Total(exact_sum(numbers), len(rows) - len(numbers))
+    return Total(cents.total(numbers), len(rows) - len(numbers))
