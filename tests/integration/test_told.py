@@ -225,7 +225,7 @@ def test_what_is_wrong_arrives_in_words_and_resolves(tmp_path: Path) -> None:
             until(arrived("operators-slack", DOWN, "resolved", gone), "it is back", WITHIN)
 
         amounts = {
-            f"${value:.2f}"
+            f"${value:,.2f}"
             for series in server.api("query", query="viam_billing_invoices_overdue_amount_usd[1h]")[
                 "result"
             ]
@@ -235,11 +235,11 @@ def test_what_is_wrong_arrives_in_words_and_resolves(tmp_path: Path) -> None:
     assert overdue is not None
     assert overdue["labels"]["org_name"] == who.name
     said = re.fullmatch(
-        r"(.+) owes (\$\d+\.\d\d) on overdue invoices, the oldest due on "
+        r"(.+) owes (\$[\d,]+\.\d\d) on overdue invoices, the oldest due on "
         r"\d{4}-\d\d-\d\d, (?:today|1 day ago)\.",
         overdue["annotations"]["description"],
     )
-    assert said is not None
+    assert said is not None, overdue["annotations"]["description"]
     assert said[1] == who.name
     assert said[2] in amounts - {"$0.00"}
     assert overdue["annotations"]["runbook_url"].endswith("#viambillinginvoiceoverdue")
