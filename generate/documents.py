@@ -110,9 +110,7 @@ def blocks() -> Mapping[str, Callable[[], str]]:
                 for k in keys()
             ),
         ),
-        "web-configuration": lambda: _table(
-            ("key", "default", "meaning"), web_keys(WebConfigKeys)
-        ),
+        "web-configuration": lambda: _table(("key", "default", "meaning"), web_keys(WebConfigKeys)),
         "endpoints": lambda: _table(
             ("path", "answer"), ((f"`{e.path}`", e.description) for e in ENDPOINTS)
         ),

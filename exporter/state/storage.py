@@ -249,7 +249,7 @@ class Storage:
             database.executemany("REPLACE INTO spend VALUES (?, ?, ?)", spends)
             database.executemany("REPLACE INTO outlook VALUES (?, ?, ?)", outlooks)
             database.executemany(queries.REPLACE_DAY, days)
-            database.executemany(queries.FORGET_DAYS, outgrown)
+            database.executemany(queries.FORGET_DAYS, [each * 2 for each in outgrown])
             database.executemany(queries.REPLACE_CLOSED, closed)
             database.executemany("REPLACE INTO closed_answer VALUES (?, ?, ?, ?)", messages)
             database.executemany(queries.FORGET_CLOSED, [each[:1] for each in closed])
@@ -367,7 +367,7 @@ def _ledger(
 
 
 def _days(database: sqlite3.Connection, org_id: str, answered: int) -> Mapping[int, bytes]:
-    return rows.days(org_id, database.execute(queries.DAYS, (org_id, answered)))
+    return rows.days(org_id, database.execute(queries.DAYS, (org_id, answered) * 2))
 
 
 def _closed(

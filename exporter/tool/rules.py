@@ -41,6 +41,7 @@ The settings file contains only what differs from the defaults, for example:
 SCRAPE: Final = """\
 scrape_configs:
   - job_name: viam-billing
+    scrape_interval: 1m
     static_configs:
       - targets: ["localhost:8426"] # the exporter
 """
@@ -112,9 +113,9 @@ def _advice(arguments: argparse.Namespace, links: Links) -> Iterator[str]:
     if links.dashboards is None:
         yield "Alerts do not link to dashboards: set Grafana's address with --dashboards."
     if arguments.alertmanager:
-        yield "Put your own receivers into alertmanager.yml, their secrets into secrets/ beside it,"
-        yield "and check it with amtool check-config."
-    yield "Add to prometheus.yml, check it with promtool check config, and send Prometheus SIGHUP:"
+        yield "Enter your receivers in alertmanager.yml, put each secret into the file it names,"
+        yield "readable by Alertmanager only, and check it with amtool check-config."
+    yield "Add to prometheus.yml, check it with promtool check config, and reload Prometheus:"
     yield ""
     pattern = str(arguments.dest.absolute() / "viam-billing.*.yml")
     yield "rule_files:"

@@ -92,10 +92,10 @@ def test_the_single_file_shows_the_demo_as_the_readme_says(single: Path, tmp_pat
     """Nothing is installed before. It stops as any daemon does."""
     (block,) = commands_of("README.md", __file__)
     (tmp_path / single.name).symlink_to(single)
-    program, *flags = shlex.split(block.text, comments=True)
+    python, file, *flags = shlex.split(block.text, comments=True)
     flags += ["--web.listen-address=127.0.0.1:0"]
     home = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    with running(tmp_path / program, *flags, environ=home) as process:
+    with running(python, tmp_path / file, *flags, environ=home) as process:
         port = int(process.stdout.wait_for(r"http://localhost:(\d+)/")[1])
         until(lambda: "\nviam_billing_up{" in get(port, "/metrics").text, "bills are shown")
     assert not re.search("level=(warning|error|critical)|Traceback", process.stderr.text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ import yaml
 
 from rules.harness import ALERTS, RULES
 from support.alertmanager import alertmanager
-from support.process import get
+from support.process import get, until
 
 CONFIGURATION: Final = RULES.parents[1] / "alertmanager" / "alertmanager.yml"
 
@@ -48,14 +49,24 @@ def fire(port: int, *alerts: str, **labels: str) -> None:
 
 
 def silent(port: int) -> set[str]:
-    """Return the alerts that are inhibited, written in the same way."""
-    alerts = json.loads(get(port, "/api/v2/alerts").body)
-    names = [
-        f"{a['labels']['alertname'].removeprefix('ViamBilling')} {a['labels'].get('org_id', '')}"
-        for a in alerts
-        if a["status"]["inhibitedBy"]
-    ]
-    return {name.strip() for name in names}
+    """Return the alerts that are inhibited, written in the same way.
+
+    Alertmanager takes alerts in their order, and some time after it has answered: a pair that is
+    fired last, of which one silences the other, tells when it has taken all.
+    """
+    last = f"mark-{uuid.uuid4()}"
+    fire(port, f"InvoiceDueSoon {last}", f"InvoiceOverdue {last}")
+
+    def told() -> set[str]:
+        alerts = json.loads(get(port, "/api/v2/alerts").body)
+        return {
+            f"{labels['alertname'].removeprefix('ViamBilling')} {labels.get('org_id', '')}".strip()
+            for labels in (each["labels"] for each in alerts if each["status"]["inhibitedBy"])
+        }
+
+    mark = f"InvoiceDueSoon {last}"
+    until(lambda: mark in told(), "all alerts are taken")
+    return {each for each in told() if " mark-" not in each}
 
 
 def test_the_worse_of_two_silences_the_other_of_the_same_organization(port: int) -> None:

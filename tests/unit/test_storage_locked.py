@@ -38,7 +38,8 @@ def test_a_start_waits_for_who_has_it_for_a_moment(
         with closing(Storage(tmp_path)) as own:
             stored, _ = await asyncio.gather(own.read_when_free(), let_go())
             assert stored.organizations == {"acme": ACME}
-            assert seconds <= asyncio.get_running_loop().time() <= seconds + 2 * LOOK
+            taken = asyncio.get_running_loop().time() - seconds
+            assert -1e-9 <= taken <= 2 * LOOK  # a sum of many sleeps is not exact
 
     run(scenario())
 
