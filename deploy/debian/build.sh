@@ -15,10 +15,13 @@ mkdir -p "$folder/debian"
 cp "$here"/* "$folder/debian/"
 cp "$here/../../CHANGELOG.md" "$here/../exporter.example.yml" "$folder/"
 for unit in service socket; do
-    # The package has another place, and makes a user.
-    sed "s|/opt/$name/bin/|/usr/bin/|; s|^DynamicUser=yes|User=$name|" \
+    # The package has another place, and makes a user, who reads the keys without systemd.
+    sed "s|/opt/$name/bin/|/usr/bin/|; s|^DynamicUser=yes|User=$name|; s|README\.md|README.Debian|
+        /^# Each file FILE/,/^LoadCredential=/d" \
         "$here/../systemd/$name.$unit" >"$folder/debian/$name.$unit"
 done
+cp "$here/../report/viam-billing-report.service" "$here/../report/viam-billing-report.timer" \
+    "$folder/debian/"
 cat >"$folder/debian/changelog" <<CHANGELOG
 $name ($version-1) stable; urgency=medium
 

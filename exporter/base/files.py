@@ -9,7 +9,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+LET_IT_READ: Final = (
+    "the user who runs this must own it (mode 0600) or be in its group (mode 0640), and be able to "
+    "enter its folder"
+)
 
 
 class IrregularError(OSError):
@@ -95,6 +100,19 @@ def _descriptor(path: Path) -> int:
         return os.open(path, flags)  # another has a lease on it: it is to be had when that ends
 
 
+def reason(error: OSError, path: Path) -> str:
+    """Return why a file cannot be read, and how to mend it.
+
+    Its name may be a secret in the wrong place, but the name of a folder that exists is none.
+    """
+    if isinstance(error, PermissionError):
+        return f"{error.strerror}: {LET_IT_READ}"
+    if isinstance(error, FileNotFoundError) and path.is_absolute():
+        folder = next(each for each in path.parents if each.is_dir())
+        return f"{error.strerror} in {folder.resolve()}"
+    return str(error.strerror)
+
+
 def read(path: Path, at_most: int, too_large: str) -> bytes:
     """Return the content of a regular file of at most so many bytes.
 
@@ -105,7 +123,7 @@ def read(path: Path, at_most: int, too_large: str) -> bytes:
     except IrregularError:
         raise ValueError("must name a regular file") from None
     except OSError as error:
-        raise ValueError(f"must name a file that can be read: {error.strerror}") from None
+        raise ValueError(f"must name a file that can be read: {reason(error, path)}") from None
     if len(found) > at_most:
         raise ValueError(too_large)
     return found

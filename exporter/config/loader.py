@@ -64,7 +64,8 @@ def text_of(path: Path) -> str:
     except files.IrregularError:
         raise ConfigError([Problem(file, None, "", "must be a regular file")]) from None
     except OSError as error:
-        raise ConfigError([Problem(file, None, "", f"cannot be read: {error.strerror}")]) from None
+        reason = files.reason(error, path)
+        raise ConfigError([Problem(file, None, "", f"cannot be read: {reason}")]) from None
     if len(content) > MAX_BYTES:
         raise ConfigError([Problem(file, None, "", "must not be larger than 2 MB")])
     try:

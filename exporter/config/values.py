@@ -200,8 +200,12 @@ def _linear(pattern: str) -> SchemaValidator:
 
 def secret(value: object) -> Secret:
     """Return an API key. White space in it is always an accident, which no server explains."""
-    text = string(value)
-    if any(character.isspace() for character in text):
+    text = _string(value)
+    if text.isspace():
+        raise ValueError("must not be empty")
+    if "\n" in text or "\r" in text:
+        raise ValueError("must be a single line")
+    if any(character.isspace() for character in string(text)):
         raise ValueError("must not contain white space")
     return Secret(text)
 
@@ -210,7 +214,8 @@ def read_key_file(path: Path) -> Secret:
     """Read an API key, or its id; a line end after it is not part of it.
 
     Raises ValueError with the rule: missing, unreadable, no regular file (which could not be
-    read again), too long, not UTF-8, empty, or with white space or control characters inside.
+    read again), too long, not UTF-8, empty, or with several lines, white space or control
+    characters inside.
     """
     content = files.read(
         path,

@@ -257,6 +257,12 @@ def _expand(text: str, environ: Mapping[str, str]) -> str | Unexpanded:
         #: Often in a regular expression or a key.
         return Unexpanded("has a ${ without a name and a }: write $${ for a literal ${")
     unset = {match[1] for match in matches if match[1]} - environ.keys()
+    if "CREDENTIALS_DIRECTORY" in unset:
+        return Unexpanded(
+            #: The package's unit and commands in a shell have no such folder.
+            "needs CREDENTIALS_DIRECTORY, which systemd sets only for a service with "
+            "LoadCredential=: elsewhere, name the file itself"
+        )
     if unset:
         return Unexpanded(
             #: A service does not read your shell's.

@@ -69,13 +69,17 @@ def warn(config: Config, file: Path, reader: Reader) -> None:
         log.warning("running as root, which is not needed: use a dedicated user")
     for path in _key_files(config):
         if _others_read(path, reader):
-            #: Files that the exporter reads through its group, such as a Kubernetes Secret, are
-            #: fine.
-            log.warning("other users can read a key file: chmod 0400", file=str(path))
+            log.warning(
+                #: Files that the exporter reads through its group, such as a Kubernetes Secret, are
+                #: fine.
+                "other users can read a key file: chmod 0600, or 0640 if read through its group",
+                file=str(path),
+            )
     if _others_read(file, reader) and _holds_key(file, config):
         log.warning(
             #: Anyone who has the keys can do anything to the organization.
-            "other users can read the keys in the configuration: chmod 0400, or use api_key_file",
+            "other users can read the keys in the configuration: chmod 0600, or 0640 if read "
+            "through its group, or use api_key_file",
             file=str(file),
         )
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import math
 import os
+import pwd
 import random
 import signal
 from collections.abc import (
@@ -18,7 +19,8 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from pathlib import Path
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 from exporter.api.billing import BillingError, aside, decoded
 from exporter.api.calls import ReadRpc
@@ -26,13 +28,14 @@ from exporter.api.client import BillingClient
 from exporter.api.retries import retry_after
 from exporter.api.route import find_route, route_to
 from exporter.api.tokens import LOGIN_PLACE
+from exporter.base.arguments import CONFIGURATION
 from exporter.config import ApiConfig, Config, ConfigError, find
 from exporter.metrics.catalog import COLLECTORS, LABEL_NAMES, Collector
 from exporter.model import ApiKey, FoundOrganization, Organization
 from exporter.polling.discovery import is_usable, keys_to_ask, merge, usable
 from exporter.process import logs, privileges, signals
 from exporter.process.clock import SystemClock
-from exporter.process.version import version
+from exporter.process.version import DISTRIBUTION, version
 from exporter.tool import room
 from exporter.tool.errors import STOPPED, CommandError, complain, discard
 from exporter.tool.outcomes import Answers, Read, ReadFailure, require
@@ -42,9 +45,8 @@ T = TypeVar("T")
 STOP_WITHIN = 5.0  # seconds, also while nobody reads what is printed
 DOWNLOADS = 4  # at once
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is a failure to somebody who waits
-NO_CONFIGURATION = (
-    "no configuration: name one with --config.file, or set VIAM_API_KEY_ID and VIAM_API_KEY"
-)
+# Of the Debian package, and of the units in deploy/systemd.
+INSTALLED: Final = Path("/etc", DISTRIBUTION, CONFIGURATION)
 
 
 class Organizations(NamedTuple):
@@ -62,8 +64,29 @@ def configuration(arguments: argparse.Namespace) -> Config:
     """
     config = find_configuration(arguments)
     if config is None:
-        raise CommandError(NO_CONFIGURATION)
+        raise CommandError(no_configuration(has_exporters="exporters" in arguments))
     return config
+
+
+def no_configuration(*, has_exporters: bool, installed: Path = INSTALLED) -> str:
+    """Say what to do without one: `has_exporters` tells whether exporters can be asked."""
+    ways = ["name one with --config.file", "set VIAM_API_KEY_ID and VIAM_API_KEY"]
+    if has_exporters:
+        ways.append("ask a running exporter with --exporter")
+    text = f"no configuration: {', '.join(ways[:-1])}, or {ways[-1]}"
+    if not installed.exists():
+        return text
+    as_user = "" if _may_enter(installed.parent / "keys") else f"sudo -u {DISTRIBUTION} "
+    return f"{text}. The service's is {as_user}viam-billing ... --config.file={installed}"
+
+
+def _may_enter(keys: Path) -> bool:
+    """Tell whether this user can read the keys, or there is no user of the package's who can."""
+    try:
+        pwd.getpwnam(DISTRIBUTION)
+    except KeyError:
+        return True
+    return os.access(keys, os.X_OK)
 
 
 def find_configuration(arguments: argparse.Namespace) -> Config | None:

@@ -19,7 +19,7 @@ from support import release
 from support.booted import Machine
 from support.debian_machine import debian_machine
 from support.documents import commands_of
-from support.process import TOOL, free_port, get, parse, running, until
+from support.process import ROOT, TOOL, free_port, get, parse, running, until
 
 # Debian has to be made first, and the package to be built.
 pytestmark = pytest.mark.timeout(900)
@@ -34,12 +34,22 @@ STATE: Final = f"var/lib/{NAME}"
 DROP_INS: Final = "etc/systemd/system"
 FOREIGN: Final = "usr/lib/python3/dist-packages/grpc.py"
 LOG: Final = "var/log/exporter.log"
-ACCOUNT: Final = demo_fleet(1)[0]
+ACCOUNT, SECOND = demo_fleet(1)[:2]
 COMPILED: Final = 300.0  # seconds in which a slow machine compiles all modules
 UP: Final = {ACCOUNT.id: 1.0}
+BOTH: Final = {ACCOUNT.id: 1.0, SECOND.id: 1.0}
+REPORT: Final = "viam-billing-report"
+# Who reads the page has it, which a minimal Debian has not.
+SUDO: Final = """\
+#!/bin/sh
+[ "$1" = -u ] || exec "$@"
+user=$2
+shift 2
+exec runuser -u "$user" -- "$@"
+"""
 # What dpkg, apt, systemd and shadow note of every package and every start, whatever it is.
 NOTES: Final = re.compile(
-    r"(dev|old|proc|run|srv|sys|tmp|var/(cache|log|tmp|lib/(apt|dpkg|systemd)))(/|$)"
+    r"(dev|old|proc|run|srv|sys|tmp|var/(cache|log|tmp|lib/(apt|dpkg|systemd|private)))(/|$)"
     r"|etc/(passwd|group|shadow|gshadow|subuid|subgid)-$"
 )
 
@@ -74,6 +84,17 @@ class Debian:
         self.path(name).parent.mkdir(parents=True, exist_ok=True)
         self.path(name).write_text(text)
         self.path(name).chmod(0o644)
+
+    def configure(self, **changes: object) -> None:
+        """Write the package's configuration with changes, for the service that stands in."""
+        document: dict[str, Any] = yaml.safe_load(self.path(f"{ETC}/exporter.yml").read_text())
+        document["api"] = {"address": f"localhost:{self.api}", "tls": False}
+        self.write(f"{ETC}/exporter.yml", yaml.safe_dump(document | changes))
+
+    def command(self, user: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `viam-billing` as a user of the machine."""
+        as_user = ("runuser", "-u", user, "--", "env", "--chdir=/")
+        return self.machine.run(*as_user, "viam-billing", *arguments, check=False)
 
     def states(self) -> Mapping[str, tuple[str, str]]:
         """Return what systemd says of the units: whether they run, and start by themselves."""
@@ -124,6 +145,8 @@ def debian(
     ):
         simulator.stderr.wait_for(r"127\.0\.0\.1:\d+")
         it = Debian(machine, free_port(), api, frozenset())
+        it.write("usr/bin/sudo", SUDO)
+        it.path("usr/bin/sudo").chmod(0o755)
         before = it.files()
         for folder, made in (("older", older), ("newer", package)):
             it.path(f"srv/{folder}").mkdir()
@@ -145,7 +168,8 @@ def test_it_installs_without_a_key_and_waits_for_one(debian: Debian) -> None:
     assert debian.states() == waiting
     debian.machine.run("systemctl", "start", SERVICE, SOCKET)
     assert debian.states() == waiting
-    assert debian.machine.show(SERVICE)["ConditionResult"] == "no"
+    status = debian.machine.run("systemctl", "status", SERVICE, check=False).stdout
+    assert re.search("start condition (failed|unmet)", status)
     assert debian.machine.run("systemctl", "is-system-running").stdout == "running\n"
 
 
@@ -169,11 +193,36 @@ def test_both_commands_are_on_the_path(debian: Debian, command: str) -> None:
     assert re.fullmatch(rf"{command} \S+ \(revision [0-9a-f]{{40}}\)\n", said)
 
 
-def test_it_runs_once_it_has_a_key(debian: Debian) -> None:
-    """Its own configuration will do, but for the address of the service that stands in."""
-    document: dict[str, Any] = yaml.safe_load(debian.path(f"{ETC}/exporter.yml").read_text())
-    document["api"] = {"address": f"localhost:{debian.api}", "tls": False}
-    debian.write(f"{ETC}/exporter.yml", yaml.safe_dump(document))
+def test_its_unit_is_as_closed_as_the_generic_one(debian: Debian) -> None:
+    """By systemd's own count: it lacks nothing but a user that is made anew at each start."""
+
+    def exposure(unit: Path) -> float:
+        analyze = ("systemd-analyze", "security", "--offline=true", "--no-pager", unit)
+        said = subprocess.run(analyze, capture_output=True, check=True, text=True).stdout
+        level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+        assert level
+        return float(level[1])
+
+    packaged = debian.path(f"usr/lib/systemd/system/{SERVICE}")
+    assert exposure(packaged) <= exposure(ROOT / "deploy/systemd" / SERVICE)
+    assert "Credential" not in packaged.read_text()
+
+
+def test_keys_in_the_configuration_itself_need_the_file_for_flags(debian: Debian) -> None:
+    """As the page says: an empty one will do."""
+    before = debian.path(f"{ETC}/exporter.yml").read_text()
+    debian.configure(credentials={"api_key_id": ACCOUNT.api_key_id, "api_key": ACCOUNT.api_key})
+    debian.machine.run("touch", f"/etc/default/{NAME}")
+    debian.machine.run("systemctl", "start", SERVICE)
+    assert debian.machine.show(SERVICE)["ActiveState"] == "active"
+    debian.machine.run("systemctl", "stop", SOCKET, SERVICE)
+    debian.path(f"etc/default/{NAME}").unlink()
+    debian.write(f"{ETC}/exporter.yml", before)
+
+
+def test_a_key_is_checked_before_the_service_starts(debian: Debian) -> None:
+    """As its user, with its own configuration but for the address; there is nothing to warn of."""
+    debian.configure()
     listen = f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{debian.port}\n"
     debian.write(f"{DROP_INS}/{SOCKET}.d/override.conf", listen)
     log = f"[Service]\nStandardError=append:/{LOG}\n"
@@ -181,19 +230,86 @@ def test_it_runs_once_it_has_a_key(debian: Debian) -> None:
     debian.machine.run("systemctl", "daemon-reload")
     debian.type("keys/id", typed=f"{ACCOUNT.api_key_id}\n")
     debian.type("keys/key", typed=f"{ACCOUNT.api_key}\n")
+    said = debian.type("check --connect")
+    assert "1 of 1 organizations can be read\n" in said
+    assert "warning" not in said
+    assert "active (running)" in said
+
+
+def test_it_runs_once_it_has_a_key(debian: Debian) -> None:
+    """It shows the bills of the key's organization, and has nothing to warn of."""
     assert debian.states() == dict.fromkeys((SERVICE, SOCKET), ("active", "enabled"))
     until(lambda: debian.up() == UP, "the bills of the key's organization are shown")
     assert not re.search(r"level=(warning|error|critical)", debian.path(LOG).read_text())
 
 
 def test_it_runs_as_the_user_that_was_made_for_it(debian: Debian) -> None:
-    """Who has no shell, and alone can read the state; nobody but root can read the keys."""
+    """Who has no shell, and alone can read the state; besides root, only its group reads keys."""
     name, _, _, _, _, _, shell = debian.machine.run("getent", "passwd", NAME).stdout.split(":")
     assert (name, shell) == (NAME, "/usr/sbin/nologin\n")
     pid = debian.machine.show(SERVICE)["MainPID"]
-    seen = ("stat", "--format=%U %a", f"/proc/{pid}", f"/{STATE}/", f"/{ETC}/keys")
-    process, state, keys = debian.machine.run(*seen).stdout.splitlines()
-    assert (process.split()[0], state, keys) == (NAME, f"{NAME} 700", "root 700")
+    paths = (f"/proc/{pid}", f"/{STATE}/", f"/{ETC}/keys", f"/{ETC}/keys/key")
+    seen = debian.machine.run("stat", "--format=%U:%G %a", *paths).stdout.splitlines()
+    assert seen[0].startswith(f"{NAME}:{NAME} ")
+    assert seen[1:] == [f"{NAME}:{NAME} 700", f"root:{NAME} 750", f"root:{NAME} 640"]
+
+
+def test_a_reload_reads_new_key_files(debian: Debian) -> None:
+    """One that the service cannot read yet is refused, with what to do; no restart is needed."""
+    pid = debian.machine.show(SERVICE)["MainPID"]
+    debian.write(f"{ETC}/keys/second", f"{SECOND.api_key}\n")
+    second = debian.path(f"{ETC}/keys/second")
+    second.chmod(0o600)
+    credentials = {"api_key_id": SECOND.api_key_id, "api_key_file": "keys/second"}
+    debian.configure(organizations=[{"id": SECOND.id, "credentials": credentials}])
+    debian.machine.run("systemctl", "reload", SERVICE)
+    until(
+        lambda: re.search(
+            r"api_key_file: must name .*Permission denied: the user who .* be in its group \(mode "
+            r"0640\)",
+            debian.path(LOG).read_text(),
+        ),
+        "the log says how to mend it",
+    )
+    debian.machine.run("chgrp", NAME, f"/{ETC}/keys/second")
+    second.chmod(0o640)
+    debian.machine.run("systemctl", "reload", SERVICE)
+    until(lambda: debian.up() == BOTH, "the bills of both are shown")
+    assert debian.machine.show(SERVICE)["MainPID"] == pid
+    debian.configure(organizations=[])
+    debian.machine.run("systemctl", "reload", SERVICE)
+    until(lambda: debian.up() == UP, "the bills of one are shown")
+
+
+def test_who_names_no_configuration_is_told_of_this_one(debian: Debian) -> None:
+    """And of the user who can read its keys, unless it can."""
+    named = f"viam-billing ... --config.file=/{ETC}/exporter.yml\n"
+    stranger = debian.command("nobody", "usage").stderr
+    assert stranger.endswith(f"The service's is sudo -u {NAME} {named}")
+    assert "or ask a running exporter with --exporter" in stranger
+    assert debian.command(NAME, "usage").stderr.endswith(f"The service's is {named}")
+    refused = debian.command("nobody", "usage", f"--config.file=/{ETC}/exporter.yml").stderr
+    assert "Permission denied: the user who runs this must own it" in refused
+
+
+def test_members_of_its_group_run_commands_as_themselves(debian: Debian) -> None:
+    """Without a warning, as the files are root's."""
+    debian.machine.run("usermod", "-aG", NAME, "nobody")
+    done = debian.command("nobody", "check", "--connect", f"--config.file=/{ETC}/exporter.yml")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_it_brings_the_monthly_report_along(debian: Debian) -> None:
+    """Which is off until somebody wants it, and finds its command: nobody answers at its port."""
+    timer = f"{REPORT}.timer"
+    assert debian.machine.show(timer)["UnitFileState"] == "disabled"
+    debian.machine.run("systemctl", "enable", "--now", timer)
+    drop_in = f"{DROP_INS}/{REPORT}.service.d/override.conf"
+    debian.write(drop_in, f"[Service]\nRestart=no\nStandardError=append:/{LOG}\n")
+    debian.machine.run("systemctl", "daemon-reload")
+    debian.machine.run("systemctl", "start", f"{REPORT}.service", check=False)
+    assert debian.machine.show(f"{REPORT}.service")["ExecMainStatus"] == "1"
+    assert "viam-billing: http://localhost:8426" in debian.path(LOG).read_text()
 
 
 def test_an_upgrade_leaves_it_running_and_keeps_what_was_changed(debian: Debian) -> None:
@@ -212,6 +328,7 @@ def test_removed_it_is_gone_but_for_what_the_administrator_may_want(debian: Debi
     """Configuration, keys and state stay, and it goes on with them when it is installed again."""
     debian.dpkg("--remove", NAME)
     assert not debian.path(HOME).exists()
+    assert debian.machine.show(f"{REPORT}.timer")["ActiveState"] == "inactive"
     with pytest.raises(ConnectionRefusedError):
         get(debian.port, "/metrics")
     assert {f"{ETC}/keys/key", f"{ETC}/exporter.yml", STATE} <= debian.files()

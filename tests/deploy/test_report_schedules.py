@@ -80,9 +80,18 @@ def test_the_service_reports_the_month_that_ended_into_its_folder() -> None:
     """With what stands in place of systemd's variables, and with no more in $ARGS."""
     (command,) = settings(SERVICE, "ExecStart")
     program, *flags = shlex.split(command)
-    assert Path(program).name == parser().prog
+    assert program == parser().prog
     assert flags.pop() == "$ARGS"
     assert str(require_monthly(flags).dest) == "${STATE_DIRECTORY}"
+
+
+def test_the_command_is_found_wherever_a_page_has_it_installed() -> None:
+    """By the service and by cron: that of the Debian package, and that in a server's /opt."""
+    (searched,) = settings(SERVICE, "ExecSearchPath")
+    (path,) = settings(FOLDER / "viam-billing-report.cron", "PATH")
+    wanted = {"/usr/bin", "/opt/viam-billing-exporter/bin"}
+    assert set(searched.split(":")) == wanted
+    assert wanted <= set(path.split(":"))
 
 
 def test_the_timer_is_for_the_service_and_comes_each_month() -> None:

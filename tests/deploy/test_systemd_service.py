@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -304,6 +305,17 @@ def test_wrong_flags_are_not_tried_again(service: Installed) -> None:
     assert (shown["ExecMainStatus"], shown["NRestarts"]) == ("2", "0")
     (service.machine.root / DEFAULT).unlink()
     service.machine.run("systemctl", "reset-failed", SERVICE)
+    service.machine.run("systemctl", "start", SOCKET, SERVICE)
+
+
+def test_a_port_that_is_taken_is_the_socket_s_failure(service: Installed) -> None:
+    """What the page says of it: the service itself is not tried."""
+    service.machine.run("sh", "-euc", f"systemctl stop {SOCKET} {SERVICE}")
+    with socket.create_server(("127.0.0.1", service.port)):
+        done = service.machine.run("systemctl", "start", SERVICE, check=False)
+    assert f"A dependency job for {SERVICE} failed" in done.stderr
+    assert service.machine.show(SOCKET)["Result"] == "resources"
+    assert service.machine.show(SERVICE)["ActiveState"] == "inactive"
     service.machine.run("systemctl", "start", SOCKET, SERVICE)
 
 

@@ -192,7 +192,7 @@ def test_a_configuration_that_is_not_there_is_one_line() -> None:
     """What is wrong, and where."""
     ended = run("--config.file=/does/not/exist.yml")
     assert ended.returncode == 1
-    assert ended.stderr == "/does/not/exist.yml: cannot be read: No such file or directory\n"
+    assert ended.stderr == "/does/not/exist.yml: cannot be read: No such file or directory in /\n"
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,25 @@ def test_a_reload_with_a_fifo_keeps_the_old_configuration(tmp_path: Path) -> Non
         it.process.stop()
 
 
+# --- Rights ---------------------------------------------------------------------------------
+
+
+def test_a_file_that_this_user_cannot_read_is_a_message_that_says_who_must(tmp_path: Path) -> None:
+    """A key, a certificate, or the configuration itself: by owner or group, and mode."""
+    closed = tmp_path / "closed"
+    closed.touch(mode=0)
+    write(tmp_path / "key.yml", credentials={"api_key_id": "k", "api_key_file": "closed"})
+    write(tmp_path / "ca.yml", api={"ca_file": "closed"})
+    unable = UNABLE if os.geteuid() == 0 else ()
+    for name in ("key.yml", "ca.yml", "closed"):
+        ended = run(*unable, *TOOL, "check", f"--config.file={name}", cwd=tmp_path)
+        assert ended.returncode == 1
+        assert ended.stderr.endswith(
+            "read: Permission denied: the user who runs this must own it (mode 0600) or be in its "
+            "group (mode 0640), and be able to enter its folder\n"
+        )
+
+
 # --- The working folder ---------------------------------------------------------------------
 
 LEAVE = {"deleted": 'rmdir "$PWD"', "closed": "chmod 0 ."}

@@ -247,6 +247,7 @@ def test_without_a_ledger_and_without_a_configuration_there_is_nothing(tmp_path:
     done = within("backfill", folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("viam-billing: no configuration: name one with --config.file")
+    assert "or ask a running exporter with --exporter" in done.stderr
     two = within("backfill", "--exporter=http://[::1]:1", "--storage.path=x", folder=tmp_path)
     assert two.returncode == 2
     assert two.stderr == "viam-billing: use either --exporter or --storage.path, not both\n"

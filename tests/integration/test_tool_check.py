@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from exporter.tool import bills
 from support.process import free_port
 from support.standing import Service, standing, terminal, within
 
@@ -40,6 +41,18 @@ def test_check_is_that_of_the_daemon(service: Service, tmp_path: Path) -> None:
     nothing = within("check", folder=tmp_path)
     assert nothing.returncode == 1
     assert nothing.stderr.startswith("viam-billing: no configuration: name one with --config.file")
+    assert "--exporter" not in nothing.stderr
+
+
+def test_the_configuration_of_an_installed_exporter_is_named(tmp_path: Path) -> None:
+    """To whoever names none. The user who can read its keys is in the test of the package."""
+    installed = tmp_path / "exporter.yml"
+    ways = "no configuration: name one with --config.file, or set VIAM_API_KEY_ID and VIAM_API_KEY"
+    assert bills.no_configuration(has_exporters=False, installed=installed) == ways
+    installed.touch()
+    assert bills.no_configuration(has_exporters=False, installed=installed) == (
+        f"{ways}. The service's is viam-billing ... --config.file={installed}"
+    )
 
 
 def test_one_account_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def test_a_key_file_that_others_can_read_is_named(tmp_path: Path, mode: int) -> 
     """Whether the group or everybody."""
     key = ApiKey("id", file=file(tmp_path / "key", mode))
     assert warnings(config(key), tmp_path / "none.yml") == [
-        "key: other users can read a key file: chmod 0400"
+        "key: other users can read a key file: chmod 0600, or 0640 if read through its group"
     ]
 
 
