@@ -196,7 +196,7 @@ async def _opened(
         #: Usually the folder's mode or owner is wrong. Once it can be read, counters continue
         #: from it.
         log.error("cannot restore from storage; retrying every second", reason=str(error))
-        telemetry.stored(successful=False)
+        telemetry.stored(str(error))
         return storage, None
 
 

@@ -297,7 +297,7 @@ class Daemon:
             await self._apply(config)
         except (ConfigError, StartError) as error:
             await asyncio.to_thread(_log_problems, str(error))  # there may be thousands
-            self._components.telemetry.reloaded(None)
+            self._components.telemetry.not_reloaded(str(error))
             return str(error)
         log.info("configuration reloaded", organizations=self.organization_count)
         return None
@@ -312,6 +312,7 @@ class Daemon:
             components.publisher,
             components.store,
             components.clock,
+            components.telemetry,
             options.version.number,
             configuration=self._effective,
             reload=components.reloads.reload,

@@ -10,7 +10,7 @@ import argparse
 import re
 from collections.abc import Callable, Sequence
 
-from exporter.base.arguments import CONFIGURATION, parsed_by
+from exporter.base.arguments import CONFIGURATION, Parser, parsed_by
 from exporter.process.version import DISTRIBUTION, version
 from exporter.web import flags
 
@@ -37,7 +37,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser. The documentation is checked against it."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog=DISTRIBUTION,
         description=DESCRIPTION,
         epilog=EPILOG,

@@ -186,7 +186,8 @@ class MetricSpec(Metric, Generic[SourceT]):
     )
     with_configured: bool = field(default=False, kw_only=True)  # has the configured labels, too
     per_invoice: bool = field(default=False, kw_only=True)  # goes first above limits.max_series
-    # Its only sample is kept as a number, too, for the pages that people read.
+    # Its only sample is kept as a number, too, for the pages that people read; of several, each
+    # that is not 0.
     figure: bool = field(default=False, kw_only=True)
 
 
@@ -230,7 +231,7 @@ class Reading(NamedTuple):
     unknown_enums: Mapping[str, int]  # enum -> values
     period_end: float | None  # Unix seconds: the end of what the answer speaks of
     billing_tier: str
-    figures: Mapping[str, float]  # by metric: of specs that are figures
+    figures: Mapping[str, float]  # by metric, and label: of specs that are figures
 
 
 class Answer(NamedTuple):
@@ -389,6 +390,7 @@ class Forecast(NamedTuple):
     past_error: float | None = None
     day_before: ExpectedDay | None = None  # the last whole day; None unless it was observed
     on_it: ExpectedDay | None = None  # the day of the answer
+    is_exhausted_estimated: bool = False  # used up on a day of which the cost is an estimate
 
 
 @dataclass(frozen=True, slots=True)

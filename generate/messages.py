@@ -17,7 +17,7 @@ from generate.steps import ROOT
 
 GAP: Final = "…"  # for what is put in while the program runs
 # How argparse is told of wrong usage.
-USAGE: Final = frozenset({"command_line.error", "self.error"})
+USAGE: Final = frozenset({"command_line.error", "self._refuse"})
 LEVELS: Final = frozenset({"warning", "error", "critical", "exception"})
 # The section of a message that is no line of the log, by the folder below exporter/.
 SECTIONS: Final[Mapping[str, str]] = {

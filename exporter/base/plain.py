@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from typing import Final
+
+HALF_A_CENT: Final = 0.005  # US dollars: less shows no difference
 
 
 def moment(seconds: float | None) -> str | None:

@@ -69,18 +69,28 @@ def forecast(
     if spend is None or found is None:
         return None
     known, answered = found
-    outlook, exhausted, is_over = known.outlook, None, False
+    outlook, exhausted, is_over, is_estimated = known.outlook, None, False, False
     usd, lower, upper = outlook.end(answered)
     if budget is not None:
         is_over = answered.month_to_date >= budget and answered.month_to_date > 0
         if not is_over:
             exhausted = outlook.reached(answered, budget) if upper >= budget else None
         elif before is not None and before.is_over and _is_of(outlook.period, before.exhausted):
-            exhausted = before.exhausted
+            exhausted, is_estimated = before.exhausted, before.is_exhausted_estimated
         else:
-            exhausted = _used_up(spend, answered, budget)
+            exhausted, is_estimated = _used_up(spend, answered, budget)
     days = _expected_days(outlook, spend)
-    return Forecast(usd, lower, upper, outlook.method, exhausted, is_over, known.past_error, *days)
+    return Forecast(
+        usd,
+        lower,
+        upper,
+        outlook.method,
+        exhausted,
+        is_over,
+        known.past_error,
+        *days,
+        is_exhausted_estimated=is_estimated,
+    )
 
 
 def said(spend: Spend | None, at: float, month_to_date: float | None) -> Sequence[Said]:
@@ -149,30 +159,33 @@ def _expected_days(outlook: Outlook, spend: Spend) -> tuple[ExpectedDay | None, 
     return outlook.on_it, None
 
 
-def _used_up(spend: Spend, answered: Answered, budget: float) -> float:
+def _used_up(spend: Spend, answered: Answered, budget: float) -> tuple[float, bool]:
     """Return when month to date came to the budget, by the days of its period.
 
-    What was spent before the first of them was spent by then.
+    What was spent before the first of them was spent by then. And whether that is an estimate, as
+    nobody saw what the day cost.
     """
     start, ledger = spend.period_start, spend.ledger
     days = {} if ledger is None else between(ledger, 0, day_of(answered.at))
     moved = {
-        number: entry.spend - entry.corrections
+        number: entry
         for number, day in days.items()
         for entry in day.entries
         if entry.period == start
     }
-    spent = answered.month_to_date - sum(moved.values())
+    spent = answered.month_to_date - sum(each.spend - each.corrections for each in moved.values())
     first = min(moved, default=day_of(answered.at))
-    found = max(first * DAY, start or 0.0)
-    for number, usd in moved.items():
+    found, is_estimated = max(first * DAY, start or 0.0), True
+    for number, entry in moved.items():
+        usd = entry.spend - entry.corrections
         after = spent + usd
         if spent < budget <= after:
             since = max(number * DAY, start or 0.0)
             until = min((number + 1) * DAY, answered.at)
             found = since + (until - since) * (budget - spent) / usd
+            is_estimated = entry.estimated > 0
         spent = after
-    return min(found, answered.at)
+    return min(found, answered.at), is_estimated
 
 
 # --- Once a day ---------------------------------------------------------------------------

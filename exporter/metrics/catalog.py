@@ -203,6 +203,7 @@ INVOICES: tuple[MetricSpec[Invoices], ...] = (
         "Sum of unpaid invoices whose last payment failed, by reason, as last polled.",
         (*ORG, "reason"),
         extract=invoices.payment_failed_amount,
+        figure=True,
     ),
     MetricSpec(
         "viam_billing_payment_last_failure_timestamp_seconds",

@@ -32,7 +32,7 @@ class Lines(NamedTuple):
 
     texts: Sequence[bytes]  # for each row: a line for each series
     withheld: Mapping[str, int]  # reason -> samples
-    figures: Mapping[str, float]  # by metric: of rows that are figures
+    figures: Mapping[str, float]  # of rows that are figures, as `figure` names them
 
 
 def lines(
@@ -50,6 +50,8 @@ def lines(
             texts.append(fragment(spec, organization, samples, tuple(extra)))
             for reason, count in reasons.items():
                 withheld[reason] = withheld.get(reason, 0) + count
+            if spec.figure:
+                figures |= {figure(spec.name, *labels): usd for labels, usd in samples if usd}
         elif (value := spec.value(source)) is None:
             texts.append(b"")
         elif math.isfinite(value):
@@ -61,6 +63,11 @@ def lines(
             texts.append(b"")
             withheld[why(value)] = withheld.get(why(value), 0) + 1
     return Lines(texts, withheld, figures)
+
+
+def figure(metric: str, *labels: str) -> str:
+    """Return the name of a figure: of a metric, or of its sample with these labels."""
+    return "/".join((metric, *labels))
 
 
 def fragment(

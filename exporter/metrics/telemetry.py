@@ -80,6 +80,10 @@ class Telemetry:
 
     def __init__(self, version: str, revision: str) -> None:
         self.noted: Callable[[], object] = lambda: None  # called when there is more to tell
+        # What gauges tell programs, in words or numbers for people.
+        self.reload_error: str | None = None  # why the last configuration was refused
+        self.storage_error: str | None = None  # why the last write failed
+        self.requests: tuple[int, int] | None = None  # the day's ceiling, and what is left of it
         # A `_created` series beside every counter tells Prometheus nothing that it keeps.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
@@ -160,14 +164,16 @@ class Telemetry:
         """
         self._counters[Own.LOG_LINES_DROPPED].inc(count)
 
-    def stored(self, *, successful: bool, size: int | None = None) -> None:
-        """Note whether a write to storage succeeded, and how many bytes it takes, if known."""
-        self._optional(Own.STORAGE_SUCCESSFUL, successful)
+    def stored(self, error: str | None, size: int | None = None) -> None:
+        """Note why a write to storage failed, or None, and how many bytes it takes, if known."""
+        self.storage_error = error
+        self._optional(Own.STORAGE_SUCCESSFUL, error is None)
         if size is not None:
             self._optional(Own.STORAGE_SIZE, size)
 
     def requests_left(self, limit: int | None, remaining: int | None) -> None:
         """Note the day's ceiling on calls, and how many are left of it; None without one."""
+        self.requests = None if limit is None or remaining is None else (limit, remaining)
         self._optional(Own.REQUESTS_LIMIT, limit)
         self._optional(Own.REQUESTS_REMAINING, remaining)
 
@@ -204,11 +210,18 @@ class Telemetry:
             self._values[metric] = value
         self.noted()
 
-    def reloaded(self, at: float | None) -> None:
-        """Note a configuration loaded at `at` (Unix seconds), or, with None, refused."""
-        self._gauges[Own.RELOAD_SUCCESSFUL].set(at is not None)
-        if at is not None:
-            self._gauges[Own.RELOAD_TIME].set(at)
+    def reloaded(self, at: float) -> None:
+        """Note a configuration loaded at `at` (Unix seconds)."""
+        self._gauges[Own.RELOAD_TIME].set(at)
+        self._reloaded(None)
+
+    def not_reloaded(self, error: str) -> None:
+        """Note why a configuration was refused."""
+        self._reloaded(error)
+
+    def _reloaded(self, error: str | None) -> None:
+        self.reload_error = error
+        self._gauges[Own.RELOAD_SUCCESSFUL].set(error is None)
         self.noted()
 
     def published(self, organizations: int, series: int) -> None:

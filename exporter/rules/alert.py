@@ -10,13 +10,25 @@ from exporter.rules.rule_settings import Settings
 from exporter.rules.series import STALE
 
 ORGANIZATION: Final = "{{ $labels.org_name }}"
-DOLLARS: Final = '{{ $value | printf "$%.2f" }}'
 EXPORTER: Final = "The exporter at {{ $labels.instance }}"
+A_DAY: Final = 86_400  # of UTC, which no setting shortens
+
+# Pipelines that take a number. Each comma needs a pass, for RE2 cannot look ahead: three do for all
+# that is below a trillion.
+_GROUPED: Final = ' | reReplaceAll "([0-9])([0-9]{3}[.,])" "$1,$2"' * 3
+AS_USD: Final = f'printf "%.2f"{_GROUPED} | reReplaceAll "^-?" "$0$$"'
+# Without seconds, and without what is 0: "3d 12m", "45m".
+AS_AGE: Final = 'humanizeDuration | reReplaceAll " [0-9]+s$" "" | reReplaceAll " 0[hm]" ""'
+# Of whole days from today: "in 2 days", "in 1 day", "today", "13 days ago".
+AS_DAYS: Final = (
+    'printf "%+.0f days" | reReplaceAll "^.0 days" "today" | reReplaceAll "^(.1 day)s" "$1"'
+    ' | reReplaceAll "^[+]" "in " | reReplaceAll "^-(.+)" "$1 ago"'
+)
 
 # Of what a query found.
-DATE: Final = '{{ (. | first | value | toTime).Format "2006-01-02" }}'
-USD: Final = '{{ . | first | value | printf "$%.2f" }}'
-AGE: Final = "{{ . | first | value | humanizeDuration }}"
+FOUND: Final = ". | first | value"
+DATE: Final = f'{{{{ ({FOUND} | toTime).Format "2006-01-02" }}}}'
+AGE: Final = f"{{{{ {FOUND} | {AS_AGE} }}}}"
 
 # What a collector reads, as the beginning of a sentence.
 READS: Final = {
@@ -36,6 +48,26 @@ def asked(expr: str, then: str, otherwise: str = "") -> str:
     return (
         f"{found}{{{{ else }}}}{otherwise}{{{{ end }}}}" if otherwise else f"{found}{{{{ end }}}}"
     )
+
+
+def usd(amount: str) -> str:
+    """Return a template that shows a number as dollars, as pages do: $1,879.16."""
+    return f"{{{{ {amount} | {AS_USD} }}}}"
+
+
+DOLLARS: Final = usd("$value")
+USD: Final = usd(FOUND)  # of what a query found
+
+
+def from_today(time: str) -> str:
+    """Return a template that says how many days from today, in UTC, a time of a query is."""
+    days = f"floor(({time}) / {A_DAY}) - scalar(floor(vector(time()) / {A_DAY}))"
+    return asked(days, f"{{{{ {FOUND} | {AS_DAYS} }}}}")
+
+
+def words(name: str) -> str:
+    """Return a template that shows a name such as card_declined as words."""
+    return f'{{{{ {name} | reReplaceAll "_" " " }}}}'
 
 
 def dollars(series: str) -> str:
@@ -88,9 +120,10 @@ class Alerts:
         self, name: str, expr: str, text: Text, dashboard: str, labels: dict[str, str]
     ) -> Alert:
         alerting = self.settings.alerts[name]
-        what_to_do = f"Run `viam-billing runbook {name}` to see what to do."
-        annotations = {**text._asdict(), "description": f"{text.description} {what_to_do}"}
-        if self.links.runbooks is not None:
+        annotations = text._asdict()
+        if self.links.runbooks is None:
+            annotations["description"] += f" To see what to do, run: viam-billing runbook {name}"
+        else:
             annotations["runbook_url"] = f"{self.links.runbooks}#{name.lower()}"
         if self.links.dashboards is not None:
             annotations["dashboard_url"] = f"{self.links.dashboards}/d/{dashboard}"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.rules.alert import EXPORTER, Alerts, Text
+from exporter.rules.alert import A_DAY, EXPORTER, Alerts, Text
 from exporter.rules.exporters import down
 from exporter.rules.expressions import lately
 from exporter.rules.rule import Alert
 from exporter.rules.series import EXPORTERS, SHARDS_MISSING
 
 OWN = "viam_billing_exporter_"
-A_DAY = 86_400  # the ceiling's UTC day, which no setting shortens
 
 
 def alerts(make: Alerts) -> Iterator[Alert]:
@@ -45,9 +44,9 @@ def _shards(make: Alerts) -> Iterator[Alert]:
         "ViamBillingShardMissing",
         f"{SHARDS_MISSING} > 0",
         Text(
-            "Shards that Prometheus does not see: {{ $value }}",
+            "Shards missing from Prometheus: {{ $value }}",
             "Prometheus sees fewer shards than there are.",
-            "Shards that Prometheus does not see: {{ $value }}. The bills of their organizations "
+            "Shards missing from Prometheus: {{ $value }}. The bills of their organizations "
             "are not being watched.",
         ),
     )
@@ -59,7 +58,7 @@ def _shards(make: Alerts) -> Iterator[Alert]:
         f"({differ}) or ({unsharded})",
         Text(
             "Exporters run with different numbers of shards",
-            "Exporters do not agree on the number of shards.",
+            "Exporters run with different numbers of shards.",
             "Exporters run with different numbers of shards. Some organizations may be polled "
             "twice, others not at all.",
         ),
@@ -85,8 +84,8 @@ def _state(make: Alerts) -> Iterator[Alert]:
                 f"{EXPORTER} cannot write to its storage",
                 "The exporter cannot write to its storage.",
                 f"{EXPORTER} cannot write to its storage. If it restarts before a write succeeds, "
-                "it continues from the last successful write: on which days later spend came is "
-                "then an estimate.",
+                "it continues from its last successful write, and can only estimate on which days "
+                "money was spent since.",
             ),
         ),
         (
@@ -96,8 +95,7 @@ def _state(make: Alerts) -> Iterator[Alert]:
                 f"{EXPORTER} cannot list the organizations of at least one API key",
                 "Discovery fails for at least one API key.",
                 f"{EXPORTER} cannot list the organizations of at least one API key. Those found "
-                "before are still polled, but new ones are not found and removed ones are not "
-                "noticed.",
+                "earlier are still polled, but new and removed ones go unnoticed.",
             ),
         ),
     ):
@@ -119,7 +117,7 @@ def _requests(make: Alerts) -> Iterator[Alert]:
         Text(
             f"{left} left",
             "The day's requests to the billing API may run out before midnight UTC.",
-            f"{left} left, less than an even pace needs until midnight UTC.",
+            f"{left} left: too few, at an even pace, to last until midnight UTC.",
         ),
     )
 

@@ -14,6 +14,7 @@ from exporter.rules.alert import (
     as_of,
     asked,
     dollars,
+    from_today,
 )
 from exporter.rules.expressions import named
 from exporter.rules.remembered import IN_FLIGHT, NO_METHOD
@@ -24,6 +25,7 @@ from exporter.rules.series import last
 UNPAID = last("viam_billing_invoices_unpaid_amount_usd")
 OVERDUE = last("viam_billing_invoices_overdue_amount_usd")
 NEXT_DUE = last("viam_billing_invoice_next_due_timestamp_seconds")
+OLDEST_DUE = last("viam_billing_invoice_oldest_unpaid_due_timestamp_seconds")
 FAILED = last("viam_billing_invoices_payment_failed_amount_usd")
 LATEST = last("viam_billing_invoice_latest_amount_usd")
 USUAL = last("viam_billing_invoice_previous_median_amount_usd")
@@ -33,6 +35,8 @@ UNVERIFIED = last("viam_billing_payment_method_verification_pending")
 PAYING = last(IN_FLIGHT)
 METHODLESS = last(NO_METHOD)  # 1 without a payment method, 0 with one
 PAYMENTS = f"Payments totalling {dollars(PAYING)} are in progress."
+# `other` is also what the API gives no reason for, and any that the exporter does not know.
+REASON = '{{ $labels.reason | reReplaceAll "^other$" "reason unknown" | reReplaceAll "_" " " }}'
 ALL_FAILED = f"sum by (org_id) ({FAILED})"
 
 
@@ -47,33 +51,32 @@ def alerts(make: Alerts) -> Iterator[Alert]:
 def _due(make: Alerts) -> Iterator[Alert]:
     # A due date that passes while nothing can be polled is still one to look at.
     soon = f"({NEXT_DUE} > 0) - time() < {seconds(make.settings.thresholds.due_soon)}"
-    first = f"{NEXT_DUE}{{org_id=%[1]q}}"
-    unpaid = f"{ORGANIZATION} has unpaid invoices totalling {DOLLARS}" + asked(
-        f"{first} > 0", f", the first due on {DATE}"
-    )
-    passed = asked(f"({first} > 0) < time()", " That date has passed since then.")
+    first, oldest = (f"{due}{{org_id=%[1]q}} != 0" for due in (NEXT_DUE, OLDEST_DUE))
+    unpaid = f"{ORGANIZATION} has unpaid invoices totalling {DOLLARS}"
+    title = unpaid + asked(first, f", the first due on {DATE}")
+    unpaid += asked(first, f", the first due on {DATE}, {from_today(first)}")
     yield from _as_it_looks(
         make,
         "ViamBillingInvoiceDueSoon",
         f"({UNPAID} - {OVERDUE} > 0) and ({soon})",
         f"({METHODLESS} == 0) unless ({ALL_FAILED} > 0 or {UNVERIFIED} > 0)",
         Text(
-            unpaid,
+            title,
             "An unpaid invoice is due soon or already due, and might not be paid automatically.",
             f"{unpaid}. They might not be paid automatically: a payment failed, or no working "
-            f"payment method is known.{as_of('invoices')}{passed}",
+            f"payment method is known.{as_of('invoices')}",
         ),
         Text(
-            unpaid,
-            "An unpaid invoice is due soon or already due, and payment is automatic.",
-            f"{unpaid}. The payment method should be charged automatically."
-            f"{as_of('invoices')}{passed}",
+            title,
+            "An unpaid invoice is due soon or already due, and should be paid automatically.",
+            f"{unpaid}. The payment method should be charged automatically.{as_of('invoices')}",
         ),
     )
     title = f"{ORGANIZATION} has overdue invoices totalling {DOLLARS}"
-    overdue = (
-        f"{ORGANIZATION} owes {DOLLARS} on invoices whose due date has passed.{as_of('invoices')}"
+    overdue = f"{ORGANIZATION} owes {DOLLARS} on overdue invoices" + asked(
+        oldest, f", the oldest due on {DATE}, {from_today(oldest)}"
     )
+    overdue += f".{as_of('invoices')}"
     yield from _as_it_looks(
         make,
         "ViamBillingInvoiceOverdue",
@@ -89,10 +92,10 @@ def _due(make: Alerts) -> Iterator[Alert]:
 
 
 def _failed(make: Alerts) -> Iterator[Alert]:
-    title = f"{ORGANIZATION} has failed payments totalling {DOLLARS} ({{{{ $labels.reason }}}})"
+    title = f"{ORGANIZATION} has failed payments totalling {DOLLARS} ({REASON})"
     failed = (
         f"{ORGANIZATION} has unpaid invoices totalling {DOLLARS} whose last payment failed: "
-        f"{{{{ $labels.reason }}}}.{as_of('invoices')}"
+        f"{REASON}.{as_of('invoices')}"
     )
     yield from _as_it_looks(
         make,
@@ -144,7 +147,7 @@ def _amounts(make: Alerts) -> Iterator[Alert]:
             f"{ORGANIZATION} has an unusually large invoice: {DOLLARS} against a median of "
             f"{dollars(USUAL)}",
             "The newest invoice is much larger than earlier ones of its kind.",
-            f"The newest invoice of {ORGANIZATION} is {DOLLARS}. "
+            f"The newest invoice of {ORGANIZATION} is for {DOLLARS}. "
             f"The median of earlier ones of its kind is {dollars(USUAL)}.{as_of('invoices')}",
         ),
     )
@@ -179,7 +182,7 @@ def _methods(make: Alerts) -> Iterator[Alert]:
         Text(
             f"{ORGANIZATION} has an unverified bank account"
             + asked(f"{UNPAID}{{org_id=%[1]q}} > 0", f", and unpaid invoices totalling {USD}"),
-            "A bank account is not verified: nothing can be paid from it until it is.",
+            "The bank account that an organization is to pay from is not verified.",
             f"{ORGANIZATION} is set up to pay from a bank account that is not verified. "
             f"Unpaid invoices: {dollars(UNPAID)}.{as_of('billing_information')}",
         ),

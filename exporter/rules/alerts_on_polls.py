@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.rules.alert import DOLLARS, ORGANIZATION, Alerts, Text
+from exporter.rules.alert import AS_AGE, DOLLARS, ORGANIZATION, Alerts, Text, words
 from exporter.rules.expressions import END, by_organization, lately, named
 from exporter.rules.rule import Alert
 from exporter.rules.rule_settings import seconds
 from exporter.rules.series import SEEN, STALE, TYPE_COST
 
-AGE = "{{ $value | humanizeDuration }}"
+AGE = f"{{{{ $value | {AS_AGE} }}}}"
 # Alert, its cause as a matcher, and its summary, the reason for the title and for the description.
 CAUSES = (
     (
@@ -39,7 +39,7 @@ CAUSES = (
         'cause="throttled"',
         "Polls fail because there were too many requests.",
         "too many requests",
-        "there were too many requests for the billing API or for api.max_requests_per_day",
+        "there were more requests than the billing API or api.max_requests_per_day allows",
     ),
     (
         "ViamBillingAnswersUnusable",
@@ -55,7 +55,7 @@ def alerts(make: Alerts) -> Iterator[Alert]:
     """Yield the alerts."""
     yield from _failing(make)
     # Also of one that was never polled successfully: it counts from when it was added.
-    of = "{{ with $labels.collector }} of {{ . }}{{ end }}"
+    of = f"{{{{ with $labels.collector }}}} of {words('.')}{{{{ end }}}}"
     unread = f"{ORGANIZATION} has had no successful poll{of} for {AGE}"
     yield make.about_organization(
         "ViamBillingDataStale",
@@ -127,7 +127,7 @@ def _frozen(make: Alerts) -> Alert:
             f"The usage of {ORGANIZATION} has not changed for {AGE}",
             "Polls succeed, but usage does not change.",
             f"Polls of {ORGANIZATION} succeed, but its usage has not changed for {AGE}, "
-            "although it spends something on most days or its billing period is over.",
+            "although it spends money on most days, or its billing period is over.",
         ),
     )
 
@@ -140,19 +140,20 @@ def _untrusted(make: Alerts) -> Iterator[Alert]:
         "ViamBillingDataWithheld",
         named(f"{by_organization(withheld, 'collector', 'reason')} > 0"),
         Text(
-            f"Samples of {ORGANIZATION} are withheld: {{{{ $labels.reason }}}}",
+            f"Samples of {ORGANIZATION} are withheld: {words('$labels.reason')}",
             "Samples are withheld because they cannot be trusted.",
-            f"Withheld samples of {ORGANIZATION}: {{{{ $value }}}} (collector "
-            "{{ $labels.collector }}, reason {{ $labels.reason }}).",
+            f"Withheld samples of {ORGANIZATION}: {{{{ $value }}}} (collector: "
+            f"{words('$labels.collector')}, reason: {words('$labels.reason')}).",
         ),
     )
     yield make.about_organization(
         "ViamBillingUnknownCostType",
         named(f"{by_organization(lately(unknown, window), 'resource_type')} > 0"),
         Text(
-            f"{ORGANIZATION} has {DOLLARS} of an unknown cost type",
+            f"{ORGANIZATION} has costs of an unknown type: {DOLLARS}",
             "A bill has a cost type that this version does not know.",
-            f"The bill of {ORGANIZATION} has {DOLLARS} of {{{{ $labels.resource_type }}}}, a cost "
-            "type that this version of the exporter has no name for.",
+            f"The bill of {ORGANIZATION} has {DOLLARS} of costs of type "
+            '{{ $labels.resource_type | reReplaceAll "unknown_" "" }}, which this version of the '
+            "exporter has no name for.",
         ),
     )

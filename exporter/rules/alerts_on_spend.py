@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from exporter.rules.alert import (
+    AS_AGE,
     DATE,
     DOLLARS,
     ORGANIZATION,
@@ -15,6 +16,8 @@ from exporter.rules.alert import (
     as_of,
     asked,
     dollars,
+    usd,
+    words,
 )
 from exporter.rules.expressions import END, by_organization, lately, named, picked
 from exporter.rules.rule import Alert
@@ -30,6 +33,7 @@ TYPE_EXPECTED: Final = "viam_billing_resource_spend_expected_day_usd"
 DAY_BEGAN: Final = "viam_billing_spend_yesterday_start_timestamp_seconds"
 TYPES_TOLD: Final = 3
 CENT: Final = 0.005
+OF_TYPE: Final = words("$labels.resource_type")
 
 
 def alerts(make: Alerts) -> Iterator[Alert]:
@@ -46,10 +50,13 @@ def _of_it(metric: str, *labels: str) -> str:
 
 
 def _exhausted() -> str:
-    """Return a template that says when the budget is used up, where that is known."""
+    """Return a template that says when the budget is used up, where that is known.
+
+    The day is never certain: what was spent between two answers may be spread over several.
+    """
     when = _of_it("viam_billing_budget_exhausted_timestamp_seconds")
-    passed = asked(f"{when} <= time()", f" It was used up on {DATE}.")
-    return passed + asked(f"{when} > time()", f" At this pace, it will be used up on {DATE}.")
+    passed = asked(f"{when} <= time()", f" It was used up around {DATE}.")
+    return passed + asked(f"{when} > time()", f" At this pace, it will be used up around {DATE}.")
 
 
 def _budgets(make: Alerts) -> Iterator[Alert]:
@@ -79,7 +86,7 @@ def _budgets(make: Alerts) -> Iterator[Alert]:
         "ViamBillingBudgetForecastExceeded",
         named(f"({LOWER} > ({BUDGET} >= 0)) unless ({ENDED})"),
         Text(
-            f"{ORGANIZATION} is forecast to end over budget: at least {DOLLARS} of "
+            f"{ORGANIZATION} is forecast to go over budget: at least {DOLLARS} of "
             f"{dollars(BUDGET)}",
             "Even the lower bound of the forecast is above the budget.",
             f"{ORGANIZATION} is forecast to have spent at least {DOLLARS} by the end of the "
@@ -96,7 +103,7 @@ def _unwatched(make: Alerts) -> Alert:
     allowed = (
         f"clamp_min({limits.stale_intervals} * {interval}, {seconds(limits.budget_unwatched)})"
     )
-    age = "{{ $value | humanizeDuration }}"
+    age = f"{{{{ $value | {AS_AGE} }}}}"
     return make.about_organization(
         "ViamBillingBudgetUnwatched",
         named(f"time() - ({read}) > {allowed} and {BUDGET} >= 0"),
@@ -138,10 +145,9 @@ def _spike(make: Alerts) -> Alert:
                 + "."
                 + asked(
                     types,
-                    " More than expected, before discounts:"
+                    " Largest overruns, before discounts:"
                     "{{ range $i, $type := . }}{{ if $i }},{{ end }} "
-                    "{{ $type.Labels.resource_type }} "
-                    '{{ $type.Value | printf "$%.2f" }}{{ end }}.',
+                    f"{words('$type.Labels.resource_type')} {usd('$type.Value')}{{{{ end }}}}.",
                 ),
             )
             + spike(
@@ -165,9 +171,9 @@ def _new_cost_type(make: Alerts) -> Alert:
             f"and ({picked(TYPE_EXPECTED, 'resource_type')} == 0) unless {known}"
         ),
         Text(
-            f"{ORGANIZATION} has a new cost: {DOLLARS} for {{{{ $labels.resource_type }}}}",
+            f"{ORGANIZATION} has a new cost: {DOLLARS} for {OF_TYPE}",
             "An organization is paying for something that cost it nothing before.",
-            f"{ORGANIZATION} spent {DOLLARS} on {{{{ $labels.resource_type }}}} on the last whole "
-            "day, before discounts, and, as far as is known, nothing in the four weeks before.",
+            f"{ORGANIZATION} spent {DOLLARS} on {OF_TYPE} on the last whole day (before "
+            "discounts) and, as far as is known, nothing in the four weeks before.",
         ),
     )

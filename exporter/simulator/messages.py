@@ -159,7 +159,8 @@ def _lines(usage: ledger.Usage) -> Iterable[str]:
         for resource_type, cost in source.costs:
             name = pb.UsageCostType.Name(resource_type).removeprefix("USAGE_COST_TYPE_").lower()
             yield f"    {name}: {cost:.2f} USD"
-        yield f"    discount: {-source.discount:.2f} USD"
+        if discount := round(source.discount, 2):
+            yield f"    discount: {-discount:.2f} USD"
 
 
 def _date(unix_seconds: float) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import yaml
 
 from exporter.simulator.accounts import Account
+
+EDITED: Final = 1000  # organizations; the file of more must stay below what the exporter reads
 
 
 def configuration(
@@ -29,12 +32,15 @@ def configuration(
     if insecure:
         api["insecure"] = True
     settings = {"api": api, "poll": {"interval": poll_interval}}
-    lines = "".join(f"- {_yaml(_organization(account), flow=True)}" for account in accounts)
+    organizations = [_organization(account) for account in accounts]
+    if len(organizations) <= EDITED:
+        return _yaml({**settings, "organizations": organizations})
+    lines = "".join(f"- {_yaml(each, flow=True)}" for each in organizations)
     return f"{_yaml(settings)}organizations:\n{lines}"
 
 
 def _yaml(value: object, *, flow: bool = False) -> str:
-    """Return YAML; in flow style on one line, which is the shorter."""
+    """Return YAML; in flow style on one line, which is shorter, but ${...} needs quotes in it."""
     # The emitter in C, where there is one, takes a second for 10 000 organizations, not four.
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(

@@ -147,7 +147,7 @@ class Saver:
 
     def _note(self, error: str | None, size: int | None = None) -> None:
         """Say in metrics how the last write went, and in the log when that changes."""
-        self._telemetry.stored(successful=error is None, size=size)
+        self._telemetry.stored(error, size)
         if error is not None and self._successful:
             #: The disk is full, read-only or broken, as `reason` says. It tries again every second,
             #: and logs `writing to storage again`.

@@ -157,6 +157,7 @@ class WholeOrganization(OrganizationLine):
 
     forecast_closed_period_error: float | None = None  # a share of what the period came to
     forecast_methods: list[ForecastMethod] | None = None  # those that count most first
+    budget_exhausted_is_estimated: bool | None = None  # None while it is not used up
     usage_seen_at: Time | None = Field(None, exclude=True)
     gross_usd: Usd = Field(None, exclude=True)
     discount_usd: Usd = Field(None, exclude=True)

@@ -150,7 +150,7 @@ async def _read(
             return past_days(organization, await ledgers.days(organization.id))
 
         days = await ledger_sources.read(place, names, of, config, clock)
-        complain(f"days are those of {place.name}")
+        place.say_read(days.failures, "days are those of")
     if config is None:
         complain(NO_INVOICES)
     else:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
 
+from exporter.base.arguments import Parser
 from exporter.process.clock import SystemClock
 from exporter.process.version import version
 from exporter.tool.errors import EXIT_CODES, FAILED, STOPPED, CommandError, complain, discard, say
@@ -30,28 +31,12 @@ COMMANDS = {
 }
 
 
-class Command(argparse.ArgumentParser):
-    """A sub-command, which refuses unknown arguments itself: else the usage would be the root's."""
-
-    def parse_known_args(  # type: ignore[override]  # the two overloads are about the namespace
-        self,
-        args: Sequence[str] | None = None,
-        namespace: argparse.Namespace | None = None,
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse arguments; none may be unknown."""
-        known, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            text = " ".join(unknown)
-            self.error(f"unrecognized arguments: {text}")
-        return known, []
-
-
 def parser(chosen: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     """Return the command line's parser. The documentation is checked against it.
 
     Only the commands that are chosen have their arguments, for it takes long to load all modules.
     """
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="viam-billing",
         description="Command-line tools for Viam bills.",
         epilog=EXIT_CODES,
@@ -61,7 +46,7 @@ def parser(chosen: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
         "--version", action="version", version=version().of(root.prog), help="print the version"
     )
     commands = root.add_subparsers(
-        title="commands", metavar="COMMAND", required=True, parser_class=Command
+        title="commands", metavar="COMMAND", required=True, parser_class=Parser
     )
     for name, summary in COMMANDS.items():
         command = commands.add_parser(

@@ -24,9 +24,9 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from exporter.metrics.cents import SMALLEST
 from exporter.metrics.extract.invoices import FAILURE_REASONS, SETTLED, STATUSES
 from exporter.pb import billing_pb2 as pb
-from exporter.tool.focus import SMALLEST
 from exporter.tool.scale import CENTS, HIGHEST, LOWEST, Scale
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from exporter.base import plain
+from exporter.metrics.cents import SMALLEST
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import exact_sum
 from exporter.model import Organization
@@ -15,7 +16,6 @@ from exporter.model import Organization
 VERSION: Final = "1.4"
 PROVIDER: Final = "Viam"
 CURRENCY: Final = "USD"
-SMALLEST: Final = 1e-6  # US dollars; less than that is what adding up floats leaves
 DAY: Final = 86_400
 
 # In alphabetical order: all columns that the specification makes mandatory, those that it wants of

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from exporter.config import Config
 from exporter.forecast.methods import words
 from exporter.forecast.outlook import Said
-from exporter.metrics.extract.values import exact_sum
+from exporter.metrics import cents
 from exporter.model import FoundOrganization
 from exporter.tool import bills, ledger_sources, outcomes, output
 from exporter.tool.api_answers import WholeOrganization
@@ -62,7 +62,7 @@ async def _read(
     found = await ledger_sources.read(
         place, arguments.organizations, whole, config, arguments.clock
     )
-    complain(f"read from {place.name}")
+    place.say_read(found.failures)
     known = [FoundOrganization(each.org_id, each.org_name) for each in found.made]
     outcomes.require(arguments.organizations, known, found.failures)
     return found
@@ -87,7 +87,8 @@ def _table(every: Sequence[WholeOrganization], total_of: str) -> None:
                 money(each.forecast_lower_usd),
                 money(each.forecast_upper_usd),
                 money(each.budget_usd),
-                (each.budget_exhausted_at or "")[:10],
+                (each.budget_exhausted_at or "")[:10]
+                + (" (estimated)" if each.budget_exhausted_is_estimated else ""),
             ),
             alarming=each.budget_usd is not None
             and (each.forecast_lower_usd or 0.0) > each.budget_usd,
@@ -97,7 +98,7 @@ def _table(every: Sequence[WholeOrganization], total_of: str) -> None:
     known = [each.forecast_usd for each in every if each.forecast_usd is not None]
     spent = [each.month_to_date_usd for each in every if each.month_to_date_usd is not None]
     title = outcomes.with_forecasts(total_of, [each.forecast_usd for each in every])
-    sums = (money(exact_sum(usds) if usds else None) for usds in (spent, known))
+    sums = (money(cents.total(usds) if usds else None) for usds in (spent, known))
     total = (title, *sums, "", "", "", "")
     if len(every) == 1:
         output.show(columns, rows)

@@ -27,7 +27,7 @@ from exporter.state.place import LockedError, StorageError
 from exporter.state.storage import Storage
 from exporter.tool import bills, exporter_flags, exporters, fleet
 from exporter.tool.api_answers import DayLine, OrganizationLine, WholeOrganization
-from exporter.tool.errors import WRONG_USAGE, CommandError
+from exporter.tool.errors import WRONG_USAGE, CommandError, complain
 from exporter.tool.exporter_flags import Access
 from exporter.tool.fleet import Member
 from exporter.tool.outcomes import ReadFailure, require
@@ -103,7 +103,13 @@ class Place(NamedTuple):
 
     access: Access | None
     storage: Storage | None
-    name: str  # for people
+    names: Sequence[str]  # for people: of the exporters, or of the folder
+
+    def say_read(self, failures: Sequence[ReadFailure], what: str = "read from") -> None:
+        """Say on standard error which of them were read, if any was."""
+        lost = {each.what for each in failures if each.organization is None}
+        if read := [name for name in self.names if name not in lost]:
+            complain(f"{what} {', '.join(read)}")
 
 
 def is_named(arguments: argparse.Namespace) -> bool:
@@ -120,7 +126,7 @@ def named(arguments: argparse.Namespace) -> Iterator[Place | None]:
     access = exporter_flags.access(arguments)
     folder: Path | None = arguments.storage_path
     if folder is None:
-        yield access and Place(access, None, ", ".join(access.urls))
+        yield access and Place(access, None, access.urls)
         return
     if access is not None:
         raise CommandError("use either --exporter or --storage.path, not both", WRONG_USAGE)
@@ -128,7 +134,7 @@ def named(arguments: argparse.Namespace) -> Iterator[Place | None]:
         with ExitStack() as stack:
             with bills.interruptible():
                 storage = stack.enter_context(copied(folder))
-            yield Place(None, storage, printable(str(folder)))
+            yield Place(None, storage, [printable(str(folder))])
     except LockedError as error:
         raise CommandError(f"{error}: name it with --exporter, or stop it first") from error
     except StorageError as error:

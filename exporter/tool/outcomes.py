@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence, Sized
 from typing import Any, NamedTuple, Protocol
 
 from exporter.api.billing import BillingError
+from exporter.base.near import did_you_mean, near
 from exporter.model import Organization
 from exporter.tool.errors import WRONG_USAGE, CommandError, complain
 from exporter.tool.output import printable
@@ -49,15 +50,17 @@ def require(
     names: Iterable[str], known: Iterable[Named], failures: Collection[ReadFailure]
 ) -> None:
     """Raise CommandError for an id or a name that none of the organizations has."""
-    there = {each for one in known for each in (one.id, one.name)}
+    there = dict.fromkeys(each for one in known for each in (one.name, one.id))
     missing = [each for each in names if each not in there]
     if missing:
         report(failures)
         #: `viam-billing usage` lists them all.
         reason = f"--organization={printable(missing[0])}: no such id or name"
+        meant = printable(did_you_mean(near(missing[0], there)))
+        hint = f": {meant}" if meant else ""
         if failures:
-            raise CommandError(f"{reason} among those that could be found")
-        raise CommandError(reason, WRONG_USAGE)
+            raise CommandError(f"{reason} among those that could be found{hint}")
+        raise CommandError(f"{reason}{hint}", WRONG_USAGE)
 
 
 def total_of(read: Sized, failures: Collection[ReadFailure], unknown: int = 0) -> str:

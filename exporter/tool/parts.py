@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 from exporter.base import plain as programs
+from exporter.metrics import cents
 from exporter.metrics.extract.values import exact_sum
-from exporter.tool.focus import SMALLEST
 
 # What a cost is known by, for each way to break a month down.
 BY: Final[Mapping[str, str]] = {
@@ -59,15 +58,22 @@ class Breakdown(NamedTuple):
     def in_cents(self) -> Breakdown:
         """Return it in whole cents: costs add up to their sum, and with the others to the total.
 
-        Each is less than a cent from what it is.
+        Discounts and the total are what they are everywhere. The adjustment makes up for what is
+        rounded, or, if there is none, the sum of the costs.
         """
         costs, others = self.costs, self.others
-        whole, *rest = adding_up(
-            [self.before_discounts, *(each.usd for each in others)], self.month_to_date
-        )
-        usds = [*adding_up([each.usd for each in costs], whole), *rest]
-        parts = [each._replace(usd=usd) for each, usd in zip((*costs, *others), usds, strict=True)]
-        return self._replace(parts=parts)
+        discount = exact_sum(-each.usd for each in others if each.kind == DISCOUNT)
+        whole = cents.before_discounts(self.before_discounts, discount, self.month_to_date)
+        rest = {
+            DISCOUNT: cents.rounded(-discount),
+            ADJUSTMENT: cents.total([self.month_to_date, discount, -whole]),
+        }
+        usds = cents.adding_up([each.usd for each in costs], whole)
+        parts = [
+            *(each._replace(usd=usd) for each, usd in zip(costs, usds, strict=True)),
+            *(each._replace(usd=rest[each.kind]) for each in others),
+        ]
+        return Breakdown(parts, cents.rounded(self.month_to_date))
 
     def plain(self, by: str) -> Sequence[Mapping[str, Any]]:
         """Return the parts as programs get them, unrounded."""
@@ -102,26 +108,29 @@ def broken_down(
     ]
     if discount:
         parts.append(Part(DISCOUNT, "", -discount, None))
-    adjustment = exact_sum([total, discount, -whole])
-    if not abs(adjustment) < SMALLEST:  # so that what is no number shows, too
+    if not cents.add_up(whole, discount, total):  # what is no number shows, too
+        adjustment = exact_sum([total, discount, -whole])
         parts.append(Part(ADJUSTMENT, "", adjustment, None))
     return Breakdown(parts, total)
 
 
-def adding_up(amounts: Sequence[float], total: float) -> Sequence[float]:
-    """Return amounts in whole cents that add up to a total, as it is shown.
+def together_in_cents(exact: Breakdown, bills: Iterable[Breakdown]) -> Breakdown:
+    """Return what several bills are made of, together, each part as it is shown of each of them.
 
-    Each is less than a cent from what it is: people add up what they see.
+    `exact` is what they are made of together, of which shares are.
     """
-    if not all(map(math.isfinite, [*amounts, total])):
-        return amounts
-    exact = [Fraction(usd) * 100 for usd in amounts]
-    cents = [math.floor(each) for each in exact]
-    missing = round(Fraction(f"{total:.2f}") * 100) - sum(cents)
-    by_rest = sorted(range(len(cents)), key=lambda n: cents[n] - exact[n])
-    for n in by_rest[: max(0, missing)]:
-        cents[n] += 1
-    return [each / 100 for each in cents]
+    shown = [each.in_cents() for each in bills]
+    shares = {each.name: each.share for each in exact.costs}
+    made = broken_down(
+        ((part.name, part.usd) for each in shown for part in each.costs),
+        cents.total(-part.usd for each in shown for part in each.others if part.kind == DISCOUNT),
+        cents.total(each.month_to_date for each in shown),
+    )
+    parts = [
+        each._replace(share=shares.get(each.name)) if each.kind == COST else each
+        for each in made.parts
+    ]
+    return made._replace(parts=parts)
 
 
 def words(name: str, by: str) -> str:

@@ -26,7 +26,8 @@ _URL: Final = re.compile(r"https?://[\w.:\[\]-]+(?:[/?][\w.~:/?@!$&()*+,;=%-]*)?
 DESCRIPTION: Final = """\
 Writes recording rules and alerts for Prometheus 2.42 or newer to a folder, as
 viam-billing.rules.yml and viam-billing.alerts.yml. Needs no configuration, key or network. The
-rules belong to this version: run the command again after an upgrade to replace them.
+rules belong to this version: run the command again after an upgrade, with the same flags, to
+replace them.
 """
 EPILOG: Final = f"""\
 The settings file contains only what differs from the defaults, for example:

@@ -6,11 +6,11 @@ import argparse
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from rich.console import Console
 
+from exporter.base.near import did_you_mean, near
 from exporter.base.text import from_system
 from exporter.rules.rule import Alert
 from exporter.rules.rule_files import alerts
@@ -22,7 +22,7 @@ from exporter.tool.output import NARROWEST, Column, Row, displayable, show
 
 WIDEST: Final = 100  # characters; longer lines are hard to read
 INDENT: Final = "  "
-LONGEST: Final = 64  # characters of a name that similar ones are looked for
+PREFIX: Final = "viambilling"  # of the alerts, in lower case
 STEP: Final = re.compile(r"^(?=\d+\. )", re.MULTILINE)
 DESCRIPTION: Final = """\
 Prints the runbook's section on an alert: what to check and what to do. Without ALERT, lists the
@@ -75,12 +75,10 @@ def _heading(name: str) -> str:
     known = {heading.lower(): heading for heading in sections()}
     if heading := known.get(name.lower()):
         return heading
-    near = get_close_matches(name.lower()[:LONGEST], known)
-    hint = (
-        f"did you mean {' or '.join(known[each] for each in near)}?"
-        if near
-        else ("viam-billing runbook lists the alerts")
-    )
+    # What all alerts begin with makes none of them close.
+    short = {key.removeprefix(PREFIX): heading for key, heading in known.items()}
+    found = [short[each] for each in near(name.lower().removeprefix(PREFIX), short)]
+    hint = did_you_mean(found) or "viam-billing runbook lists the alerts"
     raise CommandError(f"{name!a}: there is no such alert: {hint}", WRONG_USAGE)
 
 

@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
 
+from exporter.metrics.cents import SMALLEST
 from exporter.metrics.extract.invoices import SETTLED
 from exporter.metrics.extract.values import exact_sum
 from exporter.pb import billing_pb2 as pb
-from exporter.tool.focus import SMALLEST
 
 MessageT = TypeVar("MessageT")
 

@@ -170,7 +170,7 @@ async def _read(
 
     if place is not None:
         told = await ledger_sources.read(place, names, line, config, arguments.clock)
-        complain(f"read from {place.name}")
+        place.say_read(told.failures)
     if config is None:
         return _Found([UsageLine(each) for each in told.made], told.failures)
     read, failures = await bills.answers(config, ReadRpc.GET_CURRENT_MONTH_USAGE, names)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from exporter.base import plain
-from exporter.metrics import parts, render
+from exporter.metrics import cents, parts, render
 from exporter.metrics.catalog import USAGE
 from exporter.metrics.extract.usage import Usage
 from exporter.metrics.extract.values import exact_sum
@@ -64,6 +64,13 @@ class UsageLine(NamedTuple):
     def discount(self) -> float | None:
         """The total of the discounts."""
         return self._of_the_bill("discount")
+
+    @property
+    def gross_in_cents(self) -> float | None:
+        """The total before discounts, to be shown beside the others: they add up if it does."""
+        if self.gross is None or self.discount is None or self.line.month_to_date_usd is None:
+            return self.gross
+        return cents.before_discounts(self.gross, self.discount, self.line.month_to_date_usd)
 
     @property
     def subtotal(self) -> float | None:
@@ -160,6 +167,12 @@ def total(amounts: Iterable[float | None]) -> float | None:
     """Return the sum of the amounts that are known; None if there is none."""
     known = [usd for usd in amounts if usd is not None]
     return exact_sum(known) if known else None
+
+
+def shown_total(amounts: Iterable[float | None]) -> float | None:
+    """Return the sum of the amounts that are known as they are shown; None if there is none."""
+    known = [usd for usd in amounts if usd is not None]
+    return cents.total(known) if known else None
 
 
 def plain_total(lines: Sequence[UsageLine]) -> dict[str, Any]:

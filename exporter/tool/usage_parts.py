@@ -11,7 +11,7 @@ from exporter.metrics.extract.values import exact_sum
 from exporter.tool import outcomes, output, usage_table
 from exporter.tool.outcomes import ReadFailure
 from exporter.tool.output import Column, Row, money, percent
-from exporter.tool.parts import BY, TITLES, Breakdown, broken_down, words
+from exporter.tool.parts import BY, TITLES, Breakdown, broken_down, together_in_cents, words
 from exporter.tool.usage_lines import UsageLine
 
 OF_THE_ORGANIZATION: Final = ("org_id", "org_name", "period_start", "period_end")
@@ -53,14 +53,15 @@ def show(lines: Sequence[UsageLine], failures: Collection[ReadFailure], by: str)
         return
     known = [each for each in lines if each.costs() is not None and not each.is_unknown]
     total_of = outcomes.total_of(known, failures, len(lines) - len(known))
-    shown = found.in_cents()
+    bills = (breakdown([each], by) for each in known)
+    shown = together_in_cents(found, (each for each in bills if each is not None))
     cells = [
         Row((words(each.name, by), money(each.usd), percent(each.share))) for each in shown.costs
     ]
     whole = shown.before_discounts
     all_of_it = percent(programs.number(programs.share(whole, whole)))
     title = total_of.replace("Total", "Month to date", 1)
-    totals = [(title, money(found.month_to_date), "" if shown.others else all_of_it)]
+    totals = [(title, money(shown.month_to_date), "" if shown.others else all_of_it)]
     if shown.others:
         totals = [
             ("Before discounts", money(whole), all_of_it),

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from exporter.tool import outcomes, output
 from exporter.tool.outcomes import ReadFailure
 from exporter.tool.output import Column, Row, money, percent
-from exporter.tool.usage_lines import UNKNOWN, UsageLine, total
+from exporter.tool.usage_lines import UNKNOWN, UsageLine, shown_total
 
 # Columns that a terminal has no room for, in the order in which they are left out.
 GIVE_WAY: Final = (
@@ -55,7 +55,7 @@ def show(lines: Sequence[UsageLine], failures: Collection[ReadFailure], *, told:
     known = [line for line in lines if not line.is_unknown]
     title = outcomes.total_of(known, failures, len(lines) - len(known))
     title = outcomes.with_forecasts(title, [line.line.forecast_usd for line in known])
-    sums = (money(total(map(each.usd, known))) if each.usd else "" for each in cells[1:])
+    sums = (money(shown_total(map(each.usd, known))) if each.usd else "" for each in cells[1:])
     above = [heading(lines)]
     if not told and any(each.line.forecast_usd is not None for each in lines):
         above.append(AT_FIRST_SIGHT)
@@ -79,7 +79,7 @@ def _columns(lines: Sequence[UsageLine], *, told: bool) -> Iterator[_Cells]:
     if not heading(lines):
         yield _Cells(_column("Period", number=False), lambda each: each.period)
     if not told or any(each.gross is not None for each in lines):
-        yield _amounts("Before discounts", lambda each: each.summand(each.gross))
+        yield _amounts("Before discounts", lambda each: each.summand(each.gross_in_cents))
         yield _amounts("Discount", lambda each: each.summand(each.discount))
     yield _amounts("Month to date", _month_to_date, UNKNOWN)
     yield _amounts("Forecast", lambda each: each.line.forecast_usd, UNKNOWN)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from exporter.api.proxy import Proxy
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import Clock, InvoiceDetail
 from exporter.page.publisher import Publisher
 from exporter.polling.key_records import DiscoveryStatus
@@ -22,6 +23,7 @@ class Backend:
     publisher: Publisher
     store: Store
     clock: Clock
+    telemetry: Telemetry
     version: str
     configuration: Callable[[], str]  # the effective one, as YAML
     # Reloads the configuration; returns what is wrong with it if the old one stays, or raises

@@ -14,7 +14,7 @@ from exporter.reloads import NoReloadError
 from exporter.web.api import Api
 from exporter.web.api.answers import NOBODY, Document
 from exporter.web.backend import Backend
-from exporter.web.facts import ExporterFacts
+from exporter.web.facts import ExporterFacts, awaited
 from exporter.web.flags import METRICS_PATH
 from exporter.web.http import BaseRequest, Response, StreamResponse
 from exporter.web.limits import Full
@@ -110,6 +110,7 @@ class Routes:
         async with self._pages.enter(connection_of(request)):
             states, context = backend.store.states(), self._context()
             progress, discovery = backend.poller.progress, backend.discovery()
+            telemetry = backend.telemetry
 
             def render() -> str:
                 facts = ExporterFacts(
@@ -123,6 +124,9 @@ class Routes:
                     proxy=backend.proxy(),
                     kept_days=backend.archive.kept,
                     is_stored=backend.archive.is_stored,
+                    reload_error=telemetry.reload_error,
+                    storage_error=telemetry.storage_error,
+                    requests=telemetry.requests,
                 )
                 return self._status.status(states, context, facts, request.query)
 
@@ -191,10 +195,8 @@ class Routes:
         """Say whether every organization was polled once."""
         if self._publisher.ready:
             return _text("ready\n")
-        left = f"organizations not polled yet: {self._publisher.page.unpolled}"
-        if not self._publisher.settled:
-            left += "; discovery has not finished, so there may be more"
-        return _text(f"not ready: {left}\n", HTTPStatus.SERVICE_UNAVAILABLE)
+        reason = awaited(self._publisher.page.unpolled, settled=self._publisher.settled)
+        return _text(f"not ready: {reason}\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def reload(self, request: BaseRequest) -> Response:
         """Reload the configuration, unless another site's page asks for it."""
@@ -239,8 +241,8 @@ ENDPOINTS: Final = (
     Endpoint(
         "/",
         Routes.index,
-        "Status page: what cannot be read, and every organization with its amounts, its last 28 "
-        "days and its state; with search, sorting and paging.",
+        "Status page: what is wrong with the exporter, what cannot be read, and every organization "
+        "with its amounts, its last 28 days and its state; with search, sorting and paging.",
     ),
     Endpoint(
         ORGANIZATION_PATH,
@@ -275,8 +277,8 @@ ENDPOINTS: Final = (
     Endpoint(
         "/-/ready",
         Routes.ready,
-        "200 once every organization has been polled, successfully or not; until then 503 with how "
-        "many are left.",
+        "200 once every organization has been polled, successfully or not; until then 503 with "
+        "what it waits for.",
     ),
     Endpoint(
         "/-/reload",

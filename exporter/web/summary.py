@@ -12,6 +12,9 @@ from exporter.base import plain
 from exporter.forecast import ahead
 from exporter.forecast.outlook import Said
 from exporter.metrics.catalog import COLLECTORS, Collector
+from exporter.metrics.extract.invoices import FAILURE_REASONS
+from exporter.metrics.problems import Kind, failure_words, is_over
+from exporter.metrics.render import figure
 from exporter.metrics.report import MONTH_TO_DATE, OrganizationReport, report_on
 from exporter.model import (
     Answer,
@@ -31,6 +34,7 @@ PERIOD_START: Final = "viam_billing_usage_period_start_timestamp_seconds"
 PERIOD_END: Final = "viam_billing_usage_period_end_timestamp_seconds"
 OWED: Final = "viam_billing_invoices_unpaid_amount_usd"
 OVERDUE: Final = "viam_billing_invoices_overdue_amount_usd"
+FAILED: Final = "viam_billing_invoices_payment_failed_amount_usd"
 OUTSTANDING: Final = "viam_billing_outstanding_balance_usd"
 USAGE: Final = "usage"
 
@@ -40,7 +44,6 @@ COLLECTOR_OF: Final[Mapping[str, str]] = {
 }
 
 BAD, WAIT, OK = "bad", "wait", "ok"
-ORDER: Final = (BAD, WAIT, OK)  # of levels, the most pressing first
 
 
 class PageContext(NamedTuple):
@@ -60,8 +63,8 @@ def words(cause: Cause) -> str:
 def between(errors: Iterable[float | None]) -> str:
     """Say how often periods end within the bounds of a forecast, by its methods' past errors."""
     if any(error is not None for error in errors):
-        return "four periods in five end between"
-    return "with no history to judge by, perhaps between"
+        return "four times out of five, it ends between"
+    return "with no history to judge by, it may end between"
 
 
 class Summary:
@@ -73,7 +76,7 @@ class Summary:
         self.id = state.organization.id
         self.name = state.organization.name
 
-    # --- Whether it works ---
+    # --- Whether its bill can be read ---
 
     @cached_property
     def level(self) -> str:
@@ -106,7 +109,7 @@ class Summary:
             waiting = [name for name, each in collectors if not each.polled]
             text = f"waiting for the first poll since the start: {', '.join(waiting)}"
         else:
-            text = "up"
+            text = "bill readable"
         if withdrawn := self.withdrawn:
             text += f"; withdrawn as too old: {', '.join(withdrawn)}"
         return f"{text}; not on /metrics: over limits.max_series" if self.over_limit else text
@@ -254,3 +257,23 @@ class Summary:
     def overdue(self) -> float | None:
         """Sum of the overdue invoices, in US dollars."""
         return self.value(OVERDUE)
+
+    @property
+    def failed_payments(self) -> Sequence[str]:
+        """Why the last payments of unpaid invoices failed, each reason once."""
+        answer = self.current.get(COLLECTOR_OF[FAILED])
+        figures = answer.reading.figures if answer else {}
+        return [reason for reason in FAILURE_REASONS if figure(FAILED, reason) in figures]
+
+    @cached_property
+    def problems(self) -> Mapping[Kind, str]:
+        """What is wrong with its money, in words, the most urgent first."""
+        found = {}
+        if is_over(self.month_to_date, self.budget):
+            found[Kind.OVER_BUDGET] = Kind.OVER_BUDGET.words
+        if self.overdue:
+            found[Kind.OVERDUE] = Kind.OVERDUE.words
+        if self.failed_payments:
+            why = ", ".join(map(failure_words, self.failed_payments))
+            found[Kind.PAYMENT_FAILED] = f"{Kind.PAYMENT_FAILED.words}: {why}"
+        return found

@@ -280,6 +280,9 @@ def test_sighup_adds_and_removes_organizations(tmp_path: Path) -> None:
         it.process.stderr.wait_for(r"level=error .*poll\.interval")
         failed = "viam_billing_exporter_config_last_reload_successful 0.0"
         until(lambda: failed in it.scrape(), "the metric says so")
+        page = get(it.port, "/").text
+        assert page.index("The new configuration was rejected") < page.index("Polling 2 org")
+        assert "poll.interval" in page
         assert up(it) == both
 
 
@@ -293,7 +296,10 @@ def test_it_stops_cleanly_in_the_middle_of_polls_that_hang(
         document["api"]["timeout"] = "1h"  # type: ignore[index]
         with exporter(f"--config.file={write(tmp_path, document)}") as it:
             assert get(it.port, "/-/ready").status == 503
-            assert "organizations not polled yet: 2" in get(it.port, "/-/ready").text
+            assert (
+                "not ready: waiting for the first poll of 2 organizations\n"
+                in get(it.port, "/-/ready").text
+            )
             it.process.stop(number)
             assert "Traceback" not in it.process.stderr.text
 
@@ -345,6 +351,16 @@ def test_what_libraries_would_read_from_the_environment_ends_nothing(tmp_path: P
         assert "Traceback" not in it.process.stderr.text
 
 
+def test_a_storage_that_cannot_be_used_is_told_on_the_status_page(tmp_path: Path) -> None:
+    """From the first moment, with the reason: nobody should have to look for it in the log."""
+    file = write(tmp_path, configuration(free_port()))
+    with exporter(f"--config.file={file}", f"--storage.path={file}") as it:
+        page = get(it.port, "/").text
+        assert "viam_billing_exporter_storage_last_write_successful 0.0" in it.scrape()
+        assert page.index("The storage cannot be used") < page.index("Version")
+        assert f"cannot use the storage folder {file}: " in page
+
+
 def test_an_empty_storage_path_turns_it_off(tmp_path: Path) -> None:
     """A variable of a service manager may be empty; other paths must not be.
 
@@ -355,10 +371,10 @@ def test_an_empty_storage_path_turns_it_off(tmp_path: Path) -> None:
     with exporter(f"--config.file={file}", "--storage.path=") as it:
         assert "viam_billing_exporter_storage" not in it.scrape()
         assert it.process.stderr.text.count(said) == 1
-        assert "keeps 62 days, in memory only" in get(it.port, "/").text
+        assert "62 days kept, in memory only" in get(it.port, "/").text
     with exporter(f"--config.file={file}", f"--storage.path={tmp_path / 'state'}") as it:
         assert said not in it.process.stderr.text
-        assert "keeps 400 days<" in get(it.port, "/").text
+        assert "400 days kept<" in get(it.port, "/").text
     ended = run("--config.file=", "--config.check")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "argument --config.file: must not be empty" in ended.stderr

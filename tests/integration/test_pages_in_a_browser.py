@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from exporter.demo import SEED
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import Cause, Failure
 from exporter.simulator import demo_fleet
 from exporter.web.status.formatting import usd
@@ -217,6 +218,33 @@ def test_everybody_can_read_that_there_is_an_outage(theme: Theme, width: int) ->
         assert table is not None
         assert box["y"] < table["y"]
         assert page.get_by_text(reason).count() == 1
+        assert opened.obstacles() == ""
+        assert opened.overflow == 0
+        assert opened.complaints == []
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_read_what_is_wrong_with_the_exporter(theme: Theme, width: int) -> None:
+    """And with the money of an organization; a long path does not make the page wider."""
+    late = {"invoice_amount": 3.0, "due_date": -1, "last_payment_failure_reason": "card_declined"}
+    broke = state(
+        organization("a", max_age=3600.0, budget_usd=1.0), usage(2.0), invoices(late), polled=True
+    )
+    long = f"cannot use the storage folder /{'very' * 40}: Permission denied"
+
+    def told(telemetry: Telemetry) -> None:
+        telemetry.not_reloaded("exporter.yml:3: poll.interval: must be above zero")
+        telemetry.stored(long)
+
+    with (
+        served(broke, told=told) as port,
+        browser(port, width=width, theme=theme) as opened,
+    ):
+        page = opened.open()
+        assert page.get_by_text("The exporter needs attention").is_visible()
+        assert page.get_by_text(long).is_visible()
+        assert page.get_by_text("over budget; overdue; payment failed: card declined").is_visible()
         assert opened.obstacles() == ""
         assert opened.overflow == 0
         assert opened.complaints == []

@@ -267,7 +267,10 @@ def test_the_proxy_is_said_at_the_start_and_on_the_status_page(
 
     async def scenario() -> None:
         async with service(pair) as port:
-            for answer, state in ((CONNECTED, ">up<"), (REFUSED, "the proxy answered 407: ")):
+            for answer, state in (
+                (CONNECTED, ">bill readable<"),
+                (REFUSED, "the proxy answered 407: "),
+            ):
                 async with connect_proxy(answer, destination=port) as proxy:
                     environ = {"HTTPS_PROXY": f"http://{USER_INFO}@{proxy.address}"}
                     shown = await asyncio.to_thread(run_exporter, file, environ)

@@ -64,6 +64,7 @@ async def called_by_scrapes(organizations: int) -> Counter[str]:
         rig.publisher,
         rig.store,
         rig.clock,
+        rig.telemetry,
         "1",
         lambda: "",
         _no_reload,

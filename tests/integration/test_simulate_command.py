@@ -302,7 +302,7 @@ def test_other_machines_are_shut_out(address: str, capfd: pytest.CaptureFixture[
         ("--latency=50", "must be a duration with a unit"),
         ("--poll-interval=0s", "must be above zero"),
         ("--token-lifetime=soon", "must be a duration with a unit"),
-        ("--listen=127.0.0.1:0", "unrecognized arguments"),
+        ("--listen=127.0.0.1:0", "unknown flag --listen: did you mean --listen-address?"),
     ],
 )
 def test_wrong_usage_is_explained(
@@ -361,6 +361,15 @@ def test_names_that_look_like_variables_stay_names() -> None:
     read = [org["name"].replace("$${", "${") for org in settings["organizations"]]
     assert read == names
     assert settings["organizations"][0]["name"] == "$${HOME}"
+
+
+def test_a_configuration_can_be_edited() -> None:
+    """A variable in place of a key needs no quotes, as it would within braces."""
+    text = configuration(demo_fleet(1), "127.0.0.1:8427")
+    assert not set("{}") & set(text)
+    key = demo_fleet(1)[0].api_key
+    edited = yaml.safe_load(text.replace(f"api_key: {key}", "api_key: ${VIAM_API_KEY}"))
+    assert edited["organizations"][0]["credentials"]["api_key"] == "${VIAM_API_KEY}"
 
 
 def test_the_configuration_of_ten_thousand_fits_into_a_file(tmp_path: Path) -> None:

@@ -235,8 +235,8 @@ def test_what_is_wrong_arrives_in_words_and_resolves(tmp_path: Path) -> None:
     assert overdue is not None
     assert overdue["labels"]["org_name"] == who.name
     said = re.fullmatch(
-        r"(.+) owes (\$\d+\.\d\d) on invoices whose due date has passed\. "
-        rf"Run `viam-billing runbook {OVERDUE}` to see what to do\.",
+        r"(.+) owes (\$\d+\.\d\d) on overdue invoices, the oldest due on "
+        r"\d{4}-\d\d-\d\d, (?:today|1 day ago)\.",
         overdue["annotations"]["description"],
     )
     assert said is not None
@@ -247,7 +247,7 @@ def test_what_is_wrong_arrives_in_words_and_resolves(tmp_path: Path) -> None:
     failed = inbox.told("on-call-pagerduty", FAILED, "firing")
     assert failed is not None
     assert failed["labels"]["reason"] == "card_declined"
-    assert "whose last payment failed: card_declined." in failed["annotations"]["description"]
+    assert "whose last payment failed: card declined." in failed["annotations"]["description"]
     # Nobody is paged while the payment takes its time.
     severities = {
         receiver: {

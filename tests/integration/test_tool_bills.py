@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from exporter.base import plain
+from exporter.metrics import cents
 from exporter.tool import parts, usage_parts, usage_table
 from exporter.tool.usage_lines import OF_THE_BUDGET, OF_THE_LEDGER
 from exporter.tool.usage_table import AT_FIRST_SIGHT
@@ -141,8 +142,8 @@ def test_the_table_of_usage_is_aligned_and_adds_up(service: Service) -> None:
     assert len(set(ends)) == 1
     assert AT_FIRST_SIGHT in lines
     documents = json.loads(succeed(service, "usage", "--output=json"))["organizations"]
-    total = math.fsum(each["month_to_date_usd"] for each in documents)
-    forecast = math.fsum(each["forecast_usd"] for each in documents)
+    total = cents.total(each["month_to_date_usd"] for each in documents)
+    forecast = cents.total(each["forecast_usd"] for each in documents)
     assert forecast > total
     assert rows[-1].split()[0] == "Total"
     assert rows[-1].split()[-2:] == [f"{total:,.2f}", f"{forecast:,.2f}"]
@@ -187,14 +188,15 @@ def test_the_parts_of_a_month_add_up_to_it(by: str, service: Service) -> None:
     _, *below = re.split("^ ─+$", table, flags=re.MULTILINE)
     upper, lower = (part.splitlines() for part in below)
 
-    def cents(lines: list[str]) -> list[int]:
+    def shown(lines: list[str]) -> list[int]:
         amounts = (re.search(r" (-?[\d,]+)\.(\d\d)(?= |$)", each) for each in lines)
         return [int((match[1] + match[2]).replace(",", "")) for match in amounts if match]
 
-    before, discounts, month_to_date = cents(lower)
-    assert sum(cents(upper)) == before
+    before, discounts, month_to_date = shown(lower)
+    assert sum(shown(upper)) == before
     assert before + discounts == month_to_date
-    assert f"{month_to_date / 100:,.2f}" == f"{document['total']['month_to_date_usd']:,.2f}"
+    each = (one["month_to_date_usd"] for one in document["organizations"])
+    assert f"{month_to_date / 100:,.2f}" == f"{cents.total(each):,.2f}"
 
 
 def test_invoices_since_a_day(service: Service) -> None:

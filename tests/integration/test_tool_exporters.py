@@ -220,10 +220,12 @@ def test_the_page_of_the_forecast_shows_such_a_table() -> None:
     method = {"name": "weekday", "forecast_usd": 496.84, "weight": 0.75, "past_error": 0.031}
     methods = [method, method | {"name": "newer_than_this", "weight": 0.25, "past_error": None}]
     told = {"forecast_methods": methods, "forecast_closed_period_error": -0.0214}
+    told |= {"budget_exhausted_is_estimated": True}
     with serving(fleet(acme | told, line("3", org_name="New"))) as flags:
         whole = within("forecast", *flags).stdout
         alone = within("forecast", *flags, "--organization=Acme Robotics").stdout
     assert "Total; 1 has no forecast" in whole
+    assert "2026-11-29 (estimated)" in whole
     assert "weekday" not in whole
     assert "Total" not in alone
     assert "In the middle of the last period, the forecast was 2.1% too low." in alone
@@ -256,8 +258,26 @@ def test_sorting_and_choosing() -> None:
         assert names("--sort=month-to-date") == ["Acme", "beta", "aardvark"]
         assert names("--organization=b", "--organization=Acme") == ["Acme", "beta"]
         refused = within("usage", "--organization=Nobody", *flags)
+        meant = within("usage", "--organization=Acmee", *flags)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.endswith("--organization=Nobody: no such id or name\n")
+    assert meant.stderr.endswith("--organization=Acmee: no such id or name: did you mean Acme?\n")
+
+
+@pytest.mark.parametrize("command", ["usage", "forecast", "report", "backfill"])
+def test_only_what_was_read_is_named(command: str) -> None:
+    """Nothing was read from an exporter that does not answer."""
+    nowhere = "--exporter=http://127.0.0.1:1"
+    lost = within(command, nowhere)
+    assert lost.returncode == 1
+    assert lost.stderr.startswith("viam-billing: http://127.0.0.1:1: it cannot be reached: ") or (
+        command == "backfill"
+    )
+    assert "read from" not in lost.stderr
+    assert "days are those of" not in lost.stderr
+    with serving(fleet(ACME)) as flags:
+        half = within("usage", *flags, nowhere).stderr
+    assert f"viam-billing: read from {flags[0].partition('=')[2]}\n" in half
 
 
 def test_what_an_exporter_cannot_poll_is_said() -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter.tool.report.command import NOT_FOR_TERMINALS
+from exporter.tool.report.command import EARLIER, NOT_FOR_TERMINALS
 from exporter.tool.report.programs import COLUMNS
 from support.clock import NOON
 from support.documents import commands_of, shows
@@ -165,7 +165,7 @@ def test_a_month_of_which_nothing_is_known_is_an_error(exporter: str) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == (
         "viam-billing: nothing is known of 2024-02; known months: 2026-08, 2026-09, 2026-10, "
-        "2026-11"
+        f"2026-11; {EARLIER}"
     )
     done = within("report", exporter, "--organization=Ossuline Foundry", now=NOW)
     assert (done.returncode, done.stdout) == (1, "")

@@ -54,9 +54,9 @@ def test_every_section_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_what_an_alert_says_to_type_prints_its_section(tmp_path: Path) -> None:
-    """Its description ends with a command that can be copied."""
+    """Its description ends with a command that can be copied, of nothing but plain text."""
     for name, alert in ALERTS.items():
-        typed = f"Run `viam-billing runbook {name}` to see what to do."
+        typed = f" To see what to do, run: viam-billing runbook {name}"
         assert alert["annotations"]["description"].endswith(typed)
         assert name in sections()
     summary = ALERTS[OVERDUE]["annotations"]["summary"]
@@ -76,6 +76,7 @@ def test_it_names_the_section_that_a_link_leads_to(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
+        ("ViamBillingBudgetUse", "did you mean ViamBillingBudgetUsed?"),
         ("InvoiceOverdue", f"did you mean {OVERDUE}?"),
         ("after outage", "did you mean After an outage?"),
         ("nonsense", "viam-billing runbook lists the alerts"),

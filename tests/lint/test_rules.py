@@ -116,6 +116,14 @@ def test_an_alert_says_all_that_it_must(alert: dict[str, Any]) -> None:
     assert TEMPLATE not in annotations["summary"]
     assert annotations["summary"].endswith(".")
     assert not annotations["title"].endswith(".")
+    assert not [text for text in annotations.values() if "`" in text]  # a mail is no Markdown
+
+
+@pytest.mark.parametrize("alert", ALERT_RULES, ids=ids)
+def test_a_text_shows_words(alert: dict[str, Any]) -> None:
+    """What a label has is a name of the API's, or ours; only those of people's own stay as is."""
+    shown = re.findall(r"{{ \$(?:\w+\.)*(\w+) }}", "".join(alert["annotations"].values()))
+    assert set(shown) <= {"org_name", "instance", "value"}
 
 
 def test_an_alert_leads_to_its_section_and_to_a_dashboard() -> None:
@@ -127,6 +135,7 @@ def test_an_alert_leads_to_its_section_and_to_a_dashboard() -> None:
         assert url.partition("?")[0] == f"viam-billing-{dashboard}"
         assert ("?var-organization={{ $labels.org_id | urlquery }}" in url) == of_organization
         assert alert.annotations["runbook_url"] == f"{LINKS.runbooks}#{alert.name.lower()}"
+        assert "viam-billing runbook" not in alert.annotations["description"]
 
 
 @pytest.mark.parametrize("alert", ALERT_RULES, ids=ids)

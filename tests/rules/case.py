@@ -59,8 +59,8 @@ class Case:
 
 
 def what_to_do(alert: str) -> str:
-    """Return how every description ends."""
-    return f"Run `viam-billing runbook {alert}` to see what to do."
+    """Return how a description ends where no link leads to the runbook."""
+    return f"To see what to do, run: viam-billing runbook {alert}"
 
 
 def on_page(name: str, **labels: str) -> str:

@@ -31,6 +31,8 @@ from rules.harness import (
 from rules.healthy import CARD, NO_METHOD, add_exporter, add_organization, healthy
 from rules.trouble import fail, withdraw
 
+NEXT_DUE = "viam_billing_invoice_next_due_timestamp_seconds"
+OLDEST_DUE = "viam_billing_invoice_oldest_unpaid_due_timestamp_seconds"
 UNPAID = {
     on_page("viam_billing_invoices_unpaid"): same(1),
     on_page("viam_billing_invoices_unpaid_amount_usd"): same(312.5),
@@ -38,6 +40,7 @@ UNPAID = {
 OVERDUE = UNPAID | {
     on_page("viam_billing_invoices_overdue"): same(1),
     on_page("viam_billing_invoices_overdue_amount_usd"): same(312.5),
+    on_page(OLDEST_DUE): same(-12.5 * DAY),
 }
 FAILED_AMOUNT = "viam_billing_invoices_payment_failed_amount_usd"
 FAILED = UNPAID | {on_page(FAILED_AMOUNT, reason="card_declined"): same(312.5)}
@@ -45,14 +48,23 @@ IN_PAYMENT = on_page("viam_billing_invoices_amount_usd", status="payment_process
 METHOD = "viam_billing_payment_method_info"
 WITHOUT_METHOD = {on_page(METHOD, **CARD): gone, on_page(METHOD, **NO_METHOD): same(1)}
 OVERDUE_TITLE = "Acme Robotics has overdue invoices totalling $312.50"
-FAILED_TITLE = "Acme Robotics has failed payments totalling $312.50 (card_declined)"
+OVERDUE_CASE = Case(
+    "ViamBillingInvoiceOverdue",
+    "critical",
+    "money",
+    OVERDUE_TITLE,
+    "An unpaid invoice is past its due date.",
+    "Acme Robotics owes $312.50 on overdue invoices, the oldest due on 1969-12-19, 13 days ago.",
+    OVERDUE,
+)
+FAILED_TITLE = "Acme Robotics has failed payments totalling $312.50 (card declined)"
 UNVERIFIED = on_page("viam_billing_payment_method_verification_pending")
 
 
 def due_soon(case: str, trouble: Mapping[str, Values], *, automatic: bool = False) -> Case:
     """Return a case of an invoice that is due soon."""
-    summary = "payment is automatic" if automatic else "might not be paid automatically"
-    unpaid = "Acme Robotics has unpaid invoices totalling $312.50, the first due on 1970-01-03"
+    summary = "should be paid automatically" if automatic else "might not be paid automatically"
+    title = "Acme Robotics has unpaid invoices totalling $312.50, the first due on 1970-01-03"
     end = (
         "The payment method should be charged automatically."
         if automatic
@@ -63,12 +75,12 @@ def due_soon(case: str, trouble: Mapping[str, Values], *, automatic: bool = Fals
         "ViamBillingInvoiceDueSoon",
         "info" if automatic else "warning",
         "money",
-        unpaid,
+        title,
         f"An unpaid invoice is due soon or already due, and {summary}.",
-        f"{unpaid}. {end}",
+        f"{title}, in 2 days. {end}",
         {
             **UNPAID,
-            on_page("viam_billing_invoice_next_due_timestamp_seconds"): same(2 * DAY),
+            on_page(NEXT_DUE): same(2 * DAY),
             **trouble,
         },
         case=case,
@@ -80,43 +92,16 @@ CASES = (
     due_soon("payment failed", FAILED),
     due_soon("no method", WITHOUT_METHOD),
     due_soon("unverified", {UNVERIFIED: same(1)}),
-    Case(
-        "ViamBillingInvoiceOverdue",
-        "critical",
-        "money",
-        OVERDUE_TITLE,
-        "An unpaid invoice is past its due date.",
-        "Acme Robotics owes $312.50 on invoices whose due date has passed.",
-        OVERDUE,
-    ),
-    Case(
-        "ViamBillingInvoiceOverdue",
-        "critical",
-        "money",
-        OVERDUE_TITLE,
-        "An unpaid invoice is past its due date.",
-        "Acme Robotics owes $312.50 on invoices whose due date has passed.",
-        OVERDUE | {IN_PAYMENT: same(20)},
-        case="something else is paid",
-    ),
-    Case(
-        "ViamBillingInvoiceOverdue",
-        "critical",
-        "money",
-        OVERDUE_TITLE,
-        "An unpaid invoice is past its due date.",
-        "Acme Robotics owes $312.50 on invoices whose due date has passed.",
-        OVERDUE | {IN_PAYMENT: gone},
-        case="nobody knows what is paid",
-    ),
+    OVERDUE_CASE,
+    replace(OVERDUE_CASE, trouble=OVERDUE | {IN_PAYMENT: same(20)}, case="something else is paid"),
+    replace(OVERDUE_CASE, trouble=OVERDUE | {IN_PAYMENT: gone}, case="nobody knows what is paid"),
     Case(
         "ViamBillingInvoiceOverdue",
         "warning",
         "money",
         f"{OVERDUE_TITLE}, and a payment in progress",
         "An unpaid invoice is past its due date, and a payment is in progress.",
-        "Acme Robotics owes $312.50 on invoices whose due date has passed. Payments totalling "
-        "$312.50 are in progress.",
+        f"{OVERDUE_CASE.description} Payments totalling $312.50 are in progress.",
         OVERDUE | {IN_PAYMENT: same(312.5)},
         case="in flight",
     ),
@@ -127,7 +112,7 @@ CASES = (
         FAILED_TITLE,
         "The last payment of an unpaid invoice failed.",
         "Acme Robotics has unpaid invoices totalling $312.50 whose last payment failed: "
-        "card_declined.",
+        "card declined.",
         FAILED,
         {"reason": "card_declined"},
     ),
@@ -138,10 +123,22 @@ CASES = (
         f"{FAILED_TITLE}, and another in progress",
         "The last payment of an unpaid invoice failed, and another is in progress.",
         "Acme Robotics has unpaid invoices totalling $312.50 whose last payment failed: "
-        "card_declined. Payments totalling $400.00 are in progress.",
+        "card declined. Payments totalling $400.00 are in progress.",
         FAILED | {IN_PAYMENT: same(400)},
         {"reason": "card_declined"},
         case="in flight",
+    ),
+    Case(
+        "ViamBillingPaymentFailed",
+        "critical",
+        "money",
+        "Acme Robotics has failed payments totalling $312.50 (reason unknown)",
+        "The last payment of an unpaid invoice failed.",
+        "Acme Robotics has unpaid invoices totalling $312.50 whose last payment failed: reason "
+        "unknown.",
+        UNPAID | {on_page(FAILED_AMOUNT, reason="other"): same(312.5)},
+        {"reason": "other"},
+        case="nobody knows why",
     ),
     Case(
         "ViamBillingPaymentMethodMissing",
@@ -157,10 +154,10 @@ CASES = (
         "ViamBillingInvoiceUnusuallyLarge",
         "warning",
         "money",
-        "Acme Robotics has an unusually large invoice: $2100.00 against a median of $690.00",
+        "Acme Robotics has an unusually large invoice: $2,100.00 against a median of $690.00",
         "The newest invoice is much larger than earlier ones of its kind.",
-        "The newest invoice of Acme Robotics is $2100.00. The median of earlier ones of its kind "
-        "is $690.00.",
+        "The newest invoice of Acme Robotics is for $2,100.00. The median of earlier ones of its "
+        "kind is $690.00.",
         {on_page("viam_billing_invoice_latest_amount_usd"): same(2100)},
     ),
     Case(
@@ -177,7 +174,7 @@ CASES = (
         "warning",
         "money",
         "Acme Robotics has an unverified bank account, and unpaid invoices totalling $312.50",
-        "A bank account is not verified: nothing can be paid from it until it is.",
+        "The bank account that an organization is to pay from is not verified.",
         "Acme Robotics is set up to pay from a bank account that is not verified. Unpaid invoices: "
         "$312.50.",
         UNPAID | {UNVERIFIED: same(1)},
@@ -187,7 +184,7 @@ CASES = (
         "warning",
         "money",
         "Acme Robotics has an unverified bank account",
-        "A bank account is not verified: nothing can be paid from it until it is.",
+        "The bank account that an organization is to pay from is not verified.",
         "Acme Robotics is set up to pay from a bank account that is not verified. Unpaid invoices: "
         "$0.00.",
         {UNVERIFIED: same(1)},
@@ -209,36 +206,61 @@ def test_links_name_the_alert_and_the_organization(tmp_path: Path) -> None:
     odd = {"org_id": "a&b #1", "org_name": "Odd"}
     add_organization(pages, FIRST, odd)
     pages.set("viam_billing_invoices_overdue_amount_usd", same(312.5), FIRST, odd)
-    (overdue,) = (case for case in CASES if case.title == OVERDUE_TITLE and not case.case)
-    fired = replace(
-        overdue,
-        title=overdue.title.replace("Acme Robotics", "Odd"),
-        description=overdue.description.replace("Acme Robotics", "Odd"),
-        about=odd,
-    ).fired()
+    pages.set(OLDEST_DUE, same(-12.5 * DAY), FIRST, odd)
+    title, description = (
+        text.replace("Acme Robotics", "Odd")
+        for text in (OVERDUE_CASE.title, OVERDUE_CASE.description)
+    )
+    fired = replace(OVERDUE_CASE, title=title, about=odd).fired()
     links = {
         "runbook_url": f"{LINKS.runbooks}#viambillinginvoiceoverdue",
         "dashboard_url": f"{LINKS.dashboards}/d/viam-billing-organization"
         "?var-organization=a%26b+%231",
     }
-    annotations = {**fired["annotations"], **links}
-    pages.expect(overdue.alert, 55 * MINUTE, {**fired, "annotations": annotations})
+    # Where a link says what to do, the description does not.
+    annotations = {**fired["annotations"], "description": description, **links}
+    pages.expect(OVERDUE_CASE.alert, 55 * MINUTE, {**fired, "annotations": annotations})
     pages.check(tmp_path, made(tmp_path, {}, *LINK_FLAGS))
 
 
 def test_an_outage_leaves_no_old_amount_without_its_age(tmp_path: Path) -> None:
     """What is remembered may have been paid, and a date that was to come may have passed."""
-    pages = healthy(6 * 60)
-    due = due_soon("", {on_page("viam_billing_invoice_next_due_timestamp_seconds"): same(3 * HOUR)})
+    step = 15 * MINUTE
+    hour = HOUR // step
+    pages = healthy(60 * hour, step)
+    due = due_soon("", {on_page(NEXT_DUE): same(DAY)})
     pages.input.update({**due.trouble, **WITHOUT_METHOD})
-    fail(pages, FIRST, 60, 300, MINUTE)
-    age = "Invoices were last read 5h 0m 0s ago, so this may have changed."
-    title = due.title.replace("1970-01-03", "1970-01-01")
-    told = due.description.replace("1970-01-03", "1970-01-01")
-    before = replace(due, title=title, description=told)
-    after = replace(before, description=f"{told} {age} That date has passed since then.")
-    pages.expect(due.alert, 50 * MINUTE, before.fired())
-    pages.expect(due.alert, 6 * HOUR, after.fired())
+    fail(pages, FIRST, 5 * hour, 55 * hour, step)
+    for at, away, age in (
+        (4, "in 1 day", ""),
+        (29, "today", " Invoices were last read 1d ago, so this may have changed."),
+        (53, "1 day ago", " Invoices were last read 2d ago, so this may have changed."),
+    ):
+        title = due.title.replace("1970-01-03", "1970-01-02")
+        told = due.description.replace("1970-01-03, in 2 days", f"1970-01-02, {away}")
+        fired = replace(due, title=title, description=f"{told}{age}").fired()
+        pages.expect(due.alert, at * HOUR, fired)
+    pages.check(tmp_path)
+
+
+def test_days_are_those_of_the_calendar(tmp_path: Path) -> None:
+    """At noon, what was due last night was due a day ago, as the dates say."""
+    pages, fired = Pages(14, HOUR), []
+    add_exporter(pages, FIRST)
+    for hours, day, away in (
+        (-241, "1969-12-21", "11 days ago"),
+        (-25, "1969-12-30", "2 days ago"),
+        (-1, "1969-12-31", "1 day ago"),
+        (1, "1970-01-01", "today"),
+        (11, "1970-01-01", "today"),
+    ):
+        org = {"org_id": f"id{hours}", "org_name": "Acme Robotics"}
+        add_organization(pages, FIRST, org)
+        pages.set("viam_billing_invoices_overdue_amount_usd", same(312.5), FIRST, org)
+        pages.set(OLDEST_DUE, same(hours * HOUR), FIRST, org)
+        told = OVERDUE_CASE.description.replace("1969-12-19, 13 days ago", f"{day}, {away}")
+        fired.append(replace(OVERDUE_CASE, description=told, about=org).fired())
+    pages.expect(OVERDUE_CASE.alert, 12 * HOUR, *fired)
     pages.check(tmp_path)
 
 
@@ -263,7 +285,7 @@ def test_an_alert_changes_its_severity_with_the_payment(name: str, tmp_path: Pat
     """Never both, never none: the other one is pending at once, through an outage, too."""
     pages = healthy(5 * 60)
     for key, values in (OVERDUE | FAILED).items():
-        pages.input[key] = between(pages.input[key], 20, 280, values)
+        pages.input[key] = between(pages.input.get(key, gone), 20, 280, values)
     pages.input[IN_PAYMENT] = then((same(0), 80), (same(312.5), 140), same(0))
     withdraw(pages, FIRST, 100, 90)
     for minute, severity in (

@@ -96,8 +96,8 @@ POLLS = (
         "polling",
         "Polls of Acme Robotics fail: too many requests",
         "Polls fail because there were too many requests.",
-        "Polls of Acme Robotics fail because there were too many requests for the billing API or "
-        "for api.max_requests_per_day. Failing collectors: 2.",
+        "Polls of Acme Robotics fail because there were more requests than the billing API or "
+        "api.max_requests_per_day allows. Failing collectors: 2.",
         failing("throttled", "usage", "invoices"),
         delay=STALE,
     ),
@@ -116,21 +116,21 @@ POLLS = (
         "ViamBillingDataStale",
         "warning",
         "polling",
-        "Acme Robotics has had no successful poll of usage for 1h 4m 0s",
+        "Acme Robotics has had no successful poll of billing information for 1h 4m",
         "A bill, or a part of it, has not been read for too long.",
-        "Acme Robotics has had no successful poll of usage for 1h 4m 0s.",
-        {on_page(LAST_SUCCESS, collector="usage"): same(SUCCEEDED)},
-        {"collector": "usage"},
+        "Acme Robotics has had no successful poll of billing information for 1h 4m.",
+        {on_page(LAST_SUCCESS, collector="billing_information"): same(SUCCEEDED)},
+        {"collector": "billing_information"},
         delay=STALE,
     ),
     Case(
         "ViamBillingUpstreamFrozen",
         "warning",
         "polling",
-        "The usage of Acme Robotics has not changed for 4d 1h 23m 0s",
+        "The usage of Acme Robotics has not changed for 4d 1h 23m",
         "Polls succeed, but usage does not change.",
-        "Polls of Acme Robotics succeed, but its usage has not changed for 4d 1h 23m 0s, "
-        "although it spends something on most days or its billing period is over.",
+        "Polls of Acme Robotics succeed, but its usage has not changed for 4d 1h 23m, "
+        "although it spends money on most days, or its billing period is over.",
         {
             on_page("viam_billing_usage_period_end_timestamp_seconds"): same(-2 * DAY),
             on_page(
@@ -144,7 +144,7 @@ POLLS = (
         "polling",
         "Samples of Acme Robotics are withheld: nan",
         "Samples are withheld because they cannot be trusted.",
-        "Withheld samples of Acme Robotics: 2 (collector usage, reason nan).",
+        "Withheld samples of Acme Robotics: 2 (collector: usage, reason: nan).",
         {on_page("viam_billing_withheld_samples", collector="usage", reason="nan"): same(2)},
         {"collector": "usage", "reason": "nan"},
     ),
@@ -152,9 +152,9 @@ POLLS = (
         "ViamBillingUnknownCostType",
         "info",
         "polling",
-        "Acme Robotics has $3.20 of an unknown cost type",
+        "Acme Robotics has costs of an unknown type: $3.20",
         "A bill has a cost type that this version does not know.",
-        "The bill of Acme Robotics has $3.20 of unknown_31, a cost type that this version of the "
+        "The bill of Acme Robotics has $3.20 of costs of type 31, which this version of the "
         "exporter has no name for.",
         {
             on_page(
@@ -181,9 +181,9 @@ EXPORTERS = (
         "ViamBillingShardMissing",
         "critical",
         "exporter",
-        "Shards that Prometheus does not see: 2",
+        "Shards missing from Prometheus: 2",
         "Prometheus sees fewer shards than there are.",
-        "Shards that Prometheus does not see: 2. The bills of their organizations are not being "
+        "Shards missing from Prometheus: 2. The bills of their organizations are not being "
         "watched.",
         {of_exporter(f"{OWN}total_shards"): same(3), of_exporter(f"{OWN}shard_ordinal"): same(0)},
         about={},
@@ -193,7 +193,7 @@ EXPORTERS = (
         "warning",
         "exporter",
         "Exporters run with different numbers of shards",
-        "Exporters do not agree on the number of shards.",
+        "Exporters run with different numbers of shards.",
         "Exporters run with different numbers of shards. Some organizations may be polled twice, "
         "others not at all.",
         {
@@ -221,8 +221,8 @@ EXPORTERS = (
         "The exporter at exporter-0:8426 cannot write to its storage",
         "The exporter cannot write to its storage.",
         "The exporter at exporter-0:8426 cannot write to its storage. If it restarts before a "
-        "write succeeds, it continues from the last successful write: on which days later spend "
-        "came is then an estimate.",
+        "write succeeds, it continues from its last successful write, and can only estimate on "
+        "which days money was spent since.",
         {of_exporter(f"{OWN}storage_last_write_successful"): same(0)},
         about=FIRST,
         delay=5 * 60,
@@ -234,8 +234,7 @@ EXPORTERS = (
         "The exporter at exporter-0:8426 cannot list the organizations of at least one API key",
         "Discovery fails for at least one API key.",
         "The exporter at exporter-0:8426 cannot list the organizations of at least one API key. "
-        "Those found before are still polled, but new ones are not found and removed ones are not "
-        "noticed.",
+        "Those found earlier are still polled, but new and removed ones go unnoticed.",
         {of_exporter(f"{OWN}discovery_last_refresh_successful"): same(0)},
         about=FIRST,
         delay=5 * 60,
@@ -246,8 +245,8 @@ EXPORTERS = (
         "exporter",
         "The exporter at exporter-0:8426 has 10% of the day's API requests left",
         "The day's requests to the billing API may run out before midnight UTC.",
-        "The exporter at exporter-0:8426 has 10% of the day's API requests left, less than an even "
-        "pace needs until midnight UTC.",
+        "The exporter at exporter-0:8426 has 10% of the day's API requests left: too few, at an "
+        "even pace, to last until midnight UTC.",
         {of_exporter(f"{OWN}api_requests_remaining"): same(100)},
         about=FIRST,
     ),

@@ -62,8 +62,8 @@ SPIKE: Final = Case(
     "Acme Robotics has spent far more than expected: $224.56 in one day",
     "A day cost far more than expected.",
     "Acme Robotics has spent far more than expected. The last whole day on record, 1969-12-31, "
-    "cost $224.56, $200.56 more than the $24.00 expected. More than expected, before discounts: "
-    "per_machine $164.56, simulation_compute $36.00.",
+    "cost $224.56, $200.56 more than the $24.00 expected. Largest overruns, before discounts: "
+    "per machine $164.56, simulation compute $36.00.",
     {
         YESTERDAY: same(224.56),
         of_type("yesterday", SPENDS_ON): same(188.56),
@@ -84,25 +84,26 @@ CASES: Final[Mapping[str, Case]] = {
     "half of the budget": budget(
         "50%",
         "info",
-        "has used more than 50% of its budget: $1000.01 of $2000.00",
-        "$1000.01 in this billing period. The budget is $2000.00. At this pace, it will be used up "
-        "on 1970-01-13.",
+        "has used more than 50% of its budget: $1,000.01 of $2,000.00",
+        "$1,000.01 in this billing period. The budget is $2,000.00. At this pace, it will be used "
+        "up around 1970-01-13.",
         1000.01,
         same(12 * DAY),
     ),
     "most of it": budget(
         "80%",
         "info",
-        "has used more than 80% of its budget: $2000.00 of $2000.00",
-        "$2000.00 in this billing period. The budget is $2000.00.",
+        "has used more than 80% of its budget: $2,000.00 of $2,000.00",
+        "$2,000.00 in this billing period. The budget is $2,000.00.",
         2000,
         gone,
     ),
     "all of it": budget(
         "100%",
         "warning",
-        "is over budget: $2345.67 of $2000.00",
-        "$2345.67 in this billing period. The budget is $2000.00. It was used up on 1969-12-31.",
+        "is over budget: $2,345.67 of $2,000.00",
+        "$2,345.67 in this billing period. The budget is $2,000.00. It was used up around "
+        "1969-12-31.",
         2345.67,
         same(-HOUR),
     ),
@@ -110,10 +111,10 @@ CASES: Final[Mapping[str, Case]] = {
         "ViamBillingBudgetForecastExceeded",
         "warning",
         "spend",
-        "Acme Robotics is forecast to end over budget: at least $2000.50 of $2000.00",
+        "Acme Robotics is forecast to go over budget: at least $2,000.50 of $2,000.00",
         "Even the lower bound of the forecast is above the budget.",
-        "Acme Robotics is forecast to have spent at least $2000.50 by the end of the billing "
-        "period. The budget is $2000.00. At this pace, it will be used up on 1970-01-20.",
+        "Acme Robotics is forecast to have spent at least $2,000.50 by the end of the billing "
+        "period. The budget is $2,000.00. At this pace, it will be used up around 1970-01-20.",
         {
             on_page("viam_billing_forecast_lower_usd"): same(2000.5),
             EXHAUSTED: same(19 * DAY + HOUR),
@@ -123,9 +124,9 @@ CASES: Final[Mapping[str, Case]] = {
         "ViamBillingBudgetUnwatched",
         "warning",
         "spend",
-        "The budget of Acme Robotics, $2000.00, has not been checked for 4h 0m 0s",
+        "The budget of Acme Robotics, $2,000.00, has not been checked for 4h",
         "An organization has a budget, but its usage is not being read.",
-        "Acme Robotics has a budget of $2000.00, but its usage has not been read for 4h 0m 0s. "
+        "Acme Robotics has a budget of $2,000.00, but its usage has not been read for 4h. "
         "Until it is, no alert fires when the budget is used up.",
         {
             on_page(
@@ -145,9 +146,9 @@ CASES: Final[Mapping[str, Case]] = {
         "ViamBillingNewCostType",
         "info",
         "spend",
-        "Acme Robotics has a new cost: $12.00 for simulation_compute",
+        "Acme Robotics has a new cost: $12.00 for simulation compute",
         "An organization is paying for something that cost it nothing before.",
-        "Acme Robotics spent $12.00 on simulation_compute on the last whole day, before discounts, "
+        "Acme Robotics spent $12.00 on simulation compute on the last whole day (before discounts) "
         "and, as far as is known, nothing in the four weeks before.",
         {
             of_type("yesterday", "simulation_compute"): same(12),
@@ -316,10 +317,10 @@ FROZEN: Final = Case(
     "ViamBillingUpstreamFrozen",
     "warning",
     "polling",
-    "The usage of Acme Robotics has not changed for 3d 4h 34m 0s",
+    "The usage of Acme Robotics has not changed for 3d 4h 34m",
     "Polls succeed, but usage does not change.",
-    "Polls of Acme Robotics succeed, but its usage has not changed for 3d 4h 34m 0s, "
-    "although it spends something on most days or its billing period is over.",
+    "Polls of Acme Robotics succeed, but its usage has not changed for 3d 4h 34m, "
+    "although it spends money on most days, or its billing period is over.",
 )
 ODD: Final = HOUR // 2
 

@@ -20,7 +20,7 @@ EXAMPLE: Final = RULES.parents[1] / "exporter.example.yml"
 # Somebody may call an organization anything.
 NASTY: Final = "Acme <!channel> & <b>Sons</b>"
 OVERDUE: Final = "has overdue invoices totalling $312.50"
-FAILED: Final = "has failed payments totalling $312.50 (card_declined)"
+FAILED: Final = "has failed payments totalling $312.50 (card declined)"
 
 
 def run(*command: str) -> str:
@@ -236,3 +236,29 @@ def test_a_name_is_no_markup_in_a_mail(message: Path) -> None:
     text = rendered("html", message, "html")
     assert "Acme &lt;!channel&gt; &amp; &lt;b&gt;Sons&lt;/b&gt;" in text
     assert "<b>" not in text
+
+
+@pytest.mark.parametrize(("template", "severity"), [("text", "CRITICAL: "), ("html", "Critical: ")])
+def test_both_parts_of_a_mail_say_how_urgent_it_is(
+    template: str, severity: str, message: Path
+) -> None:
+    """Once for each alert that fires; alerts from other rules may not say it."""
+    summary = ALERTS["ViamBillingInvoiceOverdue"]["annotations"]["summary"]
+    assert rendered(template, message, template).count(severity) == 1
+    assert f"{severity}{summary}" in rendered(template, message, template)
+    document = json.loads(message.read_text())
+    for alert in document["alerts"]:
+        del alert["labels"]["severity"]
+    message.write_text(json.dumps(document))
+    assert f": {summary}" not in rendered(template, message, template)
+
+
+def test_a_mail_about_one_alert_has_no_heading(message: Path) -> None:
+    """The subject is its title already. That of several says how many others there are."""
+    assert "<h1" in rendered("html", message, "html")
+    document = json.loads(message.read_text())
+    del document["alerts"][1:]
+    message.write_text(json.dumps(document))
+    text = rendered("html", message, "html")
+    assert "<h1" not in text
+    assert text.count("An unpaid invoice is past its due date.") == 1

@@ -172,6 +172,7 @@ def _backend(rig: Rig, made: Config) -> Backend:
         rig.publisher,
         rig.store,
         rig.clock,
+        rig.telemetry,
         "1.2.3",
         configuration=lambda: "{}\n",
         reload=_no_reload,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Queue
 
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import InvoiceDetail, OrganizationState
 from exporter.polling.sharding import Shard
 from exporter.state.archive import Archive
@@ -38,8 +39,9 @@ def served(
     *states: OrganizationState,
     options: WebOptions | None = None,
     archive: type[Archive] = Archive,
+    told: Callable[[Telemetry], object] = lambda _: None,
 ) -> Iterator[int]:
-    """Serve these organizations while inside; yields the port."""
+    """Serve these organizations while inside; yields the port. `told` says what goes wrong."""
     ports: Queue[int] = Queue()
     stopping: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Queue()
 
@@ -47,6 +49,7 @@ def served(
         rig = Rig(config(), clock=StandingClock())
         for state in states:
             rig.store.put(state)
+        told(rig.telemetry)
         await rig.publisher.publish()
         listening = await sockets.bind("127.0.0.1", 0)
         port = listening[0].getsockname()[1]
@@ -72,6 +75,7 @@ def _backend(rig: Rig, archive: Archive) -> Backend:
         rig.publisher,
         rig.store,
         rig.clock,
+        rig.telemetry,
         "1.2.3",
         configuration=lambda: "{}\n",
         reload=_no_reload,

@@ -9,6 +9,7 @@ import pytest
 
 from exporter.base.address import Address
 from exporter.flags import parsed, parser
+from exporter.tool import command
 
 # For each flag an argument, what it comes to, a wrong argument, and what is said of that.
 ARGUMENTS: dict[str, tuple[str, object, str, str]] = {
@@ -79,3 +80,49 @@ def test_every_argument_that_is_parsed_is_here() -> None:
     """A name that is wrong shows when its flag is given, and not before."""
     typed = {each.option_strings[-1] for each in parser()._actions if each.type is not None}
     assert typed == {*ARGUMENTS, "--storage.path"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--config-file=secret"], "unknown flag --config-file: did you mean --config.file? See"),
+        (["--config-file", "x"], "unknown flag --config-file: did you mean --config.file? See"),
+        (["--nonsense"], "unknown flag --nonsense: see"),
+        (["--\x1b[31m"], "unknown flag '--\\x1b[31m': see"),
+        (["exporter.yml"], "unexpected argument exporter.yml: see"),
+    ],
+)
+def test_a_flag_that_is_unknown_is_told_in_a_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the one that was meant, and without what it was to be, which may be a secret."""
+    with pytest.raises(SystemExit) as ended:
+        parsed(arguments)
+    assert ended.value.code == 2
+    name = parser().prog
+    assert capsys.readouterr().err == f"{name}: {said} {name} --help\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--verson"], "viam-billing: unknown flag --verson: did you mean --version? See "),
+        (
+            ["report", "--exporters=x"],
+            "viam-billing report: unknown flag --exporters: did you mean --exporter? See ",
+        ),
+        (
+            ["ledger", "import", "--storage-path=."],
+            "viam-billing ledger import: unknown flag --storage-path: did you mean --storage.path?",
+        ),
+    ],
+)
+def test_commands_know_what_was_meant(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of a flag that is required, and of a command of a command."""
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(said)
+    assert capsys.readouterr().err.count("\n") <= 1

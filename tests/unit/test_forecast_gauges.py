@@ -17,7 +17,7 @@ from exporter.forecast.record import Record
 from exporter.model import OrganizationState, Spend
 from exporter.state.saver import PAUSE
 from exporter.state.storage import FILE
-from exporter.web.summary import PageContext
+from exporter.web.summary import PageContext, Summary
 from support.meter import DAY, HOUR, MIDNIGHT, Meter, Spent, every, flat, plus
 from support.metered import TODAY, YESTERDAY, hourly, process, until, watched
 from support.reader import config, organization
@@ -205,6 +205,31 @@ def test_a_budget_was_used_up_before_anybody_looked() -> None:
     meter = Meter(start=MIDNIGHT - 20 * DAY)
     (found,) = watched_with(300.0, meter, MIDNIGHT + DAY)
     assert found == pytest.approx(MIDNIGHT - 10 * DAY, abs=6 * HOUR)
+
+
+def test_whether_a_date_is_an_estimate_stays_known() -> None:
+    """It is if nobody saw what that day cost, and not on a day that was watched."""
+    said: list[bool | None] = []
+
+    async def main(budget: float) -> None:
+        meter = Meter(start=MIDNIGHT - 20 * DAY)
+        rig = Rig(budgeted(budget), meter.reader, clock=meter.clock)
+        async with rig.running(publishing=False):
+            for moment in (MIDNIGHT + DAY, MIDNIGHT + 2 * DAY, MIDNIGHT + 4 * DAY):
+                await until(rig, moment)
+                known = rig.store.get("o1")
+                assert known is not None
+                clock = rig.clock
+                context = PageContext(clock.time(), clock.monotonic(), lambda _unit: None)
+                forecast = Summary(known, context).forecast
+                assert forecast is not None
+                said.append(forecast.is_exhausted_estimated if forecast.is_over else None)
+
+    run(main(300.0))  # 10 days before anybody looked
+    assert said == [True] * 3
+    said.clear()
+    run(main(30.0 * 23.0))  # on the third day of those that are watched
+    assert said == [None, None, False]
 
 
 def test_a_runaway_is_told_before_midnight_and_the_day_after() -> None:

@@ -162,10 +162,10 @@ def test_what_the_exporter_counts_is_on_the_page_within_a_second() -> None:
     async def scenario() -> None:
         async with rig.running():
             await asyncio.sleep(10)
-            rig.telemetry.reloaded(None)
+            rig.telemetry.not_reloaded("wrong")
             await asyncio.sleep(GATHER + 0.1)
             assert rig.value("viam_billing_exporter_config_last_reload_successful") == 0
-            rig.telemetry.stored(successful=False, size=4096)
+            rig.telemetry.stored("no space", size=4096)
             rig.telemetry.api_request("Authenticate", 0.1, "INTERNAL")
             await asyncio.sleep(GATHER + 0.1)
             assert rig.value("viam_billing_exporter_storage_last_write_successful") == 0

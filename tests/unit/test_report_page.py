@@ -11,12 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.metrics.problems import Kind
 from exporter.process.version import version
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import pages
 from exporter.tool.report.compares import CREDITS, DISCOUNTS, STEPS
+from exporter.tool.report.days import net
+from exporter.tool.report.glossary import undivided
 from exporter.tool.report.months import Month, Report, Told, month_of
+from exporter.tool.report.problems import problems
 from support.months import NOW
 from support.process import ROOT
 from support.reports import never_read, new, of_many_lines, report, stale, usual
@@ -101,11 +105,15 @@ def test_a_fleet_has_a_line_for_each_and_their_sum() -> None:
         f"at least ${end:,.2f}no forecast, only the cost so far: {name}excludes Ossuline Foundry"
     )
     assert html.row(name)[1].startswith(f"${quillback.period.usd:,.2f} as of 2026-11-20")
-    assert "The month is not over: costs are those so far, as of 2026-11-23 12:00" in html.text
+    assert (
+        "costs are those so far, as of 2026-11-23 12:00:00 UTC; where a day is stated, as of that "
+        "day." in html.text
+    )
     assert sums[3] == "$530.00excludes Ossuline Foundry"
     assert "Over budget1of 2 with a budgetexcludes Ossuline Foundry" in html.text
     assert "Not completely read2of 3 organizations" in html.text
-    change = sum(each.compared.pair.change or 0.0 for each in of.months if each.compared)
+    changes = (each.compared.in_cents().pair for each in of.months if each.compared)
+    change = sum(each.change or 0.0 for each in changes)
     assert sums[4].startswith(f"+${change:.2f} (")
     assert sums[4].endswith("%)excludes Ossuline Foundry")
     assert "In trouble3of 3 organizations" in html.text
@@ -204,6 +212,28 @@ def test_what_could_not_be_read_has_no_amount() -> None:
     assert "$0.00" not in html.text
 
 
+def test_amounts_are_as_of_the_oldest_answer_that_was_used() -> None:
+    """Which came before the report was made."""
+    (one,) = report([usual()], now=NOW + 600).months
+    other = replace(one, period=one.period._replace(seen=NOW - 60))
+    text = page(Report([one, other], [], [], NOW + 600, "a running exporter")).text
+    assert "costs are those so far, as of 2026-11-23 11:59:00 UTC or later." in text
+    told = changed(one, last_success="2026-11-23T11:58:00Z")
+    assert "amounts are as of 2026-11-23 12:00:00 UTC" in alone(told).text
+    ended = changed(report([usual()], "2026-10").months[0], last_success="2026-11-23T11:58:00Z")
+    assert "Unpaid invoices are as of 2026-11-23 11:58:00 UTC or later." in alone(ended).text
+
+
+def test_what_is_not_divided_is_said_in_a_sentence() -> None:
+    """By source and by tier."""
+    html = page(report([of_many_lines()]))
+    assert "All of it is charges of fragments." in html.text
+    assert undivided("org", "source").startswith("All of it is the organization's own charges")
+    assert undivided("", "tier") == "None of it belongs to a tier."
+    assert undivided("Gold", "tier") == "All of it belongs to the tier Gold."
+    assert undivided("unknown_7", "source") == "All of it belongs to the source unknown 7."
+
+
 def test_a_month_that_is_not_over_says_so() -> None:
     """And one that ended how long before its end it was read last."""
     html = page(report([usual()]))
@@ -214,7 +244,7 @@ def test_a_month_that_is_not_over_says_so() -> None:
     assert "2026-10-31 18:00:00 UTC, 6 h before the end of the period" in html.text
     html = page(report([usual()], now=NOW + 8 * DAY))
     assert "Out of date: the bill was last read on 2026-11-23 12:00:00 UTC" in html.text
-    assert re.search(r"Forecast\$[\d.,]+four periods in five end between", html.text)
+    assert re.search(r"Forecast\$[\d.,]+four times out of five, it ends between", html.text)
 
 
 def test_a_month_read_to_its_end_is_final() -> None:
@@ -245,8 +275,8 @@ def test_days_after_the_last_answer_are_unknown() -> None:
 
 def test_bounds_without_a_past_say_so() -> None:
     """Nothing was ever forecast of it, so no share of periods is known."""
-    assert "with no history to judge by, perhaps between $" in page(report([new()])).text
-    assert "four periods in five end between $" in page(report([usual()])).text
+    assert "with no history to judge by, it may end between $" in page(report([new()])).text
+    assert "four times out of five, it ends between $" in page(report([usual()])).text
     assert "closest in the past" in page(report([usual()])).text
     assert "closest in the past" not in page(report([new()])).text
 
@@ -301,7 +331,7 @@ def test_the_budget_says_what_is_left_in_dollars() -> None:
     text = page(report([usual()])).text
     assert f"71% used, ${330 - spent:.2f} left" in text
     assert (
-        f"by the forecast 93% (the mark), ${330 - whole.forecast_usd:.2f} left; "
+        f"forecast to reach 93% (the line in the bar), ${330 - whole.forecast_usd:.2f} left; "
         f"at its upper bound ${whole.forecast_upper_usd - 330:.2f} over" in text
     )
     (bad,) = report([stale()]).months
@@ -422,12 +452,25 @@ def test_a_budget_that_will_be_used_up_is_not_yet() -> None:
     (one,) = report([usual()]).months
     spent = one.period.usd or 0.0
     later = changed(one, budget_usd=spent + 5, budget_exhausted_at="2026-11-24T03:00:00Z")
-    assert "will be used up on 2026-11-24" in alone(later).text
+    assert "by the forecast, it will be used up on 2026-11-24" in alone(later).text
     # The credit of 10 November took the month below this again, on that day.
     budget = sum(day.spend for number, day in one.days.days if text_of(number) < "2026-11-10")
     again = changed(one, budget_usd=budget - 1)
-    assert again.used_up_on == "2026-11-11"
-    assert "; used up on 2026-11-11" in alone(again).text
+    assert again.used_up == ("2026-11-11", False)
+    text = alone(again).text
+    assert "; used up on 2026-11-11" in text
+    assert "2026-11-11 (estimated)" not in text
+
+
+def test_a_date_that_comes_of_estimated_days_is_an_estimate() -> None:
+    """Nobody saw on which of these days the budget was used up."""
+    (one,) = report([usual()]).months
+    before = [net(day) for number, day in one.days.days if text_of(number) < "2026-11-18"]
+    over = changed(one, budget_usd=sum(before) + 1)
+    assert over.used_up == ("2026-11-18", True)
+    assert "; used up on 2026-11-18 (estimated)" in alone(over).text
+    (found,) = [each for each in problems(over) if each.kind == Kind.OVER_BUDGET]
+    assert found.detail.endswith("; the date is an estimate")
 
 
 def test_a_month_that_costs_less_than_nothing_is_shown_as_that() -> None:

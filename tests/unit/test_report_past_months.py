@@ -93,7 +93,7 @@ def test_the_report_has_them_with_the_year() -> None:
     assert past.year.usd == pytest.approx(sum(each.usd or 0.0 for each in past.months))
     assert html.row("2026 to date")[1:] == [
         f"${past.year.usd:,.2f}",
-        "without January to July, which are not known",
+        "January to July are not known, and not in this sum",
     ]
     assert "Nothing is known before" not in html.text
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from exporter.metrics.problems import Kind
 from exporter.tool.api_answers import InvoiceLine, Withheld
 from exporter.tool.report import pages
 from exporter.tool.report.months import Month, Report
-from exporter.tool.report.problems import Kind, of_nothing, pressing_first, problems, troubles
+from exporter.tool.report.problems import of_nothing, pressing_first, problems, troubles
 from support.months import NOW
 from support.process import ROOT
 from support.reports import month, never_read, new, of_many_lines, report, stale, usual

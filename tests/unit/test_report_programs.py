@@ -60,7 +60,7 @@ def test_every_amount_of_the_page_is_in_json(month: str | None) -> None:
     of = report([usual()], month)
     known = {round(abs(each) * 100) for each in numbers(organization(of))}
     text = Html.of(pages.html(of)).text
-    text = re.sub(r"by the forecast.*?over\b|by the forecast.*?left", "", text)
+    text = re.sub(r"forecast to reach.*?over\b|forecast to reach.*?left", "", text)
     missing = {abs(each) for each in amounts(text)} - known
     # Rounded to add up, an amount is less than a cent away.
     near = {each for each in missing if {each - 1, each + 1} & known}

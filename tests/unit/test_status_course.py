@@ -103,7 +103,7 @@ def test_the_words_have_the_numbers_of_the_forecast() -> None:
     assert forecast is not None
     assert found.words == (
         f"Month so far $150.00 at 2026-11-23 12:00:00 UTC; forecast {usd(forecast.usd)} for "
-        "2026-12-08, four periods in five end between "
+        "2026-12-08, four times out of five, it ends between "
         f"{usd(forecast.lower)} and {usd(forecast.upper)}; budget $200.00"
     )
     text = page(with_days(STEADY, budget=200.0)).text
@@ -119,8 +119,8 @@ def test_without_a_past_nobody_knows_how_often_the_bounds_hold() -> None:
     assert found is not None
     assert forecast is not None
     between = f"{usd(forecast.lower)} and {usd(forecast.upper)}"
-    assert f", with no history to judge by, perhaps between {between}" in found.words
-    assert f"With no history to judge by, perhaps between {between}\n" in page(new).text
+    assert f", with no history to judge by, it may end between {between}" in found.words
+    assert f"With no history to judge by, it may end between {between}\n" in page(new).text
 
 
 @pytest.mark.parametrize("spent", [0.0, 10.0])

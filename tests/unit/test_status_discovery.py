@@ -29,15 +29,15 @@ def test_it_says_how_fresh_the_list_of_organizations_is() -> None:
 
 
 def test_a_failure_names_the_key_and_what_is_wrong() -> None:
-    """The first of several. An id is text, whatever stands in it."""
+    """Each of several. An id is text, whatever stands in it."""
     failing = {"<b>one": REFUSED, "two": REFUSED}
-    assert (
-        "fails for 2 of 3 API keys; organizations already found stay. "
-        "<b>one: Authenticate: the API key was refused"
-    ) in said(DiscoveryStatus(3, failing, START))
+    text = said(DiscoveryStatus(3, failing, START))
+    assert "Discovery fails for 2 of 3 API keys. Organizations found before are still" in text
+    assert "<b>one: Authenticate: the API key was refused" in text
+    assert "two: Authenticate: the API key was refused" in text
 
 
 def test_before_it_is_known_what_there_is_the_page_says_so() -> None:
     """Or a page without organizations would pass for a good one."""
     facts = replace(FACTS, ready=False, settled=False, discovery=DiscoveryStatus(1, {}, None))
-    assert "discovery has not finished, so there may be more" in status(facts=facts).text
+    assert "waiting for discovery to list the organizations" in status(facts=facts).text

@@ -51,6 +51,13 @@ def test_a_line_says_what_an_organization_spends_and_owes() -> None:
     ]
 
 
+def test_a_total_adds_up_what_is_shown() -> None:
+    """Not the fractions of a cent that nobody sees."""
+    html = status(*(named(name, usage(1.004)) for name in ("Acme", "Beta")))
+    assert [html.row(name)[1] for name in ("Acme", "Beta")] == ["$1.00", "$1.00"]
+    assert html.row("All 2")[1] == "$2.00"
+
+
 def test_a_period_that_has_ended_is_not_taken_for_the_next_one() -> None:
     """Hours after a rollover the API may still answer with the month before."""
     late = usage(40.0)
@@ -78,17 +85,46 @@ def test_what_is_missing_says_why() -> None:
 
 
 def test_a_state_has_its_reason_in_words() -> None:
-    """Up, waiting, or what failed and how."""
+    """Readable, waiting, or what failed and how."""
     everything = (usage(1.0), invoices())
     waiting = status(named("a", *everything)).row("a")[-1]
     assert waiting == "waiting for the first poll since the start: billing_information"
-    assert status(named("a", *everything, polled=True)).row("a")[-1] == "up"
+    assert status(named("a", *everything, polled=True)).row("a")[-1] == "bill readable"
     failing = status(named("a", *everything, polled=True, failure=OUTAGE)).row("a")[-1]
     assert failing == "cannot be read: outage"
     partly = named("a", *everything, polled=True)
     usage_only = {"usage": partly.collectors["usage"]._replace(failure=THROTTLED)}
     partly = partly._replace(collectors={**partly.collectors, **usage_only})
     assert status(partly).row("a")[-1] == "usage cannot be read: throttled"
+
+
+def test_a_bill_that_can_be_read_is_not_all_well() -> None:
+    """The problems with its money stand before it, on its own page as well; each reason once."""
+    late = invoices(
+        LATE,
+        LATE | {"last_payment_failure_reason": "other"},
+        LATE | {"last_payment_failure_reason": "expired_card", "status": "paid"},
+    )
+    known = named("a", usage(5.0), late, budget=1.0, polled=True)
+    said = "over budget; overdue; payment failed: card declined, other reason; bill readable"
+    assert status(known).row("a")[-1] == said
+    assert said in page(known).text
+    future = invoices(LATE | {"due_date": 9})
+    known = named("a", usage(5.0), future, budget=5.0, polled=True)
+    assert status(known).row("a")[-1] == "payment failed: card declined; bill readable"
+    none = invoices({"invoice_amount": 3.0, "due_date": 9})
+    assert status(named("a", none, polled=True)).row("a")[-1] == "bill readable"
+
+
+def test_problems_with_money_come_after_what_cannot_be_read() -> None:
+    """And before all else, by default."""
+    fleet = (
+        named("good", usage(1.0), polled=True),
+        named("waiting"),
+        named("broke", usage(2.0), budget=1.0, polled=True),
+        named("unread", usage(1.0), failure=OUTAGE),
+    )
+    assert status(*fleet).column() == ["unread", "broke", "waiting", "good"]
 
 
 def test_the_exporter_itself_is_there() -> None:
@@ -103,23 +139,28 @@ def test_the_exporter_itself_is_there() -> None:
     ):
         assert words in text, words
     text = status(named("a"), named("b"), facts=replace(FACTS, ready=False, unpolled=1)).text
-    assert "First polls in progress: 1 of 2 organizations left." in text
+    assert "Not ready: waiting for the first poll of 1 organization." in text
 
 
 def test_how_many_days_are_kept_is_there() -> None:
     """And that they are gone with the process, where nothing is stored."""
     said = "in memory only: a restart loses them"
     kept = status(named("a")).text
-    assert "keeps 400 days" in kept
+    assert "400 days kept" in kept
     assert said not in kept
     lost = status(named("a"), facts=replace(FACTS, kept_days=62, is_stored=False)).text
-    assert f"keeps 62 days, {said}" in lost
+    assert f"62 days kept, {said}" in lost
 
 
+LATE = {
+    "invoice_amount": 3.0,
+    "due_date": -1,
+    "last_payment_failure_reason": "card_declined",
+}
 FLEET = (
     named("b", usage(5.0), budget=1.0),
     named("C", usage(7.0), budget=100.0, polled=True),
-    named("a", usage(6.0), invoices({"invoice_amount": 3.0, "due_date": -1}), failure=OUTAGE),
+    named("a", usage(6.0), invoices(LATE), failure=OUTAGE),
     named("d"),
 )
 
@@ -135,7 +176,7 @@ FLEET = (
         ("-forecast", "Cabd"),
         ("-budget", "bCad"),
         ("owed", "abCd"),
-        ("-state", "Cbda"),
+        ("-state", "Cdba"),
         ("month'--", "abdC"),
         ("-nothing", "abdC"),
     ],
@@ -152,7 +193,10 @@ def test_the_order_is_asked_for(order: str, names: str) -> None:
         ({"q": " nobody "}, ""),
         ({"show": "failing"}, "a"),
         ({"show": "waiting"}, "bd"),
+        ({"show": "readable"}, "C"),
         ({"show": "up"}, "C"),
+        ({"show": "problems"}, "ab"),
+        ({"show": "payment-failed"}, "a"),
         ({"show": "overdue"}, "a"),
         ({"show": "over-budget"}, "b"),
         ({"show": "forecast-over-budget"}, "b"),

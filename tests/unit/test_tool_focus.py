@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.metrics.cents import SMALLEST
 from exporter.metrics.extract import usage
 from exporter.pb import billing_pb2 as pb
 from exporter.tool import focus
@@ -64,7 +65,7 @@ def test_billed_costs_add_up_to_month_to_date(sources: Sequence[Source]) -> None
     it = bill(sources)
     billed = math.fsum(row["BilledCost"] for row in focus.rows([it]))
     # Of each source, less than a ten-thousandth of a cent is left out.
-    assert abs(billed - it.usage.month_to_date) <= 2 * focus.SMALLEST * max(1, len(sources))
+    assert abs(billed - it.usage.month_to_date) <= 2 * SMALLEST * max(1, len(sources))
 
 
 @given(SOURCES)

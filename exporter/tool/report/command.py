@@ -36,6 +36,10 @@ WITHOUT_LEDGER: Final = (
     "without spikes, and its days are estimates; name an exporter with --exporter or its storage "
     "with --storage.path"
 )
+EARLIER: Final = (
+    "an exporter must have run in a month for a report of it; for the invoices of earlier ones, "
+    "see viam-billing invoices, pdf and backfill"
+)
 NOT_FOR_TERMINALS: Final = (
     "the report is HTML, for a browser: give --dest=. to write it to a file here, or send it to "
     "another program"
@@ -111,7 +115,7 @@ async def _read(
 
     if place is not None:
         found = await ledger_sources.read(place, names, told, config, clock)
-        complain(f"read from {place.name}")
+        place.say_read(found.failures)
         known = [FoundOrganization(each.whole.org_id, each.whole.org_name) for each in found.made]
         outcomes.require(names, known, found.failures)
         return found
@@ -162,7 +166,7 @@ def _nothing(every: Iterable[Told], wanted: str | None, now: float) -> str:
         #: The lines before this one say why.
         return "nothing is known of any month"
     what = "a month that has ended" if wanted == PREVIOUS else wanted
-    return f"nothing is known of {what}; known months: {months}"
+    return f"nothing is known of {what}; known months: {months}; {EARLIER}"
 
 
 def _write(text: str, report: Report, arguments: argparse.Namespace) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from exporter.base.plain import HALF_A_CENT
+from exporter.metrics import cents
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.day_rows import UNKNOWN, Day
 from exporter.tool.report.credits import before_discounts
 from exporter.tool.report.days import MonthDays, net
 from exporter.tool.report.periods import Period, State
 from exporter.web.status.changes import Pair
-from exporter.web.status.formatting import HALF_A_CENT
 
 MAX_TYPES: Final = 10  # that are shown
 MAX_DAYS: Final = 3  # that a change is laid to
@@ -59,6 +60,24 @@ class Compared(NamedTuple):
     steps: Sequence[Step]
     credits: Pair  # credits and corrections in what is compared
     per_day: Pair | None  # if the two months are whole and one is longer
+
+    def in_cents(self) -> Compared:
+        """Return it in whole cents: what is shown of each month adds up, and so do the changes."""
+        types = self.types[:MAX_TYPES]
+        shown = [*(each.pair for each in types), *(each.pair for each in self.steps)]
+        now, before = (
+            cents.adding_up([pair[side] or 0.0 for pair in shown], self.pair[side] or 0.0)
+            for side in (0, 1)
+        )
+        pairs = [Pair(*each) for each in zip(now, before, strict=True)]
+        return self._replace(
+            pair=self.pair.in_cents(),
+            types=[each._replace(pair=pair) for each, pair in zip(types, pairs, strict=False)],
+            steps=[
+                each._replace(pair=pair)
+                for each, pair in zip(self.steps, pairs[len(types) :], strict=True)
+            ],
+        )
 
     @property
     def without_credits(self) -> Pair | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from exporter.base.plain import HALF_A_CENT
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.day_rows import Day
-from exporter.web.status.formatting import HALF_A_CENT
 
 
 def credits_of(days: Sequence[tuple[int, Day]]) -> Mapping[int, float]:

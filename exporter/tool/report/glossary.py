@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from exporter.tool.parts import Breakdown
+from exporter.tool.parts import Breakdown, words
 
 # By how a bill is broken down: what is in the name of a part, and what that means.
 MEANINGS: Final = {
@@ -28,6 +28,18 @@ MEANINGS: Final = {
         "all others.",
     },
 }
+
+UNDIVIDED: Final = {
+    ("source", "org"): "All of it is the organization's own charges, none of it of fragments.",
+    ("source", "fragment"): "All of it is charges of fragments.",
+    ("tier", ""): "None of it belongs to a tier.",
+}
+
+
+def undivided(name: str, which: str) -> str:
+    """Say that all of a bill is of one source or tier."""
+    known = UNDIVIDED.get((which, name))
+    return known or f"All of it belongs to the {which} {words(name, which)}."
 
 
 def explained(made_of: Mapping[str, Breakdown]) -> str:

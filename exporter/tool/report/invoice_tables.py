@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from exporter.base.plain import HALF_A_CENT
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.day_rows import DAY
 from exporter.tool.api_answers import InvoiceLine
 from exporter.tool.times import parsed
-from exporter.web.status.formatting import HALF_A_CENT, count
+from exporter.web.status.formatting import count
 
 MAX_INVOICES: Final = 50  # in a table, unless more are unpaid
 VOID: Final = "void"  # nobody pays such an invoice, so it is in no sum

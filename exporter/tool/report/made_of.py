@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from exporter.base.plain import HALF_A_CENT
 from exporter.metrics.extract.values import exact_sum
 from exporter.tool.parts import BY, COST, Breakdown, Part, broken_down
 from exporter.tool.report.periods import Period
-from exporter.web.status.formatting import HALF_A_CENT
 
 MAX_PARTS: Final = 15  # that are shown; the others are one line
 

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from exporter.base.plain import HALF_A_CENT
+from exporter.metrics import cents
 from exporter.metrics.closed import TOLERANCE
 from exporter.metrics.extract.values import exact_sum
+from exporter.metrics.problems import is_over
 from exporter.state.day_rows import DAY
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import DayLine, InvoiceLine, WholeOrganization
 from exporter.tool.outcomes import ReadFailure
-from exporter.tool.parts import Breakdown, broken_down
+from exporter.tool.parts import Breakdown, broken_down, together_in_cents
 from exporter.tool.report import days, made_of, periods
 from exporter.tool.report.compares import Compared, compared
 from exporter.tool.report.days import MonthDays
@@ -21,7 +24,6 @@ from exporter.tool.report.invoice_tables import amounts
 from exporter.tool.report.past_months import PastMonths, past_months
 from exporter.tool.report.periods import Period, State
 from exporter.tool.times import parsed
-from exporter.web.status.formatting import HALF_A_CENT
 
 
 class Told(NamedTuple):
@@ -29,6 +31,13 @@ class Told(NamedTuple):
 
     whole: WholeOrganization
     days: Sequence[DayLine]
+
+
+class UsedUp(NamedTuple):
+    """The day on which a budget was used up."""
+
+    day: str  # as 2026-11-27
+    is_estimated: bool  # nobody saw what the day cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,16 @@ class Month:
         return self.whole.forecast_usd if self.has_forecast else None
 
     @property
+    def before_discounts(self) -> float | None:
+        """What it cost before discounts, in whole cents; None if these do not lead to the total."""
+        usd, gross, discount = self.period.usd, self.period.gross, self.period.discount
+        if usd is None or gross is None or discount is None:
+            return None
+        if not cents.add_up(gross, discount, usd):
+            return None
+        return cents.before_discounts(gross, discount, usd)
+
+    @property
     def budget_used(self) -> float | None:
         """What it has cost as a share of the budget."""
         return self._of_budget(self.period.usd)
@@ -136,11 +155,11 @@ class Month:
     @property
     def has_exceeded(self) -> bool:
         """Whether it has cost more than its budget, by a cent or more."""
-        return self.budget_left is not None and self.budget_left <= -HALF_A_CENT
+        return is_over(self.period.usd, self.whole.budget_usd)
 
     @property
-    def used_up_on(self) -> str | None:
-        """The day since which it has cost more than its budget; None if that is not known."""
+    def used_up(self) -> UsedUp | None:
+        """Since when it has cost more than its budget; None if that is not known."""
         budget, spent, since = self.whole.budget_usd, 0.0, None
         if budget is None or not self.has_exceeded:
             return None
@@ -153,7 +172,7 @@ class Month:
             if spent <= budget:
                 since = None
             elif since is None:
-                since = text_of(number)
+                since = UsedUp(text_of(number), each.estimated >= HALF_A_CENT)
         return since
 
     @property
@@ -162,6 +181,11 @@ class Month:
         if self.period.seen is None and self.days.days:
             return float(self.days.days[-1][0] * DAY)
         return self.period.seen
+
+    @property
+    def read(self) -> float | None:
+        """When the oldest of the newest answers came, those with invoices included."""
+        return _time(self.whole.last_success)
 
     @property
     def beside_days(self) -> float | None:
@@ -213,7 +237,7 @@ def month_of(told: Told, month: str | None, now: float) -> Month | None:
 
 
 class Together(NamedTuple):
-    """What several organizations' month was made of."""
+    """What several organizations' month was made of, in whole cents."""
 
     made_of: Mapping[str, Breakdown]
     number: int  # of organizations
@@ -224,7 +248,11 @@ def together(months: Sequence[Month]) -> Together | None:
     """Return what a month of several organizations was made of; None if nothing is known."""
     known = [each for each in months if each.has_costs]
     left_out = [each for each in months if not each.has_costs]
-    parts = made_of.of(each.period for each in known)
+    exact = made_of.of(each.period for each in known)
+    parts = {
+        by: together_in_cents(made, [each.made_of[by] for each in known])
+        for by, made in exact.items()
+    }
     return Together(parts, len(known), left_out) if known else None
 
 

@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 import jinja2
 
+from exporter.base.plain import HALF_A_CENT
+from exporter.metrics import cents
 from exporter.process.version import version
 from exporter.state.day_rows import DAY, Day
 from exporter.state.ledger import day_of
@@ -18,14 +20,13 @@ from exporter.tool import parts
 from exporter.tool.api_answers import WholeOrganization
 from exporter.tool.report import invoice_tables, made_of, sheets
 from exporter.tool.report.compares import MAX_TYPES, STEPS
-from exporter.tool.report.glossary import explained
+from exporter.tool.report.glossary import explained, undivided
 from exporter.tool.report.months import Month, Report, together
 from exporter.tool.report.periods import State
 from exporter.tool.report.problems import pressing_first, troubles, unread
 from exporter.tool.report.sums import sums
 from exporter.web.status import templates
 from exporter.web.status.bars import Bars, bars
-from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.status.html_pages import REASONS
 from exporter.web.summary import between
 
@@ -81,8 +82,10 @@ def _templates() -> tuple[jinja2.Environment, str]:
     environment.filters["dated"] = invoice_tables.dated
     environment.filters["shown"] = made_of.shown
     environment.filters["explained"] = explained
+    environment.filters["undivided"] = undivided
     environment.filters["invoice_state"] = invoice_tables.state_at
     environment.filters["unpaid"] = invoice_tables.unpaid
+    environment.filters["in_cents"] = lambda of: of and of.in_cents()
     environment.filters["unread"] = unread
     style = "".join(environment.get_template(name).render() for name in ("style.css", "report.css"))
     return environment, style
@@ -111,7 +114,7 @@ def html(report: Report) -> str:
         troubles=troubles(found, report.nothing),
         in_trouble=sum(bool(each) for _, each in found) + len(report.nothing),
         befores={each.compared.before.month for each in months if each.compared},
-        sums=sums(report),
+        sums=sums(report, cents.total),
         together=together(months),
         shared={name for name, count in names.items() if count > 1},
         pictures=[_picture(each) for each in whole],

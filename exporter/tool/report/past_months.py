@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from exporter.metrics import cents
 from exporter.metrics.extract.values import exact_sum
 from exporter.state.ledger import sum_if_known
 from exporter.tool.report.periods import Period, State
@@ -34,6 +35,13 @@ class PastMonths(NamedTuple):
 
     months: Sequence[PastMonth]
     year: YearToDate
+
+    @property
+    def shown_of_year(self) -> float | None:
+        """The sum of the year's months as they are shown; None if none is known."""
+        of_year = (each.usd for each in self.months if each.month.startswith(self.year.year))
+        known = [usd for usd in of_year if usd is not None]
+        return cents.total(known) if known else None
 
 
 def past_months(every: Sequence[Period], period: Period) -> PastMonths | None:

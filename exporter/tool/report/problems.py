@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 from exporter.base import plain
+from exporter.metrics.problems import Kind, failure_words
 from exporter.state.listing import text_of
 from exporter.tool.api_answers import Failing, InvoiceLine, WholeOrganization
 from exporter.tool.parts import words
@@ -17,30 +17,6 @@ from exporter.web.status.failing import without_call
 from exporter.web.status.formatting import count, day, span, usd
 
 MAX_NAMED: Final = 3  # invoices, or causes of a spike
-
-
-class Kind(StrEnum):
-    """What is wrong, in the order in which it needs attention."""
-
-    UNREAD = "cannot_be_read"
-    OUT_OF_DATE = "out_of_date"
-    WITHHELD = "withheld"
-    OVER_BUDGET = "over_budget"
-    OVERDUE = "overdue"
-    PAYMENT_FAILED = "payment_failed"
-    FORECAST_OVER_BUDGET = "forecast_over_budget"
-    INCOMPLETE = "incomplete"
-    SPIKE = "spike"
-
-    @property
-    def words(self) -> str:
-        """What people call it."""
-        return str(self).replace("_", " ")
-
-    @property
-    def urgency(self) -> int:
-        """Its place in the order, 0 being the worst."""
-        return [*Kind].index(self)
 
 
 class Problem(NamedTuple):
@@ -144,13 +120,16 @@ def _money(month: Month) -> Iterator[Problem]:
     period, budget = month.period, month.whole.budget_usd
     spikes = month.days.spikes
     if budget is not None and month.budget_left is not None and month.has_exceeded:
-        detail = f"{usd(budget - month.budget_left)} of {usd(budget)}"
-        yield Problem(Kind.OVER_BUDGET, -month.budget_left, month.used_up_on, detail)
+        used_up = month.used_up
+        estimated = "; the date is an estimate" if used_up and used_up.is_estimated else ""
+        detail = f"{usd(budget - month.budget_left)} of {usd(budget)}{estimated}"
+        yield Problem(Kind.OVER_BUDGET, -month.budget_left, used_up and used_up.day, detail)
     yield from _unpaid(month.whole)
     if month.is_forecast_over and budget is not None and month.end_usd is not None:
-        detail = f"{usd(month.end_usd)} of {usd(budget)}"
-        used_up = (month.whole.budget_exhausted_at or "")[:10] or None
-        yield Problem(Kind.FORECAST_OVER_BUDGET, month.end_usd - budget, used_up, detail)
+        date = (month.whole.budget_exhausted_at or "")[:10] or None
+        expected = "; the date is when the forecast uses it up" if date else ""
+        detail = f"{usd(month.end_usd)} of {usd(budget)}{expected}"
+        yield Problem(Kind.FORECAST_OVER_BUDGET, month.end_usd - budget, date, detail)
     if period.is_incomplete:
         detail = f"last read {span(period.unseen)} before the end of the period"
         yield Problem(Kind.INCOMPLETE, period.missing_usd, None, detail)
@@ -178,7 +157,7 @@ def _invoices(kind: Kind, every: Sequence[InvoiceLine], amount: float) -> Proble
     due = sorted(each.due[:10] for each in every if each.due)
     ids = [each.invoice_id for each in every[:MAX_NAMED]]
     more = [f"{len(every) - MAX_NAMED} more"] if len(every) > MAX_NAMED else []
-    failures = {(each.payment_failure or "").replace("_", " ") for each in every} - {""}
+    failures = {failure_words(each.payment_failure) for each in every if each.payment_failure}
     failed = [f"the last payment failed: {', '.join(sorted(failures))}"] if failures else []
     detail = "; ".join([", ".join([*ids, *more]), *failed])
     return Problem(kind, plain.number(amount), due[0] if due else None, detail)

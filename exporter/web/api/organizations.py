@@ -84,6 +84,9 @@ def whole(of: Summary, ended: Mapping[float, bytes], unread: str | None = None) 
         "forecast_closed_period_error": None
         if of.forecast is None
         else plain.number(of.forecast.past_error),
+        "budget_exhausted_is_estimated": of.forecast.is_exhausted_estimated
+        if of.forecast is not None and of.forecast.is_over
+        else None,
         "closed_costs_unread": unread,
     }
     spend = of.report.spend

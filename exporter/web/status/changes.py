@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from exporter.base.plain import HALF_A_CENT
+from exporter.metrics import cents
 from exporter.state.day_rows import NOT_MOVED
 from exporter.state.ledger import sum_if_known
 from exporter.web.status import days
-from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.summary import Summary
 
 WEEK: Final = 7
@@ -36,6 +37,11 @@ class Pair(NamedTuple):
         if self.change is None or self.before is None or self.before <= 0:
             return None
         return self.change / self.before
+
+    def in_cents(self) -> Pair:
+        """Return both as they are shown, so that the change is that of what is shown."""
+        now, before = (None if usd is None else cents.rounded(usd) for usd in self[:2])
+        return self._replace(now=now, before=before)
 
 
 class Change(NamedTuple):

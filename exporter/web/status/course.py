@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from exporter.base.plain import HALF_A_CENT
 from exporter.model import Forecast, Spend
 from exporter.state.day_rows import DAY
 from exporter.state.ledger import between, day_of
 from exporter.state.spend import period_end
 from exporter.web.status import formatting
-from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.summary import USAGE, Summary
 
 WIDTH: Final = 600  # units of the picture

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from exporter.base.plain import HALF_A_CENT
 from exporter.metrics import fragments, render
 from exporter.metrics.catalog import COLLECTORS, Collector
 from exporter.metrics.closed import ClosedBill, closed_periods
@@ -26,7 +27,6 @@ from exporter.web.status import days
 from exporter.web.status.bars import Bars, bars
 from exporter.web.status.changes import Changes, changes
 from exporter.web.status.course import Course, course
-from exporter.web.status.formatting import HALF_A_CENT
 from exporter.web.summary import Summary
 
 # What a page shows of an answer, which may have 4 MiB.

@@ -8,7 +8,6 @@ from typing import Final
 
 MINUS: Final = "\N{MINUS SIGN}"
 TOO_LONG: Final = 1e15  # from where on digits are left out: doubles have no cents there
-HALF_A_CENT: Final = 0.005  # US dollars: less shows no difference
 
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 

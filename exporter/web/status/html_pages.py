@@ -9,12 +9,13 @@ from urllib.parse import quote
 
 from exporter.metrics.report import MONTH_TO_DATE
 from exporter.model import InvoiceDetail, OrganizationState, Reason
-from exporter.web.facts import ExporterFacts
+from exporter.web.facts import ExporterFacts, awaited
 from exporter.web.status import days, templates
 from exporter.web.status.bars import bars
 from exporter.web.status.detail import MAX_OF_PERIOD, detail
 from exporter.web.status.failing import failing
 from exporter.web.status.table import COLUMNS, FILTERS, Query, table
+from exporter.web.status.troubles import troubles
 from exporter.web.summary import OVERDUE, OWED, PageContext, Summary
 
 DOTS: Final = {".", ".."}
@@ -69,8 +70,10 @@ class StatusPages:
             pictures={row.id: bars(days.whole(row)) for row in shown.rows if row.windows},
             total=len(rows),
             shared={name for name, n in Counter(row.name for row in rows).items() if n > 1},
+            troubles=troubles(facts, context),
             failing=failing(rows),
             facts=facts,
+            awaited=awaited(facts.unpolled, settled=facts.settled),
             now=context.time,
             links=self._links,
         )

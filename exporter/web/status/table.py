@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
-from exporter.metrics.extract.values import exact_sum
-from exporter.web.summary import BAD, OK, ORDER, WAIT, Summary
+from exporter.metrics import cents
+from exporter.metrics.problems import Kind
+from exporter.web.summary import BAD, OK, WAIT, Summary
 
 PAGE_ROWS: Final = 100
 MAX_SEARCH: Final = 100  # characters
@@ -24,6 +25,13 @@ class Column(NamedTuple):
     largest_first: bool = False  # where one begins to look
 
 
+def _urgency(row: Summary) -> int:
+    """Return the place of a state in their order, the most pressing first."""
+    if row.level == BAD:
+        return 0
+    return 1 if row.problems else 2 + (WAIT, OK).index(row.level)
+
+
 COLUMNS: Final[Mapping[str, Column]] = {
     column.name: column
     for column in (
@@ -36,7 +44,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
         Column("overdue", "Overdue", lambda row: row.overdue, largest_first=True),
         Column("success", "Last success", lambda row: row.last_success),
         Column("next", "Next poll", lambda row: row.next_poll),
-        Column("state", "State", lambda row: ORDER.index(row.level)),
+        Column("state", "State", _urgency),
     )
 }
 DEFAULT_SORT: Final = "state"
@@ -53,15 +61,22 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "all": Filter("all", lambda _row: True),
     "failing": Filter("failing", lambda row: row.level == BAD),
     "waiting": Filter("waiting for a poll", lambda row: row.level == WAIT),
-    "up": Filter("up", lambda row: row.level == OK),
+    "readable": Filter("readable", lambda row: row.level == OK),
     "withdrawn": Filter("with withdrawn data", lambda row: bool(row.withdrawn)),
     "over-limit": Filter("over the series limit", lambda row: row.over_limit),
-    "overdue": Filter("with overdue invoices", lambda row: (row.overdue or 0) > 0),
-    "over-budget": Filter("over budget", lambda row: (row.budget_used or 0) > 1),
+    "problems": Filter("with money problems", lambda row: bool(row.problems)),
+    "overdue": Filter("with overdue invoices", lambda row: Kind.OVERDUE in row.problems),
+    "payment-failed": Filter(
+        "with failed payments", lambda row: Kind.PAYMENT_FAILED in row.problems
+    ),
+    "over-budget": Filter("over budget", lambda row: Kind.OVER_BUDGET in row.problems),
     "forecast-over-budget": Filter(
         "forecast over budget", lambda row: (row.budget_forecast or 0) > 1
     ),
 }
+
+
+FORMER: Final = {"up": "readable"}  # names of filters that bookmarks may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,7 @@ class Query:
     def of(cls, parameters: Mapping[str, str]) -> Query:
         """Return what the parameters of a URL mean. What means nothing has its default."""
         show = parameters.get("show", "")
+        show = FORMER.get(show, show)
         sort = parameters.get("sort", "")
         page = parameters.get("page", "")
         known = sort.removeprefix("-") in COLUMNS
@@ -112,7 +128,7 @@ class Query:
 
 
 class Total(NamedTuple):
-    """The sum of a column."""
+    """The sum of a column, of amounts as they are shown."""
 
     usd: float
     unknown: int  # organizations without a number
@@ -157,4 +173,4 @@ def table(organizations: Iterable[Summary], query: Query) -> Table:
 def _total(rows: Sequence[Summary], column: Column) -> Total:
     values = [column.key(row) for row in rows]
     numbers = [value for value in values if isinstance(value, float)]
-    return Total(exact_sum(numbers), len(rows) - len(numbers))
+    return Total(cents.total(numbers), len(rows) - len(numbers))

@@ -10,6 +10,7 @@ import jinja2
 
 from exporter.base.text import escaped
 from exporter.forecast.methods import words
+from exporter.metrics.problems import failure_words
 from exporter.web.status import formatting
 
 PAGES: Final = "exporter.web"  # the package whose templates others build on
@@ -45,6 +46,7 @@ def environment(*packages: str) -> jinja2.Environment:
     for name in FORMATS:
         made.filters[name] = getattr(formatting, name)
     made.filters["method"] = words
+    made.filters["failure"] = failure_words
     return made
 
 
