@@ -193,8 +193,8 @@ async def _opened(
     except LockedError as error:
         raise StartError(str(error)) from error
     except StorageError as error:
-        #: Usually the mode or the owner of the folder. Once it can be read, counters continue from
-        #: it.
+        #: Usually the folder's mode or owner is wrong. Once it can be read, counters continue
+        #: from it.
         log.error("cannot restore from storage; retrying every second", reason=str(error))
         telemetry.stored(str(error))
         return storage, None

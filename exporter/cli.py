@@ -45,7 +45,7 @@ def configuration(
     config = find(file, environ, LABEL_NAMES, storage=storage, shards=shards)
     if config is None:
         raise StartError(
-            #: A service has another working directory than you: name the file.
+            #: A service does not run in your working directory: name the file.
             "nothing to poll: give a configuration with --config.file, or set VIAM_API_KEY_ID and "
             "VIAM_API_KEY, or try it out with --demo"
         )

@@ -362,7 +362,7 @@ async def _listen(address: Address, others: Iterable[Address]) -> list[socket.so
         return await sockets.bind(address.host, address.port, dualstack=dualstack)
     except OSError as error:
         raise StartError(
-            #: `ss -ltnp` shows who has the port. Ports below 1024 need a privilege.
+            #: `ss -ltnp` shows what uses the port. Ports below 1024 need a privilege.
             f"cannot listen on {address}: {error.strerror}. "
             "Choose another with --web.listen-address."
         ) from error

@@ -101,8 +101,8 @@ class Watch:
                 if now - told > QUIET:
                     told = now
                     log.warning(
-                        #: Make sure that `api.address` is Viam's, and look at what is in between.
-                        #: The next call reconnects. Logged once an hour.
+                        #: Make sure that `api.address` is Viam's, and look for a proxy in
+                        #: between. The next call reconnects. Logged once an hour.
                         "the server sent too much unsolicited data: the connection was closed",
                     )
             if not traffic and not calls().open:

@@ -56,10 +56,10 @@ REFUSALS: Final[Mapping[grpc.StatusCode, str]] = {
     ),
     #: Or it was deleted.
     grpc.StatusCode.NOT_FOUND: "unknown organization: check its id",
-    #: It is not an id.
+    #: The value is not an id.
     grpc.StatusCode.INVALID_ARGUMENT: "the request was refused: check the organization's id",
     #: Raise `poll.interval` or lower `api.max_concurrency`.
-    #: `viam_billing_collector_retry_timestamp_seconds` says until when it waits.
+    #: `viam_billing_collector_retry_timestamp_seconds` says when the exporter tries again.
     grpc.StatusCode.RESOURCE_EXHAUSTED: "the server asks for fewer requests",
     #: Something other than Viam answers, or this release is too old.
     grpc.StatusCode.UNIMPLEMENTED: "the server does not support this call: check api.address",
@@ -166,7 +166,7 @@ CONNECTION_FAILED: Final = re.compile(
 CONNECTION_FAULTS: Final = (
     ("Connection refused", "the connection was refused"),
     ("Connection reset", "the connection was reset"),
-    #: Another port, or a proxy that knows only HTTP/1.
+    #: The port is wrong, or a proxy knows only HTTP/1.
     ("http1.x server", "the server there speaks HTTP/1, not gRPC: check api.address"),
     ("Failed parsing HTTP/2", "the server there is not a gRPC server: check api.address"),
     #: Often a proxy that intercepts TLS: set `api.ca_file` to its authority. Or a wrong clock.
@@ -174,10 +174,10 @@ CONNECTION_FAULTS: Final = (
     #: `api.address` has another name than the certificate.
     ("Hostname Verification", "its certificate is for another name"),
     ("andshake", "no TLS connection could be made: check api.tls"),
-    #: DNS. In Kubernetes, the network policy may not let it out.
+    #: Check DNS. In Kubernetes, the network policy may block it.
     ("DNS", "its name cannot be resolved"),
     ("omain name", "its name cannot be resolved"),
-    #: Routes, or IPv6 without a way out.
+    #: Check the routes, and whether IPv6 has a way out.
     ("unreachable", "its network cannot be reached"),
     ("No route to host", "its network cannot be reached"),
     #: A firewall drops packets.

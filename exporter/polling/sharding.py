@@ -74,7 +74,7 @@ def choose(ordinal: int | None, total: int, *, pod_name: str, host_name: str) ->
         raise ValueError(f"{said_by} needs --total-shards, the number of shards")
     if ordinal >= total:
         raise ValueError(
-            #: A pod too many: change `--total-shards` and the replicas
+            #: There is a pod too many: change `--total-shards` and the replicas
             #: [together](polling.md#another-number-of-shards).
             f"{said_by} is out of range: with --total-shards={total}, shards are 0 to {total - 1}"
         )

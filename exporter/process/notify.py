@@ -41,7 +41,7 @@ class ServiceManager:
                     await loop.sock_sendall(sender, "\n".join(assignments).encode())
         except (OSError, ValueError) as error:  # ValueError: no such address can be
             if not self._warned:
-                #: Start it through systemd, or unset `NOTIFY_SOCKET`.
+                #: Start the exporter through systemd, or unset `NOTIFY_SOCKET`.
                 log.warning("cannot notify systemd", reason=repr(error))
             self._warned = True
 

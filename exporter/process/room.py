@@ -26,7 +26,7 @@ def require() -> None:
                 stack.callback(os.close, os.memfd_create("room"))
         except OSError as error:
             raise NoRoomError(
-                #: `ulimit -n`, `LimitNOFILE=` of a service, or the limits of the container.
+                #: Raise `ulimit -n`, a service's `LimitNOFILE=`, or the container's limits.
                 f"cannot open {FILES} files at once: {error.strerror}. Allow more: see ulimit -n"
             ) from error
     done = threading.Event()
@@ -38,8 +38,8 @@ def require() -> None:
                 stack.callback(thread.join)
         except (RuntimeError, MemoryError) as error:
             raise NoRoomError(
-                #: `ulimit -u`, `TasksMax=` of a service, or the limit on processes of the
-                #: container.
+                #: Raise `ulimit -u`, a service's `TasksMax=`, or the container's limit on
+                #: processes.
                 f"cannot start {THREADS} threads at once. Allow more: see ulimit -u, and the limit "
                 "on processes of the container or the service"
             ) from error

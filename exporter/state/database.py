@@ -134,8 +134,8 @@ class Database:
                 raise
             self._copied = self.opening
         log.warning(
-            #: Storage was late, or another database took its place. What was there is in
-            #: `copied_to`.
+            #: Storage was late, or another database took its place. `copied_to` has the stored
+            #: data.
             "stored data is older than this process's counters, which continue: a copy was kept",
             file=str(self.file),
             copied_to=str(aside),
@@ -160,7 +160,7 @@ class Database:
             self._salvage = None
             salvage.close()
             log.warning(
-                #: They are in `set_aside_as` only. Make room, then [add them](run.md#after-damage).
+                #: Only `set_aside_as` has them. Make room, then [import them](run.md#after-damage).
                 "older days were not recovered from the file that was set aside",
                 set_aside_as=str(salvage.file),
                 reason=reason,

@@ -177,7 +177,7 @@ def _write(arguments: argparse.Namespace, config: Config | None, past: _Past) ->
     put("# EOF\n")
     outcomes.report(past.failures)
     if not count:
-        #: Other days, or a shorter `--step`.
+        #: Try other days, or a shorter `--step`.
         complain("nothing to write: there is no data for that time, or no step falls in it")
         return FAILED if past.failures else DONE
     for each in histories:

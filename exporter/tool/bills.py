@@ -118,7 +118,7 @@ def _chosen(found: Organizations, names: Sequence[str]) -> Organizations:
     require(names, every, failures)
     if not (every or failures):
         raise CommandError(
-            #: The keys read none, or the pattern leaves all out.
+            #: The keys can read none, or the pattern matches none.
             "no organizations: discovery found none that match discovery.name_pattern"
         )
     wanted = [o for o in every if {o.id, o.name} & set(names)] if names else every

@@ -264,7 +264,7 @@ ENDPOINTS: Final = (
         API_DAYS_PATH,
         Routes.api_days,
         "JSON, or CSV with `?format=csv` or `Accept: text/csv`: the spend of each day kept, "
-        "or of some, as with `?from=2026-11-01&to=2026-11-30`.",
+        "or of a range, such as `?from=2026-11-01&to=2026-11-30`.",
     ),
     Endpoint(
         METRICS_PATH,

@@ -61,8 +61,8 @@ def bind_all(addresses: Iterable[tuple[int, tuple[object, ...]]]) -> list[socket
         raise
     for host, reason in missing:
         log.warning(
-            #: Such as the IPv6 address of `localhost` on a machine without IPv6. The others are
-            #: served.
+            #: For example, the IPv6 address of `localhost` on a machine without IPv6. The others
+            #: are served.
             "skipping a listen address that this machine does not have",
             address=host,
             reason=reason.strerror,

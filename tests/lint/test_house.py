@@ -1,4 +1,4 @@
-"""The map of the house in CONTRIBUTING.md shows what is there."""
+"""The source tree in CONTRIBUTING.md shows what is there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 
 def drawn() -> tuple[list[str], list[str]]:
     """Return the entries of the map: at the top, and in the package."""
-    (block,) = re.findall(r"^## The house\n\n```text\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    (block,) = re.findall(r"^## Source tree\n\n```text\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     return re.findall(r"^(\S+)", block, re.MULTILINE), re.findall(r"^  (\S+)", block, re.MULTILINE)
 
 

@@ -28,13 +28,13 @@ def test_the_page_has_every_key() -> None:
 def test_the_limits_are_the_codes() -> None:
     """A number that is changed in one place is changed in the other."""
     page, most = PAGE.read_text(), limits.Limits()
-    assert f"| {DEFAULT_MAX_REQUESTS}, by `--web.max-requests` |" in page
+    assert f"| {DEFAULT_MAX_REQUESTS} (`--web.max-requests`) |" in page
     assert limits.PAGES == limits.API_ANSWERS
-    assert f"| pages at once, answers of the API at once | {limits.PAGES} each |" in page
+    assert f"| pages at once, API answers at once | {limits.PAGES} each |" in page
     assert most.handshake == most.headers
     assert f"| first byte, TLS handshake, headers | {most.headers:g} s each |" in page
     assert f"| idle connection | {most.idle / 60:g} min |" in page
-    assert f"does not take {limits.WRITE // 1024} KiB | {most.stall:g} s, or" in page
+    assert f"receives less than {limits.WRITE // 1024} KiB | in {most.stall:g} s, or" in page
     assert f" s, or {most.patience:g} s while others wait |" in page
     assert f"| scrape or page while others wait | {most.patience:g} s |" in page
     assert f"as many again wait for up to {most.queue:g} s" in page
@@ -48,7 +48,7 @@ def test_the_limits_are_the_codes() -> None:
     assert f"one header | {limits.LINE} bytes |" in page
     assert f"| headers | {limits.HEADER_FIELDS} |" in page
     assert CONCURRENCY == 2
-    assert f"only two run at once, {MAX_WAITING} wait" in " ".join(page.split())
+    assert f"only two are checked at once, {MAX_WAITING} wait" in " ".join(page.split())
 
 
 def test_the_example_is_valid(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def _nothing(every: Iterable[Told], wanted: str | None, now: float) -> str:
     }
     months = ", ".join(sorted(known)) or "none yet"
     if wanted is None:
-        #: The lines before it say why.
+        #: The lines before this one say why.
         return "nothing is known of any month"
     what = "a month that has ended" if wanted == PREVIOUS else wanted
     return f"nothing is known of {what}; known months: {months}; {EARLIER}"
