@@ -7,9 +7,10 @@ WHEEL := .venv-wheel
 TOOLS := .tools
 NEWER := .prometheus-newer
 DEBIANS := .debian
-# Programs that the tests start, by Debian package. Playwright's own takes libatomic1.
+# Programs that the tests start, by Debian package. Playwright's own takes libatomic1, and
+# buildah of Debian 13 or newer takes netavark.
 DEBIAN := prometheus prometheus-alertmanager openssl curl wget chromium pipx \
-	buildah debootstrap debian-archive-keyring docker-compose docker-registry systemd libatomic1 \
+	buildah netavark debootstrap debian-archive-keyring docker-compose docker-registry systemd libatomic1 \
 	nginx-light lintian $(FOR_DEB)
 FOR_DEB := debhelper help2man
 BIN := $(VENV)/bin

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -395,24 +395,47 @@ async def eventually(client: BillingClient) -> bytes:
 # --- TLS ----------------------------------------------------------------------------------
 
 
+CA: Final = """
+[ca]
+default_ca = ours
+[ours]
+database = {folder}/index.txt
+new_certs_dir = {folder}
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+"""
+
+
 class Certificates:
     """Certificates of one authority, made by openssl in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ca = self._openssl_ca()
+        self.configuration = folder / "ca.cnf"
+        self.configuration.write_text(CA.format(folder=folder))
+        (folder / "index.txt").touch()
 
     def issue(self, name: str, subject: str = "IP:127.0.0.1", days: int = 2) -> Path:
-        """Return a file with a key and a certificate for `subject`; expired if days are below 0."""
+        """Return a file with a key and a certificate for `subject`; expired if days are below 0.
+
+        By `openssl ca`: the other commands of a new OpenSSL refuse a date that has passed.
+        """
         request, file = self.folder / f"{name}.csr", self.folder / f"{name}.pem"
         extensions = self.folder / f"{name}.ext"
         extensions.write_text(f"subjectAltName={subject}\n")
         key = self._key(name)
         self._run("req", "-new", "-key", str(key), "-subj", f"/CN={name}", "-out", str(request))
-        authority = ("-CA", str(self.ca), "-CAkey", str(self.folder / "ca.key"), "-CAcreateserial")
+        past = ("-startdate", "20200101000000Z", "-enddate", "20200102000000Z")
+        authority = ("-config", str(self.configuration), "-cert", str(self.ca))
         self._run(
-            *("x509", "-req", "-in", str(request), *authority, "-days", str(days)),
-            *("-extfile", str(extensions), "-out", str(file)),
+            *("ca", "-batch", *authority, "-keyfile", str(self.folder / "ca.key"), "-notext"),
+            *("-in", str(request), "-extfile", str(extensions), "-out", str(file)),
+            *(past if days < 0 else ("-days", str(days))),
         )
         file.write_text(file.read_text() + key.read_text())
         return file

@@ -43,9 +43,30 @@ def config(files: Sequence[str], **environ: str) -> subprocess.CompletedProcess[
 
 @cache
 def services(files: Sequence[str] = STACK) -> Mapping[str, Service]:
-    """Return the services by name."""
-    found: Mapping[str, Service] = yaml.safe_load(config(files).stdout)["services"]
+    """Return the services by name, with ports and volumes as the files have them, in a line each.
+
+    Newer versions of docker-compose print the long form of both.
+    """
+    found: dict[str, Any] = yaml.safe_load(config(files).stdout)["services"]
+    for service in found.values():
+        service["ports"] = [*map(_port, service.get("ports", ()))]
+        service["volumes"] = [*map(_volume, service.get("volumes", ()))]
+        for how in service.get("depends_on", {}).values():
+            how.pop("required", None)
     return found
+
+
+def _port(port: str | Mapping[str, Any]) -> str:
+    if isinstance(port, str):
+        return port
+    return f"{port['host_ip']}:{port['published']}:{port['target']}/{port['protocol']}"
+
+
+def _volume(volume: str | Mapping[str, Any]) -> str:
+    if isinstance(volume, str):
+        return volume
+    mode = "ro" if volume.get("read_only") else "rw"
+    return f"{volume['source']}:{volume['target']}:{mode}"
 
 
 class Mount(NamedTuple):

@@ -28,15 +28,22 @@ SCRIPT: Final = "/usr/share/debootstrap/scripts/sid"
 PROGRAMS: Final = ("curl", "systemd", "wget")
 AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 ENVIRON: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
+# Its / is a mount, and no chroot: from one, neither another Debian nor a namespace can be made.
 ENTER: Final = """
 set -eu
 root=$1; checkout=$2; shift 2
-mount --bind "$root" "$root" # a Debian can be made in one only if its / is a mount
+mount --bind "$root" "$root"
 mount --bind "$checkout" "$root/mnt"
 mount --rbind /dev "$root/dev"
+mount --rbind /sys "$root/sys"
 mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/tmp"
-exec chroot "$root" env --chdir=/mnt "$@"
+cd "$root"
+mkdir -p tmp/old
+pivot_root . tmp/old
+umount --lazy /tmp/old
+rmdir /tmp/old
+exec env --chdir=/mnt "$@"
 """
 
 
