@@ -12,7 +12,8 @@ present() {
     debhelper) command -v dh >/dev/null 2>&1 ;;
     nginx-light) command -v nginx >/dev/null 2>&1 ;;
     debian-archive-keyring) ls /usr/share/keyrings/debian-archive-keyring.* >/dev/null 2>&1 ;;
-    # A library has no command.
+    # Neither has a command.
+    netavark) [ -x /usr/lib/podman/netavark ] ;;
     libatomic1) ls /usr/lib/*/libatomic.so.1 >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
     esac
