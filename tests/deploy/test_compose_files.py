@@ -19,6 +19,7 @@ from support.compose import (
     STACK,
     Service,
     config,
+    joined,
     lay_out,
     mounts,
     write_rules,
@@ -148,8 +149,7 @@ def test_alerts_link_to_what_the_environment_names(
     environ: Mapping[str, str], links: Mapping[str, str], tmp_path: Path
 ) -> None:
     """To this Grafana, unless variables say otherwise; an empty one means no link."""
-    joined = yaml.safe_load(config(STACK, **environ).stdout)
-    write_rules(joined["services"]["rules"], tmp_path)
+    write_rules(joined(STACK, **environ)["services"]["rules"], tmp_path)
     groups = parsed(tmp_path / "viam-billing.alerts.yml")["groups"]
     for rule in (rule for group in groups for rule in group["rules"]):
         found = {key: text for key, text in rule["annotations"].items() if key.endswith("_url")}
@@ -266,9 +266,9 @@ def test_the_page_makes_what_an_account_needs(tmp_path: Path) -> None:
     (how,) = commands_of("deploy/compose/README.md", "tests/deploy/test_compose_files.py")
     subprocess.run(["sh", "-eu", "-c", how.text], cwd=tmp_path, check=True)
     made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
-    joined = yaml.safe_load(config(ACCOUNT).stdout)
-    service = joined["services"]["exporter"]
-    (secret,) = joined["secrets"].values()
+    stack = joined(ACCOUNT)
+    service = stack["services"]["exporter"]
+    (secret,) = stack["secrets"].values()
     needed = [mount.path for mount in mounts(service) if mount.path] + [Path(secret["file"])]
     assert made == {path.relative_to(FOLDER) for path in needed}
     assert (tmp_path / "account").stat().st_mode & 0o777 == 0o700

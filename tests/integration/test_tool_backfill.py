@@ -243,7 +243,11 @@ def test_promtool_takes_ids_with_all_that_passes_for_an_end_of_line(tmp_path: Pa
     write_blocks(file, tmp_path / "data")
     (tmp_path / "data" / "wal").mkdir()  # promtool reads no folder without one
     dumped = subprocess.run(
-        ["promtool", "tsdb", "dump", tmp_path / "data"], capture_output=True, check=True, timeout=60
+        ["promtool", "tsdb", "dump", tmp_path / "data"],
+        cwd=tmp_path,  # it wants a folder "data" in its own
+        capture_output=True,
+        check=True,
+        timeout=60,
     )
     amounts = [
         line

@@ -41,18 +41,24 @@ def config(files: Sequence[str], **environ: str) -> subprocess.CompletedProcess[
     )
 
 
-@cache
-def services(files: Sequence[str] = STACK) -> Mapping[str, Service]:
-    """Return the services by name, with ports and volumes as the files have them, in a line each.
+def joined(files: Sequence[str], **environ: str) -> Mapping[str, Any]:
+    """Return the files joined, with ports and volumes as they have them, in a line each.
 
     Newer versions of docker-compose print the long form of both.
     """
-    found: dict[str, Any] = yaml.safe_load(config(files).stdout)["services"]
-    for service in found.values():
+    found: Mapping[str, Any] = yaml.safe_load(config(files, **environ).stdout)
+    for service in found["services"].values():
         service["ports"] = [*map(_port, service.get("ports", ()))]
         service["volumes"] = [*map(_volume, service.get("volumes", ()))]
         for how in service.get("depends_on", {}).values():
             how.pop("required", None)
+    return found
+
+
+@cache
+def services(files: Sequence[str] = STACK) -> Mapping[str, Service]:
+    """Return the services by name."""
+    found: Mapping[str, Service] = joined(files)["services"]
     return found
 
 

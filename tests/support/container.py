@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import tarfile
@@ -23,6 +24,7 @@ from support.process import ROOT, Process, running
 
 FOLDER: Final = ROOT / "build" / "container"
 STORAGE: Final = FOLDER / "storage.conf"
+LIMITS: Final = FOLDER / "containers.conf"
 BASE: Final = "localhost/debian"
 README: Final = "deploy/container/README.md"
 SOURCE: Final = "https://git.example.com/viam-billing-exporter"
@@ -30,6 +32,7 @@ USER: Final = 65532
 # No overlay file system, no namespaces of users: none of it is to be had in every container.
 ENVIRON: Final = {
     "CONTAINERS_STORAGE_CONF": str(STORAGE),
+    "CONTAINERS_CONF": str(LIMITS),
     "BUILDAH_ISOLATION": "chroot",
     "BUILDAH_FORMAT": "docker",  # the one that has health checks
 }
@@ -77,6 +80,9 @@ def base() -> str:
     places = {"driver": "vfs", "graphroot": FOLDER / "storage", "runroot": FOLDER / "run"}
     lines = ["[storage]", *(f'{name} = "{value}"' for name, value in places.items())]
     STORAGE.write_text("\n".join(lines) + "\n")
+    # A newer buildah would raise them, which root may not do in every container.
+    files = ":".join(map(str, resource.getrlimit(resource.RLIMIT_NOFILE)))
+    LIMITS.write_text(f'[containers]\ndefault_ulimits = ["nofile={files}"]\n')
     if not buildah("images", "--quiet", "--filter", f"reference={BASE}"):
         with container("scratch") as name:
             _copy(root, Path(buildah("mount", name)))
