@@ -81,8 +81,9 @@ def base() -> str:
     lines = ["[storage]", *(f'{name} = "{value}"' for name, value in places.items())]
     STORAGE.write_text("\n".join(lines) + "\n")
     # A newer buildah would raise them, which root may not do in every container.
-    files = ":".join(map(str, resource.getrlimit(resource.RLIMIT_NOFILE)))
-    LIMITS.write_text(f'[containers]\ndefault_ulimits = ["nofile={files}"]\n')
+    limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    kept = [f"{n}={':'.join(map(str, resource.getrlimit(each)))}" for n, each in limits.items()]
+    LIMITS.write_text(f"[containers]\ndefault_ulimits = {json.dumps(kept)}\n")
     if not buildah("images", "--quiet", "--filter", f"reference={BASE}"):
         with container("scratch") as name:
             _copy(root, Path(buildah("mount", name)))
