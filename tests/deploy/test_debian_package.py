@@ -67,9 +67,9 @@ class Debian:
         """Return a file of it, as seen from outside."""
         return self.machine.root / name
 
-    def type(self, containing: str, *, folder: str = "/", typed: str = "") -> str:
-        """Run commands of the page, as somebody who types what they wait for."""
-        (block,) = (b for b in commands_of(PAGE, __file__) if containing in b.text)
+    def type(self, containing: str, *, page: str = PAGE, folder: str = "/", typed: str = "") -> str:
+        """Run commands of a page, as somebody who types what they wait for."""
+        (block,) = (b for b in commands_of(page, __file__) if containing in b.text)
         done = self.machine.run(
             "sh", "-euc", f"cd {folder}\n{block.text}", typed=typed, within=COMPILED
         )
@@ -279,6 +279,16 @@ def test_a_reload_reads_new_key_files(debian: Debian) -> None:
     debian.configure(organizations=[])
     debian.machine.run("systemctl", "reload", SERVICE)
     until(lambda: debian.up() == UP, "the bills of one are shown")
+
+
+def test_stopped_as_the_page_says_no_scrape_starts_it(debian: Debian) -> None:
+    """Nor does its socket keep the scrape waiting: what is copied meanwhile does not change."""
+    debian.type("systemctl stop", page="docs/run.md")
+    with pytest.raises(ConnectionRefusedError):
+        get(debian.port, "/metrics")
+    assert {active for active, _ in debian.states().values()} == {"inactive"}
+    debian.machine.run("systemctl", "start", SERVICE)
+    until(lambda: debian.up() == UP, "the bills are shown again")
 
 
 def test_who_names_no_configuration_is_told_of_this_one(debian: Debian) -> None:
