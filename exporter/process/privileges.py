@@ -72,14 +72,15 @@ def warn(config: Config, file: Path, reader: Reader) -> None:
             log.warning(
                 #: Files that the exporter reads through its group, such as a Kubernetes Secret, are
                 #: fine.
-                "other users can read a key file: chmod 0600, or 0640 if read through its group",
+                "other users can read a key file: chmod 0600 if this user owns it, else chmod 0640 "
+                "with a group of this user",
                 file=str(path),
             )
     if _others_read(file, reader) and _holds_key(file, config):
         log.warning(
             #: Anyone who has the keys can do anything to the organization.
-            "other users can read the keys in the configuration: chmod 0600, or 0640 if read "
-            "through its group, or use api_key_file",
+            "other users can read the keys in the configuration: chmod 0600 if this user owns it, "
+            "else chmod 0640 with a group of this user, or use api_key_file",
             file=str(file),
         )
 
@@ -106,8 +107,9 @@ def _others_read(file: Path, reader: Reader) -> bool:
         found = file.stat()
     except OSError:
         return False  # not there, or not any more: a poll will say so
-    mode = found.st_mode & OTHERS
-    if found.st_uid != reader.user and found.st_gid in reader.groups:
-        # Somebody else's file, as those of Kubernetes' Secrets are: it is read as one of its group.
+    mode, in_group = found.st_mode & OTHERS, found.st_gid in reader.groups
+    # Somebody else's file, as those of Kubernetes' Secrets are, is read as one of its group. Root
+    # reads what is for another group: that of the service, as with Debian's package.
+    if (in_group and found.st_uid != reader.user) or (reader.user == 0 and not in_group):
         mode &= ~stat.S_IRGRP
     return bool(mode)

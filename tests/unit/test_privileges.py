@@ -54,9 +54,11 @@ def test_root_is_warned_of_and_nobody_else(tmp_path: Path) -> None:
 def test_a_key_file_that_others_can_read_is_named(tmp_path: Path, mode: int) -> None:
     """Whether the group or everybody."""
     key = ApiKey("id", file=file(tmp_path / "key", mode))
-    assert warnings(config(key), tmp_path / "none.yml") == [
-        "key: other users can read a key file: chmod 0600, or 0640 if read through its group"
-    ]
+    (warning,) = warnings(config(key), tmp_path / "none.yml")
+    assert warning == (
+        "key: other users can read a key file: chmod 0600 if this user owns it, else chmod 0640 "
+        "with a group of this user"
+    )
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o711, 0o622])
@@ -78,6 +80,18 @@ def test_a_file_that_is_read_by_way_of_its_group_is_right(
             privileges.warn(config(key), tmp_path / "none.yml", Reader(user, groups))
         others = [entry for entry in entries if "other users" in entry["event"]]
         assert bool(others) is (warned or user == owner.st_uid)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o640, False), (0o644, True)])
+def test_root_may_look_at_what_is_for_a_service_s_group(
+    tmp_path: Path, mode: int, *, warned: bool
+) -> None:
+    """As with `sudo viam-billing check` and Debian's package: with 0600 the service could not."""
+    key = ApiKey("id", file=file(tmp_path / "key", mode))
+    another = (tmp_path / "key").stat().st_gid + 1
+    with structlog.testing.capture_logs() as entries:
+        privileges.warn(config(key), tmp_path / "none.yml", Reader(ROOT, {another}))
+    assert any("other users" in entry["event"] for entry in entries) is warned
 
 
 def test_what_systemd_hands_over_is_for_this_service_alone(tmp_path: Path) -> None:
