@@ -154,6 +154,9 @@ def test_a_message_has_all_that_one_needs(template: str, kind: str, message: Pat
     ):
         assert part in text
     assert text.lower().count("resolved") == 1
+    # What is over is not told as if it still were so.
+    before, _, last = text.partition("When it last fired: ")
+    assert before.count("owes $312.50.") == last.count("owes $312.50.") == 1
 
 
 @pytest.mark.parametrize(("template", "kind"), [("text", "text"), ("html", "html"), ("slack", "")])
