@@ -226,6 +226,10 @@ def test_it_is_written_to_a_file_or_into_a_folder(exporter: str, tmp_path: Path)
     done = within(*arguments, f"--dest={tmp_path / 'file' / 'x.html'}", now=NOW)
     assert done.returncode == 1
     assert "it is not a folder" in done.stderr
+    done = within(*arguments, f"--dest={tmp_path / 'none'}/", now=NOW)
+    assert done.returncode == 2
+    assert "there is no such folder" in done.stderr
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_terminal_gets_no_controls(tmp_path: Path, service: Service) -> None:

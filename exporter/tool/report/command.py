@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 from exporter.base.files import path_argument
@@ -68,7 +69,7 @@ def define(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--dest",
         metavar="FILE",
-        type=path_argument,
+        type=_destination,
         help="file to write, or a folder, in which it is named after the month, such as "
         "viam-billing-2026-10.html (default: standard output)",
     )
@@ -78,6 +79,13 @@ def _month(text: str) -> str:
     if text != PREVIOUS and not _MONTH.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r}: must be a month as YYYY-MM, or {PREVIOUS}")
     return text
+
+
+def _destination(text: str) -> Path:
+    path = path_argument(text)  # without the / that says that it is a folder
+    if text.endswith("/") and not path.is_dir():
+        raise argparse.ArgumentTypeError("there is no such folder: make it first")
+    return path
 
 
 def _report(arguments: argparse.Namespace) -> int:
